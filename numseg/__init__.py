@@ -1,0 +1,29 @@
+"""numseg: what segmentation operators compute, exactly, and fast."""
+
+from __future__ import annotations
+
+from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError, FileError, MissingExtra
+from numseg.kernels.parallel import get_num_threads, num_threads, set_num_threads
+from numseg.operator import Cost, Operator, Plan, Spec, use
+from numseg.ops.max_pool2d import max_pool2d
+from numseg.ops.relu import relu
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ArgumentError",
+    "ArgumentTypeError",
+    "Cost",
+    "DeviceError",
+    "FileError",
+    "MissingExtra",
+    "Operator",
+    "Plan",
+    "Spec",
+    "get_num_threads",
+    "max_pool2d",
+    "num_threads",
+    "relu",
+    "set_num_threads",
+    "use",
+]

@@ -1,0 +1,109 @@
+"""Argument checks that operators share.
+
+Each raises :class:`~numseg.errors.ArgumentError`, whose message names the argument and both values;
+:class:`~numseg.operator.Operator` puts the operator's name in front.
+"""
+
+from __future__ import annotations
+
+import math
+import operator as _operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from numseg.errors import ArgumentError, ArgumentTypeError
+from numseg.typing import ArrayLike
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def floats(**arrays: ArrayLike | None) -> np.dtype[Any]:
+    """All arrays are float32, or all are float64; returns which."""
+    given = [(name, array.dtype) for name, array in arrays.items() if array is not None]
+    for name, dtype in given:
+        if dtype not in FLOATS:
+            raise ArgumentTypeError(f"{name} has dtype {dtype}, expected float32 or float64")
+    first, common = given[0]
+    for name, dtype in given[1:]:
+        if dtype != common:
+            raise ArgumentTypeError(f"{name} has dtype {dtype}, but {first} has {common}")
+    return np.dtype(common)
+
+
+def integers(**arrays: ArrayLike | None) -> None:
+    """All arrays have an integer dtype."""
+    for name, array in arrays.items():
+        if array is not None and np.dtype(array.dtype).kind not in "iu":
+            raise ArgumentTypeError(f"{name} has dtype {array.dtype}, expected an integer dtype")
+
+
+def axes(name: str, array: ArrayLike, names: str) -> tuple[int, ...]:
+    """The array has exactly the axes ``names`` (``"n c h w"``); returns their sizes."""
+    expected = names.split()
+    if len(array.shape) != len(expected):
+        raise ArgumentError(
+            f"{name} has shape {tuple(array.shape)}, "
+            f"expected {len(expected)} axes ({', '.join(expected)})"
+        )
+    return tuple(array.shape)
+
+
+def shape(name: str, array: ArrayLike, expected: Sequence[int], reason: str) -> None:
+    """The array has exactly this shape."""
+    if tuple(array.shape) != tuple(expected):
+        raise ArgumentError(
+            f"{name} has shape {tuple(array.shape)}, expected {tuple(expected)} ({reason})"
+        )
+
+
+def integer(name: str, value: Any, minimum: int | None = None) -> int:
+    """An integer (Python's or NumPy's, not a bool), at least ``minimum``."""
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        number = _operator.index(value)
+    except TypeError:
+        raise ArgumentTypeError(f"{name} must be an integer, got {value!r}") from None
+    if minimum is not None and number < minimum:
+        raise ArgumentError(f"{name} must be at least {minimum}, got {number}")
+    return number
+
+
+def real(name: str, value: Any, minimum: float = -math.inf, maximum: float = math.inf) -> float:
+    """A finite real number in ``[minimum, maximum]``."""
+    try:
+        if isinstance(value, (str, bytes, bool, np.bool_)):
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(f"{name} must be a real number, got {value!r}") from None
+    if not math.isfinite(number) or not minimum <= number <= maximum:
+        raise ArgumentError(f"{name} must lie in [{minimum}, {maximum}], got {number}")
+    return number
+
+
+def flag(name: str, value: Any) -> bool:
+    """A bool."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ArgumentTypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def choice(name: str, value: Any, choices: Sequence[str]) -> str:
+    """One of a few words."""
+    if not isinstance(value, str) or value not in choices:
+        raise ArgumentError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value
+
+
+def pair(name: str, value: Any, minimum: int) -> tuple[int, int]:
+    """One integer for both axes, or two; each at least ``minimum``."""
+    if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str):
+        if len(value) != 2:
+            raise ArgumentError(f"{name} must be one integer or two, got {value!r}")
+        rows, columns = value
+        return integer(f"{name}[0]", rows, minimum), integer(f"{name}[1]", columns, minimum)
+    number = integer(name, value, minimum)
+    return number, number

@@ -1,0 +1,28 @@
+"""The errors numseg raises on purpose. Each is one line that names the argument and both values."""
+
+from __future__ import annotations
+
+
+class ArgumentError(ValueError):
+    """An argument is wrong. Raised before any work is done; no array has been touched."""
+
+
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument has the wrong type or dtype."""
+
+
+class DeviceError(RuntimeError):
+    """The arrays live on a device that cannot run the operator."""
+
+
+class FileError(ValueError):
+    """A file is missing, damaged, or not what its name says."""
+
+
+class MissingExtra(ImportError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs {package}, which is not installed: pip install 'numseg[{extra}]'"
+        )

@@ -1,0 +1,136 @@
+"""Size rules: one pure integer function per rule. No arrays, no devices.
+
+All take one spatial axis at a time. ``i`` input size, ``o`` output size, ``k`` kernel size, ``s``
+stride, ``d`` dilation, ``p0`` and ``p1`` padding before and after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numseg import checks
+from numseg.errors import ArgumentError
+
+
+def extent(k: int, d: int) -> int:
+    """Pixels from the first to the last tap of a dilated kernel: ``d (k - 1) + 1``."""
+    return d * (k - 1) + 1
+
+
+def window_count(i: int, k: int, s: int, p0: int, p1: int, d: int) -> int:
+    """Windows of a convolution or pooling: ``floor((i + p0 + p1 - extent) / s) + 1``."""
+    return (i + p0 + p1 - extent(k, d)) // s + 1
+
+
+def window_count_ceil(i: int, k: int, s: int, p0: int, p1: int, d: int) -> int:
+    """``ceil_mode``: round up, but drop a last window that starts in the padding after the image.
+
+    The drop rule is PyTorch's: the last window must start before ``i + p0``.
+    """
+    o = -(-(i + p0 + p1 - extent(k, d)) // s) + 1
+    return o - 1 if (o - 1) * s >= i + p0 else o
+
+
+def transposed_size(i: int, k: int, s: int, p0: int, p1: int, d: int, output_padding: int) -> int:
+    """The input size of the convolution that a transposed convolution is the transpose of."""
+    return s * (i - 1) + extent(k, d) + output_padding - p0 - p1
+
+
+def same_padding(i: int, k: int, s: int, d: int) -> tuple[int, int]:
+    """TensorFlow's "SAME": ``o = ceil(i / s)``, the odd pixel of padding goes after the image."""
+    total = max((-(-i // s) - 1) * s + extent(k, d) - i, 0)
+    return total // 2, total - total // 2
+
+
+def pads(
+    padding: Any,
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+) -> tuple[int, int, int, int]:
+    """Every spelling of ``padding`` as ``(top, bottom, left, right)``."""
+    if isinstance(padding, str):
+        if checks.choice("padding", padding, ("valid", "same")) == "valid":
+            return 0, 0, 0, 0
+        rows, columns = map(same_padding, size, kernel, stride, dilation)
+        return *rows, *columns
+    return sides("padding", padding)
+
+
+def sides(name: str, value: Any, minimum: int | None = 0) -> tuple[int, int, int, int]:
+    """``p``, ``(rows, columns)``, four flat or nested sides, as ``(top, bottom, left, right)``."""
+    if not isinstance(value, (Sequence, np.ndarray)) or isinstance(value, str):
+        p = checks.integer(name, value, minimum)
+        return p, p, p, p
+    flat = [v for part in value for v in (part if isinstance(part, (tuple, list)) else (part,))]
+    numbers = [checks.integer(f"{name}[{j}]", v, minimum) for j, v in enumerate(flat)]
+    if len(flat) == 2 == len(value):
+        rows, columns = numbers
+        return rows, rows, columns, columns
+    if len(flat) == 4 and len(value) in (2, 4):
+        top, bottom, left, right = numbers
+        return top, bottom, left, right
+    raise ArgumentError(
+        f"{name} must be an integer, (rows, columns), (top, bottom, left, right) or "
+        f"((top, bottom), (left, right)), got {value!r}"
+    )
+
+
+def window_counts(
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    sides: tuple[int, int, int, int],
+    dilation: tuple[int, int],
+    ceil_mode: bool = False,
+) -> tuple[int, int]:
+    """Output rows and columns of a windowed operator; an error where no window fits."""
+    count = window_count_ceil if ceil_mode else window_count
+    top, bottom, left, right = sides
+    for axis, i, k, p0, p1, d in zip(
+        ("rows", "columns"), size, kernel, (top, left), (bottom, right), dilation, strict=True
+    ):
+        if extent(k, d) > i + p0 + p1:
+            raise ArgumentError(
+                f"the window spans {extent(k, d)} {axis} (kernel {k}, dilation {d}), "
+                f"but x has {i} {axis} plus {p0} + {p1} of padding"
+            )
+    oh = count(size[0], kernel[0], stride[0], top, bottom, dilation[0])
+    ow = count(size[1], kernel[1], stride[1], left, right, dilation[1])
+    return oh, ow
+
+
+class Reach(NamedTuple):
+    """Which inputs an output reads, along one axis: pixel ``o`` reads within
+    ``[stride * o + first, stride * o + last]``. Receptive fields are compositions of these."""
+
+    stride: Fraction = Fraction(1)
+    first: Fraction = Fraction(0)
+    last: Fraction = Fraction(0)
+
+
+POINTWISE = (Reach(), Reach())
+"""Every output pixel reads the input pixel at its own place."""
+
+
+def shifted(rows: int, columns: int) -> tuple[Reach, Reach]:
+    """Output pixel ``o`` reads input pixel ``o + shift``: crops and paddings."""
+    return (
+        Reach(first=Fraction(rows), last=Fraction(rows)),
+        Reach(first=Fraction(columns), last=Fraction(columns)),
+    )
+
+
+def window_reach(k: int, s: int, p0: int, d: int) -> Reach:
+    """The reach of a convolution or pooling."""
+    return Reach(Fraction(s), Fraction(-p0), Fraction(d * (k - 1) - p0))
+
+
+def transposed_reach(k: int, s: int, p0: int, d: int) -> Reach:
+    """The reach of a transposed convolution: ``o = s i - p0 + d t`` for a tap ``t < k``."""
+    return Reach(Fraction(1, s), Fraction(p0 - d * (k - 1), s), Fraction(p0, s))

@@ -1,0 +1,1 @@
+"""What the kernels of several operators share: compilation and its cache, threads, launches."""

@@ -1,0 +1,155 @@
+"""``@kernel`` and ``@rule``: how numseg compiles, and where compiled kernels are kept.
+
+Numba's own ``cache=True`` goes stale when a jitted function imported from another file changes
+(numba#9483), and its index file lets two processes that compile different signatures at once
+overwrite each other's data under one name. So every compiled kernel is one file, named by a digest
+of all it depends on: its module's source and that of every numseg module imported from there, its
+signature and options, the CPU, and the versions of Python, NumPy, Numba and llvmlite. Files are
+written atomically and checked by a digest. A cache that cannot be read or written costs a
+compilation, never an error.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import os
+import pickle
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+from numba.core import compiler
+from numba.core.caching import _Cache
+from numba.core.serialize import dumps
+
+
+def kernel(fastmath: set[str] | bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a loop over a range of output units: ``kernel(start, stop, *arrays, geometry)``.
+
+    Kernels are serial and release the GIL; :func:`numseg.kernels.parallel.launch` gives each thread
+    a range. Each states its ``fastmath`` on purpose: ``{"contract"}`` allows fused multiply-add and
+    nothing that changes the order of a sum.
+    """
+
+    def compile_(function: Callable[..., Any]) -> Any:
+        dispatcher: Any = numba.njit(nogil=True, error_model="numpy", fastmath=fastmath)(function)
+        options = str(sorted(fastmath) if isinstance(fastmath, set) else fastmath)
+        dispatcher._cache = KernelCache(function, options)
+        return dispatcher
+
+    return compile_
+
+
+def rule(function: Callable[..., Any]) -> Any:
+    """Compile a scalar formula that CPU kernels and CUDA kernels both call."""
+    return numba.njit(error_model="numpy")(function)
+
+
+class KernelCache(_Cache):
+    """Compiled overloads of one kernel: one file each, in :func:`cache_directory`."""
+
+    def __init__(self, function: Callable[..., Any], options: str) -> None:
+        self._name = f"{function.__module__}.{function.__qualname__}".replace("<locals>.", "")
+        self._key = options, source_digest(function.__module__)
+        self._enabled = True
+
+    @property
+    def cache_path(self) -> str:
+        return str(cache_directory())
+
+    def _file(self, signature: Any, codegen: Any) -> Path:
+        key = repr((signature, codegen.magic_tuple(), self._key, _versions()))
+        return cache_directory() / f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        target_context.refresh()
+        try:
+            content = self._file(sig, target_context.codegen()).read_bytes()
+            digest, payload = content[:32], content[32:]
+            if not self._enabled or hashlib.sha256(payload).digest() != digest:
+                return None
+            return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
+        except Exception:  # a damaged or unreadable entry is a miss: the kernel is compiled again
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        if not self._enabled or data.lifted or data.library.has_dynamic_globals:
+            return
+        try:
+            payload = dumps(data._reduce())
+            file = self._file(sig, data.codegen)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=file.parent, prefix=".writing-")
+            try:
+                with os.fdopen(handle, "wb") as out:
+                    out.write(hashlib.sha256(payload).digest() + payload)
+                os.replace(name, file)
+            except BaseException:
+                os.unlink(name)
+                raise
+        except OSError:  # read-only or full disk: compile again next time
+            self._enabled = False
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def flush(self) -> None:
+        for file in cache_directory().glob(f"{self._name}-*"):
+            file.unlink(missing_ok=True)
+
+
+def cache_directory() -> Path:
+    """Where compiled kernels are kept: ``$NUMSEG_CACHE_DIR``, or ``numseg`` in the user's cache."""
+    if chosen := os.environ.get("NUMSEG_CACHE_DIR"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~/AppData/Local")
+    elif sys.platform == "darwin":
+        base = os.path.expanduser("~/Library/Caches")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(base) / "numseg"
+
+
+def _versions() -> tuple[str, ...]:
+    compilers = numba.__version__, llvmlite.__version__, np.__version__
+    return sys.version, platform.machine(), *compilers
+
+
+@functools.cache
+def source_digest(module: str) -> str:
+    """A digest of the module's source and of every numseg module it imports, directly or not."""
+    seen: dict[str, bytes] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        file = _source_file(name)
+        if name in seen or file is None:
+            continue
+        seen[name] = file.read_bytes()
+        for node in ast.walk(ast.parse(seen[name])):
+            if isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                waiting += [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
+    return hashlib.sha256(repr(sorted(seen.items())).encode()).hexdigest()
+
+
+def _source_file(module: str) -> Path | None:
+    """The file of a numseg module; None for other packages' and for names that are no module."""
+    package, *parts = module.split(".")
+    base = Path(__file__).parent.parent.joinpath(*parts)
+    if package != "numseg":
+        return None
+    return next((f for f in (base / "__init__.py", base.with_suffix(".py")) if f.is_file()), None)

@@ -1,0 +1,58 @@
+"""Inputs for max_pool2d: windows larger than the image but for padding, gaps, ties, empty axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from numseg.geometry import extent
+from numseg.operator import Plan
+from numseg.testing.cases import Case, Invalid
+
+EXACT = True
+
+
+@st.composite
+def valid(draw: st.DrawFn) -> Case:
+    kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    spans = [extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
+    padding = draw(st.tuples(*(st.integers(0, span // 2) for span in spans for _ in range(2))))
+    fits = [max(s - padding[2 * a] - padding[2 * a + 1], 0) for a, s in enumerate(spans)]
+    size = [fit + draw(st.integers(0, 4)) for fit in fits]
+    params = {
+        "kernel_size": kernel,
+        "stride": draw(st.none() | st.tuples(st.integers(1, 4), st.integers(1, 4))),
+        "padding": padding,
+        "dilation": dilation,
+        "ceil_mode": draw(st.booleans()),
+        "return_switches": draw(st.booleans()),
+    }
+    return Case({"x": (draw(st.integers(0, 2)), draw(st.integers(0, 2)), *size)}, params)
+
+
+_x = np.zeros((1, 1, 4, 4), np.float32)
+
+
+def _bad(message: str, x: object = _x, kernel_size: object = 2, **params: object) -> Invalid:
+    return Invalid(Case({"x": x}, {"kernel_size": kernel_size, **params}), message)
+
+
+invalid = [
+    _bad("x has shape (4, 4), expected 4 axes", x=_x[0, 0]),
+    _bad("x has dtype int64", x=_x.astype(np.int64)),
+    _bad("kernel_size must be at least 1, got 0", kernel_size=0),
+    _bad("kernel_size must be an integer, got nan", kernel_size=float("nan")),
+    _bad("stride must be at least 1, got -1", stride=-1),
+    _bad("dilation[1] must be at least 1, got 0", dilation=(1, 0)),
+    _bad("exceeds half the window's extent of 2 x 2", padding=2),
+    _bad("the window spans 5 rows (kernel 5, dilation 1), but x has 4 rows", kernel_size=5),
+    _bad("ceil_mode must be True or False, got 1", ceil_mode=1),
+]
+
+
+def roundings(plan: Plan[Any]) -> int:
+    g = plan.geometry
+    return int(g.kh * g.kw)  # a pixel's gradient adds up as many windows

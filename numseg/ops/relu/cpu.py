@@ -1,0 +1,30 @@
+"""relu on the CPU. A unit is one number."""
+
+from __future__ import annotations
+
+from numseg.kernels.jit import kernel
+from numseg.kernels.parallel import launch
+from numseg.ops.relu import Geometry
+from numseg.ops.relu.rules import rectify
+from numseg.typing import Array
+
+
+@kernel()
+def _forward(start, stop, x, y):
+    for i in range(start, stop):
+        y[i] = rectify(x[i])
+
+
+@kernel()
+def _backward(start, stop, x, gy, gx):
+    for i in range(start, stop):
+        gx[i] = gy[i] if x[i] > 0 else 0
+
+
+def forward(x: Array, y: Array, g: Geometry) -> None:
+    launch(_forward, g.size, g.size, x.reshape(-1), y.reshape(-1))
+
+
+def backward(x: Array, gy: Array, gx: Array | None, g: Geometry) -> None:
+    if gx is not None:
+        launch(_backward, g.size, g.size, x.reshape(-1), gy.reshape(-1), gx.reshape(-1))

@@ -1,0 +1,1 @@
+"""Tools to test operators: numseg's, or your own."""
