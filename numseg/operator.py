@@ -172,8 +172,7 @@ class Operator(Generic[P, R]):
         self.updates = updates
         self.face = face
         self.__signature__ = _readable(inspect.signature(plan))
-        saved_name = "".join(part.title() for part in self.__name__.split("_")) + "Saved"
-        self._saved_type: Any = namedtuple(saved_name, [*saves, "plan"])
+        self._saved_type = _saved_type(self.__name__, saves)
 
     def __repr__(self) -> str:
         face = f".{self.face}" if self.face else ""
@@ -391,6 +390,11 @@ class Operator(Generic[P, R]):
             return where.from_host(array)
 
         return tuple(map(rounded, results, specs))
+
+
+def _saved_type(name: str, saves: tuple[str, ...]) -> Any:
+    """``max_pool2d`` that saves its switches: ``MaxPool2dSaved(switches, plan)``."""
+    return namedtuple("".join(map(str.title, name.split("_"))) + "Saved", [*saves, "plan"])
 
 
 class _Annotation(str):
