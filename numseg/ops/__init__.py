@@ -1,1 +1,1 @@
-"""The operators, one folder each. ``docs/adding-an-operator.md`` says what a folder holds."""
+"""The operators, one folder each. CONTRIBUTING.md says what a folder holds."""
