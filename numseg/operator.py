@@ -107,6 +107,13 @@ def operator(
     The function gives the operator its name, signature, docstring and folder: its faces are the
     modules ``reference``, ``cpu`` and ``cuda`` beside it. It sees shapes and dtypes, never values.
 
+    Values are the business of a function ``check(*inputs, geometry)`` in the same folder, where
+    there is one (are switches within the plane, labels below the number of classes?). It runs
+    before anything is allocated or written, on the CPU, and may count on the values of arrays of
+    integers only: arrays of floats stay where they are, and ``matrix`` has but a :class:`Spec` of
+    its first argument. A face with a function ``check`` of its own is asked instead, so that a
+    ``cuda.py`` can look at labels on the device.
+
     Parameters
     ----------
     inputs, outputs : str
@@ -282,6 +289,7 @@ class Operator(Generic[P, R]):
                 _specs_of(first, arguments[first]), lambda spec: spec._replace(dtype=dtype)
             )
             plan = self._planned({**arguments, **specs})
+            self._check_values(device.Host, "reference", [specs[first], *views.values()], plan)
         return face.matrix(*views.values(), plan.geometry).astype(dtype)
 
     # -- steps of a call ---------------------------------------------------------------------
@@ -321,6 +329,7 @@ class Operator(Generic[P, R]):
         with self._named_errors():
             arrays = [_each(view, where.normal) for view in call.arrays]
             face = self._face_for(where)
+            self._check_values(where, face, arrays, plan)
             if face == "reference":
                 outputs = self._by_definition("forward", where, arrays, plan.outputs, plan)
             else:
@@ -331,6 +340,22 @@ class Operator(Generic[P, R]):
         by_name |= dict(zip(self.outputs, outputs, strict=True))
         saved = self._saved_type(*(by_name[name] for name in self.saves), plan)
         return (results[0] if plan.results == 1 else results), saved
+
+    def _check_values(
+        self, where: device.Device, face: str, arrays: list[Any], plan: Plan[Any]
+    ) -> None:
+        """Let the operator's ``check``, if it has one, see the integers (see :func:`operator`)."""
+        check = getattr(importlib.import_module(self.__module__), "check", None)
+        if check is None:
+            return
+        if own := getattr(self._module(face), "check", None):
+            own(*arrays, plan.geometry)
+            return
+
+        def visible(array: Any) -> Any:
+            return where.to_host(array) if array.dtype.kind in "iub" else array
+
+        check(*(_each(array, visible) for array in arrays), plan.geometry)
 
     def _backward(self, saved: Any, grad_y: Any, needs: Collection[str] | None) -> list[Any]:
         if type(saved).__name__ != self._saved_type.__name__:
