@@ -1,22 +1,36 @@
 """Cases: one call of an operator, without the values, so that a test can choose those.
 
-Every operator's ``cases.py`` states ``valid`` (a Hypothesis strategy of :class:`Case`), ``invalid``
-(a list of :class:`Invalid`), ``EXACT`` (integer-valued inputs give the reference's bits) and
-``roundings(plan)``: the bound on the error on real inputs, for the value and every gradient, in
-units of ``eps * scale``, where the scale is the reference on absolute values for an operator that
-is linear in each input, else ``max(|result|, 1)``.
+Every operator's ``cases.py`` states
+
+``valid``
+    a Hypothesis strategy of :class:`Case` (or a ``@st.composite`` function without arguments); it
+    must reach an empty array, and every parameter that changes what is computed,
+``invalid``
+    a list of :class:`Invalid`,
+``EXACT``
+    True if integer-valued inputs give the reference's bits, "value" if that holds for the results
+    but not for the gradients, else False,
+``roundings(plan)``
+    the bound on the error on real inputs, for the value and every gradient, in units of
+    ``eps * scale``. For an operator that is linear
+    in each floating-point input the scale is the reference on absolute values; else it is the
+    largest of ``|result|``, for a gradient also of the result for ``|grad_y|``, and 1.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import math
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from numseg.operator import Operator
 from numseg.typing import Array, Shape
 
 Maker = Callable[[np.random.Generator, Any], Array]
@@ -74,3 +88,34 @@ def reals(shape: Shape, dtype: Any, rng: np.random.Generator) -> Array:
 def shapes(min_axes: int, max_axes: int, max_size: int = 4) -> st.SearchStrategy[Shape]:
     """Shapes, empty axes included."""
     return st.lists(st.integers(0, max_size), min_size=min_axes, max_size=max_axes).map(tuple)
+
+
+def of(op: Operator[Any, Any]) -> ModuleType:
+    """The module ``cases`` of an operator."""
+    return importlib.import_module(f"{op.__module__}.cases")
+
+
+def strategy(op: Operator[Any, Any]) -> st.SearchStrategy[Case]:
+    """The strategy of an operator's valid calls."""
+    valid = of(op).valid
+    return valid if isinstance(valid, st.SearchStrategy) else valid()
+
+
+def drawn(op: Operator[Any, Any], count: int) -> list[Case]:
+    """``count`` valid calls, the same ones every time."""
+    cases: list[Case] = []
+
+    @settings(
+        max_examples=count,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy(op))
+    def collect(case: Case) -> None:
+        cases.append(case)
+
+    collect()
+    return cases
