@@ -1,0 +1,125 @@
+"""Convolution."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from numseg import checks, geometry
+from numseg.errors import ArgumentError
+from numseg.operator import Plan, Spec, operator
+from numseg.typing import Array, ArrayLike, Padding, Pair
+
+
+class Geometry(NamedTuple):
+    n: int
+    c: int
+    h: int
+    w: int
+    f: int
+    oh: int
+    ow: int
+    kh: int
+    kw: int
+    sy: int
+    sx: int
+    pt: int
+    pl: int
+    dy: int
+    dx: int
+    groups: int
+
+
+@operator("x w b", saves="x w", linear="x w")
+def conv2d(
+    x: ArrayLike,
+    w: ArrayLike,
+    b: ArrayLike | None = None,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+) -> Plan[Array]:
+    """Two-dimensional convolution (cross-correlation, as in every deep-learning framework).
+
+    ``y[n, f, p, q] = b[f] + sum over c, i, j of w[f, c, i, j] *
+    x[n, first + c, p*sy - top + i*dy, q*sx - left + j*dx]``, where x counts as zero outside the
+    image, and ``first`` is the first channel of the group that filter f belongs to.
+
+    Parameters
+    ----------
+    x : array, (N, C, H, W), float32 or float64
+    w : array, (F, C / groups, KH, KW), dtype of x
+        F filters.
+    b : array, (F,), dtype of x, optional
+    stride : int or (rows, columns)
+    padding : int, (rows, columns), (top, bottom, left, right), "valid" or "same"
+        "same" is TensorFlow's: an output of ``ceil(size / stride)``, the odd pixel of padding goes
+        to the bottom and to the right. It holds for any stride; PyTorch's is the case of stride 1.
+    dilation : int or (rows, columns)
+    groups : int
+        Filters and channels are split into as many runs, and each run of filters sees its own run
+        of channels. ``groups=C`` is a depthwise convolution.
+
+    Returns
+    -------
+    array, (N, F, OH, OW), dtype of x
+        ``OH = floor((H + top + bottom - dy*(KH - 1) - 1) / sy) + 1``, and OW alike.
+
+    Raises
+    ------
+    ArgumentError
+        For a wrong rank or dtype, a stride or dilation below 1, channels of x and w that do not
+        match, groups that divide neither, or a window larger than the padded image.
+
+    Notes
+    -----
+    Gradient: ``grad_x`` is the transposed convolution of ``grad_y`` with w, ``grad_w[f, c, i, j]``
+    sums ``grad_y[n, f, p, q] * x[n, first + c, p*sy - top + i*dy, q*sx - left + j*dx]``, and
+    ``grad_b`` sums ``grad_y``. There are no kinks.
+
+    NaN and infinity in x reach the outputs whose windows they fall in, and no others.
+
+    Source: ``torch.nn.functional.conv2d`` of PyTorch 2.13; ``tf.nn.conv2d`` for "same".
+
+    Examples
+    --------
+    >>> import numpy as np, numseg as ns
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> edges = np.array([[[[-1.0, 0.0, 1.0]]]])
+    >>> ns.conv2d(x, edges, padding=(0, 1), stride=2)
+    array([[[[1., 2.],
+             [9., 2.]]]])
+    """
+    dtype = checks.floats(x=x, w=w, b=b)
+    n, c, h, width = checks.axes("x", x, "n c h w")
+    f, group_channels, kh, kw = checks.axes("w", w, "f c/groups kh kw")
+    kernel = checks.integer("w's kernel rows", kh, 1), checks.integer("w's kernel columns", kw, 1)
+    groups = checks.integer("groups", groups, minimum=1)
+    _check_groups(c, f, group_channels, groups)
+    if b is not None:
+        checks.shape("b", b, (f,), f"one for each of the {f} filters of w")
+    sy, sx = steps = checks.pair("stride", stride, minimum=1)
+    dy, dx = dilations = checks.pair("dilation", dilation, minimum=1)
+    sides = geometry.pads(padding, (h, width), kernel, steps, dilations)
+    oh, ow = geometry.window_counts((h, width), kernel, steps, sides, dilations)
+    top, _, left, _ = sides
+    products = n * f * oh * ow * group_channels * kh * kw
+    return Plan(
+        outputs=(Spec((n, f, oh, ow), dtype),),
+        geometry=Geometry(n, c, h, width, f, oh, ow, kh, kw, sy, sx, top, left, dy, dx, groups),
+        flops=2 * products + (0 if b is None else n * f * oh * ow),
+        reach=(
+            geometry.window_reach(kh, sy, top, dy),
+            geometry.window_reach(kw, sx, left, dx),
+        ),
+    )
+
+
+def _check_groups(c: int, f: int, group_channels: int, groups: int) -> None:
+    if group_channels * groups != c:
+        raise ArgumentError(
+            f"w takes {group_channels} channels per group, so x must have {group_channels * groups}"
+            f" channels in {groups} group{'s' if groups > 1 else ''}, but x has {c}"
+        )
+    if f % groups != 0:
+        raise ArgumentError(f"groups = {groups} does not divide the {f} filters of w")

@@ -1,0 +1,75 @@
+"""Inputs for conv2d: every stride, dilation, side of padding and kind of group, empty axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from numseg.geometry import extent
+from numseg.operator import Plan
+from numseg.testing.cases import Case, Invalid
+
+EXACT = True
+
+_small = st.integers(0, 2)
+_pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+@st.composite
+def valid(draw: st.DrawFn) -> Case:
+    kernel, stride, dilation = draw(_pairs), draw(_pairs), draw(_pairs)
+    groups = draw(st.integers(1, 3))
+    group_filters, group_channels = draw(st.integers(0, 3)), draw(st.integers(0, 3))
+    spans = [extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
+    padding: Any = draw(st.tuples(_small, _small, _small, _small))
+    fits = [max(s - padding[2 * a] - padding[2 * a + 1], 0) for a, s in enumerate(spans)]
+    size = [fit + draw(st.integers(0, 5)) for fit in fits]
+    if min(size) > 0 and draw(st.integers(0, 3)) == 0:
+        padding = "same"
+    filters = groups * group_filters
+    arrays = {
+        "x": (draw(_small), groups * group_channels, *size),
+        "w": (filters, group_channels, *kernel),
+        "b": draw(st.sampled_from([None, (filters,)])),
+    }
+    params = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    return Case(arrays, params)
+
+
+def _f32(*shape: int) -> Any:
+    return np.zeros(shape, np.float32)
+
+
+def _bad(message: str, x: Any = None, w: Any = None, b: Any = None, **params: Any) -> Invalid:
+    x = _f32(1, 4, 5, 5) if x is None else x
+    w = _f32(6, 4, 3, 3) if w is None else w
+    return Invalid(Case({"x": x, "w": w, "b": b}, params), message)
+
+
+invalid = [
+    _bad("x has shape (4, 5, 5), expected 4 axes", x=_f32(4, 5, 5)),
+    _bad("w has shape (6, 4, 3), expected 4 axes", w=_f32(6, 4, 3)),
+    _bad("w has dtype float64, but x has float32", w=np.zeros((6, 4, 3, 3))),
+    _bad("x has dtype int32, expected float32 or float64", x=np.zeros((1, 4, 5, 5), np.int32)),
+    _bad("so x must have 3 channels in 1 group, but x has 4", w=_f32(6, 3, 3, 3)),
+    _bad("so x must have 8 channels in 2 groups, but x has 4", groups=2),
+    _bad("groups = 4 does not divide the 6 filters of w", w=_f32(6, 1, 3, 3), groups=4),
+    _bad("groups must be at least 1, got 0", groups=0),
+    _bad("b has shape (4,), expected (6,) (one for each of the 6 filters of w)", b=_f32(4)),
+    _bad("w's kernel columns must be at least 1, got 0", w=_f32(6, 4, 3, 0)),
+    _bad("stride must be at least 1, got -1", stride=-1),
+    _bad("stride must be an integer, got 1.5", stride=1.5),
+    _bad("dilation[1] must be at least 1, got 0", dilation=(1, 0)),
+    _bad("padding[2] must be at least 0, got -1", padding=(0, 0, -1, 0)),
+    _bad("padding must be one of 'valid', 'same', got 'full'", padding="full"),
+    _bad("the window spans 7 rows (kernel 3, dilation 3), but x has 5 rows", dilation=3),
+]
+
+
+def roundings(plan: Plan[Any]) -> int:
+    """As many as the longest of the three sums has terms: an output's, a pixel's, a weight's."""
+    g = plan.geometry
+    taps = g.kh * g.kw * max(g.c, g.f) // g.groups
+    return int(max(taps, g.n * g.oh * g.ow)) + 1
