@@ -5,6 +5,7 @@ from __future__ import annotations
 from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError, FileError, MissingExtra
 from numseg.kernels.parallel import get_num_threads, num_threads, set_num_threads
 from numseg.operator import Cost, Operator, Plan, Spec, use
+from numseg.ops.batch_norm import batch_norm
 from numseg.ops.conv2d import conv2d
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.relu import relu
@@ -21,6 +22,7 @@ __all__ = [
     "Operator",
     "Plan",
     "Spec",
+    "batch_norm",
     "conv2d",
     "get_num_threads",
     "max_pool2d",

@@ -50,6 +50,19 @@ def axes(name: str, array: ArrayLike, names: str) -> tuple[int, ...]:
     return tuple(array.shape)
 
 
+def leading_axes(
+    name: str, array: ArrayLike, names: str
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The array has the axes ``names`` and any number after them; returns the sizes of both."""
+    expected = names.split()
+    if len(array.shape) < len(expected):
+        raise ArgumentError(
+            f"{name} has shape {tuple(array.shape)}, "
+            f"expected at least {len(expected)} axes ({', '.join(expected)}, ...)"
+        )
+    return tuple(array.shape[: len(expected)]), tuple(array.shape[len(expected) :])
+
+
 def shape(name: str, array: ArrayLike, expected: Sequence[int], reason: str) -> None:
     """The array has exactly this shape."""
     if tuple(array.shape) != tuple(expected):

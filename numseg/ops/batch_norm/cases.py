@@ -1,0 +1,74 @@
+"""Inputs for batch_norm: any number of trailing axes, both modes, parts left out, empty axes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from numseg.operator import Plan
+from numseg.testing.cases import Case, Invalid
+from numseg.typing import Array
+
+EXACT = False
+
+
+@st.composite
+def valid(draw: st.DrawFn) -> Case:
+    shape = tuple(draw(st.lists(st.integers(0, 3), min_size=2, max_size=4)))
+    vector = (shape[1],)
+    values = shape[0] * math.prod(shape[2:])
+    training = values != 1 and draw(st.booleans())
+    tracked = not training or draw(st.booleans())
+    arrays = {
+        "x": shape,
+        "running_mean": vector if tracked else None,
+        "running_var": (lambda rng, dtype: _variances(vector, rng, dtype)) if tracked else None,
+        "weight": draw(st.sampled_from([vector, None])),
+        "bias": draw(st.sampled_from([vector, None])),
+    }
+    params = {
+        "training": training,
+        "momentum": draw(st.sampled_from([0.0, 0.1, 1.0])),
+        "eps": draw(st.sampled_from([1e-5, 0.5])),
+        "return_running": draw(st.booleans()),
+    }
+    return Case(arrays, params)
+
+
+def _variances(shape: tuple[int, ...], rng: np.random.Generator, dtype: Any) -> Array:
+    return rng.uniform(0.5, 2.0, shape).astype(dtype)
+
+
+_x, _c = np.zeros((2, 3, 2, 2), np.float32), np.ones(3, np.float32)
+
+
+def _bad(message: str, x: object = _x, mean: object = _c, var: object = _c, **rest: object) -> Any:
+    arrays = {"x": x, "running_mean": mean, "running_var": var}
+    return Invalid(Case(arrays, rest), message)
+
+
+invalid = [
+    _bad("x has shape (2,), expected at least 2 axes (n, c, ...)", x=_x[:, 0, 0, 0]),
+    _bad("x has dtype int64, expected float32 or float64", x=_x.astype(np.int64)),
+    _bad("running_var has dtype float64, but x has float32", var=_c.astype(np.float64)),
+    _bad("weight has shape (2,), expected (3,)", weight=_c[:2]),
+    _bad("bias has shape (3, 1), expected (3,)", bias=_c[:, None]),
+    _bad("running_var is not given, but the other running statistic is", var=None),
+    _bad("running_mean is not given, but training=False normalises by it", mean=None, var=None),
+    _bad("x has shape (1, 3, 1, 1), 1 value per channel", x=_x[:1, :, :1, :1], training=True),
+    _bad("training must be True or False, got 1", training=1),
+    _bad("momentum must lie in [0.0, 1.0], got 1.5", momentum=1.5),
+    _bad("eps must lie in [0.0, inf], got -1.0", eps=-1),
+    _bad("eps must lie in [0.0, inf], got nan", eps=float("nan")),
+]
+
+
+def roundings(plan: Plan[Any]) -> int:
+    """A float32 result is computed in float64 and rounded once. In float64, a sum over a channel
+    of m values rounds m times; two of these values lie at least 1 / size apart, and dividing by a
+    standard deviation that may be that small enlarges the error as much."""
+    y, g = plan.outputs[0], plan.geometry
+    return 1 if y.dtype == np.float32 else 4 * (g.n * g.size + 4) * max(y.size, 1)
