@@ -398,10 +398,14 @@ class Operator(Generic[P, R]):
                 f"has no {face} kernels: copy the arrays to the CPU (copy_to_host) first"
             ) from None
 
+    @np.errstate(all="ignore")
     def _by_definition(
         self, call: str, where: device.Device, arrays: list[Any], specs: Any, plan: Plan[Any]
     ) -> tuple[Any, ...]:
-        """Run the reference: float64 in, and its results rounded to the dtypes of ``specs``."""
+        """Run the reference: float64 in, and its results rounded to the dtypes of ``specs``.
+
+        Infinities and NaN come and go as in kernels, without NumPy's warnings.
+        """
         exact = [_each(array, lambda a: _widen(where.to_host(a))) for array in arrays]
         results = getattr(self._module("reference"), call)(*exact, plan.geometry)
         results = results if isinstance(results, tuple) else (results,)
