@@ -5,9 +5,13 @@ from __future__ import annotations
 from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError, FileError, MissingExtra
 from numseg.kernels.parallel import get_num_threads, num_threads, set_num_threads
 from numseg.operator import Cost, Operator, Plan, Spec, use
+from numseg.ops.add import add
 from numseg.ops.batch_norm import batch_norm
+from numseg.ops.center_crop import center_crop
+from numseg.ops.concat import concat
 from numseg.ops.conv2d import conv2d
 from numseg.ops.max_pool2d import max_pool2d
+from numseg.ops.pad import pad
 from numseg.ops.relu import relu
 
 __version__ = "0.1.0"
@@ -22,11 +26,15 @@ __all__ = [
     "Operator",
     "Plan",
     "Spec",
+    "add",
     "batch_norm",
+    "center_crop",
+    "concat",
     "conv2d",
     "get_num_threads",
     "max_pool2d",
     "num_threads",
+    "pad",
     "relu",
     "set_num_threads",
     "use",

@@ -84,15 +84,21 @@ def integer(name: str, value: Any, minimum: int | None = None) -> int:
     return number
 
 
-def real(name: str, value: Any, minimum: float = -math.inf, maximum: float = math.inf) -> float:
-    """A finite real number in ``[minimum, maximum]``."""
+def real(
+    name: str,
+    value: Any,
+    minimum: float = -math.inf,
+    maximum: float = math.inf,
+    finite: bool = True,
+) -> float:
+    """A real number in ``[minimum, maximum]``; without ``finite`` any number, NaN included."""
     try:
         if isinstance(value, (str, bytes, bool, np.bool_)):
             raise TypeError
         number = float(value)
     except (TypeError, ValueError):
         raise ArgumentTypeError(f"{name} must be a real number, got {value!r}") from None
-    if not math.isfinite(number) or not minimum <= number <= maximum:
+    if finite and not (math.isfinite(number) and minimum <= number <= maximum):
         raise ArgumentError(f"{name} must lie in [{minimum}, {maximum}], got {number}")
     return number
 

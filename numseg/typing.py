@@ -29,6 +29,9 @@ Shape: TypeAlias = tuple[int, ...]
 Pair: TypeAlias = "int | Sequence[int]"
 """One value for both axes, or ``(rows, columns)``."""
 
-Padding: TypeAlias = "int | str | Sequence[int] | Sequence[Sequence[int]]"
-"""``p``, ``(rows, columns)``, ``(top, bottom, left, right)``, ``((top, bottom), (left, right))``,
-``"valid"`` or ``"same"``."""
+Sides: TypeAlias = "int | Sequence[int] | Sequence[Sequence[int]]"
+"""``p``, ``(rows, columns)``, ``(top, bottom, left, right)`` or
+``((top, bottom), (left, right))``."""
+
+Padding: TypeAlias = "Sides | str"
+"""Four sides, ``"valid"`` or ``"same"``."""

@@ -1,0 +1,61 @@
+"""Central crop."""
+
+from __future__ import annotations
+
+from numseg import checks, geometry
+from numseg.errors import ArgumentError
+from numseg.operator import Plan, Spec, operator
+from numseg.ops.pad import Geometry
+from numseg.typing import Array, ArrayLike, Pair
+
+
+@operator("x", linear="x")
+def center_crop(x: ArrayLike, size: Pair) -> Plan[Array]:
+    """The middle of an image.
+
+    ``y[n, c, p, q] = x[n, c, p + (H - rows) // 2, q + (W - columns) // 2]``
+
+    Parameters
+    ----------
+    x : array, (N, C, H, W), float32 or float64
+    size : int or (rows, columns)
+        At most (H, W).
+
+    Returns
+    -------
+    array, (N, C, rows, columns), dtype of x
+
+    Raises
+    ------
+    ArgumentError
+        For a wrong rank or dtype, or a crop larger than the image.
+
+    Notes
+    -----
+    Where the difference is odd, the extra row or column is cut off at the end. torchvision 0.28
+    (``CenterCrop``) rounds half of it to even instead, ``int(round((H - rows) / 2))``: the same
+    for a difference of 1, 5, 9, ..., one pixel further for 3, 7, 11, ... It also pads an image
+    that is smaller than the crop, which is an error here.
+
+    Gradient: ``grad_y`` in the middle, 0 around it.
+
+    Source: U-Net (Ronneberger, Fischer, Brox 2015), whose skip connections are cropped to the size
+    of the unpadded decoder.
+
+    Examples
+    --------
+    >>> import numpy as np, numseg as ns
+    >>> ns.center_crop(np.arange(25.0).reshape(1, 1, 5, 5), (1, 2))[0, 0]
+    array([[11., 12.]])
+    """
+    dtype = checks.floats(x=x)
+    n, c, h, w = checks.axes("x", x, "n c h w")
+    rows, columns = checks.pair("size", size, minimum=0)
+    if rows > h or columns > w:
+        raise ArgumentError(f"size is {rows} x {columns}, but x has {h} rows and {w} columns")
+    top, left = (h - rows) // 2, (w - columns) // 2
+    return Plan(
+        outputs=(Spec((n, c, rows, columns), dtype),),
+        geometry=Geometry(n * c, h, w, rows, columns, -top, -left, 0.0),
+        reach=geometry.shifted(top, left),
+    )

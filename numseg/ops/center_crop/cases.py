@@ -1,0 +1,43 @@
+"""Inputs for center_crop: odd and even differences, the whole image, nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from numseg.operator import Plan
+from numseg.testing.cases import Case, Invalid
+
+EXACT = True
+
+
+@st.composite
+def valid(draw: st.DrawFn) -> Case:
+    size = draw(st.tuples(st.integers(0, 4), st.integers(0, 4)))
+    cut = draw(st.tuples(st.integers(0, 5), st.integers(0, 5)))
+    planes = draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))
+    return Case({"x": (*planes, size[0] + cut[0], size[1] + cut[1])}, {"size": size})
+
+
+_x = np.zeros((1, 1, 3, 4), np.float32)
+
+
+def _bad(message: str, x: object = _x, size: object = 2) -> Invalid:
+    return Invalid(Case({"x": x}, {"size": size}), message)
+
+
+invalid = [
+    _bad("x has shape (3, 4), expected 4 axes", x=_x[0, 0]),
+    _bad("x has dtype int64", x=_x.astype(np.int64)),
+    _bad("size is 4 x 4, but x has 3 rows and 4 columns", size=4),
+    _bad("size is 1 x 5, but x has 3 rows and 4 columns", size=(1, 5)),
+    _bad("size must be at least 0, got -1", size=-1),
+    _bad("size must be one integer or two, got (1, 2, 3)", size=(1, 2, 3)),
+    _bad("size must be an integer, got 1.5", size=1.5),
+]
+
+
+def roundings(plan: Plan[Any]) -> int:
+    return 0

@@ -1,0 +1,52 @@
+"""concat on the CPU. A unit is one number of an input; they are copied in runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from numseg.kernels.jit import kernel
+from numseg.kernels.parallel import launch
+from numseg.ops.concat import Geometry
+from numseg.typing import Array
+
+
+@kernel()
+def _put(start, stop, part, whole, first, length):
+    """Row by row, ``part`` to the columns of ``whole`` from ``first`` on."""
+    while start < stop:
+        row, place = divmod(start, length)
+        run = min(stop - start, length - place)
+        for i in range(run):
+            whole[row, first + place + i] = part[start + i]
+        start += run
+
+
+@kernel()
+def _take(start, stop, whole, part, first, length):
+    """The way back."""
+    while start < stop:
+        row, place = divmod(start, length)
+        run = min(stop - start, length - place)
+        for i in range(run):
+            part[start + i] = whole[row, first + place + i]
+        start += run
+
+
+def forward(xs: tuple[Array, ...], y: Array, g: Geometry) -> None:
+    whole = y.reshape(g.outer, sum(g.sizes) * g.inner)
+    for x, (first, length) in zip(xs, _columns(g), strict=True):
+        launch(_put, x.size, x.size, x.reshape(-1), whole, first, length)
+
+
+def backward(gy: Array, gxs: tuple[Array, ...] | None, g: Geometry) -> None:
+    whole = gy.reshape(g.outer, sum(g.sizes) * g.inner)
+    for gx, (first, length) in zip(gxs or (), _columns(g), strict=gxs is not None):
+        launch(_take, gx.size, gx.size, whole, gx.reshape(-1), first, length)
+
+
+def _columns(g: Geometry) -> Iterator[tuple[int, int]]:
+    """Where the rows of each input begin in the rows of the output, and their length."""
+    first = 0
+    for size in g.sizes:
+        yield first, size * g.inner
+        first += size * g.inner

@@ -1,0 +1,47 @@
+"""Inputs for pad: every side by itself, cropped and padded, images cropped to nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from numseg.operator import Plan
+from numseg.testing.cases import Case, Invalid
+
+EXACT = True
+
+
+@st.composite
+def valid(draw: st.DrawFn) -> Case:
+    shape = draw(st.tuples(st.integers(0, 2), st.integers(0, 2), *[st.integers(0, 4)] * 2))
+    sides = []
+    for size in shape[2:]:
+        before = draw(st.integers(-size - 1, 3))
+        sides += [before, draw(st.integers(-size - before, 3))]
+    value = draw(st.sampled_from([0.0, -3.0, np.inf]))
+    return Case({"x": shape}, {"padding": sides, "value": value})
+
+
+_x = np.zeros((1, 1, 3, 4), np.float32)
+
+
+def _bad(message: str, x: object = _x, padding: object = 1, **params: object) -> Invalid:
+    return Invalid(Case({"x": x}, {"padding": padding, **params}), message)
+
+
+invalid = [
+    _bad("x has shape (3, 4), expected 4 axes", x=_x[0, 0]),
+    _bad("x has dtype int64", x=_x.astype(np.int64)),
+    _bad("padding must be an integer, (rows, columns)", padding=(1, 2, 3)),
+    _bad("padding must be an integer, got 'same'", padding="same"),
+    _bad("padding[1] must be an integer, got 0.5", padding=(1, 0.5)),
+    _bad("top -2, bottom -2, left 0, right 0) crops more than x has: 3 rows", padding=(-2, 0)),
+    _bad("crops more than x has: 3 rows, 4 columns", padding=(0, 0, 0, -5)),
+    _bad("value must be a real number, got 'reflect'", value="reflect"),
+]
+
+
+def roundings(plan: Plan[Any]) -> int:
+    return 0
