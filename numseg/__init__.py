@@ -13,6 +13,7 @@ from numseg.ops.conv2d import conv2d
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.pad import pad
 from numseg.ops.relu import relu
+from numseg.testing.gradients import gradcheck
 
 __version__ = "0.1.0"
 
@@ -32,6 +33,7 @@ __all__ = [
     "concat",
     "conv2d",
     "get_num_threads",
+    "gradcheck",
     "max_pool2d",
     "num_threads",
     "pad",
