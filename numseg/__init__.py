@@ -8,8 +8,12 @@ from numseg.operator import Cost, Operator, Plan, Spec, use
 from numseg.ops.add import add
 from numseg.ops.batch_norm import batch_norm
 from numseg.ops.center_crop import center_crop
+from numseg.ops.col2im import col2im
 from numseg.ops.concat import concat
 from numseg.ops.conv2d import conv2d
+from numseg.ops.conv_transpose2d import conv_transpose2d
+from numseg.ops.im2col import im2col
+from numseg.ops.linear import linear
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.pad import pad
 from numseg.ops.relu import relu
@@ -30,10 +34,14 @@ __all__ = [
     "add",
     "batch_norm",
     "center_crop",
+    "col2im",
     "concat",
     "conv2d",
+    "conv_transpose2d",
     "get_num_threads",
     "gradcheck",
+    "im2col",
+    "linear",
     "max_pool2d",
     "num_threads",
     "pad",

@@ -98,8 +98,8 @@ def grad_w(x: Array, gy: Array, gw: Array, g: Geometry) -> None:
     launch(_grad_w, g.f, _products(g), x, gy, gw, g)
 
 
-def grad_b(gy: Array, gb: Array, g: Geometry) -> None:
-    launch(_grad_b, g.f, gy.size, gy, gb)
+def grad_b(gy: Array, gb: Array) -> None:
+    launch(_grad_b, len(gb), gy.size, gy, gb)
 
 
 def backward(
@@ -116,7 +116,7 @@ def backward(
     if gw is not None:
         grad_w(x, gy, gw, g)
     if gb is not None:
-        grad_b(gy, gb, g)
+        grad_b(gy, gb)
 
 
 def _products(g: Geometry) -> int:

@@ -1,0 +1,145 @@
+"""Transposed convolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numseg import checks, geometry
+from numseg.errors import ArgumentError
+from numseg.operator import Plan, Spec, operator
+from numseg.ops.conv2d import Geometry
+from numseg.typing import Array, ArrayLike, Padding, Pair
+
+__all__ = ["Geometry", "conv_transpose2d"]  # the geometry is that of the convolution transposed
+
+
+@operator("x w b", saves="x w", linear="x w")
+def conv_transpose2d(
+    x: ArrayLike,
+    w: ArrayLike,
+    b: ArrayLike | None = None,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    output_padding: Pair = 0,
+    groups: int = 1,
+    dilation: Pair = 1,
+    output_size: Sequence[int] | None = None,
+) -> Plan[Array]:
+    """Transposed convolution: the transpose of conv2d as a matrix, applied to x.
+
+    ``y.ravel() == conv2d.matrix(y.shape, w, ...).T @ x.ravel()``. Every input pixel stamps the
+    kernel, times its value, on the output: ``y[n, first + f, p*sy - top + i*dy,
+    q*sx - left + j*dx] += x[n, c, p, q] * w[c, f, i, j]``, where ``first`` is the first output
+    channel of the group that channel c belongs to. What falls outside the output is dropped;
+    where stamps overlap they add up.
+
+    Parameters
+    ----------
+    x : array, (N, C, H, W), float32 or float64
+    w : array, (C, F / groups, KH, KW), dtype of x
+        The weight of the convolution that is transposed: input channels come first.
+    b : array, (F,), dtype of x, optional
+        Added to the result; not part of the transpose.
+    stride : int or (rows, columns)
+    padding : int, (rows, columns), (top, bottom, left, right), or "valid"
+        What is cut off each side of the stamped image.
+    output_padding : int or (rows, columns)
+        Rows and columns added at the bottom and right, to choose among the input sizes that a
+        strided convolution maps to the same output size. Less than the stride or the dilation.
+    groups : int
+    dilation : int or (rows, columns)
+    output_size : (rows, columns), optional
+        The wanted size, in place of ``output_padding``.
+
+    Returns
+    -------
+    array, (N, F, OH, OW), dtype of x
+        ``OH = sy*(H - 1) + dy*(KH - 1) + 1 + output_padding - top - bottom``, and OW alike.
+
+    Raises
+    ------
+    ArgumentError
+        For a wrong rank or dtype, channels that do not match, groups that do not divide, an
+        ``output_padding`` too large, an ``output_size`` out of reach, or an empty result.
+
+    Notes
+    -----
+    Gradient: ``grad_x`` is conv2d of ``grad_y`` with w, ``grad_w`` that convolution's gradient of
+    the weight with x in the place of its ``grad_y``, and ``grad_b`` sums ``grad_y``. No kinks.
+
+    Source: ``torch.nn.functional.conv_transpose2d`` of PyTorch 2.13.
+
+    Examples
+    --------
+    >>> import numpy as np, numseg as ns
+    >>> x = np.array([[[[1.0, 2.0]]]])
+    >>> ns.conv_transpose2d(x, np.ones((1, 1, 1, 3)), stride=2)
+    array([[[[1., 1., 3., 2., 2.]]]])
+    """
+    dtype = checks.floats(x=x, w=w, b=b)
+    n, c, h, width = checks.axes("x", x, "n c h w")
+    channels, group_filters, kh, kw = checks.axes("w", w, "c f/groups kh kw")
+    kernel = checks.integer("w's kernel rows", kh, 1), checks.integer("w's kernel columns", kw, 1)
+    groups = checks.integer("groups", groups, minimum=1)
+    if channels != c:
+        raise ArgumentError(f"w has {channels} input channels (its first axis), but x has {c}")
+    if c % groups != 0:
+        raise ArgumentError(f"groups = {groups} does not divide the {c} channels of x")
+    f = group_filters * groups
+    if b is not None:
+        checks.shape("b", b, (f,), f"one for each of the {f} output channels")
+    sy, sx = steps = checks.pair("stride", stride, minimum=1)
+    dy, dx = dilations = checks.pair("dilation", dilation, minimum=1)
+    if padding == "same":
+        raise ArgumentError("padding 'same' has no one meaning here; give output_size instead")
+    sides = geometry.pads(padding, (h, width), kernel, steps, dilations)
+    extra = checks.pair("output_padding", output_padding, minimum=0)
+    if output_size is not None:
+        if extra != (0, 0):
+            raise ArgumentError(f"give output_padding {extra} or output_size, not both")
+        extra = _missing(output_size, (h, width), kernel, steps, sides, dilations)
+    _check_extra(extra, steps, dilations, "output_padding" if output_size is None else output_size)
+    oh, ow = _size((h, width), kernel, steps, sides, dilations, extra)
+    if min(oh, ow) < 1:
+        raise ArgumentError(f"the result would have {oh} x {ow} pixels: padding cuts all of it off")
+    top, _, left, _ = sides
+    products = n * c * h * width * group_filters * kh * kw
+    return Plan(
+        outputs=(Spec((n, f, oh, ow), dtype),),
+        geometry=Geometry(n, f, oh, ow, c, h, width, kh, kw, sy, sx, top, left, dy, dx, groups),
+        flops=2 * products + (0 if b is None else n * f * oh * ow),
+        reach=(
+            geometry.transposed_reach(kh, sy, top, dy),
+            geometry.transposed_reach(kw, sx, left, dx),
+        ),
+    )
+
+
+def _size(size: Any, kernel: Any, stride: Any, sides: Any, dilation: Any, extra: Any) -> Any:
+    top, bottom, left, right = sides
+    before, after = (top, left), (bottom, right)
+    per_axis = zip(size, kernel, stride, before, after, dilation, extra, strict=True)
+    return tuple(geometry.transposed_size(*axis) for axis in per_axis)
+
+
+def _missing(
+    output_size: Any, size: Any, kernel: Any, stride: Any, sides: Any, dilation: Any
+) -> tuple[int, int]:
+    """The output padding that gives ``output_size``."""
+    wanted = checks.pair("output_size", output_size, minimum=1)
+    rows, columns = _size(size, kernel, stride, sides, dilation, (0, 0))
+    return wanted[0] - rows, wanted[1] - columns
+
+
+def _check_extra(
+    extra: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], source: Any
+) -> None:
+    """The convolution transposed must map the output size back to x's, as in PyTorch."""
+    for axis, e, s, d in zip(("rows", "columns"), extra, stride, dilation, strict=True):
+        if not 0 <= e < max(s, d):
+            given = source if source == "output_padding" else f"output_size {source!r}"
+            raise ArgumentError(
+                f"{given} adds {e} {axis}, expected at least 0 and less than the larger of "
+                f"stride {s} and dilation {d}"
+            )

@@ -1,0 +1,74 @@
+"""Inputs for conv_transpose2d: overlapping and gapped stamps, every cut, output padding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from numseg.geometry import transposed_size
+from numseg.operator import Plan
+from numseg.testing.cases import Case, Invalid
+
+EXACT = True
+
+_small = st.integers(0, 2)
+_pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+@st.composite
+def valid(draw: st.DrawFn) -> Case:
+    kernel, stride, dilation = draw(_pairs), draw(_pairs), draw(_pairs)
+    size = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    groups = draw(st.integers(1, 3))
+    channels, filters = groups * draw(_small), groups * draw(_small)
+    limits = [max(s, d) - 1 for s, d in zip(stride, dilation, strict=True)]
+    extra = tuple(draw(st.integers(0, min(limit, 2))) for limit in limits)
+    top, bottom, left, right = padding = draw(st.tuples(_small, _small, _small, _small))
+    axes = zip(size, kernel, stride, (top, left), (bottom, right), dilation, extra, strict=True)
+    out = tuple(transposed_size(*axis) for axis in axes)
+    assume(min(out) >= 1)
+    params: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
+    params["groups"] = groups
+    params |= draw(st.sampled_from([{"output_padding": extra}, {"output_size": out}]))
+    arrays = {
+        "x": (draw(_small), channels, *size),
+        "w": (channels, filters // groups, *kernel),
+        "b": draw(st.sampled_from([None, (filters,)])),
+    }
+    return Case(arrays, params)
+
+
+def _f32(*shape: int) -> Any:
+    return np.zeros(shape, np.float32)
+
+
+def _bad(message: str, x: Any = None, w: Any = None, b: Any = None, **params: Any) -> Invalid:
+    x = _f32(1, 4, 5, 5) if x is None else x
+    w = _f32(4, 6, 3, 3) if w is None else w
+    return Invalid(Case({"x": x, "w": w, "b": b}, params), message)
+
+
+invalid = [
+    _bad("x has shape (4, 5, 5), expected 4 axes", x=_f32(4, 5, 5)),
+    _bad("w has dtype float64, but x has float32", w=np.zeros((4, 6, 3, 3))),
+    _bad("w has 6 input channels (its first axis), but x has 4", w=_f32(6, 4, 3, 3)),
+    _bad("groups = 3 does not divide the 4 channels of x", groups=3),
+    _bad("b has shape (4,), expected (6,) (one for each of the 6 output channels)", b=_f32(4)),
+    _bad("stride must be at least 1, got 0", stride=0),
+    _bad("padding 'same' has no one meaning here", padding="same"),
+    _bad("output_padding adds 2 rows, expected at least 0 and less", stride=2, output_padding=2),
+    _bad("output_size (11, 14) adds 3 columns", stride=2, output_size=(11, 14)),
+    _bad("output_size (10, 11) adds -1 rows", stride=2, output_size=(10, 11)),
+    _bad("not both", stride=2, output_size=(11, 11), output_padding=1),
+    _bad("the result would have -1 x -1 pixels", padding=4),
+]
+
+
+def roundings(plan: Plan[Any]) -> int:
+    """As many as the longest of the three sums has terms: an output's, a pixel's, a weight's."""
+    g = plan.geometry
+    taps = g.kh * g.kw * max(g.c, g.f) // g.groups
+    return int(max(taps, g.n * g.h * g.w)) + 1

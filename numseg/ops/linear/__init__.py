@@ -1,0 +1,67 @@
+"""Linear layer."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from numseg import checks
+from numseg.errors import ArgumentError
+from numseg.operator import Plan, Spec, operator
+from numseg.typing import Array, ArrayLike
+
+
+class Geometry(NamedTuple):
+    rows: int
+    inputs: int
+    outputs: int
+
+
+@operator("x w b", saves="x w", linear="x w")
+def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> Plan[Array]:
+    """Linear layer: ``y[..., o] = b[o] + sum over i of x[..., i] * w[o, i]``.
+
+    Parameters
+    ----------
+    x : array, (..., I), float32 or float64
+    w : array, (O, I), dtype of x
+    b : array, (O,), dtype of x, optional
+
+    Returns
+    -------
+    array, (..., O), dtype of x
+
+    Raises
+    ------
+    ArgumentError
+        For a wrong rank or dtype, or sizes that do not match.
+
+    Notes
+    -----
+    Gradient: ``grad_x = grad_y @ w``, ``grad_w = grad_y.T @ x`` and ``grad_b`` the sum of
+    ``grad_y``, all leading axes taken as one. No kinks.
+
+    Source: ``torch.nn.functional.linear`` of PyTorch 2.13.
+
+    Examples
+    --------
+    >>> import numpy as np, numseg as ns
+    >>> ns.linear(np.array([1.0, 2.0]), np.array([[3.0, 4.0], [5.0, 6.0]]), np.array([0.5, 0.0]))
+    array([11.5, 17. ])
+    """
+    dtype = checks.floats(x=x, w=w, b=b)
+    outputs, inputs = checks.axes("w", w, "outputs inputs")
+    if len(x.shape) < 1:
+        raise ArgumentError("x has shape (), expected at least 1 axis (inputs last)")
+    *lead, last = x.shape
+    if last != inputs:
+        raise ArgumentError(f"x has {last} inputs (its last axis), but w has {inputs}")
+    if b is not None:
+        checks.shape("b", b, (outputs,), f"one for each of the {outputs} outputs of w")
+    y = Spec((*lead, outputs), dtype)
+    rows = Spec(tuple(lead)).size
+    return Plan(
+        outputs=(y,),
+        geometry=Geometry(rows, inputs, outputs),
+        flops=2 * rows * inputs * outputs + (0 if b is None else y.size),
+        reach=None,
+    )

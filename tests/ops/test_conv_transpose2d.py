@@ -1,0 +1,109 @@
+"""conv_transpose2d: values worked out by hand, and the transpose it is named after."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import numseg as ns
+
+BOTH = pytest.mark.parametrize("op", [ns.conv_transpose2d, ns.conv_transpose2d.reference])
+
+
+def image(*rows: list[float]) -> np.ndarray:
+    return np.array([[rows]], np.float64)
+
+
+@BOTH
+def test_stamps_add_up_where_they_overlap(op):
+    # 1 stamps [1 2 3] at 0, 10 stamps [10 20 30] at 2: column 2 gets 3 + 10
+    y = op(image([1, 10]), image([1, 2, 3]), stride=2)
+    np.testing.assert_array_equal(y, image([1, 2, 13, 20, 30]))
+
+
+@BOTH
+def test_padding_cuts_each_side_of_its_own(op):
+    y = op(image([1, 10]), image([1, 2, 3]), stride=2, padding=(0, 0, 1, 2))
+    np.testing.assert_array_equal(y, image([2, 13]))
+
+
+@BOTH
+def test_output_padding_adds_at_the_end(op):
+    # rows: 2*(1-1) + 1 + 1 = 2, the second beyond every stamp
+    y = op(image([1, 10]), image([1, 2, 3]), stride=2, output_padding=1)
+    np.testing.assert_array_equal(y, image([1, 2, 13, 20, 30, 0], [0] * 6))
+
+
+@BOTH
+def test_output_padding_uncovers_what_padding_cut(op):
+    y = op(image([1, 10]), image([1, 2, 3]), stride=2, padding=(0, 1), output_padding=(0, 1))
+    np.testing.assert_array_equal(y, image([2, 13, 20, 30]))
+
+
+@BOTH
+def test_output_size_chooses_the_output_padding(op):
+    x, w = image([1, 10]), image([1, 2, 3])
+    y = op(x, w, stride=(1, 2), output_size=(1, 6))
+    np.testing.assert_array_equal(y, image([1, 2, 13, 20, 30, 0]))
+
+
+@BOTH
+def test_dilation_spreads_the_stamp(op):
+    y = op(image([1], [10]), image([1], [2]), dilation=(3, 1))
+    np.testing.assert_array_equal(y, image([1], [10], [0], [2], [20]))
+
+
+@BOTH
+def test_groups_keep_to_their_channels_and_bias_is_per_output_channel(op):
+    x = np.array([1.0, 10.0]).reshape(1, 2, 1, 1)
+    w = np.array([[[1.0]], [[2.0]], [[3.0]], [[4.0]]]).reshape(2, 2, 1, 1)
+    y = op(x, w, np.array([0.5, 0.0, 0.0, -0.5]), groups=2)
+    np.testing.assert_array_equal(y.ravel(), [1.5, 2.0, 30.0, 39.5])
+
+
+@BOTH
+def test_channels_mix_within_a_group(op):
+    x = np.array([1.0, 10.0]).reshape(1, 2, 1, 1)
+    w = np.arange(1.0, 7.0).reshape(2, 3, 1, 1)  # channel 0: 1 2 3, channel 1: 4 5 6
+    np.testing.assert_array_equal(op(x, w).ravel(), [41.0, 52.0, 63.0])
+
+
+@BOTH
+def test_gradients_by_hand(op):
+    # y = [x0 w0, x0 w1 + x1 w0, x1 w1] with x = (2, 3), w = (5, 7), grad_y = (1, 10, 100)
+    _, saved = op.forward(image([2, 3]), image([5, 7]), np.zeros(1))
+    gx, gw, gb = op.backward(saved, image([1, 10, 100]))
+    np.testing.assert_array_equal(gx, image([5 + 70, 50 + 700]))
+    np.testing.assert_array_equal(gw, image([2 + 30, 20 + 300]))
+    np.testing.assert_array_equal(gb, [111])
+
+
+@pytest.mark.parametrize(
+    ("params", "size"),
+    [
+        ({}, (5, 6)),
+        ({"stride": (2, 3)}, (7, 9)),
+        ({"stride": 2, "padding": (1, 0, 0, 1), "dilation": (1, 2)}, (7, 8)),
+        ({"stride": 2, "groups": 2, "padding": 1}, (6, 6)),
+    ],
+)
+def test_is_the_transpose_of_the_convolution_matrix(params, size):
+    rng = np.random.default_rng(0)
+    groups = params.get("groups", 1)
+    w = rng.integers(-3, 4, (4, 6 // groups, 3, 2)).astype(float)
+    image_shape = (2, 6, *size)
+    matrix = ns.conv2d.matrix(image_shape, w, **params)
+    y_shape = ns.conv2d.output_shape(image_shape, w.shape, **params)
+    x = rng.integers(-3, 4, y_shape).astype(float)
+    y = ns.conv_transpose2d(x, w, output_size=size, **params)
+    np.testing.assert_array_equal(y.ravel(), matrix.T @ x.ravel())
+    assert y.shape == image_shape
+
+
+def test_a_2x2_up_convolution_doubles_without_overlap():
+    x = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
+    y = ns.conv_transpose2d(x, np.array([[[[1.0, 10.0], [100.0, 1000.0]]]]), stride=2)
+    expected = [[1, 10, 2, 20], [100, 1000, 200, 2000], [3, 30, 4, 40], [300, 3000, 400, 4000]]
+    np.testing.assert_array_equal(y[0, 0], expected)
+    reach, _ = ns.conv_transpose2d.plan((1, 1, 2, 2), (1, 1, 2, 2), stride=2).reach
+    assert (reach.stride, reach.first, reach.last) == (1 / 2, -1 / 2, 0)
