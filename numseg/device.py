@@ -123,6 +123,30 @@ def _cuda() -> Any:
     return cuda
 
 
+def describe_cuda() -> str:
+    """One line on what there is of CUDA, for people to read."""
+    import numba
+
+    try:
+        cuda = _cuda()
+    except DeviceError as error:
+        return str(error)
+    if numba.config.ENABLE_CUDASIM:  # type: ignore[attr-defined]
+        return "Numba's simulator (NUMBA_ENABLE_CUDASIM)"
+    try:
+        devices = [
+            f"{_text(gpu.name)}, compute capability {'.'.join(map(str, gpu.compute_capability))}"
+            for gpu in cuda.list_devices()
+        ]
+    except Exception as error:  # without a driver the library fails in many ways
+        return f"no device ({' '.join(str(error).split())[:80]})"
+    return "; ".join(devices) or "no device"
+
+
+def _text(name: Any) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
 def __getattr__(name: str) -> Any:
     """``from numseg.device import cuda`` in the ``cuda.py`` faces."""
     if name == "cuda":
