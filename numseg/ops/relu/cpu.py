@@ -11,13 +11,15 @@ from numseg.typing import Array
 
 @kernel()
 def _forward(start, stop, x, y):
-    for i in range(start, stop):
+    x, y = x[start:stop], y[start:stop]  # a loop from 0 has no negative index: it vectorises
+    for i in range(len(x)):
         y[i] = rectify(x[i])
 
 
 @kernel()
 def _backward(start, stop, x, gy, gx):
-    for i in range(start, stop):
+    x, gy, gx = x[start:stop], gy[start:stop], gx[start:stop]
+    for i in range(len(x)):
         gx[i] = gy[i] if x[i] > 0 else 0
 
 
