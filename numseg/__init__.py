@@ -17,6 +17,7 @@ from numseg.ops.linear import linear
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.pad import pad
 from numseg.ops.relu import relu
+from numseg.ops.sigmoid import sigmoid
 from numseg.testing.gradients import gradcheck
 
 __version__ = "0.1.0"
@@ -47,5 +48,6 @@ __all__ = [
     "pad",
     "relu",
     "set_num_threads",
+    "sigmoid",
     "use",
 ]
