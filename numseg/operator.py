@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import importlib
 import inspect
+import math
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextvars import ContextVar
@@ -37,7 +38,7 @@ class Spec(NamedTuple):
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:

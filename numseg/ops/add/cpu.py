@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numseg.kernels.copy import copy
 from numseg.kernels.jit import kernel
 from numseg.kernels.parallel import launch
 from numseg.ops.add import Geometry
@@ -10,14 +11,14 @@ from numseg.typing import Array
 
 @kernel()
 def _forward(start, stop, x, y, z):
-    for i in range(start, stop):
+    x, y, z = x[start:stop], y[start:stop], z[start:stop]
+    for i in range(len(z)):
         z[i] = x[i] + y[i]
 
 
 @kernel()
 def _copy(start, stop, gz, grad):
-    for i in range(start, stop):
-        grad[i] = gz[i]
+    copy(gz[start:stop], grad[start:stop])
 
 
 def forward(x: Array, y: Array, z: Array, g: Geometry) -> None:

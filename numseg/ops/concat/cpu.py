@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from numseg.kernels.copy import copy
 from numseg.kernels.jit import kernel
 from numseg.kernels.parallel import launch
 from numseg.ops.concat import Geometry
@@ -16,8 +17,7 @@ def _put(start, stop, part, whole, first, length):
     while start < stop:
         row, place = divmod(start, length)
         run = min(stop - start, length - place)
-        for i in range(run):
-            whole[row, first + place + i] = part[start + i]
+        copy(part[start : start + run], whole[row, first + place : first + place + run])
         start += run
 
 
@@ -27,8 +27,7 @@ def _take(start, stop, whole, part, first, length):
     while start < stop:
         row, place = divmod(start, length)
         run = min(stop - start, length - place)
-        for i in range(run):
-            part[start + i] = whole[row, first + place + i]
+        copy(whole[row, first + place : first + place + run], part[start : start + run])
         start += run
 
 

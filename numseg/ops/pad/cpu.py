@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numseg.kernels.copy import copy
 from numseg.kernels.jit import kernel
 from numseg.kernels.parallel import launch
 from numseg.ops.pad import Geometry
@@ -20,12 +21,9 @@ def _place(start, stop, x, y, top, left, value):
         if not top <= p < top + h:
             y[plane, p] = value
             continue
-        for q in range(q0):
-            y[plane, p, q] = value
-        for q in range(q0, q1):
-            y[plane, p, q] = x[plane, p - top, q - left]
-        for q in range(q1, ow):
-            y[plane, p, q] = value
+        y[plane, p, :q0] = value
+        y[plane, p, q1:] = value
+        copy(x[plane, p - top, q0 - left : q1 - left], y[plane, p, q0:q1])
 
 
 def forward(x: Array, y: Array, g: Geometry) -> None:
