@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError, FileError, MissingExtra
+from numseg.graph import Graph
 from numseg.kernels.parallel import get_num_threads, num_threads, set_num_threads
 from numseg.operator import Cost, Operator, Plan, Spec, use
 from numseg.ops.add import add
@@ -28,6 +29,7 @@ __all__ = [
     "Cost",
     "DeviceError",
     "FileError",
+    "Graph",
     "MissingExtra",
     "Operator",
     "Plan",

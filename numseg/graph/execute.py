@@ -1,0 +1,162 @@
+"""How a graph runs: one walk over the nodes, forward; one walk back over the tape."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from numseg.errors import ArgumentError, DeviceError
+from numseg.graph.node import Entry, Late, Node, SizeOf, Value, flat, seed_from
+from numseg.ops.add import add
+
+if TYPE_CHECKING:
+    from numseg.graph.graph import Graph
+
+
+class Mode(NamedTuple):
+    """What differs from run to run besides the arrays."""
+
+    training: bool = False
+    seed: int = 0
+    step: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Tape:
+    """A training run, as :meth:`Graph.backward` needs it."""
+
+    graph: Graph
+    saved: dict[str, Any]
+    """By node: what its operator's ``backward`` needs, activations included."""
+    updates: dict[str, Any]
+    """New values of the parameters that are state, such as running means."""
+
+
+Call = Callable[[Node, dict[str, Any]], Any]
+"""Gives a node's results (a tuple, if there are several), given all its arguments by name."""
+
+
+def walk(graph: Graph, values: dict[Value, Any], mode: Mode, call: Call) -> tuple[Any, ...]:
+    """Visit the nodes in order; the outputs. ``values`` holds the inputs and the parameters.
+
+    A value is forgotten as soon as its last reader is done.
+    """
+    shapes = {value: tuple(array.shape) for value, array in values.items()}
+    for node in graph.nodes:
+        with named_errors(node):
+            _visit(node, values, shapes, mode, call)
+        for value in graph.last_reads[node.name]:
+            del values[value]
+    return tuple(values[value] for value in graph.outputs)
+
+
+def _visit(
+    node: Node,
+    values: dict[Value, Any],
+    shapes: dict[Value, tuple[int, ...]],
+    mode: Mode,
+    call: Call,
+) -> None:
+    def array(entry: Entry) -> Any:
+        if isinstance(entry, tuple):
+            return tuple(values[value] for value in entry)
+        return None if entry is None else values[entry]
+
+    def attribute(given: Any) -> Any:
+        if given is Late.TRAINING:
+            return mode.training
+        if given is Late.SEED:
+            return seed_from(mode.seed, mode.step, node.name)
+        if isinstance(given, SizeOf):
+            return shapes[given.value][-2:]
+        return given
+
+    arguments = dict(zip(node.operator.inputs, map(array, node.inputs), strict=True))
+    arguments |= {name: attribute(given) for name, given in node.attributes}
+    results = call(node, arguments)
+    results = results if isinstance(results, tuple) else (results,)
+    if len(results) != node.results:
+        raise ArgumentError(
+            f"gives {len(results)} results, but was added with results={node.results}"
+        )
+    for value, result in zip(node.values, results, strict=True):
+        values[value] = result
+        shapes[value] = tuple(result.shape)
+
+
+@contextlib.contextmanager
+def named_errors(node: Node) -> Iterator[None]:
+    """An operator's error, with the node's name in front."""
+    try:
+        yield
+    except (ArgumentError, DeviceError) as error:
+        raise type(error)(f"{node.name}: {error}") from None
+
+
+def record(graph: Graph, values: dict[Value, Any], mode: Mode) -> tuple[tuple[Any, ...], Tape]:
+    """The outputs, and the tape."""
+    tape = Tape(graph, {}, {})
+
+    def call(node: Node, arguments: dict[str, Any]) -> Any:
+        results, saved = node.operator.forward(**arguments)
+        tape.saved[node.name] = saved
+        if mode.training:
+            entries = dict(zip(node.operator.inputs, node.inputs, strict=True))
+            for name, output in node.operator.updates.items():
+                for value in flat(entries[name]):
+                    tape.updates[value.source] = getattr(saved, output)
+        return results
+
+    return walk(graph, values, mode, call), tape
+
+
+def backward(
+    graph: Graph, tape: Tape, grads_y: Sequence[Any], needs: Collection[str]
+) -> dict[str, Any]:
+    """Gradients by name, in the order of the graph's parameters and inputs.
+
+    Where a value has several readers, their gradients are added from the last reader to the first,
+    and within one reader in the order of its arguments.
+    """
+    needed = downstream(graph, needs)
+    grads: dict[Value, Any] = {}
+
+    def accumulate(value: Value, grad: Any) -> None:
+        grads[value] = add(grads[value], grad) if value in grads else grad
+
+    for value, grad in zip(graph.outputs, grads_y, strict=True):
+        if grad is not None:
+            accumulate(value, grad)
+    for node in reversed(graph.nodes):
+        wanted = [(name, e) for name, e in node.differentiable() if needed & set(flat(e))]
+        grad_y = grads.pop(Value(node.name), None)
+        if grad_y is None or not wanted:
+            continue
+        with named_errors(node):
+            names = [name for name, _ in wanted]
+            given = node.operator.backward(tape.saved[node.name], grad_y, needs=names)
+        found = [grad for grad in given if grad is not None]
+        for value, grad in zip((v for _, e in wanted for v in flat(e)), found, strict=True):
+            if value in needed:
+                accumulate(value, grad)
+    return {name: grads[Value(name)] for name in graph.names if name in needs}
+
+
+def downstream(graph: Graph, names: Collection[str]) -> set[Value]:
+    """The named values, and all that depend on them differentiably."""
+    found = {Value(name) for name in names}
+    for node in graph.nodes:
+        if any(value in found for _, entry in node.differentiable() for value in flat(entry)):
+            found.add(Value(node.name))
+    return found
+
+
+def upstream(graph: Graph, outputs: Collection[Value]) -> set[Value]:
+    """The given values, and all that they depend on differentiably."""
+    found = {value for value in outputs if value.result == 0}
+    for node in reversed(graph.nodes):
+        if Value(node.name) in found:
+            found.update(value for _, entry in node.differentiable() for value in flat(entry))
+    return found

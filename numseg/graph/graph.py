@@ -1,0 +1,413 @@
+"""Graph: an immutable network of operators, and the builder that makes one."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from numseg import checks
+from numseg.errors import ArgumentError, ArgumentTypeError
+from numseg.graph import execute, receptive, summary
+from numseg.graph.execute import Mode, Tape
+from numseg.graph.node import Entry, Init, Input, Late, Node, Param, SizeOf, Value, flat, seed_from
+from numseg.operator import Operator, Plan, Spec
+from numseg.typing import Array, ArrayLike, Shape
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Graph:
+    """A network: operators as named nodes, in the order in which they run.
+
+    A graph holds no arrays. Its parameters are a flat dict of arrays, which :meth:`init` makes and
+    the caller keeps. Every operator that keeps the contract can be a node; the graph knows none by
+    name. Make one with :meth:`build`::
+
+        net = Graph.build()
+        x = net.input("x")
+        weight = net.param("conv.weight", (8, 3, 3, 3), he_normal)
+        h = net.add(ns.conv2d, x, weight, padding=1, name="conv")
+        graph = net.output(net.add(ns.relu, h))
+
+        params = graph.init(seed=0)
+        y = graph.run(params, image)
+        y, tape = graph.forward(params, image)
+        grads = graph.backward(tape, grad_y)    # {"conv.weight": ..., "x": ...}
+    """
+
+    inputs: tuple[Input, ...]
+    params: tuple[Param, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[Value, ...]
+
+    @staticmethod
+    def build() -> Builder:
+        """A builder, which collects inputs, parameters and nodes and makes the graph."""
+        return Builder()
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(entry.name for entry in self.inputs)
+        return f"<numseg graph of {len(self.nodes)} nodes and {len(self.params)} params ({inputs})>"
+
+    # -- what it is made of -------------------------------------------------------------------
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of all parameters, inputs and nodes."""
+        params = [param.name for param in self.params]
+        inputs = [entry.name for entry in self.inputs]
+        return (*params, *inputs, *(node.name for node in self.nodes))
+
+    @functools.cached_property
+    def differentiable(self) -> tuple[str, ...]:
+        """The parameters and inputs that have a gradient."""
+        found = execute.upstream(self, self.outputs)
+        nodes = {node.name for node in self.nodes}
+        return tuple(name for name in self.names if Value(name) in found and name not in nodes)
+
+    @functools.cached_property
+    def trainable(self) -> tuple[str, ...]:
+        """The parameters that have a gradient; the others are state, such as running means."""
+        params = {param.name for param in self.params}
+        return tuple(name for name in self.differentiable if name in params)
+
+    @functools.cached_property
+    def last_reads(self) -> dict[str, tuple[Value, ...]]:
+        """By node: the values that nobody needs once it has run."""
+        last: dict[Value, str] = {}
+        for node in self.nodes:
+            last |= dict.fromkeys((*node.values, *node.reads()), node.name)
+        reads: dict[str, list[Value]] = {node.name: [] for node in self.nodes}
+        for value, name in last.items():
+            if value not in self.outputs:
+                reads[name].append(value)
+        return {name: tuple(values) for name, values in reads.items()}
+
+    def at(self, *names: str) -> Graph:
+        """The part of this graph that computes the named nodes, with those as its outputs."""
+        for name in names:
+            checks.choice("name", name, [node.name for node in self.nodes])
+        return _pruned(self.inputs, self.params, self.nodes, tuple(map(Value, names)))
+
+    # -- parameters ---------------------------------------------------------------------------
+
+    def init(self, seed: int = 0, dtype: Any = np.float32) -> dict[str, Array]:
+        """Start values of all parameters.
+
+        Each depends on the seed and its own name only: not on the order in which a network is
+        built, nor on what else is in it.
+        """
+        return {
+            p.name: np.asarray(
+                p.init(p.shape, np.random.default_rng(seed_from(seed, p.name))), dtype
+            )
+            for p in self.params
+        }
+
+    def check(self, params: Mapping[str, ArrayLike]) -> None:
+        """Raise ArgumentError unless ``params`` are this graph's: the same names and shapes."""
+        shapes = {param.name: param.shape for param in self.params}
+        wrong = [f"missing parameter {n} {shapes[n]}" for n in shapes if n not in params]
+        for name, array in params.items():
+            if name not in shapes:
+                wrong.append(f"unexpected parameter {name} {tuple(np.shape(array))}")
+            elif tuple(np.shape(array)) != shapes[name]:
+                given = tuple(np.shape(array))
+                wrong.append(f"parameter {name} has shape {given}, expected {shapes[name]}")
+        if wrong:
+            more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+            raise ArgumentError("; ".join(wrong[:3]) + more)
+
+    # -- runs ---------------------------------------------------------------------------------
+
+    def run(self, params: Mapping[str, ArrayLike], *inputs: ArrayLike) -> Any:
+        """The output (a tuple, if there are several) for inference.
+
+        Activations are freed as soon as the last node that reads them is done.
+        """
+        values = self._values(params, inputs)
+        return _single(execute.walk(self, values, Mode(), lambda node, args: node.operator(**args)))
+
+    def forward(
+        self,
+        params: Mapping[str, ArrayLike],
+        *inputs: ArrayLike,
+        training: bool = True,
+        seed: int = 0,
+        step: int = 0,
+    ) -> tuple[Any, Tape]:
+        """The output, and the tape that :meth:`backward` needs.
+
+        ``tape.updates`` holds the new values of parameters that are state; a training step puts
+        them in the place of the old ones. What is random depends on ``seed``, ``step`` and the
+        node's name, and on nothing else.
+        """
+        mode = Mode(checks.flag("training", training), seed, step)
+        outputs, tape = execute.record(self, self._values(params, inputs), mode)
+        return _single(outputs), tape
+
+    def backward(
+        self, tape: Tape, grad_y: Any, *, needs: Collection[str] | None = None
+    ) -> dict[str, Any]:
+        """The vector-Jacobian product: gradients of parameters and inputs, by name.
+
+        Parameters
+        ----------
+        tape : Tape
+            From :meth:`forward`. It stays as it is: another ``grad_y`` may follow.
+        grad_y : array, or tuple of arrays for several outputs
+            Gradient of a scalar with respect to the output. None, and only None, for an output
+            that has none because it is not a node's first result.
+        needs : collection of str, optional
+            Names of the parameters and inputs whose gradient is wanted; all that have one by
+            default. Training wants ``graph.trainable``: the image's gradient costs a convolution.
+        """
+        if tape.graph is not self:
+            raise ArgumentError("tape is from another graph")
+        needs = self.differentiable if needs is None else tuple(needs)
+        for name in needs:
+            checks.choice("needs", name, self.differentiable)
+        grads_y = grad_y if isinstance(grad_y, (tuple, list)) else (grad_y,)
+        if len(grads_y) != len(self.outputs):
+            outputs = _count(len(self.outputs), "output")
+            raise ArgumentError(f"grad_y has {len(grads_y)} arrays, the graph has {outputs}")
+        for j, (value, grad) in enumerate(zip(self.outputs, grads_y, strict=True)):
+            if (value.result > 0) != (grad is None):
+                rule = "has no gradient: give None" if grad is not None else "needs a gradient"
+                raise ArgumentError(f"grad_y[{j}]: output {j} {rule}")
+        return execute.backward(self, tape, grads_y, needs)
+
+    def _values(
+        self, params: Mapping[str, ArrayLike], inputs: Sequence[ArrayLike]
+    ) -> dict[Value, Any]:
+        self.check(params)
+        self._check_inputs(inputs)
+        values: dict[Value, Any] = {Value(name): array for name, array in params.items()}
+        return values | {Value(e.name): a for e, a in zip(self.inputs, inputs, strict=True)}
+
+    def _check_inputs(self, inputs: Sequence[ArrayLike]) -> None:
+        if len(inputs) != len(self.inputs):
+            names = ", ".join(entry.name for entry in self.inputs)
+            expected = _count(len(self.inputs), "input")
+            raise ArgumentError(f"the graph takes {expected} ({names}), got {len(inputs)}")
+        for entry, array in zip(self.inputs, inputs, strict=True):
+            if not hasattr(array, "shape") or not hasattr(array, "dtype"):
+                kind = type(array).__name__
+                raise ArgumentTypeError(f"{entry.name} must be an array, got {kind}")
+            if entry.check is not None:
+                entry.check(Spec(tuple(array.shape), array.dtype))
+
+    # -- what is known without values ---------------------------------------------------------
+
+    def plans(self, *inputs: Any, training: bool = False) -> dict[str, Plan[Any]]:
+        """Each node's plan, given a shape (taken as float32), Spec or array for each input."""
+        specs = [_spec(given) for given in inputs]
+        self._check_inputs(specs)
+        dtype = next((s.dtype for s in specs if s.dtype.kind == "f"), np.dtype(np.float32))
+        values: dict[Value, Any] = {Value(p.name): Spec(p.shape, dtype) for p in self.params}
+        values |= {Value(e.name): spec for e, spec in zip(self.inputs, specs, strict=True)}
+        plans: dict[str, Plan[Any]] = {}
+
+        def call(node: Node, arguments: dict[str, Any]) -> tuple[Spec, ...]:
+            plan = plans[node.name] = node.operator.plan(**arguments)
+            return plan.outputs[: plan.results]
+
+        execute.walk(self, values, Mode(training), call)
+        return plans
+
+    def shapes(self, *inputs: Any) -> dict[str, Shape]:
+        """Each node's output shape (of its first result), given the shape of each input."""
+        return {name: plan.outputs[0].shape for name, plan in self.plans(*inputs).items()}
+
+    def receptive_field(self, name: str, *inputs: Any) -> receptive.Field | None:
+        """Which pixels of the (first) input each output pixel of a node reads.
+
+        None where an operator on the way reads the whole image, or where there is no image.
+        """
+        checks.choice("name", name, [node.name for node in self.nodes])
+        return receptive.field(self, self.plans(*inputs), name)
+
+    def summary(self, *inputs: Any) -> summary.Summary:
+        """A table of the nodes, given the shape of each input; print it."""
+        return summary.summarise(self, [_spec(i).shape for i in inputs], self.plans(*inputs))
+
+    def to_dot(self, *inputs: Any) -> str:
+        """The graph in Graphviz's language; with output shapes, given the shape of each input."""
+        return summary.dot(self, self.shapes(*inputs) if inputs else {})
+
+
+class Builder:
+    """Collects inputs, parameters and nodes; :meth:`output` makes the graph of them.
+
+    A node reads only values that exist already, so there are no cycles.
+    """
+
+    training = Late.TRAINING
+    """As an attribute of a node: True in a training step, else False."""
+    seed = Late.SEED
+    """As an attribute of a node: a seed of its own in each training step."""
+
+    def __init__(self) -> None:
+        self._inputs: list[Input] = []
+        self._params: list[Param] = []
+        self._nodes: list[Node] = []
+        self._names: set[str] = set()
+        self._given: dict[int, Value] = {}
+
+    def input(self, name: str, check: Callable[[Spec], None] | None = None) -> Value:
+        """An array that each run is given.
+
+        ``check(spec)`` may raise ArgumentError for a shape that the network does not take.
+        """
+        self._inputs.append(Input(self._new_name(name), check))
+        return self._give(Value(name))
+
+    def param(self, name: str, shape: Sequence[int], init: Init) -> Value:
+        """An array that is learned, or kept as state; ``init(shape, rng)`` is its start value."""
+        sizes = tuple(checks.integer(f"{name}'s shape", size, 0) for size in shape)
+        self._params.append(Param(self._new_name(name), sizes, init))
+        return self._give(Value(name))
+
+    def add(
+        self,
+        operator: Operator[..., Any],
+        *args: Any,
+        name: str | None = None,
+        results: int = 1,
+        **kwargs: Any,
+    ) -> Any:
+        """A node: ``operator(*args, **kwargs)``, with values in the place of arrays.
+
+        Returns its value; a tuple of values if ``results``, the number of them, is not 1. The name
+        defaults to the operator's and a number.
+        """
+        if not isinstance(operator, Operator):
+            raise ArgumentTypeError(f"operator must be a numseg operator, got {operator!r}")
+        if name is None:
+            same = sum(node.operator.__name__ == operator.__name__ for node in self._nodes)
+            name = f"{operator.__name__}{same + 1}"
+        node = self._node(name, operator, args, kwargs, checks.integer("results", results, 1))
+        self._new_name(name)
+        self._nodes.append(node)
+        values = tuple(map(self._give, node.values))
+        return values if results > 1 else values[0]
+
+    def output(self, *values: Value) -> Graph:
+        """The graph that computes these values."""
+        if not values:
+            raise ArgumentError("a graph needs an output")
+        for value in values:
+            self._own("output", value)
+        graph = _pruned(self._inputs, self._params, self._nodes, values)
+        unread = self._names - set(graph.names)
+        if unread:
+            raise ArgumentError(f"no output depends on {', '.join(sorted(unread))}")
+        _check_state(graph)
+        return graph
+
+    def _new_name(self, name: str) -> str:
+        if not isinstance(name, str) or not name:
+            raise ArgumentTypeError(f"name must be a word, got {name!r}")
+        if name in self._names:
+            raise ArgumentError(f"the name {name!r} is taken")
+        self._names.add(name)
+        return name
+
+    def _give(self, value: Value) -> Value:
+        self._given[id(value)] = value
+        return value
+
+    def _own(self, name: str, value: Any) -> Value:
+        own = self._given.get(id(value))
+        if own is not value or own is None:
+            raise ArgumentTypeError(f"{name} must be a value of this builder, got {value!r}")
+        return own
+
+    def _node(
+        self,
+        name: str,
+        operator: Operator[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        results: int,
+    ) -> Node:
+        def entry(argument: str, given: Any) -> Entry:
+            if given is None:
+                return None
+            if isinstance(given, (list, tuple)):
+                return tuple(self._own(f"{argument}[{j}]", v) for j, v in enumerate(given))
+            return self._own(argument, given)
+
+        def attribute(argument: str, given: Any) -> Any:
+            if isinstance(given, Value):
+                raise ArgumentTypeError(f"{argument} is not an array argument, got {given!r}")
+            if isinstance(given, SizeOf):
+                self._own(argument, given.value)
+            return _frozen(given)
+
+        try:
+            bound = inspect.signature(operator).bind(*args, **kwargs)
+            inputs = {n: entry(n, bound.arguments.pop(n, None)) for n in operator.inputs}
+            rest = {n: attribute(n, given) for n, given in bound.arguments.items()}
+        except TypeError as error:  # ArgumentTypeError too
+            raise ArgumentTypeError(f"{name}: {operator.__name__}: {error}") from None
+        return Node(name, operator, tuple(inputs.values()), tuple(rest.items()), results)
+
+
+def _frozen(given: Any) -> Any:
+    """An attribute that nobody can change later."""
+    return tuple(map(_frozen, given)) if isinstance(given, (list, tuple)) else given
+
+
+def _pruned(
+    inputs: Iterable[Input],
+    params: Iterable[Param],
+    nodes: Sequence[Node],
+    outputs: tuple[Value, ...],
+) -> Graph:
+    """A graph of what the outputs depend on."""
+    needed = {value.source for value in outputs}
+    for node in reversed(nodes):
+        if node.name in needed:
+            needed.update(value.source for value in node.reads())
+            needed.update(a.value.source for _, a in node.attributes if isinstance(a, SizeOf))
+    return Graph(
+        tuple(entry for entry in inputs if entry.name in needed),
+        tuple(param for param in params if param.name in needed),
+        tuple(node for node in nodes if node.name in needed),
+        outputs,
+    )
+
+
+def _check_state(graph: Graph) -> None:
+    """State that a training step replaces has one node that replaces it."""
+    owners: dict[Value, str] = {}
+    for node in graph.nodes:
+        entries = dict(zip(node.operator.inputs, node.inputs, strict=True))
+        for value in (v for name in node.operator.updates for v in flat(entries[name])):
+            if value in owners:
+                raise ArgumentError(f"{owners[value]} and {node.name} both update {value.source}")
+            owners[value] = node.name
+
+
+def _spec(given: Any) -> Spec:
+    """A Spec from a Spec, an array or a shape."""
+    if isinstance(given, Spec):
+        return given
+    if hasattr(given, "shape") and hasattr(given, "dtype"):
+        return Spec(tuple(given.shape), given.dtype)
+    if not isinstance(given, (list, tuple)):
+        raise ArgumentTypeError(f"expected a shape for each input, got {given!r}")
+    return Spec(tuple(checks.integer("shape", size, 0) for size in given))
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _single(outputs: tuple[Any, ...]) -> Any:
+    return outputs[0] if len(outputs) == 1 else outputs

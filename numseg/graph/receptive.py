@@ -1,0 +1,121 @@
+"""Receptive fields: which input pixels an output pixel reads, composed from each plan's reach."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from numseg.geometry import Reach
+from numseg.operator import Plan
+from numseg.typing import Array
+
+if TYPE_CHECKING:
+    from numseg.graph.graph import Graph
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """The receptive field of every output pixel of a node.
+
+    Exact to the pixel, and for each output pixel apart: an upsampled pixel's field depends on where
+    it lies in its cell. The image counts as if it went on beyond its borders, so padding counts;
+    so do the holes of a dilated kernel.
+    """
+
+    rows: Array
+    """(OH, 2): the first and the last input row that an output row reads; last < first for none."""
+    columns: Array
+    """(OW, 2): the same for columns."""
+    stride: tuple[Fraction, Fraction] | None
+    """Input rows and columns from one output pixel to the next; None where paths disagree."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns that an output pixel reads, at most."""
+        return _longest(self.rows), _longest(self.columns)
+
+
+def field(graph: Graph, plans: Mapping[str, Plan[Any]], name: str) -> Field | None:
+    """The field of a node in the first input.
+
+    Walks back from the node: each node on the way hands the union of what is read of its output,
+    widened by its own reach, to the values that it reads.
+    """
+    shape = plans[name].outputs[0].shape
+    if len(shape) != 4:
+        return None
+    spans = {name: (_Span.of_pixels(shape[2]), _Span.of_pixels(shape[3]))}
+    params = {param.name for param in graph.params}
+    for node in reversed(graph.nodes):
+        read = {value.source for value in node.reads()} - params
+        if node.name not in spans or not read:
+            continue
+        rows, columns = spans[node.name]
+        reach = plans[node.name].reach
+        if reach is None:
+            return None
+        through = rows.through(reach[0]), columns.through(reach[1])
+        for source in read:
+            known = spans.get(source, through)
+            spans[source] = known[0].union(through[0]), known[1].union(through[1])
+    if graph.inputs[0].name not in spans:
+        return None
+    rows, columns = spans[graph.inputs[0].name]
+    strides = rows.strides, columns.strides
+    agreed = all(len(found) == 1 for found in strides)
+    stride = (min(strides[0]), min(strides[1])) if agreed else None
+    return Field(rows.intervals(), columns.intervals(), stride)
+
+
+_NONE = 2**40
+"""An empty interval is ``[_NONE, -_NONE]``, so that unions need no case for it."""
+
+
+class _Span(NamedTuple):
+    """Along one axis: for each output pixel, the interval of pixels read of some value."""
+
+    first: Array
+    last: Array
+    strides: frozenset[Fraction]
+
+    @classmethod
+    def of_pixels(cls, count: int) -> _Span:
+        """Each pixel reads itself."""
+        return cls(np.arange(count), np.arange(count), frozenset([Fraction(1)]))
+
+    def through(self, reach: Reach) -> _Span:
+        """What is read of an operator's input, where this span is read of its output."""
+        first = -_floor(-self.first, reach.stride, -reach.first)  # ceil
+        last = _floor(self.last, reach.stride, reach.last)
+        empty = (self.first > self.last) | (first > last)
+        return _Span(
+            np.where(empty, _NONE, first),
+            np.where(empty, -_NONE, last),
+            frozenset(stride * reach.stride for stride in self.strides),
+        )
+
+    def union(self, other: _Span) -> _Span:
+        return _Span(
+            np.minimum(self.first, other.first),
+            np.maximum(self.last, other.last),
+            self.strides | other.strides,
+        )
+
+    def intervals(self) -> Array:
+        empty = self.first > self.last
+        return np.where(empty[:, None], (0, -1), np.stack([self.first, self.last], 1))
+
+
+def _floor(pixel: Array, stride: Fraction, shift: Fraction) -> Array:
+    """``floor(stride * pixel + shift)`` in integers."""
+    scale = math.lcm(stride.denominator, shift.denominator)
+    return (pixel * int(stride * scale) + int(shift * scale)) // scale
+
+
+def _longest(intervals: Array) -> int:
+    return int(np.max(intervals[:, 1] - intervals[:, 0] + 1, initial=0))

@@ -1,0 +1,147 @@
+"""What a graph looks like: a table, and a drawing in Graphviz's language."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from numseg.graph import receptive
+from numseg.operator import Plan
+from numseg.typing import Shape
+
+if TYPE_CHECKING:
+    from numseg.graph.graph import Graph
+
+
+class Row(NamedTuple):
+    """One node."""
+
+    node: str
+    operator: str
+    shape: Shape
+    """Of its first result."""
+    parameters: int
+    """Learned numbers; those that several nodes share count where they are first read."""
+    multiply_adds: float
+    """Half of the floating-point operations."""
+    receptive_field: tuple[int, int] | None
+    """Rows and columns of the first input that an output pixel reads, at most; None for all."""
+    stride: tuple[Fraction, Fraction] | None
+    """Rows and columns of the first input from one output pixel to the next."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """A table of a graph's inputs and nodes. ``str(summary)`` is made to be read."""
+
+    rows: tuple[Row, ...]
+    state: int
+    """Numbers that are kept but not learned, such as running means."""
+
+    @property
+    def parameters(self) -> int:
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def multiply_adds(self) -> float:
+        return sum(row.multiply_adds for row in self.rows)
+
+    def __str__(self) -> str:
+        head = ("node", "operator", "output", "parameters", "mult-adds", "field", "stride")
+        lines = [head, *map(_cells, self.rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        table = ["  ".join(map(_pad, cells, widths, range(7))).rstrip() for cells in lines]
+        rule = "-" * max(map(len, table))
+        state = f" (and {self.state:,} of state)" if self.state else ""
+        total = f"{self.parameters:,} parameters{state}, {_short(self.multiply_adds)} mult-adds"
+        return "\n".join([table[0], rule, *table[1:], rule, total])
+
+
+def summarise(graph: Graph, shapes: Sequence[Shape], plans: Mapping[str, Plan[Any]]) -> Summary:
+    """The table, given the inputs' shapes."""
+    trainable = set(graph.trainable)
+    sizes = {param.name: param.size for param in graph.params}
+    unread = {name: sizes[name] for name in trainable}
+    rows = [
+        Row(entry.name, "input", shape, 0, 0, None, None)
+        for entry, shape in zip(graph.inputs, shapes, strict=True)
+    ]
+    for node in graph.nodes:
+        plan = plans[node.name]
+        found = receptive.field(graph, plans, node.name)
+        rows.append(
+            Row(
+                node.name,
+                node.operator.__name__,
+                plan.outputs[0].shape,
+                sum(unread.pop(value.source, 0) for value in node.reads()),
+                plan.flops / 2,
+                None if found is None else found.size,
+                None if found is None else found.stride,
+            )
+        )
+    return Summary(tuple(rows), sum(sizes.values()) - sum(sizes[name] for name in trainable))
+
+
+def dot(graph: Graph, shapes: Mapping[str, Shape]) -> str:
+    """Inputs and nodes, with an arrow for each value; parameters are left out."""
+    params = {param.name for param in graph.params}
+    outputs = {value.source for value in graph.outputs}
+    lines = ["digraph {", "  node [shape=box];"]
+    lines += [f"  {_quoted(entry.name)} [shape=ellipse];" for entry in graph.inputs]
+    for node in graph.nodes:
+        label = [node.name, node.operator.__name__]
+        label += [_shape(shapes[node.name])] if node.name in shapes else []
+        bold = ", style=bold" if node.name in outputs else ""
+        lines.append(f"  {_quoted(node.name)} [label={_quoted(*label)}{bold}];")
+        lines += [
+            f"  {_quoted(value.source)} -> {_quoted(node.name)};"
+            for value in node.reads()
+            if value.source not in params
+        ]
+    return "\n".join([*lines, "}", ""])
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        row.node,
+        row.operator,
+        _shape(row.shape),
+        f"{row.parameters:,}" if row.parameters else "",
+        _short(row.multiply_adds) if row.multiply_adds else "",
+        _both(row.receptive_field),
+        _both(row.stride),
+    )
+
+
+def _pad(cell: str, width: int, column: int) -> str:
+    """Words to the left, numbers to the right."""
+    return cell.ljust(width) if column < 3 else cell.rjust(width)
+
+
+def _shape(shape: Shape) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def _both(sizes: tuple[Any, Any] | None) -> str:
+    """Rows and columns, once where they agree."""
+    if sizes is None:
+        return ""
+    rows, columns = sizes
+    return f"{rows}" if rows == columns else f"{rows}x{columns}"
+
+
+def _short(number: float) -> str:
+    """Three digits and a unit."""
+    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= 0.9995 * size:
+            scaled = number / size
+            return f"{scaled:.{max(0, 2 - len(str(int(scaled))) + 1)}f} {unit}"
+    return f"{number:g}"
+
+
+def _quoted(*lines: str) -> str:
+    escaped = (line.replace("\\", "\\\\").replace('"', '\\"') for line in lines)
+    return '"' + "\\n".join(escaped) + '"'
