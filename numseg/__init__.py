@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numseg import nets
 from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError, FileError, MissingExtra
 from numseg.graph import Graph
 from numseg.kernels.parallel import get_num_threads, num_threads, set_num_threads
@@ -46,6 +47,7 @@ __all__ = [
     "im2col",
     "linear",
     "max_pool2d",
+    "nets",
     "num_threads",
     "pad",
     "relu",

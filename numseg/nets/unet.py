@@ -1,0 +1,125 @@
+"""U-Net (Ronneberger, Fischer and Brox, 2015)."""
+
+from __future__ import annotations
+
+import functools
+
+from numseg import checks
+from numseg.errors import ArgumentError
+from numseg.graph import Builder, Graph, Value
+from numseg.nets import blocks
+from numseg.operator import Spec
+from numseg.ops.center_crop import center_crop
+from numseg.ops.concat import concat
+from numseg.ops.max_pool2d import max_pool2d
+from numseg.ops.relu import relu
+
+
+def unet(
+    in_channels: int,
+    classes: int,
+    width: int = 64,
+    depth: int = 4,
+    padding: str = "valid",
+    norm: bool = False,
+) -> Graph:
+    """U-Net. The defaults are the paper's network: 572 x 572 pixels in, 388 x 388 out.
+
+    Parameters
+    ----------
+    in_channels, classes : int
+        Channels of the image and of the output, whose values are logits.
+    width : int
+        Channels of the first level; each level below has twice those of the one above.
+    depth : int
+        How many times the image is halved.
+    padding : {"valid", "same"}
+        The paper's 3 x 3 convolutions have no padding, so each pair takes two pixels off every
+        side, and what the decoder takes over is cropped. "same" pads with zeros: the output is as
+        large as the input.
+    norm : bool
+        Batch normalisation between each 3 x 3 convolution, then without a bias, and its relu.
+
+    Returns
+    -------
+    Graph
+        With one input ``x`` of shape (N, in_channels, H, W). H and W are of the form
+        ``2**depth * k``, or, without padding, ``2**depth * k + 4 * (2**depth - 1)``: every level
+        is then even where it is halved. Other sizes are an error that names the nearest.
+
+        Parameters are named ``enc1.conv1.weight`` ..., ``mid.conv1.weight`` ...,
+        ``up4.weight``, ``dec4.conv1.weight`` ... down to ``dec1``, and ``head.weight``; the number
+        is the level, 1 at full resolution.
+
+    Examples
+    --------
+    >>> import numseg as ns
+    >>> ns.nets.unet(1, 2).shapes((1, 1, 572, 572))["head"]
+    (1, 2, 388, 388)
+    """
+    in_channels = checks.integer("in_channels", in_channels, 1)
+    classes = checks.integer("classes", classes, 1)
+    width = checks.integer("width", width, 1)
+    depth = checks.integer("depth", depth, 0)
+    valid = checks.choice("padding", padding, ("valid", "same")) == "valid"
+
+    net = Graph.build()
+    pair = functools.partial(_pair, net, padding=0 if valid else 1, norm=checks.flag("norm", norm))
+    widths = [width * 2**level for level in range(depth + 1)]
+
+    x = net.input("x", functools.partial(_check_size, in_channels, depth, valid))
+    channels, skips = in_channels, []
+    for level, filters in enumerate(widths[:-1], 1):
+        x = pair(f"enc{level}", x, channels, filters)
+        skips.append(x)
+        x = net.add(max_pool2d, x, 2, name=f"pool{level}")
+        channels = filters
+    x = pair("mid", x, channels, widths[-1])
+    for level, filters, skip in reversed(
+        list(zip(range(1, depth + 1), widths, skips, strict=False))
+    ):
+        x = blocks.up_conv(net, f"up{level}", x, 2 * filters, filters)
+        if valid:
+            skip = net.add(center_crop, skip, x.size, name=f"crop{level}")
+        x = net.add(concat, (skip, x), name=f"concat{level}")
+        x = pair(f"dec{level}", x, 2 * filters, filters)
+    return net.output(blocks.conv(net, "head", x, width, classes, kernel=1))
+
+
+def _pair(
+    net: Builder,
+    name: str,
+    x: Value,
+    channels: int,
+    filters: int,
+    padding: int,
+    norm: bool,
+) -> Value:
+    """Two 3 x 3 convolutions, each followed by relu."""
+    for j, c in ((1, channels), (2, filters)):
+        x = blocks.conv(net, f"{name}.conv{j}", x, c, filters, 3, padding, bias=not norm)
+        if norm:
+            x = blocks.norm(net, f"{name}.norm{j}", x, filters)
+        x = net.add(relu, x, name=f"{name}.relu{j}")
+    return x
+
+
+def _check_size(in_channels: int, depth: int, valid: bool, x: Spec) -> None:
+    """Every level must be even where it is halved, and no level may vanish."""
+    _, channels, h, w = checks.axes("x", x, "n c h w")
+    if channels != in_channels:
+        raise ArgumentError(f"x has {channels} channels, but this U-Net takes {in_channels}")
+    step = 2**depth
+    # Without padding a level takes s = 2 (size of the level below) + 4, the bottom takes b: solved,
+    # s = step b + 4 (step - 1). On the way up o becomes 2 o - 4, which must not fall below 1.
+    offset = 4 * (step - 1) if valid else 0
+    smallest = step * ((5, 7, 8)[min(depth, 2)] if valid else 1) + offset
+    for axis, size in (("rows", h), ("columns", w)):
+        below = (size - offset) // step * step + offset
+        if size < smallest:
+            raise ArgumentError(f"x has {size} {axis}, but this U-Net takes {smallest} at least")
+        if size != below:
+            raise ArgumentError(
+                f"x has {size} {axis}; the nearest that this U-Net takes are {below} "
+                f"and {below + step}"
+            )
