@@ -101,6 +101,7 @@ def operator(
     saves: str = "",
     differentiable: str | None = None,
     linear: str = "",
+    integers: str = "",
     updates: dict[str, str] | None = None,
 ) -> Callable[[Callable[P, Plan[R]]], Operator[P, R]]:
     """Make an operator of a function that checks the arguments and returns the :class:`Plan`.
@@ -125,6 +126,8 @@ def operator(
         The inputs that have a gradient; all by default. Gradients flow from the first output.
     linear : str
         The inputs in which the result is linear, each taken alone.
+    integers : str
+        The inputs that hold integers: where only a shape is given, they are taken as int64.
     updates : dict
         Inputs that are state, and the output that replaces each after a training step.
     """
@@ -137,6 +140,7 @@ def operator(
             saves=tuple(saves.split()),
             differentiable=tuple((inputs if differentiable is None else differentiable).split()),
             linear=tuple(linear.split()),
+            integers=tuple(integers.split()),
             updates=updates or {},
         )
 
@@ -166,6 +170,7 @@ class Operator(Generic[P, R]):
         saves: tuple[str, ...],
         differentiable: tuple[str, ...],
         linear: tuple[str, ...],
+        integers: tuple[str, ...],
         updates: dict[str, str],
         face: str | None = None,
     ) -> None:
@@ -177,6 +182,7 @@ class Operator(Generic[P, R]):
         self.saves = saves
         self.differentiable = differentiable
         self.linear = linear
+        self.integers = integers
         self.updates = updates
         self.face = face
         self.__signature__ = _readable(inspect.signature(plan))
@@ -238,6 +244,7 @@ class Operator(Generic[P, R]):
             self.saves,
             self.differentiable,
             self.linear,
+            self.integers,
             self.updates,
             face="reference",
         )
@@ -245,11 +252,15 @@ class Operator(Generic[P, R]):
     # -- what is known without values --------------------------------------------------------
 
     def plan(self, *args: Any, **kwargs: Any) -> Plan[R]:
-        """Check a call given arrays, :class:`Spec` or shapes (taken as float32) for the arrays."""
+        """Check a call given arrays, :class:`Spec` or shapes for the arrays.
+
+        A shape is taken as float32, or as int64 where the operator wants integers.
+        """
         arguments = self._arguments(args, kwargs)
         with self._named_errors():
             for name in self.inputs:
-                arguments[name] = _specs_of(name, arguments[name])
+                dtype = np.int64 if name in self.integers else np.float32
+                arguments[name] = _specs_of(name, arguments[name], np.dtype(dtype))
             return self._planned(arguments)
 
     def output_shape(self, *args: Any, **kwargs: Any) -> Any:
@@ -287,7 +298,7 @@ class Operator(Generic[P, R]):
             first = self.inputs[0]
             specs = {name: _each(view, _spec_of) for name, view in views.items()}
             specs[first] = _each(
-                _specs_of(first, arguments[first]), lambda spec: spec._replace(dtype=dtype)
+                _specs_of(first, arguments[first], dtype), lambda spec: spec._replace(dtype=dtype)
             )
             plan = self._planned({**arguments, **specs})
             self._check_values(device.Host, "reference", [specs[first], *views.values()], plan)
@@ -472,7 +483,7 @@ def _spec_of(view: Any) -> Spec:
     return Spec(tuple(view.shape), view.dtype.newbyteorder("="))
 
 
-def _specs_of(name: str, value: Any) -> Any:
+def _specs_of(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
     """A Spec from a Spec, an array or a shape; a tuple of them from a sequence of those."""
     if value is None or isinstance(value, Spec):
         return value
@@ -481,8 +492,8 @@ def _specs_of(name: str, value: Any) -> Any:
     if not isinstance(value, (list, tuple)):
         raise ArgumentTypeError(f"{name} must be a shape, got {value!r}")
     if any(isinstance(part, (list, tuple)) or hasattr(part, "shape") for part in value):
-        return tuple(_specs_of(name, part) for part in value)
-    return Spec(tuple(checks.integer(f"{name}'s shape", size, 0) for size in value))
+        return tuple(_specs_of(name, part, dtype) for part in value)
+    return Spec(tuple(checks.integer(f"{name}'s shape", size, 0) for size in value), dtype)
 
 
 def _widen(array: Array) -> Array:
