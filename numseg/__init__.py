@@ -20,6 +20,7 @@ from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.pad import pad
 from numseg.ops.relu import relu
 from numseg.ops.sigmoid import sigmoid
+from numseg.ops.softmax import softmax
 from numseg.testing.gradients import gradcheck
 
 __version__ = "0.1.0"
@@ -53,5 +54,6 @@ __all__ = [
     "relu",
     "set_num_threads",
     "sigmoid",
+    "softmax",
     "use",
 ]

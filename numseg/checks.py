@@ -63,6 +63,14 @@ def leading_axes(
     return tuple(array.shape[: len(expected)]), tuple(array.shape[len(expected) :])
 
 
+def axis(value: Any, name: str, array: ArrayLike) -> int:
+    """The argument ``axis``, a number of an axis of the array, counted from the first."""
+    number, count = integer("axis", value), len(array.shape)
+    if not -count <= number < count:
+        raise ArgumentError(f"axis is {number}, but {name} has {count} axes: {tuple(array.shape)}")
+    return number % count
+
+
 def shape(name: str, array: ArrayLike, expected: Sequence[int], reason: str) -> None:
     """The array has exactly this shape."""
     if tuple(array.shape) != tuple(expected):

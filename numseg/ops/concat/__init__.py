@@ -65,10 +65,7 @@ def concat(xs: Sequence[ArrayLike], axis: int = 1) -> Plan[Array]:
         raise ArgumentError("xs must hold at least one array, got none")
     dtype = checks.floats(**{f"xs[{i}]": x for i, x in enumerate(xs)})
     first = tuple(xs[0].shape)
-    place = checks.integer("axis", axis)
-    if not -len(first) <= place < len(first):
-        raise ArgumentError(f"axis is {place}, but xs[0] has {len(first)} axes: {first}")
-    place %= len(first)
+    place = checks.axis(axis, "xs[0]", xs[0])
     for i, x in enumerate(xs):
         if len(x.shape) != len(first) or _without(place, x.shape) != _without(place, first):
             raise ArgumentError(

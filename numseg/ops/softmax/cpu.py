@@ -1,0 +1,120 @@
+"""softmax on the CPU.
+
+A unit is a block of neighbouring columns, so that loops over a row of the block are vectorised. A
+single column (softmax along the last axis) is a unit with loops along the column instead.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numseg.kernels.elementary import exp
+from numseg.kernels.jit import kernel
+from numseg.kernels.parallel import launch
+from numseg.kernels.sums import row_product, row_sum
+from numseg.ops.softmax import Geometry
+from numseg.typing import Array
+
+BLOCK = 512
+"""Columns in a unit: 21 rows of them stay in the second-level cache."""
+
+LANES = 64
+"""Largest values that are kept track of side by side."""
+
+
+@kernel({"contract"})
+def _forward(start, stop, x, y, g):
+    blocks = (g.size + BLOCK - 1) // BLOCK
+    largest, total = np.empty(BLOCK, x.dtype), np.empty(BLOCK)
+    for unit in range(start, stop):
+        n, block = divmod(unit, blocks)
+        first, end = block * BLOCK, min(block * BLOCK + BLOCK, g.size)
+        largest[:] = -np.inf
+        for c in range(g.c):
+            row = x[n, c, first:end]
+            for i in range(len(row)):
+                largest[i] = row[i] if row[i] > largest[i] else largest[i]
+        total[:] = 0
+        for c in range(g.c):
+            row, out = x[n, c, first:end], y[n, c, first:end]
+            for i in range(len(row)):
+                out[i] = exp(row[i] - largest[i])
+                total[i] += out[i]
+        scale = largest
+        for i in range(BLOCK):
+            scale[i] = 1 / total[i]
+        for c in range(g.c):
+            out = y[n, c, first:end]
+            for i in range(len(out)):
+                out[i] *= scale[i]
+
+
+@kernel({"contract"})
+def _backward(start, stop, y, gy, gx, g):
+    blocks = (g.size + BLOCK - 1) // BLOCK
+    total = np.empty(BLOCK)
+    for unit in range(start, stop):
+        n, block = divmod(unit, blocks)
+        first, end = block * BLOCK, min(block * BLOCK + BLOCK, g.size)
+        total[:] = 0
+        for c in range(g.c):
+            p, grad = y[n, c, first:end], gy[n, c, first:end]
+            for i in range(len(p)):
+                total[i] += grad[i] * p[i]
+        for c in range(g.c):
+            p, grad, out = y[n, c, first:end], gy[n, c, first:end], gx[n, c, first:end]
+            for i in range(len(p)):
+                out[i] = p[i] * (grad[i] - total[i])
+
+
+@kernel({"contract"})
+def _forward_last_axis(start, stop, x, y):
+    lanes = np.empty(LANES, x.dtype)
+    for n in range(start, stop):
+        row, out = x[n], y[n]
+        lanes[:] = -np.inf
+        for first in range(0, len(row), LANES):
+            part = row[first : first + LANES]
+            for i in range(len(part)):
+                lanes[i] = part[i] if part[i] > lanes[i] else lanes[i]
+        largest = lanes.max()
+        for i in range(len(row)):
+            out[i] = exp(row[i] - largest)
+        scale = x.dtype.type(1 / row_sum(out))
+        for i in range(len(row)):
+            out[i] *= scale
+
+
+@kernel({"contract"})
+def _backward_last_axis(start, stop, y, gy, gx):
+    for n in range(start, stop):
+        p, grad, out = y[n], gy[n], gx[n]
+        total = row_product(p, 0.0, grad)
+        for i in range(len(p)):
+            out[i] = p[i] * (grad[i] - total)
+
+
+def forward(x: Array, y: Array, g: Geometry) -> None:
+    if g.size == 1:
+        rows = (g.n, g.c)
+        launch(_forward_last_axis, g.n, x.size, x.reshape(rows), y.reshape(rows))
+    else:
+        planes = (g.n, g.c, g.size)
+        launch(_forward, _units(g), x.size, x.reshape(planes), y.reshape(planes), g)
+
+
+def backward(y: Array, gy: Array, gx: Array | None, g: Geometry) -> None:
+    if gx is None:
+        return
+    if g.size == 1:
+        rows = (g.n, g.c)
+        launch(_backward_last_axis, g.n, y.size, y.reshape(rows), gy.reshape(rows),
+               gx.reshape(rows))  # fmt: skip
+    else:
+        planes = (g.n, g.c, g.size)
+        launch(_backward, _units(g), y.size, y.reshape(planes), gy.reshape(planes),
+               gx.reshape(planes), g)  # fmt: skip
+
+
+def _units(g: Geometry) -> int:
+    return g.n * ((g.size + BLOCK - 1) // BLOCK)
