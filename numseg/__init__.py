@@ -17,6 +17,7 @@ from numseg.ops.conv_transpose2d import conv_transpose2d
 from numseg.ops.im2col import im2col
 from numseg.ops.linear import linear
 from numseg.ops.max_pool2d import max_pool2d
+from numseg.ops.max_unpool2d import max_unpool2d
 from numseg.ops.pad import pad
 from numseg.ops.relu import relu
 from numseg.ops.sigmoid import sigmoid
@@ -48,6 +49,7 @@ __all__ = [
     "im2col",
     "linear",
     "max_pool2d",
+    "max_unpool2d",
     "nets",
     "num_threads",
     "pad",

@@ -1,0 +1,71 @@
+"""Inputs for max_unpool2d: switches that repeat, every output size that is allowed, no planes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from numseg.operator import Plan
+from numseg.testing.cases import Case, Invalid, Maker
+from numseg.typing import Array, Shape
+
+EXACT = True
+
+
+@st.composite
+def valid(draw: st.DrawFn) -> Case:
+    planes = draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))
+    size, kernel, stride, sides, output = [], [], [], [], []
+    for _ in range(2):
+        size.append(draw(st.integers(1, 3)))
+        kernel.append(draw(st.integers(1, 3)))
+        stride.append(draw(st.integers(1, 3)))
+        sides += [draw(st.integers(0, kernel[-1] // 2)) for _ in range(2)]
+        usual = (size[-1] - 1) * stride[-1] + kernel[-1] - sides[-2] - sides[-1]
+        output.append(max(usual + draw(st.integers(1 - stride[-1], stride[-1] - 1)), 1))
+    shape = (*planes, *size)
+    return Case(
+        {"y": shape, "switches": places(shape, output[0] * output[1])},
+        {"kernel_size": kernel, "stride": stride, "padding": sides, "output_size": output},
+    )
+
+
+def places(shape: Shape, count: int) -> Maker:
+    """Switches into a plane of ``count`` pixels, some of them repeated."""
+
+    def make(rng: np.random.Generator, _: Any) -> Array:
+        return rng.integers(0, count, shape)
+
+    return make
+
+
+_y, _switches = np.zeros((1, 1, 2, 2), np.float32), np.zeros((1, 1, 2, 2), np.int64)
+
+
+def _bad(message: str, y: object = _y, switches: object = _switches, **params: object) -> Invalid:
+    return Invalid(Case({"y": y, "switches": switches}, {"kernel_size": 2, **params}), message)
+
+
+invalid = [
+    _bad("y has shape (2, 2), expected 4 axes", y=_y[0, 0]),
+    _bad("y has dtype int64", y=_switches),
+    _bad("switches has dtype float32, expected an integer", switches=_y),
+    _bad("switches has dtype bool, expected an integer", switches=_switches > 0),
+    _bad("switches has shape (1, 1, 2, 1), expected (1, 1, 2, 2)", switches=_switches[..., :1]),
+    _bad("switches[0, 0, 0, 0] is 16, expected an index into the 4 x 4", switches=_switches + 16),
+    _bad("switches[0, 0, 0, 0] is -1, expected an index into the 4 x 4", switches=_switches - 1),
+    _bad("is 15, expected an index into the 3 x 5 plane: 0 to 14", switches=_switches + 15,
+         output_size=(3, 5)),
+    _bad("kernel_size must be at least 1, got 0", kernel_size=0),
+    _bad("stride must be at least 1, got 0", stride=0),
+    _bad("padding must be at least 0, got -1", padding=-1),
+    _bad("the output would have -2 rows and -2 columns", padding=3),
+    _bad("output_size has 6 rows, expected more than 2 and less than 6", output_size=6),
+    _bad("output_size has 2 columns, expected more than 2 and less than 6", output_size=(3, 2)),
+]  # fmt: skip
+
+
+def roundings(plan: Plan[Any]) -> int:
+    return 0

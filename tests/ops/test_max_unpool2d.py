@@ -1,0 +1,123 @@
+"""max_unpool2d: values by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import numseg as ns
+
+Y = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
+
+both = pytest.mark.parametrize("op", [ns.max_unpool2d, ns.max_unpool2d.reference])
+
+
+def _switches(values, dtype=np.int64):
+    return np.array(values, dtype).reshape(1, 1, 2, 2)
+
+
+@both
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_each_value_goes_to_its_switch(op, dtype):
+    x = op(Y.astype(dtype), _switches([5, 3, 8, 10]), 2)  # 5 is row 1, column 1 of 4 x 4
+    assert x.dtype == dtype
+    assert x[0, 0].tolist() == [
+        [0, 0, 0, 2],
+        [0, 1, 0, 0],
+        [3, 0, 4, 0],
+        [0, 0, 0, 0],
+    ]
+
+
+@both
+def test_each_plane_has_its_own_switches(op):
+    y = np.array([[[[7.0]], [[8.0]]], [[[9.0]], [[np.nan]]]])  # (2, 2, 1, 1)
+    x = op(y, np.array([0, 1, 2, 3]).reshape(y.shape), 2)
+    np.testing.assert_array_equal(
+        x.reshape(4, 4), [[7, 0, 0, 0], [0, 8, 0, 0], [0, 0, 9, 0], [0, 0, 0, np.nan]]
+    )
+
+
+@both
+def test_of_repeated_switches_the_last_stays_and_alone_gets_the_gradient(op):
+    # 1 and 3 go to pixel 4, 2 to pixel 0, 4 to pixel 8 of 3 x 3
+    x, saved = op.forward(Y, _switches([4, 0, 4, 8]), 2, stride=1)
+    assert x[0, 0].tolist() == [[2, 0, 0], [0, 3, 0], [0, 0, 4]]
+    grad = 10.0 + np.arange(9.0).reshape(1, 1, 3, 3)
+    (gy,) = op.backward(saved, grad)
+    assert gy[0, 0].tolist() == [[0, 10], [14, 18]]  # PyTorch: [[14, 10], [14, 18]]
+
+
+@both
+def test_all_to_one_pixel(op):
+    x, saved = op.forward(Y, _switches([2, 2, 2, 2]), 1)
+    assert x[0, 0].tolist() == [[0, 0], [4, 0]]
+    assert op.backward(saved, np.full_like(x, 5))[0][0, 0].tolist() == [[0, 0], [0, 5]]
+
+
+@both
+@pytest.mark.parametrize("dtype", [np.int32, np.uint64])
+def test_any_integer_dtype(op, dtype):
+    x, saved = op.forward(Y, _switches([3, 0, 1, 0], dtype), 1)
+    assert x[0, 0].tolist() == [[4, 3], [0, 1]]
+    assert op.backward(saved, x)[0][0, 0].tolist() == [[1, 0], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "size"),
+    [
+        ({"kernel_size": 2}, (6, 8)),  # (3 - 1) * 2 + 2, (4 - 1) * 2 + 2
+        ({"kernel_size": (3, 2), "stride": (1, 3)}, (5, 11)),  # 2 * 1 + 3, 3 * 3 + 2
+        ({"kernel_size": 3, "stride": 2, "padding": 1}, (5, 7)),  # 2 * 2 + 3 - 2, 3 * 2 + 3 - 2
+        ({"kernel_size": 3, "stride": 2, "padding": (1, 0, 0, 1)}, (6, 8)),
+        ({"kernel_size": 2, "output_size": (7, 9)}, (7, 9)),
+        ({"kernel_size": 2, "output_size": (5, 7)}, (5, 7)),
+    ],
+)
+def test_output_size(arguments, size):
+    assert ns.max_unpool2d.output_shape((1, 1, 3, 4), (1, 1, 3, 4), **arguments) == (1, 1, *size)
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3])
+def test_undoes_pooling_where_windows_do_not_overlap(kernel):
+    x = np.random.default_rng(kernel).normal(size=(2, 3, 6, 12))
+    y, switches = ns.max_pool2d(x, kernel, return_switches=True)
+    back = ns.max_unpool2d(y, switches, kernel)
+    assert ((back == x) | (back == 0)).all()
+    assert np.count_nonzero(back) == y.size
+    np.testing.assert_array_equal(ns.max_pool2d(np.where(back == 0, -np.inf, back), kernel), y)
+
+
+@both
+def test_switches_off_the_plane_are_found_before_anything_is_written(op):
+    y = np.zeros((2, 1, 2, 2))
+    switches = np.zeros((2, 1, 2, 2), np.int64)
+    switches[1, 0, 0, 1] = 16
+    with pytest.raises(
+        ns.ArgumentError, match=r"^max_unpool2d: switches\[1, 0, 0, 1\] is 16, .* 0 to 15$"
+    ):
+        op(y, switches, 2)
+    with pytest.raises(ns.ArgumentError, match=r"^max_unpool2d: switches\[1, 0, 0, 1\] is 16"):
+        ns.max_unpool2d.matrix(y.shape, switches, 2)
+
+
+def test_switches_changed_after_forward_read_nothing_outside():
+    switches = _switches([0, 1, 2, 3])
+    x, saved = ns.max_unpool2d.forward(Y, switches, 1)
+    switches[...] = [[10**12, -1], [-(10**12), 3]]
+    assert ns.max_unpool2d.backward(saved, x + 1)[0][0, 0].tolist() == [[0, 0], [0, 5]]
+
+
+def test_the_matrix_has_a_one_for_each_value_that_stays():
+    m = ns.max_unpool2d.matrix((1, 1, 2, 2), _switches([4, 0, 4, 8]), 2, stride=1)
+    assert m.shape == (9, 4)
+    assert sorted(zip(*m.nonzero(), strict=True)) == [(0, 1), (4, 2), (8, 3)]
+    assert (m.data == 1).all()
+
+
+def test_empty_planes():
+    for shape in [(0, 2, 3, 3), (2, 0, 3, 3), (1, 1, 0, 3)]:
+        y = np.zeros(shape)
+        x, saved = ns.max_unpool2d.forward(y, y.astype(int), 2)
+        assert x.shape == (*shape[:2], 2 * shape[2], 6)
+        assert ns.max_unpool2d.backward(saved, x)[0].shape == shape
