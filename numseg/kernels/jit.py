@@ -4,9 +4,9 @@ Numba's own ``cache=True`` goes stale when a jitted function imported from anoth
 (numba#9483), and its index file lets two processes that compile different signatures at once
 overwrite each other's data under one name. So every compiled kernel is one file, named by a digest
 of all it depends on: its module's source and that of every numseg module imported from there, its
-signature and options, the CPU, and the versions of Python, NumPy, Numba and llvmlite. Files are
-written atomically and checked by a digest. A cache that cannot be read or written costs a
-compilation, never an error.
+signature and options, the CPU and the vectors chosen for it, and the versions of Python, NumPy,
+Numba and llvmlite. Files are written atomically and checked by a digest. A cache that cannot be
+read or written costs a compilation, never an error.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ import numpy as np
 from numba.core import compiler
 from numba.core.caching import _Cache
 from numba.core.serialize import dumps
+
+from numseg.kernels.simd import TARGET
 
 
 def kernel(fastmath: set[str] | bool = False) -> Callable[[Callable[..., Any]], Any]:
@@ -129,7 +131,7 @@ def cache_directory() -> Path:
 
 def _versions() -> tuple[str, ...]:
     compilers = numba.__version__, llvmlite.__version__, np.__version__
-    return sys.version, platform.machine(), *compilers
+    return sys.version, platform.machine(), TARGET.name, *compilers
 
 
 @functools.cache

@@ -5,53 +5,14 @@ Forward: a unit is an output plane. Gradient of x: an input plane. Gradient of w
 
 from __future__ import annotations
 
+import math
+
+from numseg.kernels.correlate import Axis, Weights, correlate
 from numseg.kernels.jit import kernel
 from numseg.kernels.parallel import launch
 from numseg.ops.conv2d import Geometry
 from numseg.ops.conv2d.rules import end_output, first_output
 from numseg.typing import Array
-
-
-@kernel({"contract"})
-def _forward(start, stop, x, w, b, y, g):
-    cg, fg = g.c // g.groups, g.f // g.groups
-    for unit in range(start, stop):
-        n, f = divmod(unit, g.f)
-        y[n, f] = 0 if b is None else b[f]
-        for c in range(cg):
-            plane = x[n, f // fg * cg + c]
-            for i in range(g.kh):
-                p0 = first_output(i * g.dy - g.pt, g.sy)
-                p1 = end_output(i * g.dy - g.pt, g.sy, g.h, g.oh)
-                for j in range(g.kw):
-                    left = j * g.dx - g.pl
-                    q0, q1 = first_output(left, g.sx), end_output(left, g.sx, g.w, g.ow)
-                    weight = w[f, c, i, j]
-                    for p in range(p0, p1):
-                        row = plane[p * g.sy - g.pt + i * g.dy]
-                        for q in range(q0, q1):
-                            y[n, f, p, q] += weight * row[q * g.sx + left]
-
-
-@kernel({"contract"})
-def _grad_x(start, stop, w, gy, gx, g):
-    cg, fg = g.c // g.groups, g.f // g.groups
-    for unit in range(start, stop):
-        n, channel = divmod(unit, g.c)
-        group, c = divmod(channel, cg)
-        gx[n, channel] = 0
-        for f in range(group * fg, (group + 1) * fg):
-            for i in range(g.kh):
-                p0 = first_output(i * g.dy - g.pt, g.sy)
-                p1 = end_output(i * g.dy - g.pt, g.sy, g.h, g.oh)
-                for j in range(g.kw):
-                    left = j * g.dx - g.pl
-                    q0, q1 = first_output(left, g.sx), end_output(left, g.sx, g.w, g.ow)
-                    weight = w[f, c, i, j]
-                    for p in range(p0, p1):
-                        row = gx[n, channel, p * g.sy - g.pt + i * g.dy]
-                        for q in range(q0, q1):
-                            row[q * g.sx + left] += weight * gy[n, f, p, q]
 
 
 @kernel({"contract"})
@@ -87,11 +48,52 @@ def _grad_b(start, stop, gy, gb):
 
 
 def forward(x: Array, w: Array, b: Array | None, y: Array, g: Geometry) -> None:
-    launch(_forward, g.n * g.f, _products(g), x, w, b, y, g)
+    rows = Axis(g.h, g.oh, g.kh, g.sy, g.dy, g.pt)
+    columns = Axis(g.w, g.ow, g.kw, g.sx, g.dx, g.pl)
+    correlate(x, w, b, y, g.groups, rows, columns, _weights(g))
 
 
 def grad_x(w: Array, gy: Array, gx: Array, g: Geometry) -> None:
-    launch(_grad_x, g.n * g.c, _products(g), w, gy, gx, g)
+    """The pixels a stride apart form a phase; in a phase, the gradient is a correlation of gy of
+    stride 1 with the taps that meet it, last tap first."""
+    weights = _weights(g)
+    transposed = weights._replace(f=weights.c, c=weights.f)
+    for y in range(min(g.sy, g.h)):
+        rows = _phase(y, g.h, g.oh, g.kh, g.sy, g.dy, g.pt)
+        for x in range(min(g.sx, g.w)):
+            columns = _phase(x, g.w, g.ow, g.kw, g.sx, g.dx, g.pl)
+            correlate(gy, w, None, gx, g.groups, rows, columns, transposed)
+
+
+def _weights(g: Geometry) -> Weights:
+    one = g.c // g.groups * g.kh * g.kw
+    return Weights(g.f // g.groups * one, one, g.kh * g.kw, g.kw, 1)
+
+
+def _phase(first: int, size: int, outputs: int, k: int, s: int, d: int, pad: int) -> Axis:
+    """The pixels ``first + s * u``, u = 0, 1, ...: which taps meet them, and at which outputs.
+
+    Tap i meets pixel z at output p where ``p * s + i * d - pad = z``. The taps for which s divides
+    ``z + pad - i * d`` are ``apart = s / gcd(s, d)`` apart, and from one to the next p falls by
+    ``d / gcd(s, d)``.
+    """
+    apart = s // math.gcd(s, d)
+    taps = [i for i in range(k) if (first + pad - i * d) % s == 0]
+    if not taps:
+        return Axis(outputs, -(-(size - first) // s), 0, 1, 1, 0, first, s)
+    last = taps[-1]  # meets the smallest p
+    return Axis(
+        size=outputs,
+        outputs=-(-(size - first) // s),
+        taps=len(taps),
+        stride=1,
+        dilation=d * apart // s,
+        pad=-((first + pad - last * d) // s),
+        first=first,
+        step=s,
+        tap_first=last,
+        tap_step=-apart,
+    )
 
 
 def grad_w(x: Array, gy: Array, gw: Array, g: Geometry) -> None:

@@ -1,0 +1,218 @@
+"""The micro-kernel: a tile of a matrix product held in vector registers, as LLVM IR.
+
+    out[row r, vector v] = start[r] + sum over k of  a[row r, step k] * x[vector v, step k]
+
+A convolution, either of its gradients, and a plain matrix product are all this sum. What differs is
+where the numbers lie, and that is said by tables of offsets, in elements, rather than by copying
+numbers into panels::
+
+                      x[x_vectors[v] + steps[k, 1] ...]        one vector load for each v
+                         |          |          |
+    a[a_rows[0] +  --  [acc 00]  [acc 01]  [acc 02]   --  out[out_rows[0] + out_vectors[v] ...]
+      steps[k, 0]] --  [acc 10]  [acc 11]  [acc 12]   --  out[out_rows[1] + out_vectors[v] ...]
+         ...              one register each, live             ...
+    one broadcast         through the whole sum
+    for each r
+
+- Im2col never exists: step k = (c, i, j) of a convolution is an offset into the padded image.
+- A tile has no tail: where rows or vectors run out, the table repeats the last one, which is then
+  computed and written twice, with the same bits.
+- The sum runs over k in order, one fused multiply-add at a time. So a result's bits depend neither
+  on the tile, nor on the vector's width, nor on who computes what.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any, NamedTuple
+
+import llvmlite.binding
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from numseg.errors import ArgumentError
+
+
+class Target(NamedTuple):
+    """What the micro-kernel knows of a CPU."""
+
+    name: str
+    vector_bytes: int
+    registers: int
+    fma: bool
+
+
+TARGETS = {
+    "avx512": Target("avx512", 64, 32, True),
+    "avx2": Target("avx2", 32, 16, True),
+    "neon": Target("neon", 16, 32, True),
+    "plain": Target("plain", 16, 16, False),
+}
+
+
+def host_target() -> Target:
+    """The CPU's target, or the one that ``NUMSEG_SIMD`` names: any of them runs on any CPU, at a
+    price, for LLVM splits what the CPU does not have."""
+    if chosen := os.environ.get("NUMSEG_SIMD"):
+        if chosen not in TARGETS:
+            raise ArgumentError(f"NUMSEG_SIMD must be one of {', '.join(TARGETS)}, got {chosen!r}")
+        return TARGETS[chosen]
+    features = llvmlite.binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return TARGETS["avx512"]
+    if features.get("avx2") and features.get("fma"):
+        return TARGETS["avx2"]
+    return TARGETS["neon" if platform.machine() in ("arm64", "aarch64") else "plain"]
+
+
+TARGET = host_target()
+
+TILES = ((8, 3), (4, 6), (1, 8)) if TARGET.registers == 32 else ((4, 3), (2, 6), (1, 8))
+"""Rows x vectors of the tiles: nearly all registers are sums, the rest hold what is loaded. With
+few rows each vector that is loaded serves few sums, but few rows is all that few filters have."""
+
+INT = ir.IntType(64)
+
+
+def micro_kernel(rows: int, vectors: int) -> Any:
+    """The intrinsic for a tile of ``rows`` x ``vectors`` registers::
+
+        f(a, a_rows, i, x, x_vectors, j, steps, k0, k1, out, out_rows, io, out_vectors, jo, start)
+
+    ``a``, ``x`` and ``out`` are 1-D arrays of one float type. The tables are 1-D int64 arrays, of
+    which the tile takes the entries from ``i`` and ``j`` on (``io`` and ``jo`` for those of out);
+    ``steps`` is (K, 2), and the sum takes its rows ``k0 <= k < k1``. ``start`` is an array with a
+    number for each entry of ``a_rows``, or None for zero, or True to go on from what ``out`` holds.
+    Offsets are not checked.
+    """
+
+    @intrinsic
+    def tile(
+        typing, a, a_rows, i, x, x_vectors, j, steps, k0, k1, out, out_rows, io, out_vectors, jo,
+        start,
+    ):  # fmt: skip
+        kinds = (
+            a, a_rows, types.int64, x, x_vectors, types.int64, steps, types.int64, types.int64,
+            out, out_rows, types.int64, out_vectors, types.int64, start,
+        )  # fmt: skip
+
+        def generate(context, builder, signature, values):
+            def data(value, kind):
+                """The address of an array's first element."""
+                return context.make_array(kind)(context, builder, value).data
+
+            (a, a_rows, i, x, x_vectors, j, steps, k0, k1, out, out_rows, io, out_vectors, jo,
+             start) = (
+                data(value, kind) if isinstance(kind, types.Array) else value
+                for value, kind in zip(values, kinds, strict=True)
+            )  # fmt: skip
+            emit = _Emitter(builder, context.get_value_type(kinds[0].dtype))
+            a_at = [emit.place(a, a_rows, i, r) for r in range(rows)]
+            x_at = [emit.place(x, x_vectors, j, v) for v in range(vectors)]
+            out_at = [
+                [emit.place(row, out_vectors, jo, v) for v in range(vectors)]
+                for row in (emit.place(out, out_rows, io, r) for r in range(rows))
+            ]
+            if isinstance(kinds[14], types.Array):
+                number = [emit.broadcast(builder.load(emit.item(start, i, r))) for r in range(rows)]
+                sums = [[value] * vectors for value in number]
+            elif isinstance(kinds[14], types.Boolean):
+                sums = [[emit.load(place) for place in row] for row in out_at]
+            else:
+                sums = [[emit.zero] * vectors for _ in range(rows)]
+            sums = emit.sum(sums, a_at, x_at, steps, k0, k1)
+            for r in range(rows):
+                for v in range(vectors):
+                    emit.store(sums[r][v], out_at[r][v])
+            return context.get_dummy_value()
+
+        return types.void(*kinds), generate
+
+    return tile
+
+
+class _Emitter:
+    """Writes LLVM IR that speaks of whole vectors of one float type."""
+
+    def __init__(self, builder, scalar):
+        self.builder = builder
+        self.bytes = 4 if isinstance(scalar, ir.FloatType) else 8
+        self.vector = ir.VectorType(scalar, TARGET.vector_bytes // self.bytes)
+        self.zero = ir.Constant(self.vector, None)
+
+    def item(self, table, first, number):
+        """The address of ``table[first + number]``."""
+        return self.builder.gep(table, [self.builder.add(first, INT(number))])
+
+    def place(self, base, table, first, number):
+        """The address ``base + table[first + number]``."""
+        return self.builder.gep(base, [self.builder.load(self.item(table, first, number))])
+
+    def load(self, place):
+        pointer = self.builder.bitcast(place, self.vector.as_pointer())
+        return self.builder.load(pointer, align=self.bytes)  # vectors lie anywhere
+
+    def store(self, value, place):
+        pointer = self.builder.bitcast(place, self.vector.as_pointer())
+        self.builder.store(value, pointer, align=self.bytes)
+
+    def broadcast(self, number):
+        lane = self.builder.insert_element(
+            ir.Constant(self.vector, ir.Undefined), number, ir.IntType(32)(0)
+        )
+        lanes = ir.VectorType(ir.IntType(32), self.vector.count)
+        return self.builder.shuffle_vector(lane, lane, ir.Constant(lanes, None))
+
+    def multiply_add(self, a, x, total):
+        if not TARGET.fma:
+            return self.builder.fadd(self.builder.fmul(a, x), total)
+        fma = cgutils.get_or_insert_function(
+            self.builder.module,
+            ir.FunctionType(self.vector, [self.vector] * 3),
+            f"llvm.fma.v{self.vector.count}f{8 * self.bytes}",
+        )
+        return self.builder.call(fma, [a, x, total])
+
+    def sum(self, starts, a_at, x_at, steps, k0, k1):
+        """The loop over k. The sums are phi nodes, so that LLVM keeps each in a register."""
+        builder = self.builder
+        before = builder.block
+        loop = builder.append_basic_block("sum")
+        after = builder.append_basic_block("sum.end")
+        builder.cbranch(builder.icmp_signed("<", k0, k1), loop, after)
+
+        builder.position_at_end(loop)
+        k = builder.phi(INT)
+        sums = [[builder.phi(self.vector) for _ in row] for row in starts]
+        step = builder.gep(steps, [builder.shl(k, INT(1))])
+        a_step = builder.load(step)
+        x_step = builder.load(builder.gep(step, [INT(1)]))
+        xs = [self.load(builder.gep(at, [x_step])) for at in x_at]
+        added = []
+        for at, row in zip(a_at, sums, strict=True):
+            a = self.broadcast(builder.load(builder.gep(at, [a_step])))
+            added.append([self.multiply_add(a, x, s) for x, s in zip(xs, row, strict=True)])
+        following = builder.add(k, INT(1))
+        again = builder.cbranch(builder.icmp_signed("<", following, k1), loop, after)
+        again.set_metadata("llvm.loop", _rolled(builder.module))
+        k.add_incoming(k0, before)
+        k.add_incoming(following, loop)
+
+        builder.position_at_end(after)
+        ends = [[builder.phi(self.vector) for _ in row] for row in starts]
+        for r, row in enumerate(starts):
+            for v, begin in enumerate(row):
+                for phi in sums[r][v], ends[r][v]:
+                    phi.add_incoming(begin, before)
+                    phi.add_incoming(added[r][v], loop)
+        return ends
+
+
+def _rolled(module):
+    """Loop metadata: do not unroll. LLVM would, and then keep sums in memory."""
+    option = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+    node = module.add_metadata([option, option])
+    node.operands = (node, option)  # a loop's node names itself first
+    return node
