@@ -17,7 +17,7 @@ def forward(x: Array, g: Geometry) -> tuple[Array, Array]:
             columns = [s for j in range(g.kw) if 0 <= (s := q * g.sx - g.pl + j * g.dx) < g.w]
             places = np.array([r * g.w + s for r in rows for s in columns], int)
             if len(places):
-                window = x.reshape(g.n, g.c, -1)[:, :, places]  # (N, C, taps on the image)
+                window = x.reshape(g.n, g.c, g.h * g.w)[:, :, places]  # (N, C, taps on the image)
                 winner = _winner(window)
                 switches[:, :, p, q] = places[winner]
                 y[:, :, p, q] = np.take_along_axis(window, winner[..., None], -1)[..., 0]
@@ -34,8 +34,9 @@ def _winner(window: Array) -> Array:
 
 def backward(switches: Array, gy: Array, g: Geometry) -> Array:
     gx = np.zeros((g.n * g.c, g.h * g.w))
+    windows = (g.n * g.c, g.oh * g.ow)
     for plane, (places, values) in enumerate(
-        zip(switches.reshape(len(gx), -1), gy.reshape(len(gx), -1), strict=True)
+        zip(switches.reshape(windows), gy.reshape(windows), strict=True)
     ):
         on_image = places >= 0
         np.add.at(gx[plane], places[on_image], values[on_image])
