@@ -37,6 +37,8 @@ def add(x: ArrayLike, y: ArrayLike) -> Plan[Array]:
     -----
     Gradient: ``grad_y`` of the result, for both.
 
+    Source: ``torch.add`` (PyTorch 2.13), without its broadcasting.
+
     Examples
     --------
     >>> import numpy as np, numseg as ns

@@ -32,6 +32,9 @@ def matrix(g: Geometry) -> Any:
     """A row of a plane is a row of the image, and likewise a column: a Kronecker product."""
     from scipy import sparse
 
-    rows = sparse.eye(g.oh, g.h, k=-g.pt)  # (p, p - top)
-    columns = sparse.eye(g.ow, g.w, k=-g.pl)
-    return sparse.kron(sparse.eye(g.planes), sparse.kron(rows, columns)).tocsr()
+    def shift(o: int, i: int, before: int) -> Any:
+        kept = np.arange(max(before, 0), min(o, i + before))
+        return sparse.csr_array((np.ones(len(kept)), (kept, kept - before)), shape=(o, i))
+
+    plane = sparse.kron(shift(g.oh, g.h, g.pt), shift(g.ow, g.w, g.pl))
+    return sparse.kron(sparse.eye_array(g.planes), plane).tocsr()
