@@ -186,6 +186,9 @@ class Operator(Generic[P, R]):
         self.updates = updates
         self.face = face
         self.__signature__ = _readable(inspect.signature(plan))
+        parameters = self.__signature__.parameters
+        self._defaults = {n: p.default for n, p in parameters.items() if p.default is not p.empty}
+        self._sequences = {n for n in inputs if parameters[n].annotation.startswith("Sequence[")}
         self._saved_type = _saved_type(self.__name__, saves)
 
     def __repr__(self) -> str:
@@ -225,13 +228,16 @@ class Operator(Generic[P, R]):
         Returns
         -------
         tuple
-            In the order of the arguments; None for an argument that was not given.
+            In the order of the arguments, one for each array of an argument that is a sequence;
+            None for an array that was not given.
         """
         with self._named_errors(".backward"):
             grads = self._backward(saved, grad_y, needs)
         flat: list[Any] = []
-        for grad in grads:
-            flat.extend(grad if isinstance(grad, tuple) else [grad])
+        for name, grad in zip(self.differentiable, grads, strict=True):
+            given = saved.plan.inputs[self.inputs.index(name)]
+            parts = len(given) if name in self._sequences else 1
+            flat += grad if isinstance(grad, tuple) else [grad] * parts
         return tuple(flat)
 
     @functools.cached_property
@@ -288,8 +294,7 @@ class Operator(Generic[P, R]):
         arguments = self._arguments(args, kwargs)
         with self._named_errors():
             views = {
-                name: _each(arguments[name], functools.partial(device.Host.view, name))
-                for name in self.inputs[1:]
+                name: self._view(device.Host, name, arguments[name]) for name in self.inputs[1:]
             }
             dtype = next(
                 (v.dtype for v in views.values() if v is not None and v.dtype.kind == "f"),
@@ -302,7 +307,7 @@ class Operator(Generic[P, R]):
             )
             plan = self._planned({**arguments, **specs})
             self._check_values(device.Host, "reference", [specs[first], *views.values()], plan)
-        return face.matrix(*views.values(), plan.geometry).astype(dtype)
+        return face.matrix(*views.values(), plan.geometry).astype(dtype).tocsr()
 
     # -- steps of a call ---------------------------------------------------------------------
 
@@ -316,12 +321,17 @@ class Operator(Generic[P, R]):
             raise DeviceError(f"{self.__name__}{suffix}: {error}") from None
 
     def _arguments(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
-        try:
-            bound = self.__signature__.bind(*args, **kwargs)
-        except TypeError as error:
-            raise ArgumentTypeError(f"{self.__name__}: {error}") from None
-        bound.apply_defaults()
-        return dict(bound.arguments)
+        """The arguments by name, defaults included."""
+        by_place = dict(zip(self.__signature__.parameters, args, strict=False))
+        given = by_place | kwargs
+        arguments = self._defaults | given
+        once = len(given) == len(args) + len(kwargs)
+        if not once or arguments.keys() != self.__signature__.parameters.keys():
+            try:
+                self.__signature__.bind(*args, **kwargs)  # slower, but it knows what to say
+            except TypeError as error:
+                raise ArgumentTypeError(f"{self.__name__}: {error}") from None
+        return arguments
 
     def _planned(self, arguments: dict[str, Any]) -> Plan[Any]:
         plan = self._plan(**arguments)  # type: ignore[call-arg]
@@ -331,10 +341,18 @@ class Operator(Generic[P, R]):
         arguments = self._arguments(args, kwargs)
         with self._named_errors():
             where = device.of([v for name in self.inputs for v in _flat(arguments[name])])
-            views = [_each(arguments[n], functools.partial(where.view, n)) for n in self.inputs]
+            views = [self._view(where, name, arguments[name]) for name in self.inputs]
             specs = [_each(view, _spec_of) for view in views]
             plan = self._planned({**arguments, **dict(zip(self.inputs, specs, strict=True))})
         return _Call(where, views, plan)
+
+    def _view(self, where: device.Device, name: str, value: Any) -> Any:
+        """The argument's array or tuple of arrays; None where that is the default."""
+        if value is None and self._defaults.get(name, ...) is None:
+            return None
+        if name in self._sequences and isinstance(value, (list, tuple)):
+            return tuple(where.view(f"{name}[{i}]", part) for i, part in enumerate(value))
+        return where.view(name, value)
 
     def _forward(self, call: _Call) -> tuple[Any, Any]:
         where, plan = call.device, call.plan

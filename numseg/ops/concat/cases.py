@@ -33,7 +33,7 @@ def _bad(message: str, xs: object, axis: object = 1) -> Invalid:
 invalid = [
     _bad("xs must be a list or tuple of arrays", _x),
     _bad("xs must hold at least one array", []),
-    _bad("xs must be an array, got float", [_x, 1.0]),
+    _bad("xs[1] must be an array, got float", [_x, 1.0]),
     _bad("xs[1] has dtype float64, but xs[0] has float32", [_x, _x.astype(np.float64)]),
     _bad("xs[0] has dtype int64", [_x.astype(np.int64)]),
     _bad("axis is 3, but xs[0] has 3 axes: (1, 2, 3)", [_x, _x], axis=3),
