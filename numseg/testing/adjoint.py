@@ -11,7 +11,7 @@ import numpy as np
 
 from numseg import checks
 from numseg.operator import Operator
-from numseg.testing.subject import Function, Inputs, Slot, Subject
+from numseg.testing.subject import Function, Inputs, Slot, Subject, change, finite
 from numseg.typing import Array
 
 
@@ -125,9 +125,9 @@ def adjointcheck(
 def _compare(subject: Subject, slot: Slot, y: Array, g: Array, gradient: Array) -> DotProducts:
     x = subject.array(slot)
     without, _ = subject.run(slot, np.zeros_like(x))
-    ax = y.astype(np.float64) - without
+    ax = change(y, without)
     left, right = _dot(ax, g), _dot(x, gradient)
-    scale = _dot(abs(y) + abs(without), abs(g)) + _dot(abs(x), abs(gradient))
+    scale = _dot(abs(finite(y)) + abs(finite(without)), abs(g)) + _dot(abs(x), abs(gradient))
     error = 0.0 if left == right else abs(left - right) / scale if scale > 0 else math.inf
     return DotProducts(slot.label, error if error == error else math.inf, left, right)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numseg import checks
-from numseg.testing.subject import Function, Inputs, Slot, Subject
+from numseg.testing.subject import Function, Inputs, Slot, Subject, change, finite
 from numseg.typing import Array
 
 
@@ -179,10 +179,9 @@ def _derivative(subject: Subject, slot: Slot, step: Array, eps: float) -> Array:
 
     def difference(h: float) -> Array:
         x = subject.array(slot)
-        ahead = subject.run(slot, (x + h * step).astype(subject.dtype))[0].astype(np.float64)
-        back = subject.run(slot, (x - h * step).astype(subject.dtype))[0].astype(np.float64)
-        same = (ahead == back) | (np.isnan(ahead) & np.isnan(back))
-        return np.subtract(ahead, back, where=~same, out=np.zeros_like(ahead))
+        ahead, _ = subject.run(slot, (x + h * step).astype(subject.dtype))
+        back, _ = subject.run(slot, (x - h * step).astype(subject.dtype))
+        return change(ahead, back)
 
     return (8 * difference(eps) - difference(2 * eps)) / (12 * eps)
 
@@ -202,7 +201,7 @@ def _along(
     step = _direction(rng, x.shape, subject.dtype)
     numeric = float(np.sum(grad_y * _derivative(subject, slot, step, eps)))
     analytic = float(np.sum(gradient.astype(np.float64) * step))
-    scale = _size(grad_y * _finite(y)) + _size(gradient * np.maximum(np.abs(x), 1))
+    scale = _size(grad_y * finite(y)) + _size(gradient * np.maximum(np.abs(x), 1))
     return Comparison(slot.label, _error(numeric, analytic, scale), numeric, analytic, where)
 
 
@@ -217,8 +216,8 @@ def _entries(subject: Subject, slot: Slot, eps: float, y: Array, saved: Any) -> 
         numeric[:, i] = _derivative(subject, slot, _unit(x, i), eps).reshape(-1)
     for o in range(y.size):
         analytic[o] = subject.gradients(saved, _unit(y, o))[slot].reshape(-1)
-    sizes = np.abs(_finite(analytic)) * np.maximum(np.abs(x.reshape(-1)), 1)
-    scale = float(np.max(np.abs(_finite(y)), initial=0) + np.max(sizes, initial=0))
+    sizes = np.abs(finite(analytic)) * np.maximum(np.abs(x.reshape(-1)), 1)
+    scale = float(np.max(np.abs(finite(y)), initial=0) + np.max(sizes, initial=0))
     o, i = divmod(int(np.argmax(_nan_first(numeric, analytic))), x.size)
     left, right = float(numeric[o, i]), float(analytic[o, i])
     where = f"d y{_place(y, o)} / d {slot.label}{_place(x, i)}"
@@ -238,10 +237,6 @@ def _unit(like: Array, place: int) -> Array:
 
 def _place(array: Array, flat: Any) -> str:
     return str([int(i) for i in np.unravel_index(flat, array.shape)]) if array.ndim else ""
-
-
-def _finite(array: Array) -> Array:
-    return np.where(np.isfinite(array), array, 0)
 
 
 def _size(array: Array) -> float:

@@ -109,6 +109,18 @@ class Subject:
         return slots
 
 
+def change(a: Array, b: Array) -> Array:
+    """``a - b`` in float64, and 0 where both are the same infinity or NaN."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    return np.subtract(a, b, where=~same, out=np.zeros_like(a))
+
+
+def finite(array: Array) -> Array:
+    """The array, with 0 for infinities and NaN."""
+    return np.where(np.isfinite(array), array, 0)
+
+
 def _faces(function: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     if hasattr(function, "forward") and hasattr(function, "backward"):
         return function.forward, function.backward

@@ -1,0 +1,575 @@
+"""The contract, as checks that every operator must pass.
+
+Each check takes an operator and what it needs of its ``cases.py``, and raises
+:class:`ContractError` with the first broken promise. It knows no operator by name. While a check
+runs, outputs are allocated full of NaN between fences, and inputs lie between fences too: a kernel
+that leaves a number unwritten, counts on zeros, or leaves its arrays, is noticed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import inspect
+import pickle
+import pydoc
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, get_args, get_type_hints
+from unittest import mock
+
+import numpy as np
+
+from numseg.device import Device, Host
+from numseg.errors import ArgumentError
+from numseg.kernels import parallel
+from numseg.operator import Operator, Plan, Spec
+from numseg.testing import cases
+from numseg.testing.adjoint import adjointcheck
+from numseg.testing.cases import Case, Invalid
+from numseg.testing.gradients import gradcheck
+from numseg.testing.subject import change
+from numseg.typing import Array
+
+Op = Operator[..., Any]
+
+
+class ContractError(AssertionError):
+    """An operator breaks a promise."""
+
+
+class Observed(NamedTuple):
+    """All that one forward and one backward gave, on the CPU."""
+
+    results: tuple[Array, ...]
+    gradients: tuple[Array | None, ...]
+    kept: tuple[Any, ...]
+    """What was saved between the two."""
+    plan: Plan[Any]
+
+
+# -- the checks -----------------------------------------------------------------------------------
+
+
+def check_values(op: Op, case: Case, dtype: Any, seed: int, where: Device = Host) -> None:
+    """Results and gradients are the definition's: to the bit on integers if the operator is EXACT,
+    within ``roundings(plan) * eps * scale`` otherwise."""
+    exact = cases.of(op).EXACT
+    for kind in ("integers", "reals"):
+        arguments = case.arguments(kind, dtype, seed)
+        grad_y = _grad_y(op, arguments, kind, dtype, seed)
+        got = observe(op, arguments, grad_y, where)
+        wide = _map_floats(lambda a: a.astype(np.float64), arguments)
+        wanted = observe(op.reference, wide, grad_y.astype(np.float64))
+        bounds = _bounds(op, wide, grad_y, wanted, dtype)
+        for number, (a, b) in enumerate(zip(got.results, wanted.results, strict=True)):
+            name = f"{op.__name__}: {op.outputs[number]} on {kind} ({np.dtype(dtype)})"
+            if kind == "integers" and exact:
+                _same_bits(name, a, b.astype(a.dtype))
+            else:
+                _near(name, a, b, bounds.results[number])
+        for number, (ga, gb) in enumerate(zip(got.gradients, wanted.gradients, strict=True)):
+            name = f"{op.__name__}: gradient {number} on {kind} ({np.dtype(dtype)})"
+            if ga is None or gb is None:
+                _demand(ga is gb, f"{name} is {_absent(ga)}, by definition {_absent(gb)}")
+            elif kind == "integers" and exact is True:
+                _same_bits(name, ga, gb.astype(ga.dtype))
+            else:
+                _near(name, ga, gb, bounds.gradients[number])
+
+
+def check_gradients(op: Op, case: Case, seed: int) -> None:
+    """Every gradient agrees with central differences in float64."""
+    report = gradcheck(op, case.arguments("reals", np.float64, seed), seed=seed, directions=2)
+    _demand(report.passed, str(report))
+
+
+def check_adjoint(op: Op, case: Case, seed: int) -> None:
+    """Where the result is linear in an argument, backward is the transpose of forward, and of the
+    operator's matrix: exactly, on integers."""
+    exact = cases.of(op).EXACT is True
+    for kind in ("integers", "reals"):
+        arguments = case.arguments(kind, np.float64, seed)
+        tolerance = 0.0 if exact and kind == "integers" else None
+        report = adjointcheck(op, arguments, seed=seed, tolerance=tolerance)
+        _demand(report.passed, str(report))
+    if hasattr(op._module("reference"), "matrix"):
+        _check_matrix(op, case.arguments("integers", np.float64, seed), exact, seed)
+
+
+def check_plan(op: Op, case: Case, dtype: Any, seed: int) -> None:
+    """What is said of a call without values is true: shapes, dtypes, cost, geometry."""
+    arguments = case.arguments("reals", dtype, seed)
+    grad_y = _grad_y(op, arguments, "reals", dtype, seed)
+    results, gradients, kept, plan = observe(op, arguments, grad_y)
+    specs = {**arguments, **{n: _map(_spec, arguments[n]) for n in op.inputs if n in arguments}}
+    shapes = op.output_shape(**specs)
+    actual = tuple(a.shape for a in results)
+    name = op.__name__
+    _demand(
+        (shapes,) == actual if len(actual) == 1 else shapes == actual,
+        f"{name}: output_shape says {shapes}, the results have {actual}",
+    )
+    for output, spec, result in zip(op.outputs, plan.outputs, results, strict=False):
+        _demand(
+            Spec(result.shape, result.dtype) == spec and result.dtype.isnative,
+            f"{name}: {output} is {result.dtype}{result.shape}, the plan says {spec}",
+        )
+        _demand(
+            result.flags.c_contiguous and result.flags.writeable,
+            f"{name}: {output} is not a contiguous, writable array",
+        )
+        for array in arrays(arguments):
+            _demand(
+                not np.may_share_memory(array, result), f"{name}: {output} shares an input's memory"
+            )
+    _demand(len(plan.outputs) == len(op.outputs), f"{name}: the plan lacks outputs")
+    _check_geometry(op, plan)
+    cost = op.cost(**specs)
+    inputs = [a for n in op.inputs for a in arrays(arguments.get(n))]
+    least = sum(a.nbytes for a in (*inputs, *results))
+    _demand(cost.bytes == least, f"{name}: cost says {cost.bytes} bytes, it is {least}")
+    _demand(
+        type(cost.flops) is int and cost.flops >= 0,
+        f"{name}: flops is {cost.flops!r}, expected a count",
+    )
+    _check_gradient_shapes(op, arguments, gradients)
+    _demand(len(kept) == len(op.saves), f"{name}: {len(kept)} arrays saved, not {len(op.saves)}")
+
+
+def check_layouts(op: Op, case: Case, dtype: Any, seed: int) -> None:
+    """However an array lies in memory, the bits are the same, no input changes, and no kernel is
+    compiled again."""
+    arguments = case.arguments("reals", dtype, seed)
+    grad_y = _grad_y(op, arguments, "reals", dtype, seed)
+    plain = observe(op, arguments, grad_y)
+    compiled = _signatures(op)
+    for name, layout in LAYOUTS.items():
+        laid = _map_arrays(op, layout, arguments)
+        before = [a.tobytes() for a in arrays([laid[n] for n in op.inputs if n in laid])]
+        got = observe(op, laid, layout(grad_y), fences=False)
+        after = [a.tobytes() for a in arrays([laid[n] for n in op.inputs if n in laid])]
+        _demand(before == after, f"{op.__name__}: changes its input, {name} inputs")
+        _same_observed(f"{op.__name__}, {name} inputs", plain, got)
+    again = _signatures(op)
+    _demand(
+        again == compiled, f"{op.__name__}: recompiles for other layouts: {compiled}, then {again}"
+    )
+
+
+def check_repeats(op: Op, case: Case, dtype: Any, seed: int) -> None:
+    """Every run, on any number of threads, gives the same bits."""
+    arguments = case.arguments("reals", dtype, seed)
+    grad_y = _grad_y(op, arguments, "reals", dtype, seed)
+    once = observe(op, arguments, grad_y)
+    with mock.patch.object(parallel, "SERIAL_WORK", 0):
+        for threads in (1, 2, 3, 2):
+            with parallel.num_threads(threads):
+                again = observe(op, arguments, grad_y)
+            _same_observed(f"{op.__name__}, {threads} threads", once, again)
+
+
+def check_needs(op: Op, case: Case, dtype: Any, seed: int) -> None:
+    """Gradients that are not wanted are None, and change nothing in the others. Backward leaves
+    what was saved as it was."""
+    arguments = case.arguments("reals", dtype, seed)
+    grad_y = _grad_y(op, arguments, "reals", dtype, seed)
+    _, saved = op.forward(**arguments)
+    before = pickle.dumps([a.tobytes() for a in arrays(list(saved[:-1]))])
+    given = {n: arguments.get(n) for n in op.differentiable}
+    full = iter(op.backward(saved, grad_y))
+    by_name = {n: [next(full) for _ in range(_width(v))] for n, v in given.items()}
+    subsets = [set(), *({name} for name in op.differentiable), set(op.differentiable[1:])]
+    for needs in subsets:
+        got = iter(op.backward(saved, grad_y, needs=needs))
+        for name, wanted in by_name.items():
+            for array in wanted:
+                gradient = next(got)
+                what = f"{op.__name__}: gradient of {name} with needs={sorted(needs)}"
+                if name in needs and array is not None:
+                    _demand(gradient is not None, f"{what} is None")
+                    _same_bits(what, gradient, array)
+                else:
+                    _demand(gradient is None, f"{what} is not None")
+        _demand(next(got, None) is None, f"{op.__name__}: too many gradients, needs={needs}")
+    after = pickle.dumps([a.tobytes() for a in arrays(list(saved[:-1]))])
+    _demand(before == after, f"{op.__name__}: backward changes what was saved")
+
+
+def check_bad_backward(op: Op, case: Case, dtype: Any, seed: int) -> None:
+    """backward refuses what does not belong to the call, and says so."""
+    arguments = case.arguments("reals", dtype, seed)
+    grad_y = _grad_y(op, arguments, "reals", dtype, seed)
+    _, saved = op.forward(**arguments)
+    other = np.float32 if grad_y.dtype == np.float64 else np.float64
+    bad: list[tuple[str, Callable[[], Any]]] = [
+        ("grad_y", lambda: op.backward(saved, grad_y[None])),
+        ("grad_y", lambda: op.backward(saved, np.zeros((7, *grad_y.shape), dtype))),
+        ("grad_y", lambda: op.backward(saved, grad_y.astype(other))),
+        ("grad_y", lambda: op.backward(saved, grad_y.astype(np.int64))),
+        ("grad_y", lambda: op.backward(saved, [1.0])),
+        ("grad_y", lambda: op.backward(saved, None)),
+        ("saved", lambda: op.backward(None, grad_y)),
+        ("saved", lambda: op.backward(tuple(saved), grad_y)),
+        ("needs", lambda: op.backward(saved, grad_y, needs=["nonsense"])),
+    ]
+    for name, call in bad:
+        _demand_refusal(call, f"{op.__name__}.backward: {name}")
+
+
+def check_invalid(op: Op, bad: Invalid) -> None:
+    """A wrong call is refused before any work, by the fast and the defining face alike."""
+    arguments = bad.case.arguments("reals", np.float32)
+    before = [a.tobytes() for a in arrays(arguments)]
+
+    def no_work(*args: Any, **kwargs: Any) -> Any:
+        raise ContractError(f"{op.__name__}: allocates before it refuses {bad}")
+
+    with mock.patch.object(Host, "empty", no_work):
+        for face in (op, op.reference, op.forward):
+            said = _demand_refusal(lambda face=face: face(**arguments), f"{op.__name__}: ")  # type: ignore[misc]
+            _demand(bad.message in said, f"{op.__name__}: says {said!r}, expected {bad.message!r}")
+            _demand("\n" not in said, f"{op.__name__}: more than one line: {said!r}")
+    after = [a.tobytes() for a in arrays(arguments)]
+    _demand(before == after, f"{op.__name__}: changes the arguments it refuses, {bad}")
+
+
+def check_unknown_arguments(op: Op) -> None:
+    """Arguments that the signature does not know are refused in the same way."""
+    _demand_refusal(lambda: op(nonsense=1), f"{op.__name__}: ")
+    _demand_refusal(lambda: op(*range(100)), f"{op.__name__}: ")
+
+
+def check_documented(op: Op) -> None:
+    """help, signature, repr and pickling are those of a function with this name, and the docstring
+    states parameters, returns, errors, the gradient, the source, and an example that runs."""
+    name, doc = op.__name__, inspect.getdoc(op) or ""
+    for section in ("Parameters", "Returns", "Raises", "Notes", "Examples"):
+        _demand(f"\n{section}\n{'-' * len(section)}\n" in doc, f"{name}: no section {section}")
+    _demand("Gradient" in doc, f"{name}: the notes do not state the gradient")
+    _demand(any(s in doc for s in SOURCES), f"{name}: the notes do not name a source")
+    signature = inspect.signature(op)
+    described = doc.split("\nReturns\n")[0]
+    for parameter in signature.parameters.values():
+        missing = f"{name}: parameter {parameter.name} is not documented"
+        _demand(f"{parameter.name}" in described, missing)
+        _demand(parameter.annotation is not parameter.empty, f"{name}: {parameter.name} untyped")
+    _demand(set(op.inputs) <= set(signature.parameters), f"{name}: inputs not in the signature")
+    page = pydoc.plain(pydoc.render_doc(op))
+    _demand(f"{name}(" in page and doc.splitlines()[0] in page, f"{name}: help() shows {page!r}")
+    _demand(repr(op).startswith(f"<numseg operator {name}("), f"{name}: repr is {op!r}")
+    _demand("Plan" not in repr(op), f"{name}: repr shows the plan: {op!r}")
+    for face in (op, op.reference):
+        back = pickle.loads(pickle.dumps(face))
+        _demand(back is face, f"{name}: pickling gives {back!r}")
+    for call in ("forward", "backward", "reference", "output_shape", "matrix", "cost"):
+        _demand(call in dir(op), f"{name}: no {call}")
+    _check_examples(op, doc)
+
+
+# -- what they are made of ------------------------------------------------------------------------
+
+SOURCES = ("Source", "PyTorch", "TensorFlow", "Caffe", "ONNX", "arXiv", "et al.")
+"""One of these words is in the notes of every operator: whose semantics they are."""
+
+POISON = 64
+"""Numbers in a fence."""
+
+
+def observe(
+    op: Op, arguments: dict[str, Any], grad_y: Array, where: Device = Host, fences: bool = True
+) -> Observed:
+    """Run forward and backward, with poisoned memory around and inside of what they are given."""
+    if where is Host:
+        move = _fenced if fences else (lambda array: array)
+        watch: Any = poisoned_outputs(op.__name__)
+    else:
+        move, watch = where.from_host, contextlib.nullcontext()
+    with watch:
+        y, saved = op.forward(**_map_arrays(op, move, arguments))
+        gradients = op.backward(saved, move(grad_y))
+        results = y if isinstance(y, tuple) else (y,)
+        back = where.to_host
+        return Observed(
+            tuple(map(back, results)),
+            tuple(None if g is None else back(g) for g in gradients),
+            tuple(_map(back, entry) for entry in saved[:-1]),
+            saved.plan,
+        )
+
+
+def _fenced(array: Array) -> Array:
+    """A contiguous copy with NaN (or very large integers) before and behind it."""
+    if array.dtype.kind not in "fiu":
+        return array
+    memory = np.full(array.size + 2 * POISON, _poison(array.dtype), array.dtype.newbyteorder("="))
+    inside = memory[POISON : POISON + array.size]
+    inside[:] = array.reshape(-1)
+    return inside.reshape(array.shape)
+
+
+def _poison(dtype: Any) -> Any:
+    return np.nan if np.dtype(dtype).kind == "f" else np.iinfo(dtype).max // 3
+
+
+@contextlib.contextmanager
+def poisoned_outputs(name: str) -> Iterator[None]:
+    """Outputs are allocated full of poison, between fences that must stay as they are."""
+    allocated: list[Array] = []
+
+    def empty(shape: tuple[int, ...], dtype: Any) -> Array:
+        size = int(np.prod(shape, dtype=np.int64))
+        memory = np.full(size + 2 * POISON, _poison(dtype), dtype)
+        allocated.append(memory)
+        return memory[POISON : POISON + size].reshape(shape)
+
+    with mock.patch.object(Host, "empty", empty):
+        yield
+    for memory in allocated:
+        fence = np.concatenate([memory[:POISON], memory[-POISON:]])
+        untouched = _bits_equal(fence, np.full_like(fence, _poison(fence.dtype)))
+        _demand(bool(untouched.all()), f"{name}: writes outside of its output")
+
+
+def _readonly(array: Array) -> Array:
+    view = array.copy().view()
+    view.flags.writeable = False
+    return view
+
+
+def _strided(array: Array) -> Array:
+    return np.repeat(array[..., None], 2, axis=-1)[..., 0]  # every other number
+
+
+def _backwards(array: Array) -> Array:
+    flip = (slice(None, None, -1),) * array.ndim
+    return np.ascontiguousarray(array[flip])[flip].reshape(array.shape)
+
+
+def _unaligned(array: Array) -> Array:
+    memory = np.zeros(array.nbytes + 1, np.uint8)
+    view = memory[1:].view(array.dtype).reshape(array.shape)
+    view[...] = array
+    return view
+
+
+LAYOUTS: dict[str, Callable[[Array], Array]] = {
+    "read-only": _readonly,
+    "Fortran-ordered": lambda array: array.copy(order="F"),
+    "strided": _strided,
+    "backwards": _backwards,
+    "byte-swapped": lambda array: array.astype(array.dtype.newbyteorder("S")),
+    "unaligned": _unaligned,
+}
+"""Ways in which the same numbers can lie in memory."""
+
+
+class _Bounds(NamedTuple):
+    results: list[Array]
+    gradients: list[Any]
+
+
+@np.errstate(invalid="ignore")  # 0 * inf, where a result is infinite
+def _bounds(op: Op, wide: dict[str, Any], grad_y: Array, wanted: Observed, dtype: Any) -> _Bounds:
+    """What ``roundings(plan) * eps * scale`` is, for each number of each result and gradient."""
+    unit = cases.of(op).roundings(wanted.plan) * float(np.finfo(dtype).eps)
+    positive = np.abs(grad_y).astype(np.float64)
+    floats = {n for n in op.inputs if any(a.dtype.kind == "f" for a in arrays(wide.get(n)))}
+    if op.linear and floats <= set(op.linear):
+        scale = observe(op.reference, _map_floats(np.abs, wide), positive)
+        return _Bounds(
+            [np.abs(unit * r) for r in scale.results],
+            [None if g is None else unit * np.abs(g) for g in scale.gradients],
+        )
+    scale = observe(op.reference, wide, positive)
+    pairs = zip(wanted.gradients, scale.gradients, strict=True)
+    return _Bounds(
+        [unit * _largest(r) for r in wanted.results],
+        [None if a is None or b is None else unit * _largest(a, b) for a, b in pairs],
+    )
+
+
+def _largest(*arrays: Array) -> Array:
+    """For each place, the largest absolute value, and at least 1."""
+    return np.maximum(1, np.max(np.abs(arrays), axis=0))
+
+
+def _check_matrix(op: Op, arguments: dict[str, Any], exact: bool, seed: int) -> None:
+    """``y.ravel() == M @ x.ravel()``, and backward is ``M.T``."""
+    first = op.inputs[0]
+    x = arguments[first]
+    y, saved = op.forward(**arguments)
+    y = y[0] if isinstance(y, tuple) else y
+    without = op(**{**arguments, first: _map(np.zeros_like, x)})
+    without = without[0] if isinstance(without, tuple) else without
+    matrix = op.matrix(**{**arguments, first: _map(lambda a: a.shape, x)})
+    flat = np.concatenate([a.reshape(-1) for a in arrays(x)])
+    _demand(
+        matrix.shape == (y.size, flat.size) and matrix.format == "csr",
+        f"{op.__name__}: the matrix is {matrix.format} {matrix.shape}, not {y.size, flat.size}",
+    )
+    grad_y = np.random.default_rng(seed).integers(-4, 5, y.shape).astype(y.dtype)
+    grads = op.backward(saved, grad_y, needs=[first])[: len(arrays(x))]
+    grad = np.concatenate([g.reshape(-1) for g in grads])
+    sides = [
+        ("M @ x", change(y, without).reshape(-1), matrix @ flat, abs(matrix) @ abs(flat)),
+        ("M.T @ g", grad, matrix.T @ grad_y.reshape(-1), abs(matrix).T @ abs(grad_y.reshape(-1))),
+    ]
+    for what, got, wanted, scale in sides:
+        unit = 0 if exact else 100 * np.finfo(np.float64).eps
+        _near(f"{op.__name__}: the operator against {what}", got, wanted, unit * (scale + 1))
+
+
+def _check_geometry(op: Op, plan: Plan[Any]) -> None:
+    """Numbers of the types the fields declare: another type would compile every kernel again."""
+    g = plan.geometry
+    _demand(isinstance(g, tuple) and hasattr(g, "_fields"), f"{op.__name__}: geometry {g!r}")
+    for field, declared in get_type_hints(type(g)).items():
+        value = getattr(g, field)
+        types = get_args(declared) or (declared,)
+        parts = value if isinstance(value, tuple) else (value,)
+        _demand(
+            all(type(part) is types[0] and type(part) in (int, float, bool) for part in parts),
+            f"{op.__name__}: geometry.{field} is {value!r}, declared {declared}",
+        )
+
+
+def _check_gradient_shapes(
+    op: Op, arguments: dict[str, Any], gradients: tuple[Array | None, ...]
+) -> None:
+    given = [a for n in op.differentiable for a in _parts(arguments.get(n))]
+    _demand(
+        len(gradients) == len(given),
+        f"{op.__name__}: {len(gradients)} gradients, expected {len(given)}",
+    )
+    for array, gradient in zip(given, gradients, strict=True):
+        got, wanted = _absent(gradient), _absent(array)
+        _demand(got == wanted, f"{op.__name__}: a gradient is {got}, its argument {wanted}")
+
+
+def _check_examples(op: Op, doc: str) -> None:
+    lines: list[str] = []
+    test = doctest.DocTestParser().get_doctest(doc, {}, op.__name__, None, 0)
+    _demand(bool(test.examples), f"{op.__name__}: the docstring has no example")
+    doctest.DocTestRunner(verbose=False).run(test, out=lines.append)
+    _demand(not lines, f"{op.__name__}: the example fails\n{''.join(lines)}")
+
+
+def _signatures(op: Op) -> dict[str, int]:
+    """How often each kernel of the CPU face has been compiled."""
+    members = vars(op._module("cpu")).items()
+    return {name: len(d.signatures) for name, d in members if hasattr(d, "signatures")}
+
+
+def _demand(true: bool, otherwise: str) -> None:
+    if not true:
+        raise ContractError(otherwise)
+
+
+def _demand_refusal(call: Callable[[], Any], start: str) -> str:
+    """The call must raise an ArgumentError whose message starts so; returns the message."""
+    try:
+        result = call()
+    except ArgumentError as error:
+        _demand(str(error).startswith(start), f"{str(error)!r} does not start with {start!r}")
+        return str(error)
+    except ContractError:
+        raise
+    except Exception as error:
+        raise ContractError(f"expected an ArgumentError {start!r}, got {error!r}") from error
+    raise ContractError(f"expected an ArgumentError {start!r}, got {result!r}")
+
+
+def _bits_equal(a: Array, b: Array) -> Array:
+    """Where two arrays have the same bits; all NaNs count as one."""
+    if a.dtype.kind != "f":
+        return a == b
+    same = (a == b) & (np.signbit(a) == np.signbit(b))
+    return same | (np.isnan(a) & np.isnan(b))
+
+
+def _same_bits(name: str, got: Array, wanted: Array) -> None:
+    _demand(
+        _absent(got) == _absent(wanted), f"{name} is {_absent(got)}, expected {_absent(wanted)}"
+    )
+    _demand_everywhere(name, _bits_equal(got, wanted), got, wanted, "to the bit")
+
+
+def _near(name: str, got: Array, wanted: Array, bound: Array) -> None:
+    _demand(got.shape == wanted.shape, f"{name} has shape {got.shape}, expected {wanted.shape}")
+    if got.dtype.kind != "f":
+        _demand_everywhere(name, got == wanted, got, wanted, "exactly")
+        return
+    with np.errstate(invalid="ignore"):
+        near = np.abs(got - wanted) <= bound
+    good = near | (got == wanted) | (np.isnan(got) & np.isnan(wanted))
+    _demand_everywhere(name, good, got, wanted, f"within {np.max(bound, initial=0):.3g}")
+
+
+def _demand_everywhere(name: str, good: Array, got: Array, wanted: Array, how: str) -> None:
+    if not np.all(good):
+        place = np.unravel_index(np.argmin(good), good.shape)
+        raise ContractError(
+            f"{name}{[int(i) for i in place]} is {got[place]!r}, expected {wanted[place]!r} {how}; "
+            f"{np.count_nonzero(~np.asarray(good))} of {got.size} differ"
+        )
+
+
+def _same_observed(name: str, a: Observed, b: Observed) -> None:
+    for what in ("results", "gradients", "kept"):
+        ours, theirs = (arrays(list(getattr(side, what))) for side in (a, b))
+        _demand(len(ours) == len(theirs), f"{name}: other {what}")
+        for number, (x, y) in enumerate(zip(ours, theirs, strict=True)):
+            _same_bits(f"{name}: {what} {number} ", y, x)
+
+
+def _grad_y(op: Op, arguments: dict[str, Any], kind: str, dtype: Any, seed: int) -> Array:
+    plan = op.plan(**arguments)
+    shape = plan.outputs[0].shape
+    return {"integers": cases.integers, "reals": cases.reals}[kind](
+        shape, dtype, np.random.default_rng([seed, 1])
+    )
+
+
+def _absent(array: Any) -> str:
+    return "absent" if array is None else f"{array.dtype.newbyteorder('=')}{list(array.shape)}"
+
+
+def _spec(array: Array) -> Spec:
+    return Spec(array.shape, array.dtype)
+
+
+def _parts(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _width(value: Any) -> int:
+    return len(_parts(value))
+
+
+def arrays(entry: Any) -> list[Array]:
+    """All arrays in an argument, a list of arguments, or a dict of them."""
+    if isinstance(entry, dict):
+        entry = list(entry.values())
+    if isinstance(entry, (list, tuple)):
+        return [a for part in entry for a in arrays(part)]
+    return [entry] if isinstance(entry, np.ndarray) else []
+
+
+def _map(do: Callable[[Any], Any], value: Any) -> Any:
+    """Apply to an array, or to each array of a sequence."""
+    if isinstance(value, np.ndarray):
+        return do(value)
+    if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
+        return [_map(do, v) for v in value]
+    return value
+
+
+def _map_arrays(op: Op, do: Callable[[Any], Any], arguments: dict[str, Any]) -> dict[str, Any]:
+    return {n: _map(do, v) if n in op.inputs else v for n, v in arguments.items()}
+
+
+def _map_floats(do: Callable[[Array], Array], arguments: dict[str, Any]) -> dict[str, Any]:
+    def change(array: Array) -> Array:
+        return do(array) if array.dtype.kind == "f" else array
+
+    return {n: _map(change, v) for n, v in arguments.items()}

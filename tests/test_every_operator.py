@@ -1,0 +1,137 @@
+"""The contract, over every operator, dtype and memory layout. No operator is known by name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
+
+import numseg
+from numseg.operator import Operator
+from numseg.testing import cases, contract
+from numseg.testing.cases import Case, Invalid
+
+OPERATORS = [v for v in vars(numseg).values() if isinstance(v, Operator)]
+DTYPES = [np.float32, np.float64]
+FEW = max(2, settings.default.max_examples // 3)
+SEEDS = st.integers(0, 2**32 - 1)
+
+each_operator = pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.__name__)
+each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
+
+
+def _empty(case: Case) -> bool:
+    arguments = case.arguments("integers", np.float32)
+    return any(a.size == 0 for a in contract.arrays(arguments))
+
+
+def _full(op: Operator[..., Any]) -> st.SearchStrategy[Case]:
+    """Cases without an empty array: those have a test of their own."""
+    return cases.strategy(op).filter(lambda case: not _empty(case))
+
+
+# -- the house ------------------------------------------------------------------------------------
+
+
+def test_every_folder_is_an_operator_at_the_front_door() -> None:
+    folders = {p.name for p in (Path(numseg.__file__).parent / "ops").iterdir() if p.is_dir()}
+    folders -= {"__pycache__"}
+    assert folders == {op.__name__ for op in OPERATORS}
+    assert folders <= set(numseg.__all__)
+
+
+@each_operator
+def test_has_its_faces_and_cases(op: Operator[..., Any]) -> None:
+    folder = Path(numseg.__file__).parent / "ops" / op.__name__
+    for face in ("reference", "cpu"):
+        module = op._module(face)
+        assert callable(module.forward)
+        assert callable(module.backward)
+    text = (folder / "reference.py").read_text()
+    assert not any(f"{op.__name__}.{face}" in text for face in ("rules", "cpu", "cuda"))
+    stated = cases.of(op)
+    assert stated.EXACT in (True, False, "value")
+    assert stated.invalid
+
+
+@each_operator
+def test_has_tests_of_its_own(op: Operator[..., Any]) -> None:
+    tests = (Path(__file__).parent / "ops").glob("test_*.py")
+    assert any(re.search(rf"ns\.{op.__name__}\b", file.read_text()) for file in tests)
+
+
+# -- the contract ---------------------------------------------------------------------------------
+
+
+@each_operator
+def test_is_documented(op: Operator[..., Any]) -> None:
+    contract.check_documented(op)
+
+
+@each_operator
+def test_refuses_unknown_arguments(op: Operator[..., Any]) -> None:
+    contract.check_unknown_arguments(op)
+
+
+INVALID = [(op, bad) for op in OPERATORS for bad in cases.of(op).invalid]
+
+
+@pytest.mark.parametrize(
+    ("op", "bad"), INVALID, ids=[f"{op.__name__}-{bad.message}" for op, bad in INVALID]
+)
+def test_refuses(op: Operator[..., Any], bad: Invalid) -> None:
+    contract.check_invalid(op, bad)
+
+
+@each_dtype
+@each_operator
+@settings(max_examples=FEW)
+@given(data=st.data(), seed=SEEDS)
+def test_value_and_gradient_are_those_of_the_definition(
+    op: Operator[..., Any], dtype: Any, data: st.DataObject, seed: int
+) -> None:
+    case = data.draw(_full(op))
+    contract.check_values(op, case, dtype, seed)
+    contract.check_plan(op, case, dtype, seed)
+
+
+@each_operator
+@settings(max_examples=FEW)
+@given(data=st.data(), seed=SEEDS)
+def test_gradient_is_the_derivative(op: Operator[..., Any], data: st.DataObject, seed: int) -> None:
+    case = data.draw(_full(op))
+    contract.check_gradients(op, case, seed)
+    contract.check_adjoint(op, case, seed)
+
+
+@each_dtype
+@each_operator
+@settings(max_examples=FEW)
+@given(data=st.data(), seed=SEEDS)
+def test_bits_depend_on_values_alone(
+    op: Operator[..., Any], dtype: Any, data: st.DataObject, seed: int
+) -> None:
+    case = data.draw(_full(op))
+    contract.check_layouts(op, case, dtype, seed)
+    contract.check_repeats(op, case, dtype, seed)
+    contract.check_needs(op, case, dtype, seed)
+    contract.check_bad_backward(op, case, dtype, seed)
+
+
+@each_dtype
+@each_operator
+def test_takes_empty_arrays(op: Operator[..., Any], dtype: Any) -> None:
+    try:
+        case = find(cases.strategy(op), _empty, settings=settings(max_examples=200))
+    except NoSuchExample:
+        pytest.fail(f"{op.__name__}: its valid cases have no empty array")
+    contract.check_values(op, case, dtype, seed=0)
+    contract.check_plan(op, case, dtype, seed=0)
+    contract.check_layouts(op, case, dtype, seed=0)
+    contract.check_needs(op, case, dtype, seed=0)
