@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
@@ -24,7 +25,8 @@ def valid(draw: st.DrawFn) -> Case:
         stride.append(draw(st.integers(1, 3)))
         sides += [draw(st.integers(0, kernel[-1] // 2)) for _ in range(2)]
         usual = (size[-1] - 1) * stride[-1] + kernel[-1] - sides[-2] - sides[-1]
-        output.append(max(usual + draw(st.integers(1 - stride[-1], stride[-1] - 1)), 1))
+        assume(usual + stride[-1] > 1)  # there is a size of at least 1 that is allowed
+        output.append(draw(st.integers(max(usual - stride[-1], 0) + 1, usual + stride[-1] - 1)))
     shape = (*planes, *size)
     return Case(
         {"y": shape, "switches": places(shape, output[0] * output[1])},

@@ -12,8 +12,9 @@ from numseg.typing import Array
 
 def forward(y: Array, switches: Array, g: Geometry) -> Array:
     x = np.zeros((g.n * g.c, g.oh * g.ow))
+    pooled = (g.n * g.c, g.h * g.w)
     for plane, (places, values) in enumerate(
-        zip(switches.reshape(len(x), -1), y.reshape(len(x), -1), strict=True)
+        zip(switches.reshape(pooled), y.reshape(pooled), strict=True)
     ):
         for place, value in zip(places, values, strict=True):
             x[plane, place] = value
@@ -37,8 +38,9 @@ def matrix(switches: Array, g: Geometry) -> Any:
 
 def _picked(switches: Array, gx: Array, g: Geometry) -> Array:
     """The number at each switch."""
-    flat = switches.reshape(g.n, g.c, -1)
-    return np.take_along_axis(gx.reshape(g.n, g.c, -1), flat, -1).reshape(switches.shape)
+    flat = switches.reshape(g.n, g.c, g.h * g.w)
+    plane = gx.reshape(g.n, g.c, g.oh * g.ow)
+    return np.take_along_axis(plane, flat, -1).reshape(switches.shape)
 
 
 def _stays(switches: Array, g: Geometry) -> Array:
