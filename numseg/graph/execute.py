@@ -103,10 +103,9 @@ def record(graph: Graph, values: dict[Value, Any], mode: Mode) -> tuple[tuple[An
         results, saved = node.operator.forward(**arguments)
         tape.saved[node.name] = saved
         if mode.training:
-            entries = dict(zip(node.operator.inputs, node.inputs, strict=True))
-            for name, output in node.operator.updates.items():
-                for value in flat(entries[name]):
-                    tape.updates[value.source] = getattr(saved, output)
+            for name, entry in node.entries(node.operator.updates).items():
+                for value in flat(entry):
+                    tape.updates[value.source] = getattr(saved, node.operator.updates[name])
         return results
 
     return walk(graph, values, mode, call), tape
@@ -130,15 +129,15 @@ def backward(
         if grad is not None:
             accumulate(value, grad)
     for node in reversed(graph.nodes):
-        wanted = [(name, e) for name, e in node.differentiable() if needed & set(flat(e))]
+        wanted = {n: e for n, e in node.differentiable().items() if needed & set(flat(e))}
         grad_y = grads.pop(Value(node.name), None)
         if grad_y is None or not wanted:
             continue
         with named_errors(node):
-            names = [name for name, _ in wanted]
-            given = node.operator.backward(tape.saved[node.name], grad_y, needs=names)
+            given = node.operator.backward(tape.saved[node.name], grad_y, needs=list(wanted))
         found = [grad for grad in given if grad is not None]
-        for value, grad in zip((v for _, e in wanted for v in flat(e)), found, strict=True):
+        values = [value for entry in wanted.values() for value in flat(entry)]
+        for value, grad in zip(values, found, strict=True):
             if value in needed:
                 accumulate(value, grad)
     return {name: grads[Value(name)] for name in graph.names if name in needs}
@@ -148,7 +147,7 @@ def downstream(graph: Graph, names: Collection[str]) -> set[Value]:
     """The named values, and all that depend on them differentiably."""
     found = {Value(name) for name in names}
     for node in graph.nodes:
-        if any(value in found for _, entry in node.differentiable() for value in flat(entry)):
+        if any(found & set(flat(entry)) for entry in node.differentiable().values()):
             found.add(Value(node.name))
     return found
 
@@ -158,5 +157,5 @@ def upstream(graph: Graph, outputs: Collection[Value]) -> set[Value]:
     found = {value for value in outputs if value.result == 0}
     for node in reversed(graph.nodes):
         if Value(node.name) in found:
-            found.update(value for _, entry in node.differentiable() for value in flat(entry))
+            found.update(*map(flat, node.differentiable().values()))
     return found

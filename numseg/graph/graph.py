@@ -189,12 +189,15 @@ class Graph:
         values: dict[Value, Any] = {Value(name): array for name, array in params.items()}
         return values | {Value(e.name): a for e, a in zip(self.inputs, inputs, strict=True)}
 
-    def _check_inputs(self, inputs: Sequence[ArrayLike]) -> None:
+    def _named(self, inputs: Sequence[Any]) -> list[tuple[Input, Any]]:
         if len(inputs) != len(self.inputs):
             names = ", ".join(entry.name for entry in self.inputs)
             expected = _count(len(self.inputs), "input")
             raise ArgumentError(f"the graph takes {expected} ({names}), got {len(inputs)}")
-        for entry, array in zip(self.inputs, inputs, strict=True):
+        return list(zip(self.inputs, inputs, strict=True))
+
+    def _check_inputs(self, inputs: Sequence[ArrayLike]) -> None:
+        for entry, array in self._named(inputs):
             if not hasattr(array, "shape") or not hasattr(array, "dtype"):
                 kind = type(array).__name__
                 raise ArgumentTypeError(f"{entry.name} must be an array, got {kind}")
@@ -203,10 +206,26 @@ class Graph:
 
     # -- what is known without values ---------------------------------------------------------
 
-    def plans(self, *inputs: Any, training: bool = False) -> dict[str, Plan[Any]]:
-        """Each node's plan, given a shape (taken as float32), Spec or array for each input."""
-        specs = [_spec(given) for given in inputs]
+    def _specs(self, inputs: Sequence[Any]) -> list[Spec]:
+        integers = {
+            value.source
+            for node in self.nodes
+            for entry in node.entries(node.operator.integers).values()
+            for value in flat(entry)
+        }
+        specs = [
+            _spec(entry.name, given, np.int64 if entry.name in integers else np.float32)
+            for entry, given in self._named(inputs)
+        ]
         self._check_inputs(specs)
+        return specs
+
+    def plans(self, *inputs: Any, training: bool = False) -> dict[str, Plan[Any]]:
+        """Each node's plan, given a shape, Spec or array for each input.
+
+        A shape is taken as float32, or as int64 where an operator that reads it wants integers.
+        """
+        specs = self._specs(inputs)
         dtype = next((s.dtype for s in specs if s.dtype.kind == "f"), np.dtype(np.float32))
         values: dict[Value, Any] = {Value(p.name): Spec(p.shape, dtype) for p in self.params}
         values |= {Value(e.name): spec for e, spec in zip(self.inputs, specs, strict=True)}
@@ -233,7 +252,8 @@ class Graph:
 
     def summary(self, *inputs: Any) -> summary.Summary:
         """A table of the nodes, given the shape of each input; print it."""
-        return summary.summarise(self, [_spec(i).shape for i in inputs], self.plans(*inputs))
+        shapes = [spec.shape for spec in self._specs(inputs)]
+        return summary.summarise(self, shapes, self.plans(*inputs))
 
     def to_dot(self, *inputs: Any) -> str:
         """The graph in Graphviz's language; with output shapes, given the shape of each input."""
@@ -387,22 +407,23 @@ def _check_state(graph: Graph) -> None:
     """State that a training step replaces has one node that replaces it."""
     owners: dict[Value, str] = {}
     for node in graph.nodes:
-        entries = dict(zip(node.operator.inputs, node.inputs, strict=True))
-        for value in (v for name in node.operator.updates for v in flat(entries[name])):
+        entries = node.entries(node.operator.updates).values()
+        for value in (value for entry in entries for value in flat(entry)):
             if value in owners:
                 raise ArgumentError(f"{owners[value]} and {node.name} both update {value.source}")
             owners[value] = node.name
 
 
-def _spec(given: Any) -> Spec:
+def _spec(name: str, given: Any, dtype: Any) -> Spec:
     """A Spec from a Spec, an array or a shape."""
     if isinstance(given, Spec):
         return given
     if hasattr(given, "shape") and hasattr(given, "dtype"):
         return Spec(tuple(given.shape), given.dtype)
     if not isinstance(given, (list, tuple)):
-        raise ArgumentTypeError(f"expected a shape for each input, got {given!r}")
-    return Spec(tuple(checks.integer("shape", size, 0) for size in given))
+        raise ArgumentTypeError(f"{name} must be a shape, got {given!r}")
+    sizes = tuple(checks.integer(f"{name}'s shape", size, 0) for size in given)
+    return Spec(sizes, np.dtype(dtype))
 
 
 def _count(number: int, word: str) -> str:

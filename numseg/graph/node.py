@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -92,10 +92,14 @@ class Node:
         for entry in self.inputs:
             yield from flat(entry)
 
-    def differentiable(self) -> Iterator[tuple[str, Entry]]:
-        """The arguments that its operator has a gradient for."""
+    def entries(self, names: Iterable[str]) -> dict[str, Entry]:
+        """Its array arguments of these names."""
         entries = dict(zip(self.operator.inputs, self.inputs, strict=True))
-        return ((name, entries[name]) for name in self.operator.differentiable)
+        return {name: entries[name] for name in names}
+
+    def differentiable(self) -> dict[str, Entry]:
+        """The array arguments that its operator has a gradient for."""
+        return self.entries(self.operator.differentiable)
 
 
 def flat(entry: Entry) -> tuple[Value, ...]:

@@ -377,6 +377,15 @@ def test_what_no_output_needs_is_an_error():
         net.output()
 
 
+def test_shapes_are_float32_or_int64_as_the_operators_want():
+    net = Graph.build()
+    y = net.add(ns.max_unpool2d, net.input("values"), net.input("switches"), 2)
+    graph = net.output(y)
+    assert graph.shapes((1, 1, 2, 2), (1, 1, 2, 2)) == {"max_unpool2d1": (1, 1, 4, 4)}
+    wide = ns.Spec((1, 1, 2, 2), np.dtype(np.float64))
+    assert graph.plans(wide, (1, 1, 2, 2))["max_unpool2d1"].outputs[0].dtype == np.float64
+
+
 # -- errors of a run ----------------------------------------------------------------------------
 
 
@@ -413,8 +422,10 @@ def test_wrong_inputs():
         graph.run(graph.init(), image, image)
     with pytest.raises(ns.ArgumentTypeError, match="x must be an array, got list"):
         graph.run(graph.init(), [1.0])
-    with pytest.raises(ns.ArgumentTypeError, match="expected a shape for each input, got 3"):
+    with pytest.raises(ns.ArgumentTypeError, match="x must be a shape, got 3"):
         graph.shapes(3)
+    with pytest.raises(ns.ArgumentError, match=r"the graph takes 1 input \(x\), got 0"):
+        graph.summary()
 
 
 def test_wrong_backward():
