@@ -5,61 +5,83 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import int32
 
 from numseg.device import cuda
-from numseg.kernels.cuda import launch
+from numseg.kernels.cuda import (
+    Longs,
+    Reals,
+    end_window,
+    first_window,
+    kernel,
+    launch,
+    quotient,
+)
 from numseg.ops.max_pool2d import Geometry
-from numseg.ops.max_pool2d.rules import end_tap, first_tap, wins
+from numseg.ops.max_pool2d.rules import wins
 
 
-@cuda.jit
-def _forward(x, y, switches, g):
-    unit = cuda.grid(1)
-    if unit >= g.n * g.c * g.oh * g.ow:
+@kernel
+def _forward(x: Reals, y: Reals, switches: Longs, g: Geometry) -> None:
+    pixel, plane = cuda.grid(2)
+    if pixel >= g.oh * g.ow:
         return
-    rest, q = divmod(unit, g.ow)
-    plane, p = divmod(rest, g.oh)
-    top, left = p * g.sy - g.pt, q * g.sx - g.pl
-    i0, i1 = first_tap(top, g.dy), end_tap(top, g.dy, g.kh, g.h)
-    j0, j1 = first_tap(left, g.dx), end_tap(left, g.dx, g.kw, g.w)
-    best, place = -np.inf, -1
-    if i0 < i1 and j0 < j1:
-        place = (top + i0 * g.dy) * g.w + left + j0 * g.dx
-    for i in range(i0, i1):
-        for j in range(j0, j1):
-            here = (top + i * g.dy) * g.w + left + j * g.dx
-            if wins(x[plane * g.h * g.w + here], best):
-                best, place = x[plane * g.h * g.w + here], here
-    y[unit] = best
-    switches[unit] = place
+    p = quotient(pixel, g.ow)
+    q = int32(pixel - p * g.ow)
+    top, left = int32(p * g.sy - g.pt), int32(q * g.sx - g.pl)
+    bottom, right = int32(min(top + g.kh * g.dy, g.h)), int32(min(left + g.kw * g.dx, g.w))
+    while top < 0:
+        top = int32(top + g.dy)
+    while left < 0:
+        left = int32(left + g.dx)
+    while plane < g.n * g.c:
+        best, place = x.dtype.type(-np.inf), -1
+        if top < bottom and left < right:
+            place = top * g.w + left
+        row = top
+        while row < bottom:
+            column = left
+            while column < right:
+                here = row * g.w + column
+                value = x[plane * g.h * g.w + here]
+                if wins(value, best):
+                    best, place = value, here
+                column = int32(column + g.dx)
+            row = int32(row + g.dy)
+        y[plane * g.oh * g.ow + pixel] = best
+        switches[plane * g.oh * g.ow + pixel] = place
+        plane += cuda.gridsize(2)[1]
 
 
-@cuda.jit
-def _backward(switches, gy, gx, g):
+@kernel
+def _backward(switches: Longs, gy: Reals, gx: Reals, g: Geometry) -> None:
     """Gather: the windows over a pixel are visited in row-major order, as the CPU adds them."""
-    unit = cuda.grid(1)
-    if unit >= g.n * g.c * g.h * g.w:
+    pixel, plane = cuda.grid(2)
+    if pixel >= g.h * g.w:
         return
-    plane, here = divmod(unit, g.h * g.w)
-    iy, ix = divmod(here, g.w)
-    total = gx.dtype.type(0)
-    for i in range(g.kh - 1, -1, -1):
-        p, off_y = divmod(iy + g.pt - i * g.dy, g.sy)
-        if off_y != 0 or p < 0 or p >= g.oh:
-            continue
-        for j in range(g.kw - 1, -1, -1):
-            q, off_x = divmod(ix + g.pl - j * g.dx, g.sx)
-            if off_x == 0 and 0 <= q < g.ow:
+    row = quotient(pixel, g.w)
+    column = int32(pixel - row * g.w)
+    p0, p1 = first_window(row + g.pt, g.kh, g.sy, g.dy), end_window(row + g.pt, g.sy, g.oh)
+    q0, q1 = first_window(column + g.pl, g.kw, g.sx, g.dx), end_window(column + g.pl, g.sx, g.ow)
+    while plane < g.n * g.c:
+        total = gx.dtype.type(0)
+        p = p0
+        while p < p1:
+            q = q0
+            while q < q1:
                 window = (plane * g.oh + p) * g.ow + q
-                if switches[window] == here:
+                if switches[window] == pixel:
                     total += gy[window]
-    gx[unit] = total
+                q = int32(q + 1)
+            p = int32(p + 1)
+        gx[plane * g.h * g.w + pixel] = total
+        plane += cuda.gridsize(2)[1]
 
 
 def forward(x: Any, y: Any, switches: Any, g: Geometry) -> None:
-    launch(_forward, y.size, x.reshape(-1), y.reshape(-1), switches.reshape(-1), g)
+    launch(_forward, g.n * g.c, g.oh * g.ow, x, y, switches, g)
 
 
 def backward(switches: Any, gy: Any, gx: Any, g: Geometry) -> None:
     if gx is not None:
-        launch(_backward, gx.size, switches.reshape(-1), gy.reshape(-1), gx.reshape(-1), g)
+        launch(_backward, g.n * g.c, g.h * g.w, switches, gy, gx, g)

@@ -1,0 +1,191 @@
+"""conv2d on CUDA.
+
+Forward: a thread owns an output pixel. Gradient of x: an input pixel. Gradients of w and b: a part
+of the sum for one weight or filter, the parts being rows of all images in their order; a second
+kernel adds the parts up.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from numba import int32
+
+from numseg.device import Cuda, cuda
+from numseg.kernels.cuda import Reals, Split, add_up, kernel, launch, quotient, split
+from numseg.kernels.jit import rule
+from numseg.ops.conv2d import Geometry
+from numseg.ops.conv2d.rules import end_output, first_output
+
+
+class Steps(NamedTuple):
+    """From one tap that meets an input pixel to the next: taps forward and outputs back.
+
+    Tap i of output p meets row ``p*sy - pt + i*dy``. All the (p, i) that meet one row are steps of
+    ``(-dy / d, sy / d)`` apart, where d is the greatest common divisor of sy and dy.
+    """
+
+    i: int
+    j: int
+    p: int
+    q: int
+
+
+@kernel
+def _forward(x: Reals, w: Reals, b: Reals, y: Reals, g: Geometry) -> None:
+    pixel, plane = cuda.grid(2)
+    if pixel >= g.oh * g.ow:
+        return
+    cg, fg = quotient(g.c, g.groups), quotient(g.f, g.groups)
+    p = quotient(pixel, g.ow)
+    top, left = int32(p * g.sy - g.pt), int32((pixel - p * g.ow) * g.sx - g.pl)
+    i0, j0 = int32(0), int32(0)
+    while top < 0:
+        top, i0 = int32(top + g.dy), int32(i0 + 1)
+    while left < 0:
+        left, j0 = int32(left + g.dx), int32(j0 + 1)
+    while plane < g.n * g.f:
+        n = quotient(plane, g.f)
+        f = int32(plane - n * g.f)
+        first = n * g.c + quotient(f, fg) * cg
+        total = b[f] if b.size > 0 else y.dtype.type(0)
+        for c in range(cg):
+            i, row = i0, top
+            while i < g.kh and row < g.h:
+                j, column = j0, left
+                while j < g.kw and column < g.w:
+                    weight = w[((f * cg + c) * g.kh + i) * g.kw + j]
+                    total += weight * x[((first + c) * g.h + row) * g.w + column]
+                    j, column = int32(j + 1), int32(column + g.dx)
+                i, row = int32(i + 1), int32(row + g.dy)
+        y[plane * g.oh * g.ow + pixel] = total
+        plane += cuda.gridsize(2)[1]
+
+
+@kernel
+def _grad_x(w: Reals, gy: Reals, gx: Reals, g: Geometry, step: Steps) -> None:
+    """Gather: the taps that met a pixel are visited in the order of the kernel."""
+    pixel, plane = cuda.grid(2)
+    if pixel >= g.h * g.w:
+        return
+    cg, fg = quotient(g.c, g.groups), quotient(g.f, g.groups)
+    row = quotient(pixel, g.w)
+    column = int32(pixel - row * g.w)
+    i0, p0 = _first_meeting(row + g.pt, g.kh, g.sy, g.dy, g.oh, step.i, step.p)
+    j0, q0 = _first_meeting(column + g.pl, g.kw, g.sx, g.dx, g.ow, step.j, step.q)
+    while plane < g.n * g.c:
+        n = quotient(plane, g.c)
+        channel = int32(plane - n * g.c)
+        group = quotient(channel, cg)
+        c = channel - group * cg
+        total = gx.dtype.type(0)
+        for k in range(fg):
+            f = group * fg + k
+            i, p = i0, p0
+            while i < g.kh and p >= 0:
+                j, q = j0, q0
+                while j < g.kw and q >= 0:
+                    weight = w[((f * cg + c) * g.kh + i) * g.kw + j]
+                    total += weight * gy[((n * g.f + f) * g.oh + p) * g.ow + q]
+                    j, q = int32(j + step.j), int32(q - step.q)
+                i, p = int32(i + step.i), int32(p - step.p)
+        gx[plane * g.h * g.w + pixel] = total
+        plane += cuda.gridsize(2)[1]
+
+
+@rule
+def _first_meeting(at, k, s, d, outputs, tap_step, output_step):
+    """The first tap i and output p with ``p*s + i*d == at``, p within the outputs; else tap k."""
+    i, rest = int32(0), int32(at)
+    while i < k and rest >= 0 and rest != quotient(rest, s) * s:
+        i, rest = int32(i + 1), int32(rest - d)
+    if i >= k or rest < 0:
+        return int32(k), int32(0)
+    p = quotient(rest, s)
+    while i < k and p >= outputs:
+        i, p = int32(i + tap_step), int32(p - output_step)
+    return i, p
+
+
+@kernel
+def _grad_w(x: Reals, gy: Reals, addends: Reals, g: Geometry, rows: Split) -> None:
+    weight, part = cuda.grid(2)
+    cg, fg = quotient(g.c, g.groups), quotient(g.f, g.groups)
+    weights = g.f * cg * g.kh * g.kw
+    if weight >= weights:
+        return
+    tap_row = quotient(weight, g.kw)
+    filter_channel = quotient(tap_row, g.kh)
+    f = quotient(filter_channel, cg)
+    channel = int32(quotient(f, fg) * cg + filter_channel - f * cg)
+    above = int32((tap_row - filter_channel * g.kh) * g.dy - g.pt)
+    left = int32((weight - tap_row * g.kw) * g.dx - g.pl)
+    p0, p1 = int32(first_output(above, g.sy)), int32(end_output(above, g.sy, g.h, g.oh))
+    q0, q1 = int32(first_output(left, g.sx)), int32(end_output(left, g.sx, g.w, g.ow))
+    while part < rows.parts:
+        total = addends.dtype.type(0)
+        row, end = int32(part * rows.terms), int32(min((part + 1) * rows.terms, g.n * g.oh))
+        while row < end:
+            n = quotient(row, g.oh)
+            p = int32(row - n * g.oh)
+            if p0 <= p < p1:
+                output = ((n * g.f + f) * g.oh + p) * g.ow
+                image = ((n * g.c + channel) * g.h + p * g.sy + above) * g.w + left
+                q = q0
+                while q < q1:
+                    total += gy[output + q] * x[image + q * g.sx]
+                    q = int32(q + 1)
+            row = int32(row + 1)
+        addends[part * weights + weight] = total
+        part += cuda.gridsize(2)[1]
+
+
+@kernel
+def _grad_b(gy: Reals, addends: Reals, g: Geometry, rows: Split) -> None:
+    f, part = cuda.grid(2)
+    if f >= g.f:
+        return
+    while part < rows.parts:
+        total = addends.dtype.type(0)
+        row, end = int32(part * rows.terms), int32(min((part + 1) * rows.terms, g.n * g.oh))
+        while row < end:
+            n = quotient(row, g.oh)
+            output = ((n * g.f + f) * g.oh + row - n * g.oh) * g.ow
+            for q in range(g.ow):
+                total += gy[output + q]
+            row = int32(row + 1)
+        addends[part * g.f + f] = total
+        part += cuda.gridsize(2)[1]
+
+
+def forward(x: Any, w: Any, b: Any, y: Any, g: Geometry) -> None:
+    b = Cuda.empty((0,), y.dtype) if b is None else b
+    launch(_forward, g.n * g.f, g.oh * g.ow, x, w, b, y, g)
+
+
+def grad_x(w: Any, gy: Any, gx: Any, g: Geometry) -> None:
+    common_y, common_x = math.gcd(g.sy, g.dy), math.gcd(g.sx, g.dx)
+    step = Steps(g.sy // common_y, g.sx // common_x, g.dy // common_y, g.dx // common_x)
+    launch(_grad_x, g.n * g.c, g.h * g.w, w, gy, gx, g, step)
+
+
+def grad_w(x: Any, gy: Any, gw: Any, g: Geometry) -> None:
+    rows, addends = split(gw, g.n * g.oh)
+    launch(_grad_w, rows.parts, gw.size, x, gy, addends, g, rows)
+    add_up(addends, gw, rows)
+
+
+def grad_b(gy: Any, gb: Any, g: Geometry) -> None:
+    rows, addends = split(gb, g.n * g.oh)
+    launch(_grad_b, rows.parts, gb.size, gy, addends, g, rows)
+    add_up(addends, gb, rows)
+
+
+def backward(x: Any, w: Any, gy: Any, gx: Any, gw: Any, gb: Any, g: Geometry) -> None:
+    if gx is not None:
+        grad_x(w, gy, gx, g)
+    if gw is not None:
+        grad_w(x, gy, gw, g)
+    if gb is not None:
+        grad_b(gy, gb, g)
