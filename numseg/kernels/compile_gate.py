@@ -34,9 +34,9 @@ from typing import Any, NamedTuple
 import numba
 
 import numseg.ops
-from numseg.device import cuda
+from numseg.device import cuda, simulated
 from numseg.errors import DeviceError
-from numseg.kernels.cuda import SIMULATED, Kernel
+from numseg.kernels.cuda import Kernel
 
 ARCHITECTURES = (8, 0), (9, 0)
 """Ampere's data centre GPUs and Hopper."""
@@ -132,7 +132,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into this page")
     options = parser.parse_args(argv)
     try:
-        if SIMULATED:
+        if simulated():
             raise DeviceError("the simulator compiles nothing: unset NUMBA_ENABLE_CUDASIM")
         found = [k for module in (SHARED, *twins()) for k in kernels(module)]
         rows = [compile_kernel(k, d, cc) for k in found for d in DTYPES for cc in ARCHITECTURES]

@@ -21,7 +21,6 @@ int32 to int64. Four habits keep it cheap (docs/cuda.md has the figures):
 from __future__ import annotations
 
 import functools
-import os
 import typing
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
@@ -29,7 +28,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from numba import int32, types, uint32
 
-from numseg.device import Cuda, cuda
+from numseg.device import Cuda, cuda, simulated
 from numseg.errors import DeviceError
 from numseg.kernels.jit import rule
 
@@ -40,14 +39,12 @@ Ints = Annotated[Any, types.int32]
 Longs = Annotated[Any, types.int64]
 """A flat array of int64: switches and labels."""
 
-SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") != "0"
-"""Numba's simulator runs the kernels: every CUDA thread is a Python thread, so blocks and grids are
-made small there, and small enough that tiny tests stride over planes."""
-
-THREADS, WARP, MAX_ROWS = (16, 4, 2) if SIMULATED else (256, 32, 65_535)
+# In Numba's simulator every CUDA thread is a Python thread: blocks and grids are small there, small
+# enough that tiny tests stride over planes.
+THREADS, WARP, MAX_ROWS = (16, 4, 2) if simulated() else (256, 32, 65_535)
 """Threads of a block; the fewest that share a plane; the most blocks CUDA takes along y."""
 
-FULL = 32 if SIMULATED else 2**18
+FULL = 32 if simulated() else 2**18
 """Threads that keep a GPU busy; not asked of the GPU, so that each one gives the same bits."""
 
 MAX_COUNT = 2**31 - 1
