@@ -98,9 +98,9 @@ def compile_kernel(kernel: Kernel, dtype: str, cc: tuple[int, int]) -> Row:
         )
     architecture = f"sm_{cc[0]}{cc[1]}"
     report, cubin = _assemble(ptx, architecture)
-    memory = re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes", report)
+    memory = re.findall(r"(\d+) bytes (?:stack frame|spill stores|spill loads)", report)
     registers = re.search(r"Used (\d+) registers", report)
-    if memory is None or registers is None:
+    if not memory or registers is None:
         raise DeviceError(f"ptxas said nothing about registers and spills, but: {report}")
     name = kernel.name.removeprefix("numseg.ops.").removeprefix("numseg.").replace(".cuda.", ".")
     return Row(
@@ -108,7 +108,7 @@ def compile_kernel(kernel: Kernel, dtype: str, cc: tuple[int, int]) -> Row:
         dtype=dtype,
         architecture=architecture,
         registers=int(registers[1]),
-        spilled=max(map(int, memory.groups())),
+        spilled=max(map(int, memory)),
         float64=_count(r"^\s+(?!\.reg)[^/\n]*\.f64\b", ptx) if dtype == "float32" else 0,
         float_atomics=_count(r"\b(?:atom|red)\.[\w.]*\.f(?:16|32|64)", ptx),
         divisions=_count(r"\b(?:div|rem)\.[su]64", ptx),

@@ -1,19 +1,20 @@
 """How numseg writes CUDA kernels: what a kernel says about its arguments, and how it is launched.
 
 A kernel states the type of every argument in its annotations, from the few that exist here: flat
-arrays (:data:`Reals`, :data:`Ints`, :data:`Longs`) and NamedTuples of numbers, such as an
-operator's Geometry. So :mod:`numseg.kernels.compile_gate` can compile every kernel of every
-operator for GPUs that are not there, and no launch can need a kernel that the gate has not seen.
+arrays (:data:`Reals`, :data:`Ints`, :data:`Longs`), numbers (``int``, ``float``, ``bool``), and
+NamedTuples of numbers, such as an operator's Geometry. So :mod:`numseg.kernels.compile_gate` can
+compile every kernel of every operator for GPUs that are not there, and no launch can need a kernel
+that the gate has not seen.
 
 Index arithmetic is most of what a simple kernel does, and Numba widens every sum and product of
 int32 to int64. Four habits keep it cheap (docs/cuda.md has the figures):
 
-- :func:`launch` gives a thread its plane and its pixel within the plane, so nothing is divided to
-  find the plane; the compiler multiplies int32 to int64 at no cost, so offsets into arrays stay
-  64 bits wide and arrays have no limit;
-- what counts rows or columns is cast back, ``row = int32(row + g.dy)``, and what must be divided
-  goes through :func:`quotient`: a 64-bit division is a hundred instructions;
-- loops whose step or start varies are ``while`` loops: ``range`` divides to count its turns;
+- a thread gets its plane and its pixel within the plane from the launch (:func:`launch`,
+  :func:`thread`), so nothing is divided to find the plane; the compiler multiplies int32 to int64
+  at no cost, so offsets into arrays stay 64 bits wide and arrays have no limit;
+- what counts planes, rows or columns is cast back, ``row = int32(row + g.dy)``, and what must be
+  divided goes through :func:`quotient`: a 64-bit division is a hundred instructions;
+- loops whose start or step varies are ``while`` loops: ``range`` divides to count its turns;
 - a real number is made with the array's ``dtype.type``: a bare ``0.0``, or an int in one branch of
   a conditional, makes float64 of a float32 kernel. The gate refuses that.
 """
@@ -47,11 +48,12 @@ THREADS, WARP, MAX_ROWS = (16, 4, 2) if simulated() else (256, 32, 65_535)
 FULL = 32 if simulated() else 2**18
 """Threads that keep a GPU busy; not asked of the GPU, so that each one gives the same bits."""
 
-MAX_COUNT = 2**31 - 1
-"""Planes, elements of one plane, terms of one sum: each is counted in 32 bits."""
+LIMIT = 2**30 - 1
+"""Of planes, of elements of one plane, and of every int, such as those in a Geometry: the sum of
+two of them fits in int32."""
 
-MAX_NUMBER = 2**30 - 1
-"""Integers in a Geometry: the sum of any two has 32 bits."""
+NUMBERS = bool, int, float
+"""Become boolean, int32, and the operator's dtype."""
 
 
 class Kernel:
@@ -83,17 +85,30 @@ kernel = Kernel
 def launch(kernel: Kernel, planes: int, pixels: int, *args: Any) -> None:
     """Run a kernel with a thread for each pixel of each plane.
 
-    In the kernel, ``pixel, plane = cuda.grid(2)``; it must return where ``pixel >= pixels``, and
-    go on with ``plane += cuda.gridsize(2)[1]`` while ``plane < planes``.
+    The kernel asks :func:`thread` for its pixel and its first plane, returns where ``pixel >=
+    pixels``, and goes on with :func:`next_plane` while ``plane < planes``.
     """
     if planes == 0 or pixels == 0:
         return
-    _check_count("planes", planes)
-    _check_count("elements of a plane", pixels)
+    _check_limit("planes", planes)
+    _check_limit("elements of a plane", pixels)
     columns = min(max(1 << (pixels - 1).bit_length(), WARP), THREADS)
     rows = THREADS // columns
     grid = -(-pixels // columns), min(-(-planes // rows), MAX_ROWS)
     kernel.compiled[grid, (columns, rows)](*kernel.arguments(args))
+
+
+@cuda.jit(device=True)
+def thread() -> Any:
+    """The thread's pixel and its first plane."""
+    pixel, plane = cuda.grid(2)
+    return int32(pixel), int32(plane)
+
+
+@cuda.jit(device=True)
+def next_plane(plane: Any) -> Any:
+    """The thread's plane after ``plane``."""
+    return int32(plane + cuda.gridDim.y * cuda.blockDim.y)
 
 
 class Split(NamedTuple):
@@ -109,7 +124,7 @@ def split(sums: Any, terms: int) -> tuple[Split, Any]:
     Returns the split, and an array to hold one addend per part and sum, for :func:`add_up`. How
     many there are depends on the sizes only, so the same call gives the same bits on every GPU.
     """
-    _check_count("terms of a sum", terms)
+    _check_limit("terms of a sum", terms)
     parts = min(max(FULL // max(sums.size, 1), 1), max(terms, 1))
     length = max(-(-terms // parts), 1)
     parts = max(-(-terms // length), 1)
@@ -125,7 +140,7 @@ def add_up(addends: Any, sums: Any, split: Split) -> None:
 
 @kernel
 def _add_up(addends: Reals, sums: Reals, split: Split) -> None:
-    i, _ = cuda.grid(2)
+    i, _ = thread()
     if i < sums.size:
         total = sums.dtype.type(0)
         for part in range(split.parts):
@@ -152,9 +167,21 @@ def end_window(at, s, count):
     return min(int32(quotient(at, s) + 1), count)
 
 
-def dense(strided: Any) -> Any:
-    """A C-contiguous copy of a device array in any layout."""
-    copy = Cuda.empty(strided.shape, strided.dtype)
+def fill(array: Any, value: int) -> None:
+    """Set every element of an array of int32."""
+    launch(_fill, 1, array.size, array, value)
+
+
+@kernel
+def _fill(array: Ints, value: int) -> None:
+    i, _ = thread()
+    if i < array.size:
+        array[i] = value
+
+
+def dense(strided: Any, dtype: Any = None) -> Any:
+    """A C-contiguous copy of a device array in any layout, as ``dtype`` if that is given."""
+    copy = Cuda.empty(strided.shape, dtype or strided.dtype)
     if copy.size:
         _dense[-(-copy.size // THREADS), THREADS](strided, copy.reshape(copy.size))
     return copy
@@ -167,12 +194,14 @@ def _dense(strided: Any, copy: Any) -> None:
         copy[i] = strided.flat[i]
 
 
-def _check_count(what: str, number: int) -> None:
-    if number > MAX_COUNT:
-        raise DeviceError(f"{number} {what}, CUDA kernels count up to {MAX_COUNT}")
+def _check_limit(what: str, number: int) -> None:
+    if abs(number) > LIMIT:
+        raise DeviceError(f"{what}: {number}, CUDA kernels count up to {LIMIT}")
 
 
 def _argument(name: str, hint: Any, value: Any, real: np.dtype[Any]) -> Any:
+    if hint in NUMBERS:
+        return _number(name, value, hint, real)
     if (element := _element(hint, real)) is None:
         numbers = zip(value._fields, value, _fields(hint), strict=True)
         return hint(*(_number(f"{name}.{n}", v, field, real) for n, v, field in numbers))
@@ -181,20 +210,21 @@ def _argument(name: str, hint: Any, value: Any, real: np.dtype[Any]) -> Any:
     return value.reshape(value.size)
 
 
-def _number(name: str, value: Any, field: type, real: np.dtype[Any]) -> Any:
-    if field is bool:
+def _number(name: str, value: Any, kind: type, real: np.dtype[Any]) -> Any:
+    if kind is bool:
         return bool(value)
-    if field is float:
+    if kind is float:
         return real.type(value)
-    if abs(value) > MAX_NUMBER:
-        raise DeviceError(f"{name} is {value}, CUDA kernels take up to {MAX_NUMBER}")
+    _check_limit(name, value)
     return np.int32(value)
 
 
 def _numba_type(hint: Any, real: Any) -> Any:
+    narrow = {bool: types.boolean, int: types.int32, float: _scalar(real)}
+    if hint in NUMBERS:
+        return narrow[hint]
     if (element := _element(hint, real)) is not None:
         return types.Array(_scalar(element), 1, "C")
-    narrow = {bool: types.boolean, int: types.int32, float: _scalar(real)}
     fields = [narrow[field] for field in _fields(hint)]
     if len(set(fields)) == 1:
         return types.NamedUniTuple(fields[0], len(fields), hint)

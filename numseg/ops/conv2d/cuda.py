@@ -12,8 +12,18 @@ from typing import Any, NamedTuple
 
 from numba import int32
 
-from numseg.device import Cuda, cuda
-from numseg.kernels.cuda import Reals, Split, add_up, kernel, launch, quotient, split
+from numseg.device import Cuda
+from numseg.kernels.cuda import (
+    Reals,
+    Split,
+    add_up,
+    kernel,
+    launch,
+    next_plane,
+    quotient,
+    split,
+    thread,
+)
 from numseg.kernels.jit import rule
 from numseg.ops.conv2d import Geometry
 from numseg.ops.conv2d.rules import end_output, first_output
@@ -34,7 +44,7 @@ class Steps(NamedTuple):
 
 @kernel
 def _forward(x: Reals, w: Reals, b: Reals, y: Reals, g: Geometry) -> None:
-    pixel, plane = cuda.grid(2)
+    pixel, plane = thread()
     if pixel >= g.oh * g.ow:
         return
     cg, fg = quotient(g.c, g.groups), quotient(g.f, g.groups)
@@ -60,13 +70,13 @@ def _forward(x: Reals, w: Reals, b: Reals, y: Reals, g: Geometry) -> None:
                     j, column = int32(j + 1), int32(column + g.dx)
                 i, row = int32(i + 1), int32(row + g.dy)
         y[plane * g.oh * g.ow + pixel] = total
-        plane += cuda.gridsize(2)[1]
+        plane = next_plane(plane)
 
 
 @kernel
 def _grad_x(w: Reals, gy: Reals, gx: Reals, g: Geometry, step: Steps) -> None:
     """Gather: the taps that met a pixel are visited in the order of the kernel."""
-    pixel, plane = cuda.grid(2)
+    pixel, plane = thread()
     if pixel >= g.h * g.w:
         return
     cg, fg = quotient(g.c, g.groups), quotient(g.f, g.groups)
@@ -91,7 +101,7 @@ def _grad_x(w: Reals, gy: Reals, gx: Reals, g: Geometry, step: Steps) -> None:
                     j, q = int32(j + step.j), int32(q - step.q)
                 i, p = int32(i + step.i), int32(p - step.p)
         gx[plane * g.h * g.w + pixel] = total
-        plane += cuda.gridsize(2)[1]
+        plane = next_plane(plane)
 
 
 @rule
@@ -110,7 +120,7 @@ def _first_meeting(at, k, s, d, outputs, tap_step, output_step):
 
 @kernel
 def _grad_w(x: Reals, gy: Reals, addends: Reals, g: Geometry, rows: Split) -> None:
-    weight, part = cuda.grid(2)
+    weight, part = thread()
     cg, fg = quotient(g.c, g.groups), quotient(g.f, g.groups)
     weights = g.f * cg * g.kh * g.kw
     if weight >= weights:
@@ -138,12 +148,12 @@ def _grad_w(x: Reals, gy: Reals, addends: Reals, g: Geometry, rows: Split) -> No
                     q = int32(q + 1)
             row = int32(row + 1)
         addends[part * weights + weight] = total
-        part += cuda.gridsize(2)[1]
+        part = next_plane(part)
 
 
 @kernel
 def _grad_b(gy: Reals, addends: Reals, g: Geometry, rows: Split) -> None:
-    f, part = cuda.grid(2)
+    f, part = thread()
     if f >= g.f:
         return
     while part < rows.parts:
@@ -156,7 +166,7 @@ def _grad_b(gy: Reals, addends: Reals, g: Geometry, rows: Split) -> None:
                 total += gy[output + q]
             row = int32(row + 1)
         addends[part * g.f + f] = total
-        part += cuda.gridsize(2)[1]
+        part = next_plane(part)
 
 
 def forward(x: Any, w: Any, b: Any, y: Any, g: Geometry) -> None:

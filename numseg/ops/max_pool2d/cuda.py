@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numba import int32
 
-from numseg.device import cuda
 from numseg.kernels.cuda import (
     Longs,
     Reals,
@@ -15,7 +14,9 @@ from numseg.kernels.cuda import (
     first_window,
     kernel,
     launch,
+    next_plane,
     quotient,
+    thread,
 )
 from numseg.ops.max_pool2d import Geometry
 from numseg.ops.max_pool2d.rules import wins
@@ -23,7 +24,7 @@ from numseg.ops.max_pool2d.rules import wins
 
 @kernel
 def _forward(x: Reals, y: Reals, switches: Longs, g: Geometry) -> None:
-    pixel, plane = cuda.grid(2)
+    pixel, plane = thread()
     if pixel >= g.oh * g.ow:
         return
     p = quotient(pixel, g.ow)
@@ -50,13 +51,13 @@ def _forward(x: Reals, y: Reals, switches: Longs, g: Geometry) -> None:
             row = int32(row + g.dy)
         y[plane * g.oh * g.ow + pixel] = best
         switches[plane * g.oh * g.ow + pixel] = place
-        plane += cuda.gridsize(2)[1]
+        plane = next_plane(plane)
 
 
 @kernel
 def _backward(switches: Longs, gy: Reals, gx: Reals, g: Geometry) -> None:
     """Gather: the windows over a pixel are visited in row-major order, as the CPU adds them."""
-    pixel, plane = cuda.grid(2)
+    pixel, plane = thread()
     if pixel >= g.h * g.w:
         return
     row = quotient(pixel, g.w)
@@ -75,7 +76,7 @@ def _backward(switches: Longs, gy: Reals, gx: Reals, g: Geometry) -> None:
                 q = int32(q + 1)
             p = int32(p + 1)
         gx[plane * g.h * g.w + pixel] = total
-        plane += cuda.gridsize(2)[1]
+        plane = next_plane(plane)
 
 
 def forward(x: Any, y: Any, switches: Any, g: Geometry) -> None:

@@ -141,7 +141,11 @@ def check(y: ArrayLike, switches: Array, g: Geometry) -> None:
     places = g.oh * g.ow
     if switches.size and (switches.min() < 0 or switches.max() >= places):
         first = tuple(np.argwhere((switches < 0) | (switches >= places))[0].tolist())
-        raise ArgumentError(
-            f"switches{list(first)} is {switches[first]}, expected an index into the "
-            f"{g.oh} x {g.ow} plane: 0 to {places - 1}"
-        )
+        raise off_plane(first, switches[first], g)
+
+
+def off_plane(where: tuple[int, ...], switch: int, g: Geometry) -> ArgumentError:
+    return ArgumentError(
+        f"switches{list(where)} is {switch}, expected an index into the "
+        f"{g.oh} x {g.ow} plane: 0 to {g.oh * g.ow - 1}"
+    )

@@ -1,0 +1,104 @@
+"""max_unpool2d on CUDA.
+
+Switches may repeat, and the last value in row-major order stays. So the values first claim their
+places: an atomic maximum, whose result does not depend on who comes first, leaves the index of the
+last claimant. Forward, a thread owns an output pixel and looks who claimed it; backward, a value.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numseg.device import Cuda, cuda
+from numseg.kernels.cuda import Ints, Longs, Reals, dense, fill, kernel, launch, next_plane, thread
+from numseg.ops.max_unpool2d import Geometry, off_plane
+
+
+@kernel
+def _find_off_plane(switches: Longs, first: Longs, g: Geometry) -> None:
+    pixel, plane = thread()
+    if pixel >= g.h * g.w:
+        return
+    while plane < g.n * g.c:
+        i = plane * g.h * g.w + pixel
+        if not 0 <= switches[i] < g.oh * g.ow:
+            cuda.atomic.min(first, 0, i)
+        plane = next_plane(plane)
+
+
+@kernel
+def _claim(switches: Longs, owners: Ints, g: Geometry) -> None:
+    pixel, plane = thread()
+    if pixel >= g.h * g.w:
+        return
+    while plane < g.n * g.c:
+        place = switches[plane * g.h * g.w + pixel]
+        # the caller may have written to the switches since forward checked them
+        if 0 <= place < g.oh * g.ow:
+            cuda.atomic.max(owners, plane * g.oh * g.ow + place, pixel)
+        plane = next_plane(plane)
+
+
+@kernel
+def _forward(y: Reals, owners: Ints, x: Reals, g: Geometry) -> None:
+    pixel, plane = thread()
+    if pixel >= g.oh * g.ow:
+        return
+    while plane < g.n * g.c:
+        here = plane * g.oh * g.ow + pixel
+        owner = owners[here]
+        x[here] = y[plane * g.h * g.w + owner] if owner >= 0 else x.dtype.type(0)
+        plane = next_plane(plane)
+
+
+@kernel
+def _backward(switches: Longs, owners: Ints, gx: Reals, gy: Reals, g: Geometry) -> None:
+    pixel, plane = thread()
+    if pixel >= g.h * g.w:
+        return
+    while plane < g.n * g.c:
+        here = plane * g.h * g.w + pixel
+        place = switches[here]
+        grad = gy.dtype.type(0)
+        if 0 <= place < g.oh * g.ow:
+            there = plane * g.oh * g.ow + place
+            if owners[there] == pixel:
+                grad = gx[there]
+        gy[here] = grad
+        plane = next_plane(plane)
+
+
+def check(y: Any, switches: Any, g: Geometry) -> None:
+    """Every switch is on the plane; one number comes back from the GPU, not all switches."""
+    size = switches.size
+    first = Cuda.from_host(np.array([size]))
+    launch(_find_off_plane, g.n * g.c, g.h * g.w, _longs(switches), first, g)
+    i = int(Cuda.to_host(first)[0])
+    if i < size:
+        where = tuple(map(int, np.unravel_index(i, switches.shape)))
+        raise off_plane(where, Cuda.to_host(switches.reshape(size)[i : i + 1])[0], g)
+
+
+def forward(y: Any, switches: Any, x: Any, g: Geometry) -> None:
+    launch(_forward, g.n * g.c, g.oh * g.ow, y, _owners(_longs(switches), x, g), x, g)
+
+
+def backward(switches: Any, gx: Any, gy: Any, g: Geometry) -> None:
+    if gy is None:
+        return
+    switches = _longs(switches)
+    launch(_backward, g.n * g.c, g.h * g.w, switches, _owners(switches, gx, g), gx, gy, g)
+
+
+def _owners(switches: Any, x: Any, g: Geometry) -> Any:
+    """For each output pixel the index in its plane of the value that stays there, or -1."""
+    owners = Cuda.empty((x.size,), np.int32)
+    fill(owners, -1)
+    launch(_claim, g.n * g.c, g.h * g.w, switches, owners, g)
+    return owners
+
+
+def _longs(switches: Any) -> Any:
+    return switches if switches.dtype == np.int64 else dense(switches, np.int64)
