@@ -8,6 +8,7 @@ from numseg.graph import Graph
 from numseg.kernels.parallel import get_num_threads, num_threads, set_num_threads
 from numseg.operator import Cost, Operator, Plan, Spec, use
 from numseg.ops.add import add
+from numseg.ops.avg_pool2d import avg_pool2d
 from numseg.ops.batch_norm import batch_norm
 from numseg.ops.center_crop import center_crop
 from numseg.ops.col2im import col2im
@@ -38,6 +39,7 @@ __all__ = [
     "Plan",
     "Spec",
     "add",
+    "avg_pool2d",
     "batch_norm",
     "center_crop",
     "col2im",

@@ -81,6 +81,16 @@ def sides(name: str, value: Any, minimum: int | None = 0) -> tuple[int, int, int
     )
 
 
+def at_most_half(sides: tuple[int, int, int, int], window: tuple[int, int]) -> None:
+    """Padding of a pooling: no window may lie wholly in it."""
+    top, bottom, left, right = sides
+    if max(top, bottom) > window[0] // 2 or max(left, right) > window[1] // 2:
+        raise ArgumentError(
+            f"padding (top {top}, bottom {bottom}, left {left}, right {right}) exceeds half the "
+            f"window's extent of {window[0]} x {window[1]}"
+        )
+
+
 def window_counts(
     size: tuple[int, int],
     kernel: tuple[int, int],

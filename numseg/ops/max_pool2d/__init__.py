@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from numseg import checks, geometry
-from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
 from numseg.typing import Array, ArrayLike, Padding, Pair
 
@@ -97,7 +96,7 @@ def max_pool2d(
     sy, sx = steps = kernel if stride is None else checks.pair("stride", stride, minimum=1)
     dy, dx = dilations = checks.pair("dilation", dilation, minimum=1)
     sides = geometry.pads(padding, (h, w), kernel, steps, dilations)
-    _check_padding(sides, geometry.extent(kh, dy), geometry.extent(kw, dx))
+    geometry.at_most_half(sides, (geometry.extent(kh, dy), geometry.extent(kw, dx)))
     oh, ow = geometry.window_counts(
         (h, w), kernel, steps, sides, dilations, checks.flag("ceil_mode", ceil_mode)
     )
@@ -113,13 +112,3 @@ def max_pool2d(
             geometry.window_reach(kw, sx, left, dx),
         ),
     )
-
-
-def _check_padding(sides: tuple[int, int, int, int], rows: int, columns: int) -> None:
-    """No window may lie wholly in the padding."""
-    top, bottom, left, right = sides
-    if max(top, bottom) > rows // 2 or max(left, right) > columns // 2:
-        raise ArgumentError(
-            f"padding (top {top}, bottom {bottom}, left {left}, right {right}) exceeds half the "
-            f"window's extent of {rows} x {columns}"
-        )

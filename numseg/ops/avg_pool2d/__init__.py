@@ -1,0 +1,116 @@
+"""Average pooling."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from numseg import checks, geometry
+from numseg.operator import Plan, Spec, operator
+from numseg.typing import Array, ArrayLike, Padding, Pair
+
+
+class Geometry(NamedTuple):
+    n: int
+    c: int
+    h: int
+    w: int
+    oh: int
+    ow: int
+    kh: int
+    kw: int
+    sy: int
+    sx: int
+    pt: int
+    pb: int
+    pl: int
+    pr: int
+    include_pad: bool
+    divisor: int
+    """What every sum is divided by; 0 where it is the number of pixels."""
+
+
+@operator("x", linear="x")
+def avg_pool2d(
+    x: ArrayLike,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Plan[Array]:
+    """Mean of each window.
+
+    ``y[n, c, p, q] = sum over i, j of x[n, c, p*sy - top + i, q*sx - left + j] / divisor``, over
+    the taps that fall on the image.
+
+    Parameters
+    ----------
+    x : array, (N, C, H, W), float32 or float64
+    kernel_size : int or (rows, columns)
+    stride : int or (rows, columns), optional
+        Defaults to ``kernel_size``.
+    padding : int, (rows, columns), (top, bottom, left, right), "valid" or "same"
+        At most half the window on each side. "same" is TensorFlow's, whose average pooling does
+        not count the padding.
+    ceil_mode : bool
+        Round the output size up; a last window that would start in the padding after the image is
+        dropped, as in PyTorch.
+    count_include_pad : bool
+        Whether the divisor counts the pixels of the window on the padded image, or those on the
+        image only.
+    divisor_override : int, optional
+        Divide by this instead.
+
+    Returns
+    -------
+    array, (N, C, OH, OW), dtype of x
+
+    Raises
+    ------
+    ArgumentError
+        For a wrong rank or dtype, a stride or divisor below 1, padding of more than half the
+        window, or a window larger than the padded image.
+
+    Notes
+    -----
+    With ``ceil_mode`` the last window may reach beyond the padding; those taps are never counted.
+
+    Gradient: each pixel of a window gets ``grad_y / divisor``.
+
+    Source: PyTorch 2.13, ``torch.nn.functional.avg_pool2d``. The sum is in another order (columns
+    of the window first), so the last bit of a mean of real numbers may differ.
+
+    Examples
+    --------
+    >>> import numpy as np, numseg as ns
+    >>> x = np.array([[[[1.0, 2.0], [3.0, 6.0]]]])
+    >>> ns.avg_pool2d(x, 2)[0, 0]
+    array([[3.]])
+    >>> ns.avg_pool2d(x, 2, padding=1, count_include_pad=False)[0, 0]
+    array([[1., 2.],
+           [3., 6.]])
+    """
+    dtype = checks.floats(x=x)
+    n, c, h, w = checks.axes("x", x, "n c h w")
+    kh, kw = kernel = checks.pair("kernel_size", kernel_size, minimum=1)
+    sy, sx = steps = kernel if stride is None else checks.pair("stride", stride, minimum=1)
+    sides = geometry.pads(padding, (h, w), kernel, steps, (1, 1))
+    geometry.at_most_half(sides, kernel)
+    oh, ow = geometry.window_counts(
+        (h, w), kernel, steps, sides, (1, 1), checks.flag("ceil_mode", ceil_mode)
+    )
+    include_pad = checks.flag("count_include_pad", count_include_pad)
+    divisor = 0
+    if divisor_override is not None:
+        divisor = checks.integer("divisor_override", divisor_override, minimum=1)
+    top, _, left, _ = sides
+    return Plan(
+        outputs=(Spec((n, c, oh, ow), dtype),),
+        geometry=Geometry(n, c, h, w, oh, ow, kh, kw, sy, sx, *sides, include_pad, divisor),
+        flops=n * c * oh * ow * kh * kw,
+        reach=(
+            geometry.window_reach(kh, sy, top, 1),
+            geometry.window_reach(kw, sx, left, 1),
+        ),
+    )
