@@ -15,6 +15,7 @@ from numseg.ops.col2im import col2im
 from numseg.ops.concat import concat
 from numseg.ops.conv2d import conv2d
 from numseg.ops.conv_transpose2d import conv_transpose2d
+from numseg.ops.cross_entropy import cross_entropy
 from numseg.ops.im2col import im2col
 from numseg.ops.linear import linear
 from numseg.ops.max_pool2d import max_pool2d
@@ -46,6 +47,7 @@ __all__ = [
     "concat",
     "conv2d",
     "conv_transpose2d",
+    "cross_entropy",
     "get_num_threads",
     "gradcheck",
     "im2col",

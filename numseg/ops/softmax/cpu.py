@@ -8,18 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.elementary import exp
 from numseg.kernels.jit import kernel
 from numseg.kernels.parallel import launch
-from numseg.kernels.sums import row_product, row_sum
+from numseg.kernels.softmax import BLOCK, column_statistics, row_statistics
+from numseg.kernels.sums import row_product
 from numseg.ops.softmax import Geometry
 from numseg.typing import Array
-
-BLOCK = 512
-"""Columns in a unit: 21 rows of them stay in the second-level cache."""
-
-LANES = 64
-"""Largest values that are kept track of side by side."""
 
 
 @kernel({"contract"})
@@ -29,18 +23,8 @@ def _forward(start, stop, x, y, g):
     for unit in range(start, stop):
         n, block = divmod(unit, blocks)
         first, end = block * BLOCK, min(block * BLOCK + BLOCK, g.size)
-        largest[:] = -np.inf
-        for c in range(g.c):
-            row = x[n, c, first:end]
-            for i in range(len(row)):
-                largest[i] = row[i] if row[i] > largest[i] else largest[i]
-        total[:] = 0
-        for c in range(g.c):
-            row, out = x[n, c, first:end], y[n, c, first:end]
-            for i in range(len(row)):
-                out[i] = exp(row[i] - largest[i])
-                total[i] += out[i]
-        scale = largest
+        column_statistics(x, n, first, end, largest, total, y)
+        scale = largest  # 1 / total, once more in the dtype of x: products are faster
         for i in range(BLOCK):
             scale[i] = 1 / total[i]
         for c in range(g.c):
@@ -69,19 +53,11 @@ def _backward(start, stop, y, gy, gx, g):
 
 @kernel({"contract"})
 def _forward_last_axis(start, stop, x, y):
-    lanes = np.empty(LANES, x.dtype)
     for n in range(start, stop):
-        row, out = x[n], y[n]
-        lanes[:] = -np.inf
-        for first in range(0, len(row), LANES):
-            part = row[first : first + LANES]
-            for i in range(len(part)):
-                lanes[i] = part[i] if part[i] > lanes[i] else lanes[i]
-        largest = lanes.max()
-        for i in range(len(row)):
-            out[i] = exp(row[i] - largest)
-        scale = x.dtype.type(1 / row_sum(out))
-        for i in range(len(row)):
+        out = y[n]
+        _, total = row_statistics(x[n], out)
+        scale = x.dtype.type(1 / total)
+        for i in range(len(out)):
             out[i] *= scale
 
 

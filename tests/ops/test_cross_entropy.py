@@ -1,0 +1,187 @@
+"""cross_entropy against values worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import numseg as ns
+
+FACES = pytest.mark.parametrize(
+    "op", [ns.cross_entropy, ns.cross_entropy.reference], ids=["cpu", "ref"]
+)
+L2, L4, L8 = math.log(2), math.log(4), math.log(8)
+
+# Three classes, four pixels in a row. exp(x) by columns: 1 1 2, 2 1 1, 1 2 5, 1 1 2; sums 4 4 8 4.
+X = np.log(np.array([[[1.0, 2, 1, 1], [1, 1, 2, 1], [2, 1, 5, 2]]]))  # (1, 3, 4)
+T = np.array([[0, 0, 1, 2]])
+LOSSES = [L4, L2, L4, L2]  # log of 4/1, 4/2, 8/2, 4/2
+SOFTMAX = np.array([[1 / 4, 1 / 2, 1 / 8, 1 / 4], [1 / 4, 1 / 4, 1 / 4, 1 / 4],
+                    [1 / 2, 1 / 4, 5 / 8, 1 / 2]])  # fmt: skip
+ONEHOT = np.array([[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+
+
+@FACES
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.int8, np.uint64, ">i2"])
+def test_reductions_and_label_types(op, kind):
+    target = T.astype(kind)
+    np.testing.assert_allclose(op(X, target, reduction="none"), [LOSSES], rtol=1e-14)
+    np.testing.assert_allclose(op(X, target, reduction="sum"), 6 * L2, rtol=1e-14)
+    mean = op(X, target)
+    assert mean.shape == ()
+    np.testing.assert_allclose(mean, 1.5 * L2, rtol=1e-14)
+
+
+@FACES
+def test_the_mean_divides_by_the_weights_of_the_pixels_that_count(op):
+    weight = np.array([1.0, 3.0, 0.5])
+    target = np.array([[0, 255, 1, 2]])
+    # weighted losses: 1 * log 4, ignored, 3 * log 4, 0.5 * log 2; weights 1 + 3 + 0.5
+    total = (2 + 6 + 0.5) * L2
+    y = op(X, target, weight, ignore_index=255)
+    np.testing.assert_allclose(y, total / 4.5, rtol=1e-14)
+    np.testing.assert_allclose(
+        op(X, target, weight, ignore_index=255, reduction="sum"), total, rtol=1e-14
+    )
+    np.testing.assert_allclose(
+        op(X, target, weight, ignore_index=255, reduction="none"),
+        [[L4, 0, 3 * L4, 0.5 * L2]],
+        rtol=1e-14,
+    )
+
+
+@FACES
+def test_gradients(op):
+    _, saved = op.forward(X, T, reduction="none")
+    gy = np.array([[1.0, 2.0, 0.0, -4.0]])
+    (gx,) = op.backward(saved, gy)
+    np.testing.assert_allclose(gx[0], gy * (SOFTMAX - ONEHOT), rtol=1e-14)
+    for reduction, divisor in (("sum", 1), ("mean", 4)):
+        _, saved = op.forward(X, T, reduction=reduction)
+        (gx,) = op.backward(saved, np.array(2.0))
+        np.testing.assert_allclose(gx[0], 2 * (SOFTMAX - ONEHOT) / divisor, rtol=1e-14)
+
+
+@FACES
+def test_gradient_with_weights_and_ignored_pixels(op):
+    weight = np.array([1.0, 3.0, 0.5])
+    target = np.array([[0, 255, 1, 2]])
+    _, saved = op.forward(X, target, weight, ignore_index=255)
+    (gx,) = op.backward(saved, np.array(1.0))
+    np.testing.assert_allclose(
+        gx[0], np.array([1, 0, 3, 0.5]) / 4.5 * (SOFTMAX - ONEHOT), rtol=1e-14
+    )
+
+
+@FACES
+@pytest.mark.parametrize("ignored", [0, -1, -100, 7])
+def test_ignoring_any_number(op, ignored):
+    """A class may be ignored; None ignores nothing, -1 being no label is an error elsewhere."""
+    target = np.array([[0, 1, 1, 2]])
+    target[0, 0] = ignored
+    losses = op(X, target, ignore_index=ignored, reduction="none")
+    np.testing.assert_allclose(losses, [[0, L4, L4, L2]], rtol=1e-14)
+
+
+@FACES
+def test_an_ignored_pixel_may_hold_anything(op):
+    x = X.copy()
+    x[0, :, 1] = [np.nan, np.inf, -np.inf]
+    target = np.array([[0, 9, 1, 2]])
+    y, saved = op.forward(x, target, ignore_index=9)
+    np.testing.assert_allclose(y, (2 + 2 + 1) / 3 * L2, rtol=1e-14)
+    (gx,) = op.backward(saved, np.array(3.0))
+    np.testing.assert_array_equal(gx[0, :, 1], 0)
+    np.testing.assert_allclose(gx[0, :, 2], (SOFTMAX - ONEHOT)[:, 2], rtol=1e-14)
+
+
+@FACES
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_all_ignored_is_zero_with_a_zero_gradient(op, reduction):
+    y, saved = op.forward(X, np.full((1, 4), 255), ignore_index=255, reduction=reduction)
+    np.testing.assert_array_equal(y, 0)
+    (gx,) = op.backward(saved, np.ones_like(y))
+    np.testing.assert_array_equal(gx, np.zeros_like(X))
+
+
+@FACES
+def test_no_weight_at_all_is_zero(op):
+    weight = np.array([0.0, 1.0, 1.0])
+    y, saved = op.forward(X, np.zeros_like(T), weight)
+    assert y == 0
+    np.testing.assert_array_equal(op.backward(saved, np.array(1.0))[0], 0)
+
+
+@FACES
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_scores_are_finite(op, dtype):
+    x = np.array([[1000, 0], [1000, 1000], [-1e30, 1e30]], dtype)
+    losses = op(x, np.array([1, 0, 0]), reduction="none")
+    np.testing.assert_allclose(losses, [1000, L2, dtype(2e30)], rtol=np.finfo(dtype).eps)
+
+
+@FACES
+def test_a_confident_pixel_keeps_its_digits_in_float32(op):
+    # loss log(1 + e) and gradient e / (1 + e) for e = exp(-12): a softmax of 1 - 6e-6, rounded to
+    # float32, would leave two of their digits
+    y, saved = op.forward(np.array([[12, 0]], np.float32), np.array([0]))
+    (gx,) = op.backward(saved, np.array(1, np.float32))
+    e = math.exp(-12)
+    np.testing.assert_allclose(y, math.log1p(e), rtol=2e-7)
+    np.testing.assert_allclose(gx, [[-e / (1 + e), e / (1 + e)]], rtol=3e-7)
+
+
+@FACES
+def test_infinite_scores(op):
+    inf, nan = np.inf, np.nan
+    x = np.array([[0, -inf], [0, -inf], [inf, 0], [-inf, -inf], [nan, 0]])
+    losses, saved = op.forward(x, np.array([0, 1, 0, 0, 1]), reduction="none")
+    np.testing.assert_array_equal(losses, [0, inf, nan, nan, nan])
+    (gx,) = op.backward(saved, np.ones(5))
+    np.testing.assert_array_equal(gx, [[0, 0], [1, -1], [nan, nan], [nan, nan], [nan, nan]])
+
+
+@FACES
+@pytest.mark.parametrize(
+    ("target", "ignored", "message"),
+    [
+        ([0, 1, 3, 3], None, r"label 3 in 2 places, expected labels in \[0, 3\) .* = None"),
+        ([0, -1, 2, 2], None, r"label -1 in 1 place,"),
+        ([0, -100, 255, 255], 255, r"label -100 in 1 place,.* ignore_index = 255"),
+    ],
+)
+def test_labels_that_are_no_class(op, target, ignored, message):
+    with pytest.raises(ns.ArgumentError, match=message):
+        op(X, np.array([target]), ignore_index=ignored)
+
+
+@FACES
+@pytest.mark.parametrize("shape", [(0, 3, 2, 2), (2, 3, 0), (2, 0, 0), (0, 3)])
+def test_nothing_to_lose(op, shape):
+    target = np.zeros((shape[0], *shape[2:]), int)
+    for reduction in ("mean", "sum", "none"):
+        y, saved = op.forward(np.zeros(shape), target, reduction=reduction)
+        assert y.shape == (target.shape if reduction == "none" else ())
+        assert y.sum() == 0
+        assert op.backward(saved, np.ones_like(y))[0].shape == shape
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 37, 41), (700, 130)], ids=["pixels", "rows"])
+def test_blocks_and_threads_change_no_bit(shape):
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 5, shape).astype(np.float32)
+    target = rng.integers(0, shape[1], (shape[0], *shape[2:]))
+    results = []
+    for threads in (1, 2, 3):
+        with ns.num_threads(threads):
+            y, saved = ns.cross_entropy.forward(x, target)
+            results.append((y, *ns.cross_entropy.backward(saved, y)))
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0][0], other[0])
+        np.testing.assert_array_equal(results[0][1], other[1])
+    exact, saved = ns.cross_entropy.reference.forward(x.astype(float), target)
+    np.testing.assert_allclose(results[0][0], exact, rtol=1e-7)
+    (gx,) = ns.cross_entropy.reference.backward(saved, exact)
+    assert np.abs(results[0][1] - gx).max() <= 3 * np.finfo(np.float32).eps * np.abs(gx).max()
