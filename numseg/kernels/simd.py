@@ -69,10 +69,6 @@ def host_target() -> Target:
 
 TARGET = host_target()
 
-TILES = ((8, 3), (4, 6), (1, 8)) if TARGET.registers == 32 else ((4, 3), (2, 6), (1, 8))
-"""Rows x vectors of the tiles: nearly all registers are sums, the rest hold what is loaded. With
-few rows each vector that is loaded serves few sums, but few rows is all that few filters have."""
-
 INT = ir.IntType(64)
 
 

@@ -1,56 +1,30 @@
-"""conv2d on the CPU.
-
-Forward: a unit is an output plane. Gradient of x: an input plane. Gradient of w: a filter.
-"""
+"""conv2d on the CPU: its three products, in the words of the kernels for sums over taps."""
 
 from __future__ import annotations
 
 import math
 
-from numseg.kernels.correlate import Axis, Weights, correlate
+from numseg.kernels.bands import Axis
+from numseg.kernels.correlate import Weights, correlate
+from numseg.kernels.correlate_weights import correlate_weights
 from numseg.kernels.jit import kernel
 from numseg.kernels.parallel import launch
+from numseg.kernels.sums import row_sum
 from numseg.ops.conv2d import Geometry
-from numseg.ops.conv2d.rules import end_output, first_output
 from numseg.typing import Array
-
-
-@kernel({"contract"})
-def _grad_w(start, stop, x, gy, gw, g):
-    cg, fg = g.c // g.groups, g.f // g.groups
-    for f in range(start, stop):
-        for c in range(cg):
-            channel = f // fg * cg + c
-            for i in range(g.kh):
-                p0 = first_output(i * g.dy - g.pt, g.sy)
-                p1 = end_output(i * g.dy - g.pt, g.sy, g.h, g.oh)
-                for j in range(g.kw):
-                    left = j * g.dx - g.pl
-                    q0, q1 = first_output(left, g.sx), end_output(left, g.sx, g.w, g.ow)
-                    total = gw.dtype.type(0)
-                    for n in range(g.n):
-                        for p in range(p0, p1):
-                            row = x[n, channel, p * g.sy - g.pt + i * g.dy]
-                            for q in range(q0, q1):
-                                total += row[q * g.sx + left] * gy[n, f, p, q]
-                    gw[f, c, i, j] = total
 
 
 @kernel()
 def _grad_b(start, stop, gy, gb):
     for f in range(start, stop):
-        total = gb.dtype.type(0)
+        total = 0.0
         for n in range(gy.shape[0]):
-            for p in range(gy.shape[2]):
-                for q in range(gy.shape[3]):
-                    total += gy[n, f, p, q]
+            total += row_sum(gy[n, f])
         gb[f] = total
 
 
 def forward(x: Array, w: Array, b: Array | None, y: Array, g: Geometry) -> None:
-    rows = Axis(g.h, g.oh, g.kh, g.sy, g.dy, g.pt)
-    columns = Axis(g.w, g.ow, g.kw, g.sx, g.dx, g.pl)
-    correlate(x, w, b, y, g.groups, rows, columns, _weights(g))
+    correlate(x, w, b, y, g.groups, *_axes(g), _weights(g))
 
 
 def grad_x(w: Array, gy: Array, gx: Array, g: Geometry) -> None:
@@ -63,6 +37,10 @@ def grad_x(w: Array, gy: Array, gx: Array, g: Geometry) -> None:
         for x in range(min(g.sx, g.w)):
             columns = _phase(x, g.w, g.ow, g.kw, g.sx, g.dx, g.pl)
             correlate(gy, w, None, gx, g.groups, rows, columns, transposed)
+
+
+def _axes(g: Geometry) -> tuple[Axis, Axis]:
+    return Axis(g.h, g.oh, g.kh, g.sy, g.dy, g.pt), Axis(g.w, g.ow, g.kw, g.sx, g.dx, g.pl)
 
 
 def _weights(g: Geometry) -> Weights:
@@ -97,11 +75,11 @@ def _phase(first: int, size: int, outputs: int, k: int, s: int, d: int, pad: int
 
 
 def grad_w(x: Array, gy: Array, gw: Array, g: Geometry) -> None:
-    launch(_grad_w, g.f, _products(g), x, gy, gw, g)
+    correlate_weights(x, gy, gw, g.groups, *_axes(g))
 
 
 def grad_b(gy: Array, gb: Array) -> None:
-    launch(_grad_b, len(gb), gy.size, gy, gb)
+    launch(_grad_b, len(gb), gy.size, gy.reshape(*gy.shape[:2], gy.shape[2] * gy.shape[3]), gb)
 
 
 def backward(
@@ -119,7 +97,3 @@ def backward(
         grad_w(x, gy, gw, g)
     if gb is not None:
         grad_b(gy, gb)
-
-
-def _products(g: Geometry) -> int:
-    return g.n * g.f * g.oh * g.ow * (g.c // g.groups) * g.kh * g.kw

@@ -1,0 +1,165 @@
+"""A band of an image, padded and in the cache, laid out for a convolution's taps.
+
+Along each axis output u of a convolution meets pixel ``u * stride + i * dilation - pad`` at tap i
+(:class:`Axis`). The rows of the image that some rows of outputs read are copied, with their
+padding, into a *scratch* that stays in the cache. Strides and dilations are gone once it is filled:
+
+- columns: pixel ``v * stride + j * dilation`` is column ``v + j * dilation // stride`` of the
+  *phase* ``j * dilation % stride``; the scratch keeps each phase that some tap meets by itself;
+- rows: outputs that are ``dilation / gcd(stride, dilation)`` apart (a *residue* class) read the
+  rows of an undilated convolution, of stride ``stride / gcd``. A band is of one class, and that
+  stride leaves phases again.
+
+So, wherever it is, an output reads the pixel of a tap at its own place plus an offset that depends
+on the tap alone: ``t * width + q + offset[c, i, j]`` for the q-th output of the band's t-th row.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from numseg.kernels.jit import rule
+from numseg.kernels.simd import TARGET
+from numseg.typing import Array
+
+
+def _cache_bytes() -> int:
+    """Of the second-level cache, which each core has for itself."""
+    try:
+        size = os.sysconf("SC_LEVEL2_CACHE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        size = 0
+    return size if size > 0 else 512 * 1024
+
+
+SCRATCH_BYTES = _cache_bytes() // 2
+"""A band's scratch takes at most this, unless one row takes more; weights pass through the rest."""
+
+ENOUGH_UNITS = 16
+"""Work is cut further until there are so many units, for the threads to share. It is a constant so
+that nothing depends on the number of threads."""
+
+
+class Axis(NamedTuple):
+    """One axis: output ``first + step * u`` meets pixels ``u * stride + i * dilation - pad``."""
+
+    size: int
+    """Pixels of the image."""
+    outputs: int
+    """``u < outputs``."""
+    taps: int
+    """``i < taps``."""
+    stride: int
+    dilation: int
+    pad: int
+    first: int = 0
+    step: int = 1
+    tap_first: int = 0
+    """Tap i is entry ``tap_first + tap_step * i`` of the kernel."""
+    tap_step: int = 1
+
+
+class Layout(NamedTuple):
+    """The scratch: (channels, row phases, column phases, rows, width), and what fills it."""
+
+    h: int
+    w: int
+    row_stride: int
+    row_dilation: int
+    row_pad: int
+    residues: int
+    reduced_stride: int
+    row_phases: int
+    column_stride: int
+    column_dilation: int
+    column_pad: int
+    column_phases: int
+    rows: int
+    width: int
+    channel: int
+    """From a channel to the next."""
+    size: int
+
+
+def ceil_div(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+def residue_classes(rows: Axis) -> int:
+    """Rows this far apart read an undilated convolution."""
+    return rows.dilation // math.gcd(rows.stride, rows.dilation)
+
+
+def phases(axis: Axis) -> int:
+    """How many phases the taps meet: ``i * dilation % stride`` repeats after ``stride / gcd``."""
+    return max(min(axis.stride // math.gcd(axis.stride, axis.dilation), axis.taps), 1)
+
+
+def scratch_rows(rows: Axis, band: int) -> int:
+    """Rows of each phase that a band of so many rows reads."""
+    return band + max(rows.taps - 1, 0) // phases(rows)
+
+
+def scratch_width(columns: Axis) -> int:
+    return columns.outputs + max(columns.taps - 1, 0) * columns.dilation // columns.stride
+
+
+def layout(rows: Axis, columns: Axis, channels: int, band: int, itemsize: int) -> Layout:
+    """The scratch for so many channels of a band."""
+    height, width = scratch_rows(rows, band), scratch_width(columns)
+    channel = phases(rows) * phases(columns) * height * width
+    if channel * itemsize % 4096 == 0:
+        channel += 64 // itemsize  # or all channels would meet in a few sets of the cache
+    slack = TARGET.vector_bytes + max(columns.taps - 1, 0) * columns.dilation // columns.stride
+    return Layout(
+        rows.size, columns.size, rows.stride, rows.dilation, rows.pad, residue_classes(rows),
+        rows.stride // math.gcd(rows.stride, rows.dilation), phases(rows),
+        columns.stride, columns.dilation, columns.pad, phases(columns),
+        height, width, channel, channels * channel + slack,  # a vector may read past the end
+    )  # fmt: skip
+
+
+def tap_offsets(scratch: Layout, rows: Axis, columns: Axis, channels: int) -> Array:
+    """``offset[c, i, j]`` in the scratch, from the place of an output."""
+    c, i, j = np.ogrid[:channels, : rows.taps, : columns.taps]
+    phase = i % scratch.row_phases * scratch.column_phases + j % scratch.column_phases
+    row = phase * scratch.rows + i // scratch.row_phases
+    column = j * columns.dilation // columns.stride
+    return c * scratch.channel + row * scratch.width + column
+
+
+@rule
+def fill(scratch, x, channels, residue, t0, layout):
+    """Copy what the band reads that begins with row ``t0`` of its class, zeros where there is no
+    image. ``x`` begins with the first of the channels."""
+    zero = scratch.dtype.type(0)
+    stride = layout.column_stride
+    for c in range(channels):
+        to = c * layout.channel
+        for row_phase in range(layout.row_phases):
+            for column_phase in range(layout.column_phases):
+                left = column_phase * layout.column_dilation % stride - layout.column_pad
+                v0 = min(max((stride - 1 - left) // stride, 0), layout.width)
+                v1 = min(max((layout.w + stride - 1 - left) // stride, v0), layout.width)
+                for r in range(layout.rows):
+                    line = scratch[to : to + layout.width]
+                    to += layout.width
+                    # in its class, row r of the phase is row (t0 + r) * reduced + row_phase
+                    row = (t0 + r) * layout.reduced_stride + row_phase
+                    row = residue * layout.row_stride + row * layout.row_dilation - layout.row_pad
+                    if row < 0 or row >= layout.h:
+                        line[:] = zero
+                        continue
+                    line[:v0] = zero
+                    line[v1:] = zero
+                    source = x[(c * layout.h + row) * layout.w + v0 * stride + left :]
+                    if stride == 1:
+                        for v in range(v1 - v0):
+                            line[v0 + v] = source[v]
+                    else:
+                        for v in range(v1 - v0):
+                            line[v0 + v] = source[v * stride]

@@ -1,0 +1,222 @@
+"""The gradient of a convolution with respect to its weights.
+
+    gw[f, c, i, j] = sum over n, u, v of  x[n, c, u at i, v at j] * gy[n, f, u, v]
+
+It is the sum of :mod:`numseg.kernels.correlate` with steps and vectors exchanged: the pixels are
+the steps, so a tile's rows are taps (c, i, j) whose pixels the micro-kernel broadcasts one by one
+from the scratch, and its vectors are filters, for which the band of gy is transposed.
+
+A unit owns the gradients of a block of channels, over a slice of the bands. The slices are added
+up in order in the end. Slices are cut by sizes alone, so that the bits are the same for any number
+of threads.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from numseg.kernels.bands import (
+    ENOUGH_UNITS,
+    SCRATCH_BYTES,
+    Axis,
+    Layout,
+    ceil_div,
+    fill,
+    layout,
+    residue_classes,
+    tap_offsets,
+)
+from numseg.kernels.jit import kernel, rule
+from numseg.kernels.parallel import launch
+from numseg.kernels.simd import TARGET, micro_kernel
+from numseg.typing import Array
+
+TILES = ((6, 4), (8, 2), (8, 1)) if TARGET.registers == 32 else ((4, 3), (6, 2), (6, 1))
+"""Taps x vectors of filters."""
+
+_wide, _thin, _single = (micro_kernel(*tile) for tile in TILES)
+
+RUN_BYTES = 24 * 1024
+"""The micro-kernel takes as many pixels at once as leave their vectors of gy in the first-level
+cache: all taps of the block meet them there."""
+
+WORTH_TRANSPOSING = 512
+"""Taps of a unit at least, if there are so many: each unit transposes its bands of gy."""
+
+
+class Sizes(NamedTuple):
+    """All that the kernel knows besides the arrays and tables."""
+
+    images: int
+    groups: int
+    channels: int  # of x, in a group
+    filters: int  # channels of gy, in a group
+    taps: int  # of a channel
+    rows: int
+    columns: int
+    band: int
+    bands: int
+    slices: int
+    block: int  # channels of a unit
+    blocks: int
+    tile: int  # which of TILES
+    tile_taps: int
+    tile_vectors: int
+    lanes: int
+    padded: int  # filters, made up to whole tiles
+    run: int
+
+
+@kernel()
+def _partial_sums(start, stop, x, gy, sums, offsets, layout, s):
+    scratch = np.empty(layout.size, x.dtype)
+    transposed = np.empty(s.band * s.columns * s.padded, x.dtype)
+    steps = np.empty((s.band * s.columns, 2), np.int64)
+    vectors = np.arange(s.padded // s.lanes) * s.lanes
+    taps = np.empty(s.block * s.taps + s.tile_taps, np.int64)
+    out_rows = np.empty_like(taps)
+    for unit in range(start, stop):
+        rest, block = divmod(unit, s.blocks)
+        cut, group = divmod(rest, s.groups)
+        channels = min(s.block, s.channels - block * s.block)
+        for i in range(len(taps)):
+            taps[i] = offsets[min(i, channels * s.taps - 1)]
+            out_rows[i] = min(i, channels * s.taps - 1) * s.padded
+        first = (rest * s.channels + block * s.block) * s.taps * s.padded
+        out = sums[first : first + channels * s.taps * s.padded]
+        out[:] = 0
+        cells = s.images * layout.residues * s.bands
+        for cell in range(cells * cut // s.slices, cells * (cut + 1) // s.slices):
+            rest, band = divmod(cell, s.bands)
+            image, residue = divmod(rest, layout.residues)
+            t0 = band * s.band
+            height = min(s.band, (s.rows - residue + layout.residues - 1) // layout.residues - t0)
+            if height <= 0:
+                continue
+            plane = (image * s.groups + group) * s.channels + block * s.block
+            fill(scratch, x[plane * layout.h * layout.w :], channels, residue, t0, layout)
+            plane = (image * s.groups + group) * s.filters
+            transpose(transposed, gy[plane * s.rows * s.columns :], residue, t0, height, layout, s)
+            for t in range(height):
+                for q in range(s.columns):
+                    steps[t * s.columns + q, 0] = t * layout.width + q
+                    steps[t * s.columns + q, 1] = (t * s.columns + q) * s.padded
+            for p in range(0, height * s.columns, s.run):
+                end = min(p + s.run, height * s.columns)
+                for v in range(0, len(vectors), s.tile_vectors):
+                    for i in range(0, channels * s.taps, s.tile_taps):
+                        multiply(s.tile, scratch, taps, i, transposed, vectors, v, steps, p, end,
+                                 out, out_rows)  # fmt: skip
+
+
+@rule
+def multiply(tile, x, taps, i, gy, vectors, v, steps, k0, k1, out, out_rows):
+    if tile == 0:
+        _wide(x, taps, i, gy, vectors, v, steps, k0, k1, out, out_rows, i, vectors, v, True)
+    elif tile == 1:
+        _thin(x, taps, i, gy, vectors, v, steps, k0, k1, out, out_rows, i, vectors, v, True)
+    else:
+        _single(x, taps, i, gy, vectors, v, steps, k0, k1, out, out_rows, i, vectors, v, True)
+
+
+@rule
+def transpose(transposed, gy, residue, t0, height, layout, s):
+    """The band of gy, (filters, height, columns), as (height, columns, filters and zeros)."""
+    for t in range(height):
+        row = (residue + (t0 + t) * layout.residues) * s.columns
+        for q0 in range(0, s.columns, 16):  # a block of pixels stays in the first-level cache
+            count = min(16, s.columns - q0)
+            target = transposed[(t * s.columns + q0) * s.padded :]
+            for f in range(s.filters):
+                source = gy[f * s.rows * s.columns + row + q0 :]
+                for q in range(count):
+                    target[q * s.padded + f] = source[q]
+            for q in range(count):
+                for f in range(s.filters, s.padded):
+                    target[q * s.padded + f] = 0
+
+
+@kernel()
+def _add_slices(start, stop, sums, gw, s):
+    """A unit is a run of some taps of a group, for all its filters."""
+    taps = s.channels * s.taps
+    runs = (taps + SLICE_TAPS - 1) // SLICE_TAPS
+    for unit in range(start, stop):
+        group, run = divmod(unit, runs)
+        first = run * SLICE_TAPS
+        count = min(SLICE_TAPS, taps - first)
+        for f in range(s.filters):
+            out = gw[(group * s.filters + f) * taps + first :]
+            for cut in range(s.slices):
+                terms = sums[((cut * s.groups + group) * taps + first) * s.padded + f :]
+                for i in range(count):
+                    out[i] = terms[i * s.padded] + (out[i] if cut > 0 else 0)
+
+
+SLICE_TAPS = 16
+
+
+def correlate_weights(
+    x: Array, gy: Array, gw: Array, groups: int, rows: Axis, columns: Axis
+) -> None:
+    """Fill gw, (F, C / groups, KH, KW), from x and gy, (N, C, H, W)."""
+    if gw.size == 0:
+        return
+    s, scratch, offsets = _plan(x.shape, gy.shape[1], x.itemsize, groups, rows, columns)
+    taps = s.channels * s.taps
+    sums = np.empty(s.slices * groups * taps * s.padded, gw.dtype)
+    work = gw.size * s.images * s.rows * s.columns // s.lanes
+    launch(_partial_sums, s.slices * groups * s.blocks, work, x.reshape(-1), gy.reshape(-1), sums,
+           offsets, scratch, s)  # fmt: skip
+    launch(_add_slices, groups * ceil_div(taps, SLICE_TAPS), sums.size, sums, gw.reshape(-1), s)
+
+
+@functools.lru_cache(maxsize=256)
+def _plan(
+    x_shape: tuple[int, int, int, int], y_channels: int, itemsize: int, groups: int,
+    rows: Axis, columns: Axis,
+) -> tuple[Sizes, Layout, Array]:  # fmt: skip
+    images, channels, filters = x_shape[0], x_shape[1] // groups, y_channels // groups
+    lanes, taps = TARGET.vector_bytes // itemsize, rows.taps * columns.taps
+    tile, padded = _tile(channels * taps, filters, lanes)
+    tile_taps, tile_vectors = TILES[tile]
+
+    one_row = layout(rows, columns, channels, 1, itemsize)
+    row_bytes = (channels * one_row.channel // one_row.rows + padded * columns.outputs) * itemsize
+    longest = ceil_div(rows.outputs, residue_classes(rows))
+    most = SCRATCH_BYTES // max(row_bytes, 1) - (one_row.rows - 1)
+    bands = ceil_div(longest, max(min(most, longest), 1))
+    band = ceil_div(longest, max(bands, 1))
+
+    # the sums take no more memory than an eighth of what is read, or else one copy of gw
+    read = math.prod(x_shape) + images * y_channels * rows.outputs * columns.outputs
+    cells = images * residue_classes(rows) * bands
+    slices = max(min(read // 8 // (groups * channels * taps * padded), cells, ENOUGH_UNITS), 1)
+    wanted = ceil_div(ENOUGH_UNITS, slices * groups)
+    block = min(max(ceil_div(channels, wanted), ceil_div(WORTH_TRANSPOSING, taps)), channels)
+
+    scratch = layout(rows, columns, block, band, itemsize)
+    offsets = tap_offsets(scratch, rows, columns, block).reshape(-1).astype(np.int64)
+    sizes = Sizes(
+        images, groups, channels, filters, taps, rows.outputs, columns.outputs, band, bands, slices,
+        block, ceil_div(channels, block), tile, tile_taps, tile_vectors, lanes, padded,
+        RUN_BYTES // (tile_vectors * TARGET.vector_bytes),
+    )  # fmt: skip
+    return sizes, scratch, offsets
+
+
+def _tile(taps: int, filters: int, lanes: int) -> tuple[int, int]:
+    """The tile that wastes least, and the filters made up to whole tiles."""
+
+    def cost(tile: int) -> tuple[float, int]:
+        tile_taps, tile_vectors = TILES[tile]
+        loads = tile_taps + tile_vectors + tile_taps * tile_vectors
+        return ceil_div(taps, tile_taps) * ceil_div(filters, lanes * tile_vectors) * loads, tile
+
+    tile = min(range(len(TILES)), key=cost)
+    vector = lanes * TILES[tile][1]
+    return tile, ceil_div(filters, vector) * vector
