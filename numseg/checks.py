@@ -79,8 +79,12 @@ def shape(name: str, array: ArrayLike, expected: Sequence[int], reason: str) -> 
         )
 
 
-def integer(name: str, value: Any, minimum: int | None = None) -> int:
-    """An integer (Python's or NumPy's, not a bool), at least ``minimum``."""
+LARGEST = 2**31 - 1
+"""The largest size, stride or padding: kernels multiply and add two of them in 64 bits."""
+
+
+def integer(name: str, value: Any, minimum: int | None = None, maximum: int | None = None) -> int:
+    """An integer (Python's or NumPy's, not a bool) in ``[minimum, maximum]``."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -89,6 +93,8 @@ def integer(name: str, value: Any, minimum: int | None = None) -> int:
         raise ArgumentTypeError(f"{name} must be an integer, got {value!r}") from None
     if minimum is not None and number < minimum:
         raise ArgumentError(f"{name} must be at least {minimum}, got {number}")
+    if maximum is not None and number > maximum:
+        raise ArgumentError(f"{name} must be at most {maximum}, got {number}")
     return number
 
 
@@ -127,10 +133,17 @@ def choice(name: str, value: Any, choices: Sequence[str]) -> str:
 
 def pair(name: str, value: Any, minimum: int) -> tuple[int, int]:
     """One integer for both axes, or two; each at least ``minimum``."""
-    if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str):
+    if is_sequence(value):
         if len(value) != 2:
             raise ArgumentError(f"{name} must be one integer or two, got {value!r}")
-        rows, columns = value
-        return integer(f"{name}[0]", rows, minimum), integer(f"{name}[1]", columns, minimum)
-    number = integer(name, value, minimum)
+        rows, columns = (integer(f"{name}[{i}]", v, minimum, LARGEST) for i, v in enumerate(value))
+        return rows, columns
+    number = integer(name, value, minimum, LARGEST)
     return number, number
+
+
+def is_sequence(value: Any) -> bool:
+    """Several values, as against one, or a word."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, str)

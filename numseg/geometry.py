@@ -6,11 +6,8 @@ stride, ``d`` dilation, ``p0`` and ``p1`` padding before and after.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from numseg import checks
 from numseg.errors import ArgumentError
@@ -64,11 +61,12 @@ def pads(
 
 def sides(name: str, value: Any, minimum: int | None = 0) -> tuple[int, int, int, int]:
     """``p``, ``(rows, columns)``, four flat or nested sides, as ``(top, bottom, left, right)``."""
-    if not isinstance(value, (Sequence, np.ndarray)) or isinstance(value, str):
-        p = checks.integer(name, value, minimum)
+    if not checks.is_sequence(value):
+        p = checks.integer(name, value, minimum, checks.LARGEST)
         return p, p, p, p
     flat = [v for part in value for v in (part if isinstance(part, (tuple, list)) else (part,))]
-    numbers = [checks.integer(f"{name}[{j}]", v, minimum) for j, v in enumerate(flat)]
+    most = checks.LARGEST
+    numbers = [checks.integer(f"{name}[{j}]", v, minimum, most) for j, v in enumerate(flat)]
     if len(flat) == 2 == len(value):
         rows, columns = numbers
         return rows, rows, columns, columns

@@ -335,6 +335,9 @@ class Operator(Generic[P, R]):
 
     def _planned(self, arguments: dict[str, Any]) -> Plan[Any]:
         plan = self._plan(**arguments)  # type: ignore[call-arg]
+        for name, spec in zip(self.outputs, plan.outputs, strict=True):
+            if math.prod(size or 1 for size in spec.shape) * spec.dtype.itemsize >= 2**63:
+                raise ArgumentError(f"{name} would have shape {spec.shape}: no memory holds it")
         return dataclasses.replace(plan, inputs=tuple(arguments[name] for name in self.inputs))
 
     def _bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> _Call:

@@ -94,7 +94,7 @@ def conv2d(
     n, c, h, width = checks.axes("x", x, "n c h w")
     f, group_channels, kh, kw = checks.axes("w", w, "f c/groups kh kw")
     kernel = checks.integer("w's kernel rows", kh, 1), checks.integer("w's kernel columns", kw, 1)
-    groups = checks.integer("groups", groups, minimum=1)
+    groups = checks.integer("groups", groups, minimum=1, maximum=checks.LARGEST)
     _check_groups(c, f, group_channels, groups)
     if b is not None:
         checks.shape("b", b, (f,), f"one for each of the {f} filters of w")

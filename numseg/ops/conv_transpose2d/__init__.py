@@ -81,7 +81,7 @@ def conv_transpose2d(
     n, c, h, width = checks.axes("x", x, "n c h w")
     channels, group_filters, kh, kw = checks.axes("w", w, "c f/groups kh kw")
     kernel = checks.integer("w's kernel rows", kh, 1), checks.integer("w's kernel columns", kw, 1)
-    groups = checks.integer("groups", groups, minimum=1)
+    groups = checks.integer("groups", groups, minimum=1, maximum=checks.LARGEST)
     if channels != c:
         raise ArgumentError(f"w has {channels} input channels (its first axis), but x has {c}")
     if c % groups != 0:
@@ -91,7 +91,7 @@ def conv_transpose2d(
         checks.shape("b", b, (f,), f"one for each of the {f} output channels")
     sy, sx = steps = checks.pair("stride", stride, minimum=1)
     dy, dx = dilations = checks.pair("dilation", dilation, minimum=1)
-    if padding == "same":
+    if isinstance(padding, str) and padding == "same":
         raise ArgumentError("padding 'same' has no one meaning here; give output_size instead")
     sides = geometry.pads(padding, (h, width), kernel, steps, dilations)
     extra = checks.pair("output_padding", output_padding, minimum=0)
