@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import doctest
+import functools
 import inspect
 import pickle
 import pydoc
@@ -226,17 +227,30 @@ def check_invalid(op: Op, bad: Invalid) -> None:
 
     with mock.patch.object(Host, "empty", no_work):
         for face in (op, op.reference, op.forward):
-            said = _demand_refusal(lambda face=face: face(**arguments), f"{op.__name__}: ")  # type: ignore[misc]
+            said = _demand_refusal(functools.partial(face, **arguments), f"{op.__name__}: ")
             _demand(bad.message in said, f"{op.__name__}: says {said!r}, expected {bad.message!r}")
             _demand("\n" not in said, f"{op.__name__}: more than one line: {said!r}")
     after = [a.tobytes() for a in arrays(arguments)]
     _demand(before == after, f"{op.__name__}: changes the arguments it refuses, {bad}")
 
 
-def check_unknown_arguments(op: Op) -> None:
-    """Arguments that the signature does not know are refused in the same way."""
-    _demand_refusal(lambda: op(nonsense=1), f"{op.__name__}: ")
-    _demand_refusal(lambda: op(*range(100)), f"{op.__name__}: ")
+def check_wrong_arguments(op: Op, case: Case) -> None:
+    """Whatever is given for an argument, it is taken, or refused by an ArgumentError."""
+    name = op.__name__
+    _demand_refusal(lambda: op(nonsense=1), f"{name}: ")
+    _demand_refusal(lambda: op(*range(100)), f"{name}: ")
+    arguments = case.arguments("integers", np.float32)
+    defaults = inspect.signature(op).parameters
+    for argument in arguments:
+        what = f"{name} with {argument}="
+        if argument in op.inputs:
+            for bad in _not_arrays(arguments[argument]):
+                if bad is not None or defaults[argument].default is not None:
+                    call = functools.partial(op, **{**arguments, argument: bad})
+                    _demand_refusal(call, f"{name}: ", what + repr(bad))
+        else:
+            for strange in STRANGE:
+                _check_strange(op, {**arguments, argument: strange}, what + repr(strange))
 
 
 def check_documented(op: Op) -> None:
@@ -267,6 +281,14 @@ def check_documented(op: Op) -> None:
 
 
 # -- what they are made of ------------------------------------------------------------------------
+
+STRANGE: tuple[Any, ...] = (
+    None, True, "text", b"", float("nan"), float("inf"), -1, 0, 1, 0.5, 1e300, 2**31, 2**70,
+    -(2**70), [], (1,), (1, 2), (-1, 2), (1, 2, 3), (1, 2, 3, 4), ((0, 1), (1, 0)), (None, 1),
+    (0.5, 1), [[]], {}, {1: 2}, object(), np.int8(1), np.float32(1), np.arange(2), np.zeros((2, 2)),
+    np.array(1),
+)  # fmt: skip
+"""What somebody may pass for a parameter."""
 
 SOURCES = ("Source", "PyTorch", "TensorFlow", "Caffe", "ONNX", "arXiv", "et al.")
 """One of these words is in the notes of every operator: whose semantics they are."""
@@ -460,23 +482,61 @@ def _signatures(op: Op) -> dict[str, int]:
     return {name: len(d.signatures) for name, d in members if hasattr(d, "signatures")}
 
 
+def _not_arrays(valid: Any) -> list[Any]:
+    """What no operator takes for an array argument, of the right shape where it has one."""
+    bad = [None, 3.0, "text", object(), {}, [None], [[1.0]], Spec((1,))]
+    if isinstance(valid, np.ndarray):
+        bad += [valid.astype(t) for t in (bool, complex, object, "U1", np.float16, "M8[s]")]
+        bad += [valid.astype(np.float32 if valid.dtype.kind in "iu" else np.int32)]
+        bad += [np.ma.masked_array(valid), [valid]]
+    elif isinstance(valid, list):
+        bad += [valid[0], *([*valid[1:], part] for part in _not_arrays(valid[0]))]
+    return bad
+
+
+def _check_strange(op: Op, arguments: dict[str, Any], what: str) -> None:
+    """The plan takes the arguments or refuses them; if it takes them, so do both faces."""
+    specs = {n: _map(_spec, v) if n in op.inputs else v for n, v in arguments.items()}
+    plan = _taken(op, lambda: op.plan(**specs), what)
+    if plan is None:
+        return
+    sizes = [size for spec in plan.outputs for size in spec.shape]
+    _demand(all(type(size) is int and size >= 0 for size in sizes), f"{what} gives {plan.outputs}")
+    _check_geometry(op, plan)
+    if sum(spec.size for spec in plan.outputs) < 10_000:
+        fast = _taken(op, lambda: op(**arguments), what)
+        by_definition = _taken(op, lambda: op.reference(**arguments), what)
+        _demand((fast is None) == (by_definition is None), f"{what}: only one face takes it")
+
+
+def _taken(op: Op, call: Callable[[], Any], what: str) -> Any:
+    """The result, or None if it is refused properly."""
+    try:
+        return call()
+    except ArgumentError as error:
+        _demand(str(error).startswith(f"{op.__name__}: "), f"{what} says {error}")
+        return None
+    except Exception as error:
+        raise ContractError(f"{what} raises {error!r}, not an ArgumentError") from error
+
+
 def _demand(true: bool, otherwise: str) -> None:
     if not true:
         raise ContractError(otherwise)
 
 
-def _demand_refusal(call: Callable[[], Any], start: str) -> str:
+def _demand_refusal(call: Callable[[], Any], start: str, what: str = "") -> str:
     """The call must raise an ArgumentError whose message starts so; returns the message."""
     try:
         result = call()
     except ArgumentError as error:
-        _demand(str(error).startswith(start), f"{str(error)!r} does not start with {start!r}")
+        _demand(str(error).startswith(start), f"{what} {str(error)!r} does not start {start!r}")
         return str(error)
     except ContractError:
         raise
     except Exception as error:
-        raise ContractError(f"expected an ArgumentError {start!r}, got {error!r}") from error
-    raise ContractError(f"expected an ArgumentError {start!r}, got {result!r}")
+        raise ContractError(f"{what} raises {error!r}, expected {start!r}") from error
+    raise ContractError(f"{what} gives {result!r}, expected an ArgumentError {start!r}")
 
 
 def _bits_equal(a: Array, b: Array) -> Array:
