@@ -16,6 +16,7 @@ from numseg.ops.concat import concat
 from numseg.ops.conv2d import conv2d
 from numseg.ops.conv_transpose2d import conv_transpose2d
 from numseg.ops.cross_entropy import cross_entropy
+from numseg.ops.dropout import dropout
 from numseg.ops.im2col import im2col
 from numseg.ops.linear import linear
 from numseg.ops.max_pool2d import max_pool2d
@@ -48,6 +49,7 @@ __all__ = [
     "conv2d",
     "conv_transpose2d",
     "cross_entropy",
+    "dropout",
     "get_num_threads",
     "gradcheck",
     "im2col",

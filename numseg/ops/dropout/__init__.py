@@ -1,0 +1,79 @@
+"""Dropout with an explicit seed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from numseg import checks
+from numseg.errors import ArgumentError
+from numseg.operator import Plan, Spec, operator
+from numseg.typing import Array, ArrayLike
+
+
+class Geometry(NamedTuple):
+    size: int
+    seed: int
+    p: float
+    """0 in inference."""
+
+
+@operator("x", linear="x")
+def dropout(
+    x: ArrayLike, p: float = 0.5, *, seed: int | None = None, training: bool = True
+) -> Plan[Array]:
+    """Set a share ``p`` of the numbers to 0, at random, and divide the others by ``1 - p``.
+
+    Parameters
+    ----------
+    x : array, any shape, float32 or float64
+    p : float in [0, 1)
+    seed : int in [0, 2**63)
+        Required in training. Which numbers are dropped depends on the seed and on their place in x
+        (counted in C order), on nothing else: not on values, dtype, device or threads. Give every
+        call of a network and every training step a seed of its own.
+    training : bool
+        If False, y is a copy of x.
+
+    Returns
+    -------
+    array
+        Shape and dtype of x.
+
+    Raises
+    ------
+    ArgumentError
+        For a wrong dtype, p outside [0, 1), and in training without a seed.
+
+    Notes
+    -----
+    What is dropped is 0 even where x is NaN or infinite; the others are x times the float64 number
+    ``1 / (1 - p)``, rounded once.
+
+    The generator is SplitMix64 (Steele, Lea and Flood 2014), read at any place. With ``mix`` its
+    output function, ``gamma = 0x9E3779B97F4A7C15`` and arithmetic modulo 2**64, number i is dropped
+    if the upper 53 bits of ``mix(mix(seed + gamma) + (i + 1) * gamma)`` are below ``p * 2**53``.
+
+    Gradient: ``grad_x = grad_y / (1 - p)`` where x was kept, else 0. Nothing is saved: backward
+    draws the mask again.
+
+    Source: ``torch.nn.functional.dropout`` of PyTorch 2.13 for the meaning of p; its mask comes
+    from a hidden state.
+
+    Examples
+    --------
+    >>> import numpy as np, numseg as ns
+    >>> ns.dropout(np.ones(8), 0.5, seed=1)
+    array([0., 2., 0., 2., 0., 2., 2., 0.])
+    """
+    dtype = checks.floats(x=x)
+    p = checks.real("p", p)
+    if not 0 <= p < 1:
+        raise ArgumentError(f"p must lie in [0, 1), got {p}")
+    if checks.flag("training", training):
+        if seed is None:
+            raise ArgumentError("seed is not given, but training=True chooses by it what to drop")
+        if checks.integer("seed", seed, 0) >= 2**63:
+            raise ArgumentError(f"seed must be below 2**63, got {seed}")
+    spec = Spec(tuple(x.shape), dtype)
+    geometry = Geometry(spec.size, int(seed or 0), p if training else 0.0)
+    return Plan(outputs=(spec,), geometry=geometry, flops=spec.size)

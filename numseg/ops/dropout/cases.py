@@ -1,0 +1,48 @@
+"""Inputs for dropout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from numseg.operator import Plan
+from numseg.testing.cases import Case, Invalid, shapes
+
+EXACT = True
+
+
+@st.composite
+def valid(draw: st.DrawFn) -> Case:
+    training = draw(st.booleans())
+    params = {
+        "p": draw(st.sampled_from([0.0, 0.1, 0.5, 0.9])),
+        "seed": draw(st.integers(0, 2**63 - 1)) if training else None,
+        "training": training,
+    }
+    return Case({"x": draw(shapes(min_axes=0, max_axes=4))}, params)
+
+
+_x = np.zeros((2, 3), np.float32)
+
+
+def _bad(message: str, x: Any = _x, **params: Any) -> Invalid:
+    return Invalid(Case({"x": x}, {"seed": 0, **params}), message)
+
+
+invalid = [
+    _bad("x has dtype int32, expected float32 or float64", x=_x.astype(np.int32)),
+    _bad("p must lie in [0, 1), got 1.0", p=1),
+    _bad("p must lie in [0, 1), got -0.1", p=-0.1),
+    _bad("p must lie in [-inf, inf], got nan", p=float("nan")),
+    _bad("seed is not given, but training=True", seed=None),
+    _bad("seed must be at least 0, got -1", seed=-1),
+    _bad("seed must be below 2**63, got 9223372036854775808", seed=2**63),
+    _bad("seed must be an integer, got 0.5", seed=0.5),
+    _bad("training must be True or False, got 0", training=0),
+]
+
+
+def roundings(plan: Plan[Any]) -> int:
+    return 1  # the product of x and the scale

@@ -1,0 +1,26 @@
+"""dropout on the CPU. A unit is one number."""
+
+from __future__ import annotations
+
+from numseg.kernels.jit import kernel
+from numseg.kernels.parallel import launch
+from numseg.ops.dropout import Geometry
+from numseg.ops.dropout.rules import stream, uniform
+from numseg.typing import Array
+
+
+@kernel()
+def _apply(start, stop, x, y, g):
+    key, below, scale = stream(g.seed), g.p * 2.0**53, 1 / (1 - g.p)
+    x, y = x[start:stop], y[start:stop]
+    for i in range(len(x)):
+        y[i] = x[i] * scale if uniform(key, start + i) >= below else 0
+
+
+def forward(x: Array, y: Array, g: Geometry) -> None:
+    launch(_apply, g.size, g.size, x.reshape(-1), y.reshape(-1), g)
+
+
+def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
+    if gx is not None:
+        launch(_apply, g.size, g.size, gy.reshape(-1), gx.reshape(-1), g)

@@ -1,0 +1,39 @@
+"""dropout by its definition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numseg.ops.dropout import Geometry
+from numseg.typing import Array
+
+
+def forward(x: Array, g: Geometry) -> Array:
+    return np.where(_kept(g).reshape(x.shape), x * (1 / (1 - g.p)), 0.0)
+
+
+def backward(gy: Array, g: Geometry) -> Array:
+    return forward(gy, g)
+
+
+def matrix(g: Geometry) -> Any:
+    """A diagonal: ``1 / (1 - p)`` for what is kept, 0 for what is dropped."""
+    from scipy import sparse
+
+    return sparse.diags_array(_kept(g) / (1 - g.p), shape=(g.size, g.size), format="csr")
+
+
+def _kept(g: Geometry) -> Array:
+    gamma = np.uint64(0x9E3779B97F4A7C15)
+    key = _mix(np.array([g.seed], np.uint64) + gamma)
+    places = np.arange(1, g.size + 1, dtype=np.uint64)
+    return _mix(key + places * gamma) // 2**11 >= g.p * 2.0**53
+
+
+def _mix(z: Array) -> Array:
+    """The output function of SplitMix64; NumPy's unsigned arrays count modulo 2**64."""
+    z = (z ^ (z >> 30)) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> 27)) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> 31)
