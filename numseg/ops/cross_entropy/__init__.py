@@ -21,7 +21,10 @@ class Geometry(NamedTuple):
     ignores: bool
     ignore_index: int
     """Counts only where ``ignores``."""
-    reduction: str
+    per_pixel: bool
+    """No reduction."""
+    mean: bool
+    """Divide the sum."""
 
 
 @operator(
@@ -105,7 +108,9 @@ def cross_entropy(
             Spec((n, size), np.dtype(np.float64)),
             Spec((), np.dtype(np.float64)),
         ),
-        geometry=Geometry(n, c, size, ignore_index is not None, ignored, reduction),
+        geometry=Geometry(
+            n, c, size, ignore_index is not None, ignored, reduction == "none", reduction == "mean"
+        ),
         flops=4 * n * c * size + 4 * n * size,
         reach=None,
     )

@@ -119,8 +119,8 @@ def forward(
         launch(_forward, units, x.size, x.reshape(g.n, g.c, g.size), *given,
                losses, largest, total, sums, g)  # fmt: skip
     loss, count = sums.sum(0)
-    divisor[...] = count if g.reduction == "mean" else 1
-    if g.reduction == "none":
+    divisor[...] = count if g.mean else 1
+    if g.per_pixel:
         y[...] = losses.reshape(y.shape)
     else:
         y[...] = loss / divisor if divisor != 0 else 0
@@ -140,7 +140,7 @@ def backward(
     if gx is None or not x.size:
         return
     grads = np.empty((g.n, g.size))
-    if g.reduction == "none":
+    if g.per_pixel:
         grads[...] = gy.reshape(grads.shape)
     else:
         grads[...] = gy / divisor if divisor != 0 else 0

@@ -17,8 +17,8 @@ def forward(
     counts, labels = _counts(target, weight, g)
     score = np.take_along_axis(x, labels[:, None], 1)[:, 0] if g.c else largest
     loss = np.where(_ignored(target, g), 0, counts * (np.log(total) + (largest - score)))
-    divisor = counts.sum() if g.reduction == "mean" else np.array(1.0)
-    if g.reduction == "none":
+    divisor = counts.sum() if g.mean else np.array(1.0)
+    if g.per_pixel:
         return loss, largest, total, divisor
     return loss.sum() / divisor if divisor != 0 else np.array(0.0), largest, total, divisor
 
@@ -37,7 +37,7 @@ def backward(
     counts, labels = _counts(target, weight, g)
     onehot = np.arange(g.c)[:, None] == labels[:, None]  # (N, C, size)
     softmax = np.exp(x - largest[:, None]) / total[:, None]
-    gy = gy.reshape(g.n, g.size) if g.reduction == "none" else gy
+    gy = gy.reshape(g.n, g.size) if g.per_pixel else gy
     factor = (gy * counts / divisor if divisor != 0 else 0 * counts)[:, None]
     return np.where(factor != 0, factor * (softmax - onehot), 0)
 
