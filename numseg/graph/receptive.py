@@ -92,7 +92,7 @@ class _Span(NamedTuple):
         """What is read of an operator's input, where this span is read of its output."""
         first = -_floor(-self.first, reach.stride, -reach.first)  # ceil
         last = _floor(self.last, reach.stride, reach.last)
-        empty = (self.first > self.last) | (first > last)
+        empty = first > last  # between two pixels, or empty before: _NONE is far enough out
         return _Span(
             np.where(empty, _NONE, first),
             np.where(empty, -_NONE, last),

@@ -69,6 +69,18 @@ def test_paths_are_united():
     np.testing.assert_array_equal(graph.receptive_field("sum", (1, 1, 6, 6)).rows, [[0, 4], [1, 5]])
 
 
+@pytest.mark.parametrize("first", [2, -2])
+def test_neither_path_holds_the_other(first: int):
+    # shifted down and right by two: reads o - 2; up and left by two: reads o + 2
+    net = Graph.build()
+    x = net.input("x")
+    shifted = [net.add(ns.pad, x, (s, -s, s, -s)) for s in (first, -first)]
+    graph = net.output(net.add(ns.concat, shifted))
+    field = graph.receptive_field("concat1", (1, 1, 2, 2))
+    np.testing.assert_array_equal(field.rows, [[-2, 2], [-1, 3]])
+    np.testing.assert_array_equal(field.columns, [[-2, 2], [-1, 3]])
+
+
 def test_an_upsampled_pixel_by_hand():
     # pool by 2, 2x2 transposed convolution: pixel o reads the two pixels of cell o // 2
     net = Graph.build()
@@ -97,6 +109,15 @@ def test_a_pixel_may_read_nothing():
     np.testing.assert_array_equal(field.columns, [[0, 0], [0, -1], [1, 1]])
 
 
+def test_a_path_that_reads_nothing_adds_nothing():
+    # every other pixel of the first path, beside the pixel o + 2 of the second
+    net = Graph.build()
+    x = net.input("x")
+    paths = [up(net, x, "up", kernel=1), net.add(ns.pad, x, (-2, 4, -2, 4))]
+    field = net.output(net.add(ns.concat, paths)).receptive_field("concat1", (1, 1, 3, 3))
+    np.testing.assert_array_equal(field.rows, [[0, 2], [3, 3], [1, 4], [5, 5], [2, 6]])
+
+
 def test_paths_of_different_strides():
     # a pool of the whole image has one pixel of size 4, which a crop of one pixel joins
     net = Graph.build()
@@ -114,10 +135,11 @@ def test_what_reads_everything_has_no_field():
     params = [net.param(name, (2,), ones) for name in ("mean", "var")]
     # by statistics of the batch, whatever the run: every pixel reads all of them
     h = net.add(ns.batch_norm, net.add(ns.relu, x), *params, training=True)
-    graph = net.output(net.add(ns.relu, h))
+    graph = net.output(net.add(ns.add, net.add(ns.relu, h), x, name="sum"))
     assert graph.receptive_field("relu1", (2, 2, 4, 4)).size == (1, 1)
     assert graph.receptive_field("batch_norm1", (2, 2, 4, 4)) is None
     assert graph.receptive_field("relu2", (2, 2, 4, 4)) is None
+    assert graph.receptive_field("sum", (2, 2, 4, 4)) is None  # though one path is a pixel wide
 
 
 def test_what_is_no_image_has_no_field():
