@@ -11,6 +11,7 @@ from numseg.nets import blocks
 from numseg.operator import Spec
 from numseg.ops.center_crop import center_crop
 from numseg.ops.concat import concat
+from numseg.ops.dropout import dropout as drop
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.relu import relu
 
@@ -22,6 +23,7 @@ def unet(
     depth: int = 4,
     padding: str = "valid",
     norm: bool = False,
+    dropout: float = 0.0,
 ) -> Graph:
     """U-Net. The defaults are the paper's network: 572 x 572 pixels in, 388 x 388 out.
 
@@ -39,6 +41,9 @@ def unet(
         large as the input.
     norm : bool
         Batch normalisation between each 3 x 3 convolution, then without a bias, and its relu.
+    dropout : float
+        Probability at the end of the contracting path: after the last two pairs, as the authors'
+        published network has it (0.5 there).
 
     Returns
     -------
@@ -62,6 +67,9 @@ def unet(
     width = checks.integer("width", width, 1)
     depth = checks.integer("depth", depth, 0)
     valid = checks.choice("padding", padding, ("valid", "same")) == "valid"
+    rate = checks.real("dropout", dropout)
+    if not 0 <= rate < 1:
+        raise ArgumentError(f"dropout must lie in [0, 1), got {rate}")
 
     net = Graph.build()
     pair = functools.partial(_pair, net, padding=0 if valid else 1, norm=checks.flag("norm", norm))
@@ -70,11 +78,11 @@ def unet(
     x = net.input("x", functools.partial(_check_size, in_channels, depth, valid))
     channels, skips = in_channels, []
     for level, filters in enumerate(widths[:-1], 1):
-        x = pair(f"enc{level}", x, channels, filters)
+        x = pair(f"enc{level}", x, channels, filters, dropout=rate if level == depth else 0)
         skips.append(x)
         x = net.add(max_pool2d, x, 2, name=f"pool{level}")
         channels = filters
-    x = pair("mid", x, channels, widths[-1])
+    x = pair("mid", x, channels, widths[-1], dropout=rate)
     for level, filters, skip in reversed(
         list(zip(range(1, depth + 1), widths, skips, strict=False))
     ):
@@ -94,6 +102,7 @@ def _pair(
     filters: int,
     padding: int,
     norm: bool,
+    dropout: float = 0.0,
 ) -> Value:
     """Two 3 x 3 convolutions, each followed by relu."""
     for j, c in ((1, channels), (2, filters)):
@@ -101,6 +110,8 @@ def _pair(
         if norm:
             x = blocks.norm(net, f"{name}.norm{j}", x, filters)
         x = net.add(relu, x, name=f"{name}.relu{j}")
+    if dropout > 0:
+        x = net.add(drop, x, dropout, seed=net.seed, training=net.training, name=f"{name}.dropout")
     return x
 
 

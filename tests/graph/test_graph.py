@@ -226,6 +226,44 @@ def test_state_belongs_to_one_node():
         net.output(x)
 
 
+def test_a_loss_may_be_part_of_the_graph():
+    net = Graph.build()
+    scores = scaled(net, net.input("x"), "w")
+    loss = net.add(ns.cross_entropy, net.add(ns.concat, [scores, scores]), net.input("target"))
+    graph = net.output(loss)
+    assert graph.differentiable == ("w", "x")
+    # two equal scores: the loss is log 2, and the gradients of the two cancel
+    y, tape = graph.forward({"w": number(1)}, number(7), np.array([[[1]]]))
+    assert y == np.float32(np.log(2))
+    assert graph.backward(tape, np.ones((), np.float32)) == {"w": 0.0, "x": 0.0}
+    assert graph.shapes((1, 1, 2, 3), (1, 2, 3))["cross_entropy1"] == ()
+    with pytest.raises(
+        ns.ArgumentError, match=r"^cross_entropy1: cross_entropy: target has the la"
+    ):
+        graph.run({"w": number(1)}, number(7), np.array([[[2]]]))
+
+
+def test_seeds_depend_on_the_run_the_step_and_the_node():
+    net = Graph.build()
+    h = net.input("x")
+    dropped = [net.add(ns.dropout, h, seed=net.seed, training=net.training) for _ in range(2)]
+    graph = net.output(*dropped)
+    x = np.ones(200)
+
+    def run(**mode):
+        return np.stack(graph.forward({}, x, **mode)[0])
+
+    first = run(seed=1, step=2)
+    np.testing.assert_array_equal(first, run(seed=1, step=2))
+    assert not np.array_equal(first[0], first[1])  # two nodes
+    assert not np.array_equal(first[0], run(seed=1, step=3)[0])
+    assert not np.array_equal(first[0], run(seed=2, step=2)[0])
+    np.testing.assert_array_equal(graph.run({}, x)[0], x)
+    _, tape = graph.forward({}, x, seed=1, step=2)
+    grads = graph.backward(tape, (np.ones(200), np.ones(200)))
+    np.testing.assert_array_equal(grads["x"], first.sum(0))  # the same mask
+
+
 # -- lifetimes ----------------------------------------------------------------------------------
 
 

@@ -152,6 +152,7 @@ def test_wrong_arguments():
         ({"depth": -1}, "depth must be at least 0"),
         ({"padding": 1}, "padding must be one of 'valid', 'same', got 1"),
         ({"norm": "batch"}, "norm must be True or False"),
+        ({"dropout": 1.0}, "dropout must lie in [0, 1), got 1.0"),
     ):
         with pytest.raises(ns.ArgumentError, match=re.escape(message)):
             unet(**{"in_channels": 1, "classes": 2, **arguments})
@@ -163,6 +164,7 @@ VARIANTS = {
     "paper": {"padding": "valid"},
     "same": {"padding": "same"},
     "norm": {"padding": "same", "norm": True},
+    "dropout": {"padding": "same", "dropout": 0.5},
 }
 
 
@@ -208,6 +210,21 @@ def test_integers_are_exact(variant: str):
     np.testing.assert_array_equal(z, y)
     for name, grad in graph.backward(tape, grad_y).items():
         np.testing.assert_array_equal(grad, by_definition[name], err_msg=name)
+
+
+def test_what_is_random_depends_on_seed_step_and_node():
+    graph = unet(1, 2, width=2, depth=1, padding="same", dropout=0.5)
+    params, x = graph.init(), np.ones((1, 1, 8, 8), np.float32)
+
+    def run(**mode):
+        return graph.forward(params, x, **mode)[0]
+
+    np.testing.assert_array_equal(run(seed=1, step=2), run(seed=1, step=2))
+    assert not np.array_equal(run(seed=1, step=2), run(seed=1, step=3))
+    assert not np.array_equal(run(seed=1, step=2), run(seed=2, step=2))
+    np.testing.assert_array_equal(run(training=False), graph.run(params, x))
+    attributes = [dict(n.attributes) for n in graph.nodes if n.name.endswith("dropout")]
+    assert [a["p"] for a in attributes] == [0.5, 0.5]
 
 
 def test_start_values_keep_the_variance():
