@@ -11,17 +11,18 @@ padding, into a *scratch* that stays in the cache. Strides and dilations are gon
   stride leaves phases again.
 
 So, wherever it is, an output reads the pixel of a tap at its own place plus an offset that depends
-on the tap alone: ``t * width + q + offset[c, i, j]`` for the q-th output of the band's t-th row.
+on the tap alone: ``t * width + q + offset[i, c, j]`` for the q-th output of the band's t-th row.
 """
 
 from __future__ import annotations
 
 import math
-import os
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from numseg.kernels.copy import copy
 from numseg.kernels.jit import rule
 from numseg.kernels.simd import TARGET
 from numseg.typing import Array
@@ -30,10 +31,10 @@ from numseg.typing import Array
 def _cache_bytes() -> int:
     """Of the second-level cache, which each core has for itself."""
     try:
-        size = os.sysconf("SC_LEVEL2_CACHE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        size = 0
-    return size if size > 0 else 512 * 1024
+        size = Path("/sys/devices/system/cpu/cpu0/cache/index2/size").read_text()
+        return int(size.strip().removesuffix("K")) * 1024
+    except (OSError, ValueError):
+        return 1024 * 1024
 
 
 SCRATCH_BYTES = _cache_bytes() // 2
@@ -114,18 +115,18 @@ def layout(rows: Axis, columns: Axis, channels: int, band: int, itemsize: int) -
     channel = phases(rows) * phases(columns) * height * width
     if channel * itemsize % 4096 == 0:
         channel += 64 // itemsize  # or all channels would meet in a few sets of the cache
-    slack = TARGET.vector_bytes + max(columns.taps - 1, 0) * columns.dilation // columns.stride
+    slack = 8 * TARGET.vector_bytes + max(columns.taps - 1, 0) * columns.dilation // columns.stride
     return Layout(
         rows.size, columns.size, rows.stride, rows.dilation, rows.pad, residue_classes(rows),
         rows.stride // math.gcd(rows.stride, rows.dilation), phases(rows),
         columns.stride, columns.dilation, columns.pad, phases(columns),
-        height, width, channel, channels * channel + slack,  # a vector may read past the end
+        height, width, channel, channels * channel + slack,  # a tile may read past the end
     )  # fmt: skip
 
 
 def tap_offsets(scratch: Layout, rows: Axis, columns: Axis, channels: int) -> Array:
-    """``offset[c, i, j]`` in the scratch, from the place of an output."""
-    c, i, j = np.ogrid[:channels, : rows.taps, : columns.taps]
+    """``offset[i, c, j]`` in the scratch, from the place of an output."""
+    i, c, j = np.ogrid[: rows.taps, :channels, : columns.taps]
     phase = i % scratch.row_phases * scratch.column_phases + j % scratch.column_phases
     row = phase * scratch.rows + i // scratch.row_phases
     column = j * columns.dilation // columns.stride
@@ -133,10 +134,20 @@ def tap_offsets(scratch: Layout, rows: Axis, columns: Axis, channels: int) -> Ar
 
 
 @rule
+def taps_on_image(first, last, residue, taps, layout):
+    """The row taps (begin, end) that meet the image in some of the rows ``first`` to ``last`` of a
+    residue class: the others would only add zeros."""
+    top = (residue + last * layout.residues) * layout.row_stride - layout.row_pad
+    begin = min(max((layout.row_dilation - 1 - top) // layout.row_dilation, 0), taps)
+    top = (residue + first * layout.residues) * layout.row_stride - layout.row_pad
+    end = min(max((layout.h + layout.row_dilation - 1 - top) // layout.row_dilation, begin), taps)
+    return begin, end
+
+
+@rule
 def fill(scratch, x, channels, residue, t0, layout):
     """Copy what the band reads that begins with row ``t0`` of its class, zeros where there is no
     image. ``x`` begins with the first of the channels."""
-    zero = scratch.dtype.type(0)
     stride = layout.column_stride
     for c in range(channels):
         to = c * layout.channel
@@ -152,14 +163,24 @@ def fill(scratch, x, channels, residue, t0, layout):
                     row = (t0 + r) * layout.reduced_stride + row_phase
                     row = residue * layout.row_stride + row * layout.row_dilation - layout.row_pad
                     if row < 0 or row >= layout.h:
-                        line[:] = zero
+                        clear(line)
                         continue
-                    line[:v0] = zero
-                    line[v1:] = zero
-                    source = x[(c * layout.h + row) * layout.w + v0 * stride + left :]
+                    clear(line[:v0])
+                    clear(line[v1:])
+                    first = (c * layout.h + row) * layout.w + v0 * stride + left
                     if stride == 1:
-                        for v in range(v1 - v0):
-                            line[v0 + v] = source[v]
+                        copy(x[first : first + v1 - v0], line[v0:v1])
                     else:
-                        for v in range(v1 - v0):
-                            line[v0 + v] = source[v * stride]
+                        thin_out(x[first:], line[v0:v1], stride)
+
+
+@rule
+def clear(line):
+    for v in range(len(line)):
+        line[v] = 0
+
+
+@rule
+def thin_out(source, target, stride):
+    for v in range(len(target)):
+        target[v] = source[v * stride]

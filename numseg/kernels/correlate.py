@@ -29,6 +29,7 @@ from numseg.kernels.bands import (
     scratch_rows,
     scratch_width,
     tap_offsets,
+    taps_on_image,
 )
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
@@ -69,6 +70,8 @@ class Sizes(NamedTuple):
     tile_filters: int
     tile_vectors: int
     lanes: int
+    taps: int  # of a column
+    row_taps: int  # steps of a row of taps, all channels
     flat: bool  # vectors run on from one row of the scratch into the next
     direct: bool  # vectors lie in y as they lie in the scratch
     # y: its planes, and from an output to the next
@@ -83,7 +86,7 @@ class Tables(NamedTuple):
 
     w_rows: Array  # (filters and repeats of the last): where a filter's weights begin
     y_rows: Array  # likewise: where its plane begins
-    steps: Array  # (channels * taps, 2): of a weight, and of the pixel it meets
+    steps: Array  # (taps and channels, 2): of a weight, and of the pixel it meets
 
 
 @kernel()
@@ -94,6 +97,7 @@ def _correlate(start, stop, x, w, bias, y, w_rows, y_rows, steps, layout, s):
     tile_vectors = np.arange(s.tile_vectors) * s.lanes
     x_vectors = np.empty(s.band * (layout.width // s.lanes + 1) + s.tile_vectors, np.int64)
     y_vectors = np.empty_like(x_vectors)
+    sums = np.empty((len(x_vectors), 2), np.int64)  # the steps of a tile
     vectors, filled, placed = 0, -1, 0
     for unit in range(start, stop):
         cell, chunk = divmod(unit, s.chunks)
@@ -111,29 +115,38 @@ def _correlate(start, stop, x, w, bias, y, w_rows, y_rows, steps, layout, s):
         if placed != height:
             vectors = place(x_vectors, y_vectors, height, layout, s)
             placed = height
+        for v in range(0, vectors, s.tile_vectors):
+            top, bottom = (
+                x_vectors[v] // layout.width,
+                x_vectors[v + s.tile_vectors - 1] + s.lanes - 1,
+            )
+            i, end = taps_on_image(t0 + top, t0 + bottom // layout.width, residue, s.taps, layout)
+            sums[v // s.tile_vectors] = i * s.row_taps, end * s.row_taps
         weights, start_row = w[group * s.weights :], bias[group * len(w_rows) :]
         row = (residue + t0 * layout.residues) * s.row_step
         out = y[rest * s.filters * s.plane + s.begin + row :]
         for f in range(chunk * s.chunk, min((chunk + 1) * s.chunk, s.filters), s.tile_filters):
             for v in range(0, vectors, s.tile_vectors):
+                k0, k1 = sums[v // s.tile_vectors]
                 if s.direct:
-                    multiply(s.tile, weights, w_rows, f, scratch, x_vectors, v, steps,
+                    multiply(s.tile, weights, w_rows, f, scratch, x_vectors, v, steps, k0, k1,
                              out, y_rows, f, y_vectors, v, start_row)  # fmt: skip
                 else:
-                    multiply(s.tile, weights, w_rows, f, scratch, x_vectors, v, steps,
+                    multiply(s.tile, weights, w_rows, f, scratch, x_vectors, v, steps, k0, k1,
                              tile, tile_rows, 0, tile_vectors, 0, start_row)  # fmt: skip
                     scatter(tile, out, f, x_vectors, v, height, layout, s)
 
 
 @rule
-def multiply(tile, w, w_rows, f, x, x_vectors, v, steps, y, y_rows, yf, y_vectors, yv, bias):
-    k = len(steps)
+def multiply(
+    tile, w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias
+):
     if tile == 0:
-        _wide(w, w_rows, f, x, x_vectors, v, steps, 0, k, y, y_rows, yf, y_vectors, yv, bias)
+        _wide(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
     elif tile == 1:
-        _thin(w, w_rows, f, x, x_vectors, v, steps, 0, k, y, y_rows, yf, y_vectors, yv, bias)
+        _thin(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
     else:
-        _single(w, w_rows, f, x, x_vectors, v, steps, 0, k, y, y_rows, yf, y_vectors, yv, bias)
+        _single(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
 
 
 @rule
@@ -141,7 +154,7 @@ def place(x_vectors, y_vectors, height, layout, s):
     """Where the vectors of a band begin in the scratch and, from the band's first row on, in y.
 
     A row's last vector ends with the row, even if it overlaps the one before. Returns the number
-    of vectors, made up to whole tiles by repeating the last.
+    of vectors, made up to whole tiles by repeating the last (by going on, if they are scattered).
     """
     count = 0
     if s.flat:
@@ -155,7 +168,7 @@ def place(x_vectors, y_vectors, height, layout, s):
                 x_vectors[count] = t * layout.width + max(min(q, s.columns - s.lanes), 0)
                 count += 1
     while count % s.tile_vectors != 0:
-        x_vectors[count] = x_vectors[count - 1]
+        x_vectors[count] = x_vectors[count - 1] + (s.lanes if s.flat and not s.direct else 0)
         count += 1
     for v in range(count):
         t, q = divmod(x_vectors[v], layout.width)
@@ -165,19 +178,31 @@ def place(x_vectors, y_vectors, height, layout, s):
 
 @rule
 def scatter(tile, out, f, x_vectors, v, height, layout, s):
-    """Bring a tile to y number by number: vectors may cross the ends of rows."""
-    for r in range(min(s.tile_filters, s.filters - f)):
-        for vector in range(s.tile_vectors):
-            t, q = divmod(x_vectors[v + vector], layout.width)
-            lane = 0
-            while lane < s.lanes and t < height:
-                source = tile[(r * s.tile_vectors + vector) * s.lanes + lane :]
-                row = (f + r) * s.plane + t * layout.residues * s.row_step
-                target = out[row + q * s.column_step :]
-                for i in range(min(s.lanes - lane, s.columns - q)):
-                    target[i * s.column_step] = source[i]
-                lane += layout.width - q
-                t, q = t + 1, 0
+    """Bring a tile to y. The vectors of a flat band are one run of pixels, which crosses the ends
+    of rows; else each is a run within its row."""
+    row = s.tile_vectors * s.lanes
+    run = row if s.flat else s.lanes
+    for first in range(0, row, run):
+        t, q = divmod(x_vectors[v + first // s.lanes], layout.width)
+        i = first
+        while i < first + run and t < height:
+            count = min(first + run - i, s.columns - q)
+            place = t * layout.residues * s.row_step + q * s.column_step
+            for r in range(min(s.tile_filters, s.filters - f)):
+                source = tile[r * row + i :]
+                spread(source, out[(f + r) * s.plane + place :], count, s.column_step)
+            i += layout.width - q if s.flat else s.lanes
+            t, q = t + 1, 0
+
+
+@rule
+def spread(source, target, count, step):
+    if step == 1:
+        for i in range(count):
+            target[i] = source[i]
+    else:
+        for i in range(count):
+            target[i * step] = source[i]
 
 
 def correlate(
@@ -191,7 +216,9 @@ def correlate(
     if rows.taps == columns.taps == 1 and _whole(rows, y_shape[1]) and _whole(columns, y_shape[2]):
         rows, columns = _reshaped(rows, columns, x_shape[0] // groups * x.itemsize)
         y_shape = y_shape[0], rows.outputs, columns.outputs
-    s, scratch, tables = _plan(x_shape[0], y_shape, x.itemsize, groups, rows, columns, weights)
+    s, scratch, tables = _plan(
+        x.shape[0], x_shape[0], y_shape, x.itemsize, groups, rows, columns, weights
+    )
     padded = np.zeros((groups, len(tables.w_rows)), y.dtype)
     if bias is not None:
         last = np.minimum(np.arange(padded.shape[1]), s.filters - 1)
@@ -222,22 +249,23 @@ def _reshaped(rows: Axis, columns: Axis, pixel_bytes: int) -> tuple[Axis, Axis]:
 
 @functools.lru_cache(maxsize=256)
 def _plan(
-    x_channels: int, y_shape: tuple[int, int, int], itemsize: int, groups: int,
+    images: int, x_channels: int, y_shape: tuple[int, int, int], itemsize: int, groups: int,
     rows: Axis, columns: Axis, weights: Weights,
 ) -> tuple[Sizes, Layout, Tables]:  # fmt: skip
     """Cut the work into units, and tabulate the offsets."""
     channels, filters = x_channels // groups, y_shape[0] // groups
     lanes = TARGET.vector_bytes // itemsize
     residues = residue_classes(rows)
-    band, tile, flat, direct = _cut(rows, columns, channels, filters, y_shape, itemsize)
+    several = images * groups * residues * ceil_div(filters, MIN_CHUNK)
+    band, tile, flat, direct = _cut(rows, columns, channels, filters, y_shape, itemsize, several)
     tile_filters, tile_vectors = TILES[tile]
     blocks = ceil_div(filters, tile_filters)
     bands = ceil_div(ceil_div(rows.outputs, residues), band)
-    wanted = ceil_div(ENOUGH_UNITS, bands * residues * groups)
+    wanted = ceil_div(ENOUGH_UNITS, images * groups * residues * bands)
     chunk = max(ceil_div(blocks, wanted), MIN_CHUNK // tile_filters) * tile_filters
 
     scratch = layout(rows, columns, channels, band, itemsize)
-    c, i, j = np.ogrid[:channels, : rows.taps, : columns.taps]
+    i, c, j = np.ogrid[: rows.taps, :channels, : columns.taps]
     weight = (
         c * weights.c
         + (rows.tap_first + rows.tap_step * i) * weights.i
@@ -251,7 +279,8 @@ def _plan(
     tables = Tables(filter_or_last * weights.f, filter_or_last * plane, steps.astype(np.int64))
     sizes = Sizes(
         groups, channels, filters, weights.group, rows.outputs, columns.outputs, band, bands,
-        chunk, ceil_div(filters, chunk), tile, tile_filters, tile_vectors, lanes, flat, direct,
+        chunk, ceil_div(filters, chunk), tile, tile_filters, tile_vectors, lanes,
+        rows.taps, channels * columns.taps, flat, direct,
         plane, rows.first * y_columns + columns.first, rows.step * y_columns, columns.step,
     )  # fmt: skip
     return sizes, scratch, tables
@@ -263,19 +292,23 @@ MIN_CHUNK = 64
 
 def _cut(
     rows: Axis, columns: Axis, channels: int, filters: int, y_shape: tuple[int, int, int],
-    itemsize: int,
+    itemsize: int, several: int,
 ) -> tuple[int, int, bool, bool]:  # fmt: skip
-    """The band's height, the tile, and how vectors lie: what costs least, in vector operations."""
+    """The band's height, the tile, and how vectors lie: what costs least, in vector operations.
+
+    There are ``several`` units to a band.
+    """
     lanes, width = TARGET.vector_bytes // itemsize, scratch_width(columns)
     longest = ceil_div(rows.outputs, residue_classes(rows))  # rows of a residue class
     scratch = layout(rows, columns, channels, 1, itemsize)
     row_bytes = max(channels * scratch.channel // scratch.rows * itemsize, 1)
     most = SCRATCH_BYTES // row_bytes - (scratch.rows - 1)
+    most = min(most, ceil_div(longest, ceil_div(ENOUGH_UNITS, several)))
     products = channels * rows.taps * columns.taps
     dense = width == columns.outputs == y_shape[2] and residue_classes(rows) == rows.step == 1
 
     def choices() -> Iterator[tuple[float, int, int, int, bool, bool]]:
-        for band in range(1, max(min(most, longest), 1) + 1):
+        for band in range(1, max(most, 1) + 1):
             shortest = longest % band or band
             for tile, (tile_filters, tile_vectors) in enumerate(TILES):
                 speed = 1.0 if tile_filters > 1 else 0.5

@@ -3,7 +3,7 @@
     gw[f, c, i, j] = sum over n, u, v of  x[n, c, u at i, v at j] * gy[n, f, u, v]
 
 It is the sum of :mod:`numseg.kernels.correlate` with steps and vectors exchanged: the pixels are
-the steps, so a tile's rows are taps (c, i, j) whose pixels the micro-kernel broadcasts one by one
+the steps, so a tile's rows are taps (i, c, j) whose pixels the micro-kernel broadcasts one by one
 from the scratch, and its vectors are filters, for which the band of gy is transposed.
 
 A unit owns the gradients of a block of channels, over a slice of the bands. The slices are added
@@ -29,6 +29,7 @@ from numseg.kernels.bands import (
     layout,
     residue_classes,
     tap_offsets,
+    taps_on_image,
 )
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
@@ -56,6 +57,7 @@ class Sizes(NamedTuple):
     channels: int  # of x, in a group
     filters: int  # channels of gy, in a group
     taps: int  # of a channel
+    row_taps: int  # of a column
     rows: int
     columns: int
     band: int
@@ -83,9 +85,7 @@ def _partial_sums(start, stop, x, gy, sums, offsets, layout, s):
         rest, block = divmod(unit, s.blocks)
         cut, group = divmod(rest, s.groups)
         channels = min(s.block, s.channels - block * s.block)
-        for i in range(len(taps)):
-            taps[i] = offsets[min(i, channels * s.taps - 1)]
-            out_rows[i] = min(i, channels * s.taps - 1) * s.padded
+        list_taps(taps, out_rows, offsets, channels, s)
         first = (rest * s.channels + block * s.block) * s.taps * s.padded
         out = sums[first : first + channels * s.taps * s.padded]
         out[:] = 0
@@ -107,10 +107,29 @@ def _partial_sums(start, stop, x, gy, sums, offsets, layout, s):
                     steps[t * s.columns + q, 1] = (t * s.columns + q) * s.padded
             for p in range(0, height * s.columns, s.run):
                 end = min(p + s.run, height * s.columns)
+                top, bottom = t0 + p // s.columns, t0 + (end - 1) // s.columns
+                i0, i1 = taps_on_image(top, bottom, residue, s.row_taps, layout)
+                row = channels * (s.taps // s.row_taps)
                 for v in range(0, len(vectors), s.tile_vectors):
-                    for i in range(0, channels * s.taps, s.tile_taps):
+                    for i in range(i0 * row, i1 * row, s.tile_taps):
                         multiply(s.tile, scratch, taps, i, transposed, vectors, v, steps, p, end,
                                  out, out_rows)  # fmt: skip
+
+
+@rule
+def list_taps(taps, out_rows, offsets, channels, s):
+    """Offsets in the scratch and in the sums, (channels, taps), by rows of taps; then the last
+    again and again."""
+    columns = s.taps // s.row_taps
+    n = 0
+    for i in range(s.row_taps):
+        for c in range(channels):
+            for j in range(columns):
+                taps[n] = offsets[(i * s.block + c) * columns + j]
+                out_rows[n] = ((c * s.row_taps + i) * columns + j) * s.padded
+                n += 1
+    for tail in range(n, len(taps)):
+        taps[tail], out_rows[tail] = taps[n - 1], out_rows[n - 1]
 
 
 @rule
@@ -202,9 +221,9 @@ def _plan(
     scratch = layout(rows, columns, block, band, itemsize)
     offsets = tap_offsets(scratch, rows, columns, block).reshape(-1).astype(np.int64)
     sizes = Sizes(
-        images, groups, channels, filters, taps, rows.outputs, columns.outputs, band, bands, slices,
-        block, ceil_div(channels, block), tile, tile_taps, tile_vectors, lanes, padded,
-        RUN_BYTES // (tile_vectors * TARGET.vector_bytes),
+        images, groups, channels, filters, taps, rows.taps, rows.outputs, columns.outputs,
+        band, bands, slices, block, ceil_div(channels, block), tile, tile_taps, tile_vectors, lanes,
+        padded, RUN_BYTES // (tile_vectors * TARGET.vector_bytes),
     )  # fmt: skip
     return sizes, scratch, offsets
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from numseg.kernels.bands import Axis
 from numseg.kernels.correlate import Weights, correlate
 from numseg.kernels.correlate_weights import correlate_weights
@@ -12,6 +14,16 @@ from numseg.kernels.parallel import launch
 from numseg.kernels.sums import row_sum
 from numseg.ops.conv2d import Geometry
 from numseg.typing import Array
+
+
+@kernel()
+def _swap(start, stop, w, swapped):
+    """Filters and channels change places."""
+    for unit in range(start, stop):
+        group, c = divmod(unit, w.shape[2])
+        for f in range(w.shape[1]):
+            for tap in range(w.shape[3]):
+                swapped[group, c, f, tap] = w[group, f, c, tap]
 
 
 @kernel()
@@ -24,28 +36,29 @@ def _grad_b(start, stop, gy, gb):
 
 
 def forward(x: Array, w: Array, b: Array | None, y: Array, g: Geometry) -> None:
-    correlate(x, w, b, y, g.groups, *_axes(g), _weights(g))
+    fg, cg, taps = g.f // g.groups, g.c // g.groups, g.kh * g.kw
+    weights = Weights(fg * cg * taps, cg * taps, taps, g.kw, 1)
+    correlate(x, w, b, y, g.groups, *_axes(g), weights)
 
 
 def grad_x(w: Array, gy: Array, gx: Array, g: Geometry) -> None:
     """The pixels a stride apart form a phase; in a phase, the gradient is a correlation of gy of
     stride 1 with the taps that meet it, last tap first."""
-    weights = _weights(g)
-    transposed = weights._replace(f=weights.c, c=weights.f)
+    fg, cg, taps = g.f // g.groups, g.c // g.groups, g.kh * g.kw
+    swapped = w
+    if fg > 1 and cg > 1:  # read in place, every weight of a channel would lie in another page
+        swapped = np.empty((g.groups, cg, fg, taps), w.dtype)
+        launch(_swap, g.c, w.size, w.reshape(g.groups, fg, cg, taps), swapped)
+    weights = Weights(fg * cg * taps, fg * taps, taps, g.kw, 1)
     for y in range(min(g.sy, g.h)):
         rows = _phase(y, g.h, g.oh, g.kh, g.sy, g.dy, g.pt)
         for x in range(min(g.sx, g.w)):
             columns = _phase(x, g.w, g.ow, g.kw, g.sx, g.dx, g.pl)
-            correlate(gy, w, None, gx, g.groups, rows, columns, transposed)
+            correlate(gy, swapped, None, gx, g.groups, rows, columns, weights)
 
 
 def _axes(g: Geometry) -> tuple[Axis, Axis]:
     return Axis(g.h, g.oh, g.kh, g.sy, g.dy, g.pt), Axis(g.w, g.ow, g.kw, g.sx, g.dx, g.pl)
-
-
-def _weights(g: Geometry) -> Weights:
-    one = g.c // g.groups * g.kh * g.kw
-    return Weights(g.f // g.groups * one, one, g.kh * g.kw, g.kw, 1)
 
 
 def _phase(first: int, size: int, outputs: int, k: int, s: int, d: int, pad: int) -> Axis:
