@@ -101,12 +101,9 @@ class Graph:
         Each depends on the seed and its own name only: not on the order in which a network is
         built, nor on what else is in it.
         """
-        return {
-            p.name: np.asarray(
-                p.init(p.shape, np.random.default_rng(seed_from(seed, p.name))), dtype
-            )
-            for p in self.params
-        }
+        seed = checks.integer("seed", seed)
+        generators = {p: np.random.default_rng(seed_from(seed, p.name)) for p in self.params}
+        return {p.name: np.asarray(p.init(p.shape, rng), dtype) for p, rng in generators.items()}
 
     def check(self, params: Mapping[str, ArrayLike]) -> None:
         """Raise ArgumentError unless ``params`` are this graph's: the same names and shapes."""
@@ -146,7 +143,11 @@ class Graph:
         them in the place of the old ones. What is random depends on ``seed``, ``step`` and the
         node's name, and on nothing else.
         """
-        mode = Mode(checks.flag("training", training), seed, step)
+        mode = Mode(
+            checks.flag("training", training),
+            checks.integer("seed", seed),
+            checks.integer("step", step),
+        )
         outputs, tape = execute.record(self, self._values(params, inputs), mode)
         return _single(outputs), tape
 
