@@ -476,7 +476,7 @@ def test_wrong_backward():
         graph.backward(tape, y, needs=["conv"])
     with pytest.raises(ns.ArgumentError, match="grad_y has 2 arrays, the graph has 1 output"):
         graph.backward(tape, (y, y))
-    with pytest.raises(ns.ArgumentError, match="seed must be an integer, got 0.5"):
+    with pytest.raises(ns.ArgumentError, match=r"seed must be an integer, got 0\.5"):
         graph.forward(graph.init(), image, seed=0.5)
 
 
