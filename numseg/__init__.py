@@ -10,6 +10,7 @@ from numseg.operator import Cost, Operator, Plan, Spec, use
 from numseg.ops.add import add
 from numseg.ops.avg_pool2d import avg_pool2d
 from numseg.ops.batch_norm import batch_norm
+from numseg.ops.bed_of_nails2d import bed_of_nails2d
 from numseg.ops.center_crop import center_crop
 from numseg.ops.col2im import col2im
 from numseg.ops.concat import concat
@@ -25,6 +26,8 @@ from numseg.ops.pad import pad
 from numseg.ops.relu import relu
 from numseg.ops.sigmoid import sigmoid
 from numseg.ops.softmax import softmax
+from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
+from numseg.ops.upsample_nearest2d import upsample_nearest2d
 from numseg.testing.gradients import gradcheck
 
 __version__ = "0.1.0"
@@ -43,6 +46,7 @@ __all__ = [
     "add",
     "avg_pool2d",
     "batch_norm",
+    "bed_of_nails2d",
     "center_crop",
     "col2im",
     "concat",
@@ -63,5 +67,7 @@ __all__ = [
     "set_num_threads",
     "sigmoid",
     "softmax",
+    "upsample_bilinear2d",
+    "upsample_nearest2d",
     "use",
 ]

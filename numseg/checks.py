@@ -142,6 +142,24 @@ def pair(name: str, value: Any, minimum: int) -> tuple[int, int]:
     return number, number
 
 
+def positive_pair(name: str, value: Any) -> tuple[float, float]:
+    """One positive real number for both axes, or two."""
+    if is_sequence(value):
+        if len(value) != 2:
+            raise ArgumentError(f"{name} must be one number or two, got {value!r}")
+        return positive(f"{name}[0]", value[0]), positive(f"{name}[1]", value[1])
+    number = positive(name, value)
+    return number, number
+
+
+def positive(name: str, value: Any) -> float:
+    """A positive real number."""
+    number = real(name, value, finite=False)
+    if not 0 < number <= LARGEST:  # nor is NaN
+        raise ArgumentError(f"{name} must be positive and at most {LARGEST}, got {number}")
+    return number
+
+
 def is_sequence(value: Any) -> bool:
     """Several values, as against one, or a word."""
     if isinstance(value, np.ndarray):

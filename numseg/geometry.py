@@ -6,6 +6,7 @@ stride, ``d`` dilation, ``p0`` and ``p1`` padding before and after.
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -113,6 +114,34 @@ def window_counts(
     return oh, ow
 
 
+def resized(
+    size: Any, scale_factor: Any, image: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[float, float]]:
+    """Output rows and columns of an upsampling, and its two factors: 0 where it goes by size.
+
+    With factors, ``o = floor(i * factor)``.
+    """
+    if (size is None) == (scale_factor is None):
+        raise ArgumentError(
+            f"give size or scale_factor, one of them: got {size!r} and {scale_factor!r}"
+        )
+    if size is not None:
+        rows, columns = checks.pair("size", size, minimum=1)
+        if 0 in image:
+            raise ArgumentError(
+                f"size is {rows} x {columns}, but x has no pixels: {image[0]} x {image[1]}"
+            )
+        return (rows, columns), (0.0, 0.0)
+    factors = checks.positive_pair("scale_factor", scale_factor)
+    o = [math.floor(i * factor) for i, factor in zip(image, factors, strict=True)]
+    if any(i > 0 and count == 0 for i, count in zip(image, o, strict=True)):
+        raise ArgumentError(
+            f"scale_factor {factors[0]} x {factors[1]} leaves {o[0]} x {o[1]} pixels of "
+            f"{image[0]} x {image[1]}"
+        )
+    return (o[0], o[1]), factors
+
+
 class Reach(NamedTuple):
     """Which inputs an output reads, along one axis: pixel ``o`` reads within
     ``[stride * o + first, stride * o + last]``. Receptive fields are compositions of these."""
@@ -132,6 +161,31 @@ def shifted(rows: int, columns: int) -> tuple[Reach, Reach]:
         Reach(first=Fraction(rows), last=Fraction(rows)),
         Reach(first=Fraction(columns), last=Fraction(columns)),
     )
+
+
+def nearest_reach(i: int, o: int, factor: float) -> Reach:
+    """The reach of nearest-neighbour upsampling: pixel ``o`` reads ``floor(o * step)``."""
+    step = _step(i, o, factor)
+    return Reach(step, Fraction(1, step.denominator) - 1, Fraction(0))
+
+
+def linear_reach(i: int, o: int, factor: float, align_corners: bool) -> Reach:
+    """The reach of linear interpolation: the pixels before and after ``o * step + start``, or
+    the one pixel that is exactly there."""
+    if align_corners:
+        step, start = Fraction(max(i - 1, 0), max(o - 1, 1)), Fraction(0)
+    else:
+        step = _step(i, o, factor)
+        start = (step - 1) / 2
+    # positions are multiples of 1 / grid, so a pixel that is read is closer than 1
+    grid = math.lcm(step.denominator, start.denominator)
+    nearly_one = 1 - Fraction(1, grid)
+    return Reach(step, start - nearly_one, start + nearly_one)
+
+
+def _step(i: int, o: int, factor: float) -> Fraction:
+    """Input pixels from one output pixel to the next."""
+    return 1 / Fraction(factor).limit_denominator(10**6) if factor else Fraction(i, max(o, 1))
 
 
 def window_reach(k: int, s: int, p0: int, d: int) -> Reach:

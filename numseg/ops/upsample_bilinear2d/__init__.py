@@ -1,0 +1,96 @@
+"""Bilinear upsampling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from numseg import checks, geometry
+from numseg.operator import Plan, Spec, operator
+from numseg.typing import Array, ArrayLike, Pair
+
+
+class Geometry(NamedTuple):
+    n: int
+    c: int
+    h: int
+    w: int
+    oh: int
+    ow: int
+    fy: float
+    """Rows of the output for a row of x; 0 where it is OH / H."""
+    fx: float
+    align_corners: bool
+
+
+@operator("x", linear="x")
+def upsample_bilinear2d(
+    x: ArrayLike,
+    size: Pair | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    align_corners: bool = False,
+) -> Plan[Array]:
+    """Each output pixel lies among four input pixels, and is their weighted mean.
+
+    Along one axis, output pixel p is at ``s = (p + 1/2) * H / OH - 1/2``, clamped to [0, H - 1],
+    and takes ``1 - f`` of pixel ``floor(s)`` and ``f`` of the next one, where ``f = s - floor(s)``.
+
+    Parameters
+    ----------
+    x : array, (N, C, H, W), float32 or float64
+    size : int or (rows, columns), optional
+        Output size. Either this or ``scale_factor``.
+    scale_factor : float or (rows, columns), optional
+        Output size ``floor(H * scale_factor)``; and ``s = (p + 1/2) / scale_factor - 1/2``, which
+        is something else than by size if the output size was rounded.
+    align_corners : bool
+        ``s = p * (H - 1) / (OH - 1)`` instead, 0 if OH is 1: the centres of the corner pixels stay
+        where they are. The factor then decides the size only.
+
+    Returns
+    -------
+    array, (N, C, OH, OW), dtype of x
+
+    Raises
+    ------
+    ArgumentError
+        For a wrong rank or dtype, both or neither of size and scale_factor, a size below 1, a
+        factor that is not positive or that leaves no pixels, or a size for an x without pixels.
+
+    Notes
+    -----
+    Positions are exact, or float64 if they come from a factor; weights are rounded to the dtype of
+    x. Rows are blended first. All four pixels are read, with a weight of 0 too (0 * NaN is NaN);
+    after the last pixel comes the last pixel again.
+
+    When it shrinks an image it skips pixels: it does not average over them (no antialiasing).
+
+    Gradient: a pixel gets the weighted ``grad_y`` of the output pixels that read it, in row-major
+    order, rows first. The same bits every time, which ``torch.nn.functional.interpolate`` does not
+    promise on CUDA (pytorch#68961).
+
+    Source: PyTorch 2.13, ``torch.nn.functional.interpolate(mode="bilinear")``, which computes
+    positions in the dtype of x: in float32 its weights are off by as much as ``1e-7 * W``.
+
+    Examples
+    --------
+    >>> import numpy as np, numseg as ns
+    >>> x = np.array([[[[0.0, 4.0]]]])
+    >>> ns.upsample_bilinear2d(x, (1, 4))[0, 0]
+    array([[0., 1., 3., 4.]])
+    >>> ns.upsample_bilinear2d(x, (1, 5), align_corners=True)[0, 0]
+    array([[0., 1., 2., 3., 4.]])
+    """
+    dtype = checks.floats(x=x)
+    n, c, h, w = checks.axes("x", x, "n c h w")
+    (oh, ow), (fy, fx) = geometry.resized(size, scale_factor, (h, w))
+    align = checks.flag("align_corners", align_corners)
+    return Plan(
+        outputs=(Spec((n, c, oh, ow), dtype),),
+        geometry=Geometry(n, c, h, w, oh, ow, fy, fx, align),
+        flops=n * c * oh * (3 * w + 3 * ow),
+        reach=(
+            geometry.linear_reach(h, oh, fy, align),
+            geometry.linear_reach(w, ow, fx, align),
+        ),
+    )
