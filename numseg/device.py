@@ -203,6 +203,15 @@ def _cuda() -> Any:
     return importlib.import_module("numba.cuda")
 
 
+def cuda_available() -> bool:
+    """There is numba-cuda, and a GPU or the simulator."""
+    try:
+        cuda = _cuda()
+        return simulated() or bool(cuda.is_available())
+    except DeviceError:
+        return False
+
+
 def describe_cuda() -> str:
     """One line on what there is of CUDA, for people to read."""
     try:

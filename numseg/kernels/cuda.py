@@ -15,8 +15,8 @@ int32 to int64. Four habits keep it cheap (docs/cuda.md has the figures):
 - what counts planes, rows or columns is cast back, ``row = int32(row + g.dy)``, and what must be
   divided goes through :func:`quotient`: a 64-bit division is a hundred instructions;
 - loops whose start or step varies are ``while`` loops: ``range`` divides to count its turns;
-- a real number is made with the array's ``dtype.type``: a bare ``0.0``, or an int in one branch of
-  a conditional, makes float64 of a float32 kernel. The gate refuses that.
+- a real number is made with the array's ``dtype.type``: a bare ``0.1``, or a sum that starts from
+  the int 0, computes in float64. The gate refuses that in a float32 kernel.
 """
 
 from __future__ import annotations

@@ -1,0 +1,172 @@
+"""The gate lets good kernels pass, and stops each kind of bad one. Needs the compilers, no GPU."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from numseg import device
+
+pytest.importorskip("numba_cuda", reason="needs the CUDA compilers: pip install '.[cuda-test]'")
+if device.simulated():
+    pytest.skip(
+        "the simulator compiles nothing: pytest tests/cuda/test_compile_gate.py",
+        allow_module_level=True,
+    )
+
+from numseg.device import cuda
+from numseg.errors import DeviceError
+from numseg.kernels import compile_gate
+from numseg.kernels.compile_gate import compile_kernel, kernels
+from numseg.kernels.cuda import Ints, Kernel, Reals, kernel, thread
+
+
+@kernel
+def good(x: Reals, y: Reals) -> None:
+    pixel, _ = thread()
+    if pixel < x.size:
+        y[pixel] = x[pixel] * x.dtype.type(0.5) + x.dtype.type(1)
+
+
+@kernel
+def doubles(x: Reals, y: Reals) -> None:
+    pixel, _ = thread()
+    if pixel < x.size:
+        y[pixel] = x[pixel] * 0.1
+
+
+@kernel
+def adds_up_from_an_int(x: Reals, y: Reals) -> None:
+    total = 0
+    for i in range(x.size):
+        total += x[i]
+    y[0] = total
+
+
+@kernel
+def keeps_an_array_in_memory(x: Reals, y: Reals, order: Ints) -> None:
+    pixel, _ = thread()
+    row = cuda.local.array(64, np.float32)
+    for i in range(64):
+        row[order[i]] = x[pixel + i]
+    y[pixel] = row[order[pixel]]
+
+
+@kernel
+def races(x: Reals, y: Reals) -> None:
+    pixel, _ = thread()
+    cuda.atomic.add(y, 0, x[pixel])
+
+
+@kernel
+def divides_in_64_bits(x: Reals, y: Reals, wide: int) -> None:
+    pixel, _ = thread()
+    y[(pixel * wide) // (wide + 1)] = x[pixel]
+
+
+def rows(made: Kernel) -> list[compile_gate.Row]:
+    return [compile_kernel(made, d, cc) for d in ("float32", "float64") for cc in [(8, 0), (9, 0)]]
+
+
+def test_a_good_kernel_passes() -> None:
+    for row in rows(good):
+        assert row.faults() == []
+        assert 0 < row.registers < 32
+        assert 8 <= row.instructions < 100
+        assert (row.spilled, row.float64, row.float_atomics, row.divisions) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("made", "fault", "dtypes"),
+    [
+        (doubles, "float64 instructions", {"float32"}),
+        (adds_up_from_an_int, "float64 instructions", {"float32"}),
+        (keeps_an_array_in_memory, "bytes spilled to memory", {"float32", "float64"}),
+        (races, "1 atomics on real numbers", {"float32", "float64"}),
+    ],
+)
+def test_a_bad_kernel_is_stopped(made: Kernel, fault: str, dtypes: set[str]) -> None:
+    for row in rows(made):
+        found = row.faults()
+        assert len(found) == (1 if row.dtype in dtypes else 0), found
+        for one in found:
+            assert fault in one
+            assert f"{made.name} ({row.dtype}, {row.architecture}): " in one
+
+
+def test_64_bit_divisions_are_counted() -> None:
+    assert all(row.divisions == 1 and not row.faults() for row in rows(divides_in_64_bits))
+
+
+def test_finds_every_twin_and_its_kernels() -> None:
+    folders = Path(compile_gate.__file__).parents[1] / "ops"
+    twins = {f"numseg.ops.{file.parent.name}.cuda" for file in folders.glob("*/cuda.py")}
+    assert set(compile_gate.twins()) == twins
+    names = [k.function.__name__ for k in kernels("numseg.ops.max_pool2d.cuda")]
+    assert names == ["_forward", "_backward"]
+
+
+def test_a_kernel_behind_its_back_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    module: Any = ModuleType("numseg.ops.sneaky.cuda")
+    module.device_function = cuda.jit(device=True)(lambda x: x)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    assert kernels(module.__name__) == []
+    module.hidden = cuda.jit(lambda x: None)
+    with pytest.raises(DeviceError, match=r"numseg\.ops\.sneaky\.cuda\.hidden is compiled by cuda"):
+        kernels(module.__name__)
+
+
+def test_an_old_ptxas_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    old = tmp_path / "ptxas"
+    old.write_text(
+        "#!/bin/sh\necho 'V11.0.1; Unsupported .version 9.4' | tee /dev/stderr; exit 1\n"
+    )
+    old.chmod(0o755)
+    monkeypatch.setattr(compile_gate, "_ptxas", lambda: str(old))
+    monkeypatch.setattr(compile_gate, "_ptxas_version", lambda: "ptxas 11.0.1")
+    with pytest.raises(DeviceError, match=r"ptxas 11\.0\.1\) failed: .*Unsupported \.version 9\.4"):
+        compile_kernel(good, "float32", (9, 0))
+
+
+def run(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "numseg.kernels.compile_gate", *args]
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **environment}
+    )
+
+
+def test_the_command_fails_on_a_fault(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before {compile_gate.BEGIN} old table {compile_gate.END} after")
+    found = [good]
+    monkeypatch.setattr(compile_gate, "twins", lambda: [__name__])
+    monkeypatch.setattr(compile_gate, "kernels", lambda module: found if module == __name__ else [])
+    assert compile_gate.main(["--write", str(page)]) == 0
+    out, err = capsys.readouterr()
+    assert "1 kernels, 4 compilations, 0 faults" in out
+    assert err == ""
+    text = page.read_text()
+    assert text.startswith("before ")
+    assert text.endswith(" after")
+    assert "old table" not in text
+    assert "| float32 | sm_90 |" in text
+    found.append(doubles)
+    assert compile_gate.main([]) == 1
+    assert capsys.readouterr().err.count("FAULT") == 2
+
+
+def test_the_command_says_what_is_missing() -> None:
+    done = run(NUMBA_ENABLE_CUDASIM="1")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "compile_gate: the simulator compiles nothing: unset NUMBA_ENABLE_CUDASIM\n"
+    )

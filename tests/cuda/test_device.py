@@ -1,0 +1,267 @@
+"""Which device a call runs on, whose arrays it takes, and what it says of those it does not."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numseg as ns
+from numseg import device
+from numseg.device import Cuda
+from numseg.operator import Plan, Spec, operator
+from numseg.typing import Array
+
+if not device.cuda_available():
+    pytest.skip(
+        "no GPU: NUMBA_ENABLE_CUDASIM=1 pytest tests/cuda, after pip install '.[cuda-test]'",
+        allow_module_level=True,
+    )
+
+from numseg.kernels import cuda as kernels
+
+X = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+POOLED = np.array([[[[5, 7], [13, 15]]]], np.float32)  # the last number of each 2 x 2 window
+
+simulator = pytest.mark.skipif(
+    not device.simulated(), reason="the other library's array is made of host memory: simulator"
+)
+
+
+class Described:
+    """Another library's array: its ``__cuda_array_interface__`` and nothing else."""
+
+    def __init__(self, array: Array, without: tuple[str, ...] = (), **changes: Any) -> None:
+        self.memory = Cuda.from_host(array)
+        known = getattr(self.memory, "__array_interface__", None) or (
+            self.memory.__cuda_array_interface__
+        )
+        described = {"version": 3, "stream": None, **known, **changes}
+        self.__cuda_array_interface__ = {
+            key: value for key, value in described.items() if key not in without
+        }
+
+
+class OnlyDLPack:
+    """An array that says it is on a GPU, with no interface but DLPack."""
+
+    def __init__(self, array: Array, kind: int = 2, number: int = 0) -> None:
+        self.array, self.where, self.streams = array, (kind, number), []
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.where
+
+    def __dlpack__(self, stream: Any = None, **_: Any) -> Any:
+        """NumPy's capsule, in which the tensor's device (after its pointer) is replaced."""
+        self.streams.append(stream)
+        capsule = self.array.__dlpack__()
+        pointer = ctypes.pythonapi.PyCapsule_GetPointer
+        pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+        tensor = pointer(capsule, b"dltensor")
+        for field, value in enumerate(self.where):
+            ctypes.c_int32.from_address(tensor + 8 + 4 * field).value = value
+        return capsule
+
+
+def host(array: Any) -> Array:
+    assert hasattr(array, "copy_to_host"), f"a {type(array).__name__} is not on the GPU"
+    return Cuda.to_host(array)
+
+
+# -- arrays of other libraries ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "without", [(), ("stream",), ("stream", "strides"), ("descr", "strides")], ids=str
+)
+@pytest.mark.parametrize("version", [2, 3])
+def test_takes_what_describes_itself(without: tuple[str, ...], version: int) -> None:
+    y, switches = ns.max_pool2d(Described(X, without, version=version), 2, return_switches=True)
+    np.testing.assert_array_equal(host(y), POOLED)
+    np.testing.assert_array_equal(host(switches), POOLED)
+
+
+def test_takes_arrays_that_must_not_be_written_to() -> None:
+    foreign = Described(X)
+    address, _ = foreign.__cuda_array_interface__["data"]
+    foreign.__cuda_array_interface__["data"] = address, True
+    np.testing.assert_array_equal(host(ns.max_pool2d(foreign, 2)), POOLED)
+    np.testing.assert_array_equal(host(foreign.memory), X)
+
+
+def test_takes_arrays_repeated_by_a_stride_of_zero() -> None:
+    foreign = Described(X, shape=(3, 1, 4, 4), strides=(0, 64, 16, 4))
+    np.testing.assert_array_equal(host(ns.max_pool2d(foreign, 2)), np.repeat(POOLED, 3, 0))
+
+
+@simulator
+def test_takes_dlpack() -> None:
+    foreign = OnlyDLPack(X.transpose(0, 1, 3, 2))
+    y = ns.max_pool2d(foreign, 2)
+    np.testing.assert_array_equal(host(y), POOLED.transpose(0, 1, 3, 2))
+    assert foreign.streams == [1]  # the owner orders its work before the legacy default stream
+
+
+@simulator
+def test_dlpack_of_managed_memory_is_on_the_gpu() -> None:
+    np.testing.assert_array_equal(host(ns.max_pool2d(OnlyDLPack(X, kind=13), 2)), POOLED)
+
+
+def test_refuses_arrays_of_another_gpu() -> None:
+    with pytest.raises(ns.DeviceError) as caught:
+        ns.max_pool2d(OnlyDLPack(X, number=5), 2)
+    assert str(caught.value) == (
+        "max_pool2d: x is on GPU 5, but the current one is GPU 0: "
+        "call within `with numba.cuda.gpus[5]:`"
+    )
+
+
+class RequiresGrad:
+    """PyTorch's way to refuse."""
+
+    shape, dtype = X.shape, X.dtype
+
+    @property
+    def __cuda_array_interface__(self) -> Any:
+        raise RuntimeError("Can't get __cuda_array_interface__ on Variable that requires grad.")
+
+
+def test_says_why_an_array_cannot_be_read() -> None:
+    with pytest.raises(ns.ArgumentError, match="max_pool2d: x cannot be read on the GPU: Can"):
+        ns.max_pool2d(RequiresGrad(), 2)
+
+
+def test_refuses_masked_arrays() -> None:
+    with pytest.raises(ns.ArgumentError, match="max_pool2d: x is a masked array; fill it first"):
+        ns.max_pool2d(Described(X, mask=Described(X > 0)), 2)
+
+
+@simulator
+def test_refuses_foreign_byte_order() -> None:
+    with pytest.raises(ns.ArgumentError, match="max_pool2d: x has dtype >f4: a CUDA array must be"):
+        ns.max_pool2d(Described(X.astype(">f4")), 2)
+
+
+# -- the device of a call --------------------------------------------------------------------------
+
+
+def test_arrays_on_both_devices_are_refused() -> None:
+    w = np.ones((1, 1, 2, 2), np.float32)
+    with pytest.raises(ns.DeviceError, match=r"^conv2d: w is on the CPU, but another argument is"):
+        ns.conv2d(Cuda.from_host(X), w)
+    with pytest.raises(ns.DeviceError, match=r"^conv2d: x is on the CPU, but another argument is"):
+        ns.conv2d(X, Cuda.from_host(w))
+    y, saved = ns.conv2d.forward(Cuda.from_host(X), Cuda.from_host(w))
+    with pytest.raises(ns.DeviceError, match=r"^conv2d.backward: grad_y is on the CPU"):
+        ns.conv2d.backward(saved, host(y))
+
+
+@operator("x", saves="x")
+def on_the_cpu_only(x: Any) -> Plan[Any]:
+    """An operator without a cuda.py."""
+    return Plan(outputs=(Spec(x.shape, x.dtype),), geometry=None)
+
+
+def test_an_operator_without_kernels_for_the_gpu_says_so() -> None:
+    with pytest.raises(ns.DeviceError) as caught:
+        on_the_cpu_only(Cuda.from_host(X))
+    assert str(caught.value) == (
+        "on_the_cpu_only: has no cuda kernels: copy the arrays to the CPU (copy_to_host) first"
+    )
+
+
+def test_without_numba_cuda_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign = Described(X)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    device._cuda.cache_clear()
+    try:
+        with pytest.raises(ns.DeviceError, match=r"pip install 'numseg\[cuda\]'"):
+            ns.max_pool2d(foreign, 2)
+        assert "pip install" in device.describe_cuda()
+    finally:
+        device._cuda.cache_clear()
+
+
+def test_describes_the_gpu() -> None:
+    words = "simulator" if device.simulated() else "compute capability"
+    assert words in device.describe_cuda()
+
+
+def test_a_chain_of_calls_stays_on_the_gpu() -> None:
+    """Pool, unpool, and back: what comes out is x where it was the largest of its window."""
+    x = np.array([[[[1, 5, 2, 0], [3, 4, 8, 7]]]], np.float32)
+    y, pooled = ns.max_pool2d.forward(Cuda.from_host(x), 2)
+    back, unpooled = ns.max_unpool2d.forward(y, pooled.switches, 2)
+    np.testing.assert_array_equal(host(back), [[[[0, 5, 0, 0], [0, 0, 8, 0]]]])
+    (grad_y,) = ns.max_unpool2d.backward(unpooled, Cuda.from_host(10 * x))
+    np.testing.assert_array_equal(host(grad_y), [[[[50, 80]]]])
+    (grad_x,) = ns.max_pool2d.backward(pooled, grad_y)
+    np.testing.assert_array_equal(host(grad_x), [[[[0, 50, 0, 0], [0, 0, 80, 0]]]])
+
+
+def test_the_last_of_several_values_for_a_pixel_stays() -> None:
+    """As many threads as a block has race for pixel 3, and as many again for pixel 0."""
+    y = np.arange(1, 65, dtype=np.float32).reshape(1, 2, 4, 8)
+    switches = np.where(np.arange(32) % 2 == 0, 3, 0).reshape(1, 1, 4, 8).repeat(2, 1)
+    x, saved = ns.max_unpool2d.forward(
+        Cuda.from_host(y), Cuda.from_host(switches), (2, 2), stride=1, padding=(1, 1)
+    )
+    assert host(x).shape == (1, 2, 3, 7)
+    expected = np.zeros((1, 2, 21), np.float32)
+    expected[0, :, 3], expected[0, :, 0] = (31, 63), (32, 64)
+    np.testing.assert_array_equal(host(x).reshape(1, 2, 21), expected)
+    (grad_y,) = ns.max_unpool2d.backward(saved, Cuda.from_host(np.ones((1, 2, 3, 7), np.float32)))
+    assert np.flatnonzero(host(grad_y)).tolist() == [30, 31, 62, 63]
+
+
+def test_switches_spoilt_after_forward_read_nothing_else() -> None:
+    """The gradient of a value whose switch has left the plane is zero."""
+    y = Cuda.from_host(np.ones((1, 1, 1, 2), np.float32))
+    switches = Cuda.from_host(np.array([[[[0, 1]]]]))
+    x, saved = ns.max_unpool2d.forward(y, switches, 2)
+    for nonsense in (-1, 8, 2**62):
+        switches[0, 0, 0, 0] = nonsense
+        (grad_y,) = ns.max_unpool2d.backward(saved, Cuda.from_host(np.ones(x.shape, np.float32)))
+        assert host(grad_y).tolist() == [[[[0, 1]]]]
+
+
+# -- launches --------------------------------------------------------------------------------------
+
+
+@kernels.kernel
+def copy(source: kernels.Reals, target: kernels.Reals, shift: int) -> None:
+    pixel, _ = kernels.thread()
+    if pixel < target.size:
+        target[pixel] = source[pixel + shift]
+
+
+def test_a_launch_must_keep_to_the_annotations() -> None:
+    a = Cuda.from_host(np.arange(4.0))
+    target = Cuda.empty((3,), np.float64)
+    kernels.launch(copy, 1, 3, a, target, 1)
+    assert host(target).tolist() == [1, 2, 3]
+    with pytest.raises(TypeError, match="copy: target has dtype float32, its annotation"):
+        kernels.launch(copy, 1, 3, a, Cuda.empty((3,), np.float32), 1)
+    with pytest.raises(ns.DeviceError, match=f"copy: shift: {2**30}, CUDA kernels count up to"):
+        kernels.launch(copy, 1, 3, a, target, 2**30)
+
+
+@pytest.mark.parametrize(("planes", "pixels"), [(2**30, 1), (1, 2**30)])
+def test_a_launch_counts_in_32_bits(planes: int, pixels: int) -> None:
+    a = Cuda.from_host(np.arange(4.0))
+    with pytest.raises(ns.DeviceError, match="1073741824, CUDA kernels count up to 1073741823"):
+        kernels.launch(copy, planes, pixels, a, a, 0)
+
+
+def test_sums_are_split_by_their_sizes_alone() -> None:
+    """Enough parts to fill a GPU, no more than there are terms, and no part empty."""
+    for results, terms in ((1, 0), (1, 1), (3, 7), (kernels.FULL, 9), (7, 5 * kernels.FULL)):
+        sums = Cuda.empty((results,), np.float32)
+        split, addends = kernels.split(sums, terms)
+        assert (split.parts - 1) * split.terms < max(terms, 1) <= split.parts * split.terms
+        assert split.parts * results <= max(kernels.FULL, results)
+        assert addends.size == split.parts * results
+        assert (addends is sums) == (split.parts == 1)
