@@ -14,6 +14,8 @@ from numseg.ops.concat import concat
 from numseg.ops.dropout import dropout as drop
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.relu import relu
+from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
+from numseg.ops.upsample_nearest2d import upsample_nearest2d
 
 
 def unet(
@@ -23,6 +25,7 @@ def unet(
     depth: int = 4,
     padding: str = "valid",
     norm: bool = False,
+    up: str = "conv_transpose",
     dropout: float = 0.0,
 ) -> Graph:
     """U-Net. The defaults are the paper's network: 572 x 572 pixels in, 388 x 388 out.
@@ -41,6 +44,9 @@ def unet(
         large as the input.
     norm : bool
         Batch normalisation between each 3 x 3 convolution, then without a bias, and its relu.
+    up : {"conv_transpose", "bilinear", "nearest"}
+        How the decoder doubles rows and columns while it halves channels: the paper's 2 x 2
+        up-convolution, or a 1 x 1 convolution and interpolation.
     dropout : float
         Probability at the end of the contracting path: after the last two pairs, as the authors'
         published network has it (0.5 there).
@@ -67,6 +73,7 @@ def unet(
     width = checks.integer("width", width, 1)
     depth = checks.integer("depth", depth, 0)
     valid = checks.choice("padding", padding, ("valid", "same")) == "valid"
+    checks.choice("up", up, ("conv_transpose", "bilinear", "nearest"))
     rate = checks.real("dropout", dropout)
     if not 0 <= rate < 1:
         raise ArgumentError(f"dropout must lie in [0, 1), got {rate}")
@@ -86,7 +93,7 @@ def unet(
     for level, filters, skip in reversed(
         list(zip(range(1, depth + 1), widths, skips, strict=False))
     ):
-        x = blocks.up_conv(net, f"up{level}", x, 2 * filters, filters)
+        x = _up(net, f"up{level}", x, 2 * filters, filters, up)
         if valid:
             skip = net.add(center_crop, skip, x.size, name=f"crop{level}")
         x = net.add(concat, (skip, x), name=f"concat{level}")
@@ -113,6 +120,16 @@ def _pair(
     if dropout > 0:
         x = net.add(drop, x, dropout, seed=net.seed, training=net.training, name=f"{name}.dropout")
     return x
+
+
+def _up(net: Builder, name: str, x: Value, channels: int, filters: int, how: str) -> Value:
+    """Twice the rows and columns, half the channels."""
+    if how == "conv_transpose":
+        return blocks.up_conv(net, name, x, channels, filters)
+    # both steps are linear and act on different axes: the cheap one goes first
+    x = blocks.conv(net, name, x, channels, filters, kernel=1)
+    upsample = upsample_bilinear2d if how == "bilinear" else upsample_nearest2d
+    return net.add(upsample, x, scale_factor=2, name=f"{name}.{how}")
 
 
 def _check_size(in_channels: int, depth: int, valid: bool, x: Spec) -> None:

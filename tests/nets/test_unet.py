@@ -152,6 +152,7 @@ def test_wrong_arguments():
         ({"depth": -1}, "depth must be at least 0"),
         ({"padding": 1}, "padding must be one of 'valid', 'same', got 1"),
         ({"norm": "batch"}, "norm must be True or False"),
+        ({"up": "cubic"}, "up must be one of 'conv_transpose', 'bilinear', 'nearest'"),
         ({"dropout": 1.0}, "dropout must lie in [0, 1), got 1.0"),
     ):
         with pytest.raises(ns.ArgumentError, match=re.escape(message)):
@@ -164,6 +165,8 @@ VARIANTS = {
     "paper": {"padding": "valid"},
     "same": {"padding": "same"},
     "norm": {"padding": "same", "norm": True},
+    "bilinear": {"padding": "same", "up": "bilinear"},
+    "nearest": {"padding": "valid", "up": "nearest"},
     "dropout": {"padding": "same", "dropout": 0.5},
 }
 
