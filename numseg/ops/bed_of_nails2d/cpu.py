@@ -9,34 +9,35 @@ from numseg.typing import Array
 
 
 @kernel()
-def _forward(start, stop, x, y, g):
+def _forward(start, stop, x, y):
+    """``y`` in cells: (rows, sy, w, sx)."""
     for unit in range(start, stop):
-        row, between = divmod(unit, g.sy)
-        out = y[unit]
-        for q in range(len(out)):
-            out[q] = 0
+        row, between = divmod(unit, y.shape[1])
+        out = y[row, between]
+        out[:] = 0
         if between == 0:
             values = x[row]
-            for q in range(g.w):
-                out[q * g.sx] = values[q]
+            for q in range(len(values)):
+                out[q, 0] = values[q]
 
 
 @kernel()
-def _backward(start, stop, gy, gx, g):
-    for unit in range(start, stop):
-        grads, out = gy[unit * g.sy], gx[unit]
-        for q in range(g.w):
-            out[q] = grads[q * g.sx]
+def _backward(start, stop, gy, gx):
+    for row in range(start, stop):
+        grads, out = gy[row, 0], gx[row]
+        for q in range(len(out)):
+            out[q] = grads[q, 0]
 
 
 def forward(x: Array, y: Array, g: Geometry) -> None:
     rows = g.n * g.c * g.h
-    launch(_forward, rows * g.sy, y.size, x.reshape(rows, g.w),
-           y.reshape(rows * g.sy, g.w * g.sx), g)  # fmt: skip
+    cells = (rows, g.sy, g.w, g.sx)
+    launch(_forward, rows * g.sy, y.size, x.reshape(rows, g.w), y.reshape(cells))
 
 
 def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
     if gx is None:
         return
     rows = g.n * g.c * g.h
-    launch(_backward, rows, gx.size, gy.reshape(rows * g.sy, g.w * g.sx), gx.reshape(rows, g.w), g)
+    cells = (rows, g.sy, g.w, g.sx)
+    launch(_backward, rows, gx.size, gy.reshape(cells), gx.reshape(rows, g.w))
