@@ -378,7 +378,7 @@ class Operator(Generic[P, R]):
         self, where: device.Device, face: str, arrays: list[Any], plan: Plan[Any]
     ) -> None:
         """Let the operator's ``check``, if it has one, see the integers (see :func:`operator`)."""
-        check = getattr(importlib.import_module(self.__module__), "check", None)
+        check = getattr(_imported(self.__module__), "check", None)
         if check is None:
             return
         if own := getattr(self._module(face), "check", None):
@@ -423,7 +423,7 @@ class Operator(Generic[P, R]):
 
     def _module(self, face: str) -> ModuleType:
         try:
-            return importlib.import_module(f"{self.__module__}.{face}")
+            return _imported(f"{self.__module__}.{face}")
         except ModuleNotFoundError as error:
             if error.name != f"{self.__module__}.{face}":
                 raise
@@ -452,6 +452,10 @@ class Operator(Generic[P, R]):
             return where.from_host(array)
 
         return tuple(map(rounded, results, specs))
+
+
+_imported = functools.cache(importlib.import_module)
+"""Faster the second time, and it still works while the interpreter shuts down."""
 
 
 def _saved_type(name: str, saves: tuple[str, ...]) -> Any:
