@@ -7,6 +7,9 @@ of all it depends on: its module's source and that of every numseg module import
 signature and options, the CPU and the vectors chosen for it, and the versions of Python, NumPy,
 Numba and llvmlite. Files are written atomically and checked by a digest. A cache that cannot be
 read or written costs a compilation, never an error.
+
+Kernels that a name and a file do not determine are compiled in every process: those made inside a
+function, those of other packages, and those whose sources changed while the process ran.
 """
 
 from __future__ import annotations
@@ -28,8 +31,10 @@ import numba
 import numpy as np
 from numba.core import compiler
 from numba.core.caching import _Cache
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.serialize import dumps
 
+from numseg.kernels import LOADED
 from numseg.kernels.simd import TARGET
 
 
@@ -64,24 +69,28 @@ class KernelCache(_Cache):
     """Compiled overloads of one kernel: one file each, in :func:`cache_directory`."""
 
     def __init__(self, function: Callable[..., Any], options: str) -> None:
-        self._name = f"{function.__module__}.{function.__qualname__}".replace("<locals>.", "")
-        self._key = options, source_digest(function.__module__)
-        self._enabled = True
+        self._name = f"{function.__module__}.{function.__qualname__}"
+        sources = source_digest(function.__module__)
+        self._key = options, sources
+        self._enabled = sources is not None and "<locals>" not in function.__qualname__
 
     @property
     def cache_path(self) -> str:
         return str(cache_directory())
 
     def _file(self, signature: Any, codegen: Any) -> Path:
-        key = repr((signature, codegen.magic_tuple(), self._key, _versions()))
+        fields = [getattr(type_, "fields", None) for type_ in signature]  # names, of a NamedTuple
+        key = repr((signature, fields, codegen.magic_tuple(), self._key, _settings()))
         return cache_directory() / f"{self._name}-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        if not self._enabled:
+            return None
         target_context.refresh()
         try:
             content = self._file(sig, target_context.codegen()).read_bytes()
             digest, payload = content[:32], content[32:]
-            if not self._enabled or hashlib.sha256(payload).digest() != digest:
+            if hashlib.sha256(payload).digest() != digest:
                 return None
             return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
         except Exception:  # a damaged or unreadable entry is a miss: the kernel is compiled again
@@ -102,7 +111,7 @@ class KernelCache(_Cache):
             except BaseException:
                 os.unlink(name)
                 raise
-        except OSError:  # read-only or full disk: compile again next time
+        except Exception:  # read-only or full disk, or nothing to pickle: compile again next time
             self._enabled = False
 
     def enable(self) -> None:
@@ -129,30 +138,55 @@ def cache_directory() -> Path:
     return Path(base) / "numseg"
 
 
-def _versions() -> tuple[str, ...]:
-    compilers = numba.__version__, llvmlite.__version__, np.__version__
-    return sys.version, platform.machine(), TARGET.name, *compilers
+def _settings() -> tuple[Any, ...]:
+    """What machine code depends on besides its source, its signature and the CPU."""
+    versions = sys.version, numba.__version__, llvmlite.__version__, np.__version__
+    names = "OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE"
+    chosen = tuple(getattr(numba.config, name, None) for name in names)
+    return versions, platform.machine(), TARGET.name, chosen
 
 
 @functools.cache
-def source_digest(module: str) -> str:
-    """A digest of the module's source and of every numseg module it imports, directly or not."""
-    seen: dict[str, bytes] = {}
+def source_digest(module: str) -> str | None:
+    """A digest of the module's source and of every numseg module it imports, directly or not; None
+    if the module is not numseg's, or if a source is younger than this process."""
+    sources: dict[str, str] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        file = _source_file(name)
-        if name in seen or file is None:
-            continue
-        seen[name] = file.read_bytes()
-        for node in ast.walk(ast.parse(seen[name])):
-            if isinstance(node, ast.Import):
-                waiting += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                waiting += [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
-    return hashlib.sha256(repr(sorted(seen.items())).encode()).hexdigest()
+        if name not in sources and (file := _source_file(name)):
+            if file.stat().st_mtime > LOADED:
+                return None
+            sources[name], imported = _read(name, file)
+            waiting += imported
+    return hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest() if sources else None
 
 
+@functools.cache
+def _read(module: str, file: Path) -> tuple[str, list[str]]:
+    """A digest of a module's own source, and the numseg modules it imports."""
+    source = file.read_bytes()
+    imported: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            imported += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            package = _package(node, module, is_package=file.name == "__init__.py")
+            for alias in node.names:  # a module of the package, or else something in it
+                inside = f"{package}.{alias.name}"
+                imported.append(inside if _source_file(inside) else package)
+    return hashlib.sha256(source).hexdigest(), imported
+
+
+def _package(node: ast.ImportFrom, module: str, is_package: bool) -> str:
+    """Where ``from ... import`` imports from."""
+    if node.level == 0:
+        return node.module or ""
+    up = module.split(".")[: -node.level + is_package or None]
+    return ".".join([*up, *([node.module] if node.module else [])])
+
+
+@functools.cache
 def _source_file(module: str) -> Path | None:
     """The file of a numseg module; None for other packages' and for names that are no module."""
     package, *parts = module.split(".")
@@ -160,3 +194,11 @@ def _source_file(module: str) -> Path | None:
     if package != "numseg":
         return None
     return next((f for f in (base / "__init__.py", base.with_suffix(".py")) if f.is_file()), None)
+
+
+if hasattr(os, "register_at_fork"):  # or a forked child would wait for a thread it does not have
+    os.register_at_fork(
+        before=global_compiler_lock.acquire,
+        after_in_parent=global_compiler_lock.release,
+        after_in_child=global_compiler_lock.release,
+    )

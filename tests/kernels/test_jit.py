@@ -1,0 +1,230 @@
+"""Compiled kernels in files: found again, never stale, never mixed up, and never in the way."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import namedtuple
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+
+import numseg
+from numseg.kernels import jit
+from numseg.ops.max_pool2d import cpu
+
+FIVE = np.array([[[[1.0, 5.0, 5.0, 2.0]]]], np.float32)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NUMSEG_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def fresh() -> Any:
+    """A kernel of numseg as a new process has it: nothing compiled."""
+    return jit.kernel()(cpu._backward.py_func)
+
+
+def call(kernel: Any, dtype: Any = np.float32) -> tuple[bool, int, int]:
+    """Is the result right, and how often was the cache hit and missed?"""
+    switches, gy, gx = np.array([[0, 2]]), np.array([[3, 4]], dtype), np.full((1, 3), 9, dtype)
+    kernel(0, 1, switches, gy, gx)
+    hits, misses = kernel.stats.cache_hits, kernel.stats.cache_misses
+    return gx.tolist() == [[3, 0, 4]], sum(hits.values()), sum(misses.values())
+
+
+def test_a_compiled_kernel_is_found_again(cache: Path) -> None:
+    assert call(fresh()) == (True, 0, 1)
+    assert call(fresh()) == (True, 1, 0)
+    assert [file.name.startswith("numseg.ops.max_pool2d.cpu._backward-") for file in files(cache)]
+
+
+def test_signatures_are_kept_apart(cache: Path) -> None:
+    kernel = fresh()
+    call(kernel, np.float32)
+    assert call(kernel, np.float64) == (True, 0, 2)
+    assert len(files(cache)) == 2
+    again = fresh()
+    call(again, np.float64)
+    assert call(again, np.float32) == (True, 2, 0)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[:40],
+        lambda content: content[:-1],
+        lambda content: content[:500] + bytes([content[500] ^ 1]) + content[501:],
+        lambda content: content + b"\0",
+        lambda content: jit.hashlib.sha256(b"no pickle").digest() + b"no pickle",
+    ],
+    ids=["empty", "cut early", "cut late", "a flipped bit", "longer", "another content"],
+)
+def test_a_damaged_file_is_a_miss_and_is_replaced(cache: Path, damage: Any) -> None:
+    call(fresh())
+    (file,) = files(cache)
+    file.write_bytes(damage(file.read_bytes()))
+    assert call(fresh()) == (True, 0, 1)
+    assert call(fresh()) == (True, 1, 0)
+
+
+def test_a_directory_that_cannot_be_is_harmless(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("not a directory")
+    monkeypatch.setenv("NUMSEG_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    assert call(fresh()) == (True, 0, 1)
+    assert call(fresh()) == (True, 0, 1)
+
+
+@pytest.mark.parametrize("step", ["mkstemp", "fdopen", "replace"])
+def test_a_failed_write_is_harmless_and_leaves_nothing(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        if step == "fdopen":
+            os.close(args[0])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile if step == "mkstemp" else os, step, fail)
+        assert call(fresh()) == (True, 0, 1)
+    assert files(cache) == []
+    assert call(fresh()) == (True, 0, 1)
+
+
+def test_a_read_only_cache_is_still_read(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    call(fresh(), np.float32)
+    monkeypatch.setattr(tempfile, "mkstemp", lambda **_: (_ for _ in ()).throw(PermissionError()))
+    assert call(fresh(), np.float64) == (True, 0, 1)
+    assert call(fresh(), np.float32) == (True, 1, 0)
+
+
+def test_what_a_name_does_not_determine_is_not_kept(cache: Path) -> None:
+    def made(factor: int) -> Any:
+        @jit.kernel()
+        def scale(start: int, stop: int, x: Any) -> None:
+            for i in range(start, stop):
+                x[i] *= factor
+
+        return scale
+
+    for factor in (2, 3):
+        x = np.ones(2)
+        made(factor)(0, 2, x)
+        assert x.tolist() == [factor, factor]
+    assert files(cache) == []
+
+
+def test_fields_of_another_order_are_another_signature() -> None:
+    int64 = numba.int64
+    key = jit.KernelCache(cpu._forward.py_func, "")
+    codegen = cpu._forward.targetdescr.target_context.codegen()
+    names = {
+        key._file((numba.types.NamedUniTuple(int64, 2, namedtuple("G", fields)),), codegen)
+        for fields in ("a b", "b a")
+    }
+    assert len(names) == 2
+
+
+def test_compiler_settings_are_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = jit.KernelCache(cpu._forward.py_func, "")
+    codegen = cpu._forward.targetdescr.target_context.codegen()
+    plain = key._file((), codegen)
+    assert key._file((), codegen) == plain
+    monkeypatch.setattr(numba.config, "BOUNDSCHECK", 1)
+    assert key._file((), codegen) != plain
+    assert jit.KernelCache(cpu._forward.py_func, "fastmath")._file((), codegen) != plain
+
+
+def test_sources_younger_than_the_process_are_not_trusted(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edited file is not what this process runs: its digest must not name this machine code."""
+    monkeypatch.setattr(jit, "LOADED", 0.0)
+    jit.source_digest.cache_clear()
+    try:
+        assert call(fresh()) == (True, 0, 1)
+    finally:
+        jit.source_digest.cache_clear()
+    assert files(cache) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "module", "package"),
+    [
+        ("from numseg.ops import relu", "numseg.a", "numseg.ops"),
+        ("from . import rules", "numseg.ops.relu.cpu", "numseg.ops.relu"),
+        ("from .rules import wins", "numseg.ops.relu.cpu", "numseg.ops.relu.rules"),
+        ("from ..relu.rules import wins", "numseg.ops.pad.cpu", "numseg.ops.relu.rules"),
+        ("from .rules import wins", "numseg.ops.relu/", "numseg.ops.relu.rules"),
+        ("from .. import geometry", "numseg.ops/", "numseg"),
+    ],
+)
+def test_where_imports_lead(line: str, module: str, package: str) -> None:
+    (node,) = ast.parse(line).body
+    assert isinstance(node, ast.ImportFrom)
+    assert jit._package(node, module.rstrip("/"), module.endswith("/")) == package
+
+
+# -- with processes of their own, and a package that may be edited --------------------------------
+
+POOL = """
+import sys
+import numpy as np, numseg as ns
+from numseg.ops.max_pool2d import cpu
+x = np.array([[[[1, 5, 5, 2]]]], sys.argv[1] if len(sys.argv) > 1 else "f")
+y, switches = ns.max_pool2d(x, (1, 4), return_switches=True)
+stats = cpu._forward.stats
+print(switches.item(), sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
+"""
+
+
+def test_an_edit_to_an_imported_rule_is_a_miss(tmp_path: Path, run_script: Any) -> None:
+    shutil.copytree(
+        Path(numseg.__file__).parent,
+        tmp_path / "numseg",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    where = {"PYTHONPATH": str(tmp_path), "NUMSEG_CACHE_DIR": str(tmp_path / "cache")}
+    run = lambda: run_script(POOL, **where).stdout.split()  # noqa: E731
+    assert run() == ["1", "0", "1"]
+    assert run() == ["1", "1", "0"]
+    (tmp_path / "numseg" / "ops" / "pad" / "cpu.py").write_text("another operator")
+    assert run() == ["1", "1", "0"]
+    rules = tmp_path / "numseg" / "ops" / "max_pool2d" / "rules.py"
+    before = rules.read_text()
+    rules.write_text(before.replace("return value > best", "return value >= best"))
+    assert rules.read_text() != before
+    assert run() == ["2", "0", "1"]
+    rules.write_text(before)
+    assert run() == ["1", "1", "0"]
+
+
+def test_processes_that_write_at_once_do_no_harm(cache: Path, run_script: Any) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-P", "-c", POOL, dtype],
+            env=os.environ | {"PYTHONPATH": str(Path(numseg.__file__).parent.parent)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for dtype in ("f", "d", "f", "d")
+    ]
+    assert [process.communicate(timeout=120)[0].split()[0] for process in processes] == ["1"] * 4
+    assert run_script(POOL).stdout.split() == ["1", "1", "0"]
+    assert not [file for file in files(cache) if file.name.startswith(".writing")]
+
+
+def files(cache: Path) -> list[Path]:
+    return sorted(cache.iterdir()) if cache.is_dir() else []
