@@ -102,7 +102,7 @@ class _Canvas:
         if not self.dice.one_in(4):
             self._lake(light, roll(660, 800))
         # what stands lower on the picture is nearer, and painted later
-        for foot in sorted(roll(horizon + 120, 960) for _ in range(roll(5, 8))):
+        for foot in sorted(roll(horizon + 120, 960) for _ in range(roll(5, 9))):
             place = roll(0, self.width - 1)
             if self._ground(place, foot) == MEADOW:
                 thing = self._house if self.dice.one_in(2) else self._tree
@@ -167,7 +167,7 @@ class _Canvas:
 
     def _sun(self, light: Light, horizon: int) -> None:
         roll = self.dice.between
-        x, y, radius = roll(0, self.width), roll(90, horizon - 60), roll(64, 100)
+        x, y, radius = roll(0, self.width), roll(90, horizon - 60), roll(84, 124)
         distance = (self.x - x) ** 2 + (self.y - y) ** 2
         glow = np.clip(200 - distance * 200 // (3 * radius) ** 2, 0, 110)
         for channel, value in zip(self.image, light.sun, strict=True):
@@ -218,7 +218,7 @@ class _Canvas:
 
     def _tree(self, x: int, foot: int, horizon: int) -> None:
         roll, scale = self.dice.between, self._scale(foot, horizon)
-        height, half = roll(260, 380) * scale >> 8, roll(70, 110) * scale >> 8
+        height, half = roll(300, 440) * scale >> 8, roll(90, 130) * scale >> 8
         right, up = self.x - x, foot - self.y
         trunk = (abs(right) < half // 7 + 4) & (up >= 0) & (up < height // 2)
         leaf = self._noise(self.x, self.y, 26) // 2 + self._grain() // 3
@@ -240,7 +240,7 @@ class _Canvas:
 
     def _house(self, x: int, foot: int, horizon: int) -> None:
         roll, scale = self.dice.between, self._scale(foot, horizon)
-        half, wall, gable = (roll(*r) * scale >> 8 for r in ((110, 170), (120, 180), (80, 140)))
+        half, wall, gable = (roll(*r) * scale >> 8 for r in ((120, 190), (120, 190), (110, 180)))
         right, up = self.x - x, foot - self.y
         front = (abs(right) < half) & (up >= 0) & (up < wall)
         course = np.maximum(scale * 22 >> 8, 3)

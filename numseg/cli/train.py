@@ -1,0 +1,154 @@
+"""``numseg train``: train a U-Net."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numseg.data import Dataset
+    from numseg.training import Epoch
+
+EXAMPLES = """examples:
+  numseg train coins --out runs/coins --epochs 10 --crop 64 --repeat 64
+  numseg train scenes --out runs/scenes --count 400 --epochs 20
+  numseg train VOCdevkit/VOC2012 --out runs/voc --width 32 --depth 4 --crop 256
+  numseg train mine --out runs/mine --classes background,road,car --held-out-list test
+  numseg train scenes --out runs/scenes --count 400 --epochs 20 --resume
+
+The run folder holds checkpoint.safetensors, written whole after every epoch: a run that was stopped
+or killed goes on with the same command and --resume, and ends with the same bits.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "train",
+        help="train a U-Net on generated scenes, coins, or a folder in VOC's layout",
+        description="Train a U-Net, scoring it on held-out pictures after every epoch.",
+        epilog=EXAMPLES,
+    )
+    add = parser.add_argument
+    add("data", metavar="DATA", help="scenes, coins, or a folder in VOC's layout")
+    add("--out", metavar="FOLDER", type=Path, required=True, help="the run's folder")
+    add("--resume", action="store_true", help="go on from the folder's checkpoint")
+    add = parser.add_argument_group("data").add_argument
+    add("--count", metavar="N", type=int, default=400, help="scenes to train on (400)")
+    add("--size", metavar="N", type=int, default=96, help="rows and columns of a scene (96)")
+    add("--classes", metavar="A,B,...", help="names of a folder's classes (VOC's 21)")
+    add("--train-list", metavar="NAME", default="train", help="a folder's pictures (train)")
+    add("--held-out-list", metavar="NAME", default="val", help="its held-out pictures (val)")
+    add = parser.add_argument_group("network").add_argument
+    add("--width", metavar="N", type=int, default=16, help="channels of the first level (16)")
+    add("--depth", metavar="N", type=int, default=3, help="how often the picture is halved (3)")
+    add("--padding", choices=("same", "valid"), default="same", help="valid is the 2015 paper's")
+    add("--no-norm", action="store_true", help="no batch normalisation, as in the paper")
+    add("--dropout", metavar="P", type=float, default=0.0, help="at the lowest two levels (0)")
+    add = parser.add_argument_group("training").add_argument
+    add("--epochs", metavar="N", type=int, default=20, help="(20)")
+    add("--batch", metavar="N", type=int, default=8, help="pieces per step (8)")
+    add("--crop", metavar="N", type=int, default=96, help="rows and columns of a piece (96)")
+    add("--repeat", metavar="N", type=int, default=1, help="pieces of a picture per epoch (1)")
+    add("--optimiser", choices=("adam", "sgd"), default="adam", help="(adam)")
+    add("--lr", metavar="LR", type=float, default=2e-3, help="learning rate (0.002)")
+    add("--schedule", choices=("cosine", "constant"), default="cosine", help="(cosine)")
+    add("--weight-decay", metavar="X", type=float, default=0.0, help="(0)")
+    add("--light", metavar="X", type=float, default=0.1, help="vary contrast and brightness (0.1)")
+    add("--turn", action="store_true", help="also turn pieces: for pictures without an upright")
+    add("--seed", metavar="N", type=int, default=0, help="(0)")
+
+
+def run(args: argparse.Namespace) -> None:
+    from numseg.errors import ArgumentError
+    from numseg.training import Recipe, Sampling, train
+
+    checkpoint = args.out / "checkpoint.safetensors"
+    if checkpoint.exists() and not args.resume:
+        raise ArgumentError(f"{checkpoint} exists: go on from it with --resume, or choose --out")
+    dataset, held_out = _datasets(args)
+    net = {
+        "name": "unet",
+        "in_channels": dataset[0].image.shape[0],
+        "classes": len(dataset.classes),
+        "width": args.width,
+        "depth": args.depth,
+        "padding": args.padding,
+        "norm": not args.no_norm,
+        "dropout": args.dropout,
+    }
+    sampling = Sampling(
+        crop=args.crop,
+        batch=args.batch,
+        repeat=args.repeat,
+        turn=args.turn,
+        light=args.light,
+        seed=args.seed,
+    )
+    recipe = Recipe(
+        epochs=args.epochs,
+        optimiser=args.optimiser,
+        lr=args.lr,
+        schedule=args.schedule,
+        weight_decay=args.weight_decay,
+        sampling=sampling,
+    )
+    trained = train(
+        net,
+        dataset,
+        held_out,
+        recipe,
+        checkpoint=checkpoint,
+        resume=args.resume,
+        progress=args.out.name,
+        report=_report,
+    )
+    print(table(dataset.classes, trained.history[-1]))
+    print(checkpoint)
+
+
+def _datasets(args: argparse.Namespace) -> tuple[Dataset, Dataset]:
+    """What to train on, and what is held out."""
+    from numseg import data
+
+    if args.data == "coins":
+        return data.coins("train"), data.coins("held-out")
+    if args.data == "scenes":
+        both = data.scenes(args.count + max(args.count // 5, 1), args.size, args.seed)
+        return (
+            dataclasses.replace(both, samples=both.samples[: args.count]),
+            dataclasses.replace(both, samples=both.samples[args.count :]),
+        )
+    classes = tuple(args.classes.split(",")) if args.classes else data.VOC_CLASSES
+    return (
+        data.voc(args.data, args.train_list, classes),
+        data.voc(args.data, args.held_out_list, classes),
+    )
+
+
+def _report(result: Epoch) -> None:
+    from tqdm import tqdm
+
+    found = result.scores
+    tqdm.write(
+        f"epoch {result.epoch:3d}  loss {result.loss:.4f}  mIoU {found.mean_iou:.4f}  "
+        f"pixel accuracy {found.pixel_accuracy:.4f}"
+    )
+
+
+def table(classes: tuple[str, ...], entry: dict[str, Any]) -> str:
+    """IoU and accuracy of every class on the held-out pictures, and overall."""
+
+    def row(name: str, iou: float | None, accuracy: float | None) -> str:
+        cells = ("    -" if value is None else f"{value:.3f}" for value in (iou, accuracy))
+        return f"  {name:<16}" + "  ".join(f"{cell:>8}" for cell in cells)
+
+    rows = map(row, classes, entry["class_iou"], entry["class_accuracy"])
+    return "\n".join(
+        [
+            f"  {'held out':<16}{'IoU':>8}  {'accuracy':>8}",
+            *rows,
+            row("all", entry["mean_iou"], entry["pixel_accuracy"]),
+        ]
+    )

@@ -1,0 +1,39 @@
+"""Training: optimisers, the loop, scores, checkpoints, and predictions on whole pictures."""
+
+from __future__ import annotations
+
+from numseg.training.batches import Batch, Sampling, batches
+from numseg.training.checkpoints import (
+    Checkpoint,
+    load_checkpoint,
+    load_network,
+    make_network,
+    save_checkpoint,
+)
+from numseg.training.loop import Epoch, Recipe, Trained, train
+from numseg.training.metrics import Scores, confusion_matrix, scores
+from numseg.training.optimisers import SGD, Adam, Optimiser
+from numseg.training.predict import evaluate, predict
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "Batch",
+    "Checkpoint",
+    "Epoch",
+    "Optimiser",
+    "Recipe",
+    "Sampling",
+    "Scores",
+    "Trained",
+    "batches",
+    "confusion_matrix",
+    "evaluate",
+    "load_checkpoint",
+    "load_network",
+    "make_network",
+    "predict",
+    "save_checkpoint",
+    "scores",
+    "train",
+]

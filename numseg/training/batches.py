@@ -1,0 +1,107 @@
+"""Batches of an epoch. All chance in them comes from (seed, epoch, item), so any epoch can be had
+without those before it, and a resumed run sees what an uninterrupted one would."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from numseg import checks
+from numseg.data.chance import Dice, permutation
+from numseg.data.dataset import Dataset, Sample
+from numseg.data.images import as_input
+from numseg.typing import Array
+
+IGNORED = 255
+"""The label of pixels beyond the picture, where a crop is larger than it, unless the dataset has
+an ``ignore_index`` of its own."""
+
+
+class Batch(NamedTuple):
+    """What one training step sees."""
+
+    x: Array
+    """(N, C, crop, crop) float32 in about [0, 1]."""
+    labels: Array
+    """(N, crop, crop) int64."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """How training pieces are cut out of pictures."""
+
+    crop: int = 96
+    """Rows and columns of a piece; what is beyond a smaller picture is zero, and ignored."""
+    batch: int = 8
+    repeat: int = 1
+    """Pieces of each picture per epoch."""
+    flip: bool = True
+    """Half of the pieces are mirrored left to right."""
+    turn: bool = False
+    """Also upside down and on their side: for pictures that have no upright."""
+    light: float = 0.0
+    """Contrast is multiplied by, and brightness raised by, up to this much either way."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("crop", "batch", "repeat"):
+            checks.integer(name, getattr(self, name), minimum=1)
+        checks.real("light", self.light, 0, 1)
+        checks.integer("seed", self.seed, minimum=0)
+
+    def steps(self, dataset: Dataset) -> int:
+        """Batches per epoch; the last one may be smaller."""
+        return -(-len(dataset) * self.repeat // self.batch)
+
+
+def ignored_label(dataset: Dataset) -> int:
+    """The label that neither loss nor scores count."""
+    return IGNORED if dataset.ignore_index is None else dataset.ignore_index
+
+
+def batches(dataset: Dataset, sampling: Sampling, channels: int, epoch: int) -> Iterator[Batch]:
+    """The batches of one epoch: every picture ``sampling.repeat`` times, in shuffled order."""
+    order = permutation(len(dataset) * sampling.repeat, sampling.seed, epoch)
+    for start in range(0, len(order), sampling.batch):
+        pieces = [
+            _piece(dataset, int(item), sampling, channels, Dice(sampling.seed, epoch, int(item)))
+            for item in order[start : start + sampling.batch]
+        ]
+        yield Batch(np.stack([x for x, _ in pieces]), np.stack([labels for _, labels in pieces]))
+
+
+def _piece(
+    dataset: Dataset, item: int, sampling: Sampling, channels: int, dice: Dice
+) -> tuple[Array, Array]:
+    """A piece of a picture and its labels."""
+    image, labels = _cut(dataset[item % len(dataset)], sampling.crop, ignored_label(dataset), dice)
+    x, truth = as_input(image, channels), labels.astype(np.int64)
+    if sampling.flip and dice.one_in(2):
+        x, truth = x[:, :, ::-1], truth[:, ::-1]
+    if sampling.turn and dice.one_in(2):
+        x, truth = x[:, ::-1], truth[::-1]
+    if sampling.turn and dice.one_in(2):
+        x, truth = x.transpose(0, 2, 1), truth.T
+    if sampling.light > 0:
+        contrast, brightness = (
+            np.float32(dice.between(-1000, 1000) * sampling.light / 1000) for _ in range(2)
+        )
+        x = x * (1 + contrast) + brightness
+    return x, truth
+
+
+def _cut(sample: Sample, crop: int, ignored: int, dice: Dice) -> tuple[Array, Array]:
+    """A square at a place of the dice's choice, the picture padded where it is smaller."""
+    image, labels = sample.image, sample.labels
+    rows, columns = (max(crop - size, 0) for size in labels.shape)
+    if rows or columns:
+        image = np.pad(image, ((0, 0), (0, rows), (0, columns)))
+        labels = np.pad(labels, ((0, rows), (0, columns)), constant_values=ignored)
+    top, left = (dice.between(0, size - crop) for size in labels.shape)
+    return (
+        image[:, top : top + crop, left : left + crop],
+        labels[top : top + crop, left : left + crop],
+    )

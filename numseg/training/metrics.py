@@ -1,0 +1,103 @@
+"""How good a segmentation is: the confusion matrix, and what is read off it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from numseg import checks
+from numseg.errors import ArgumentError
+from numseg.typing import Array, ArrayLike
+
+
+class Scores(NamedTuple):
+    """What :func:`scores` reads off a confusion matrix."""
+
+    pixel_accuracy: float
+    """Share of the pixels whose class is right; NaN if there are no pixels."""
+    mean_iou: float
+    """The mean of ``class_iou`` over the classes that have one; NaN if none has."""
+    class_iou: Array
+    """(C,) float64: ``TP / (TP + FP + FN)``; NaN for a class in neither truth nor prediction."""
+    class_accuracy: Array
+    """(C,) float64: ``TP / (TP + FN)``; NaN for a class that is not in the truth."""
+
+
+def confusion_matrix(
+    truth: ArrayLike, prediction: ArrayLike, classes: int, ignore_index: int | None = None
+) -> Array:
+    """Count pixels by true class (row) and predicted class (column).
+
+    Parameters
+    ----------
+    truth, prediction : array of integers, same shape
+    classes : int
+    ignore_index : int, optional
+        Pixels with this truth are not counted, whatever is predicted there.
+
+    Returns
+    -------
+    array, (classes, classes), int64
+
+    Raises
+    ------
+    ArgumentError
+        For arrays of unequal shape, dtypes that are not integer, or a counted label outside
+        ``[0, classes)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> confusion_matrix(np.array([0, 0, 1, 255]), np.array([0, 1, 1, 0]), 2, ignore_index=255)
+    array([[1, 1],
+           [0, 1]])
+    """
+    checks.integer("classes", classes, minimum=1)
+    checks.integers(truth=truth, prediction=prediction)
+    checks.shape("prediction", prediction, truth.shape, "the shape of truth")
+    true, guess = np.asarray(truth).reshape(-1), np.asarray(prediction).reshape(-1)
+    if ignore_index is not None:
+        counted = true != ignore_index
+        true, guess = true[counted], guess[counted]
+    for name, labels in (("truth", true), ("prediction", guess)):
+        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+            worst = labels.min() if labels.min() < 0 else labels.max()
+            raise ArgumentError(f"{name} holds label {worst}, expected 0 to {classes - 1}")
+    cells = true.astype(np.int64) * classes + guess.astype(np.int64)
+    return np.bincount(cells, minlength=classes**2).reshape(classes, classes).astype(np.int64)
+
+
+def scores(confusion: Array) -> Scores:
+    """Pixel accuracy and intersection over union, overall and per class.
+
+    Confusion matrices of several pictures are added before they are scored: the IoU is that of
+    all pixels together, as in the PASCAL VOC challenge, not a mean over pictures.
+
+    Notes
+    -----
+    A class that is in neither the truth nor the prediction has no IoU (0/0): it is NaN, and the
+    mean leaves it out. A class that is predicted but not there has IoU 0 and counts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scores(np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]])).class_iou
+    array([0.75, 0.8 ,  nan])
+    """
+    right = np.diagonal(confusion).astype(np.float64)
+    there, guessed = confusion.sum(axis=1), confusion.sum(axis=0)
+    iou = _ratio(right, there + guessed - right)
+    present = iou[~np.isnan(iou)]
+    return Scores(
+        pixel_accuracy=float(_ratio(right.sum(), confusion.sum())),
+        mean_iou=float(present.mean()) if present.size else float("nan"),
+        class_iou=iou,
+        class_accuracy=_ratio(right, there),
+    )
+
+
+def _ratio(part: Array, whole: Array) -> Array:
+    """``part / whole``, and NaN for 0/0."""
+    part, whole = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)

@@ -1,0 +1,189 @@
+"""A network applied to a picture of any size: padded to a size it takes, large ones in tiles."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from numseg import checks
+from numseg.data.dataset import Dataset
+from numseg.data.images import as_input
+from numseg.errors import ArgumentError
+from numseg.graph import Graph
+from numseg.training.batches import ignored_label
+from numseg.training.metrics import confusion_matrix
+from numseg.typing import Array
+
+_SEARCH = 2048
+"""How far beyond the size of a picture a size is looked for that a network takes."""
+
+
+def predict(graph: Graph, params: Mapping[str, Array], image: Array, tile: int = 512) -> Array:
+    """The class of every pixel.
+
+    Parameters
+    ----------
+    graph : Graph
+        One image in, logits out, as large as the image or (without padding) smaller.
+    params : mapping of str to array
+    image : array, (C, H, W), uint8, uint16 or float32 in [0, 1]
+        Grey and colour are converted to what the network takes (:func:`numseg.data.as_input`).
+    tile : int
+        A picture of more rows or columns than this is done in tiles of about this size. Each is
+        run with as much of its surroundings as its pixels read, so that no seam appears.
+
+    Returns
+    -------
+    array, (H, W), int64
+        The first of the largest logits.
+
+    Notes
+    -----
+    The picture is continued by its mirror image where the network needs more of it: to a size that
+    it takes and, for networks without padding, by the margin that they lose (the overlap-tile
+    strategy of the U-Net paper).
+    """
+    checks.integer("tile", tile, minimum=1)
+    x = as_input(image, input_channels(graph, params))
+    rows, columns = x.shape[1:]
+    if not rows or not columns:
+        return np.zeros((rows, columns), np.int64)
+    plan = _Frame.of(graph, x.shape[0], rows, columns)
+    padded = np.pad(x, ((0, 0), plan.rows.pad(rows), plan.columns.pad(columns)), mode="symmetric")
+    classes = np.empty((plan.rows.outputs, plan.columns.outputs), np.int64)
+    for r in plan.rows.tiles(tile):
+        for c in plan.columns.tiles(tile):
+            logits = graph.run(params, padded[None, :, r.start : r.stop, c.start : c.stop])
+            found = np.argmax(logits[0], axis=0)
+            classes[r.first : r.last, c.first : c.last] = found[r.inner, c.inner]
+    return classes[:rows, :columns]
+
+
+def evaluate(graph: Graph, params: Mapping[str, Array], dataset: Dataset) -> Array:
+    """The confusion matrix over a dataset's whole pictures."""
+    classes, ignored = len(dataset.classes), ignored_label(dataset)
+    confusion = np.zeros((classes, classes), np.int64)
+    for sample in dataset:
+        prediction = predict(graph, params, sample.image)
+        confusion += confusion_matrix(sample.labels, prediction, classes, ignored)
+    return confusion
+
+
+def input_channels(graph: Graph, params: Mapping[str, Array]) -> int:
+    """How many channels the network's image has: those of the first weight that reads it."""
+    for node in graph.nodes:
+        read = [value.source for value in node.reads()]
+        if read[0] == graph.inputs[0].name and len(read) > 1:
+            return int(params[read[1]].shape[1])
+    raise ArgumentError("the network has no convolution that reads its image")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tile:
+    """A piece of one axis."""
+
+    start: int
+    stop: int
+    """What is read: ``[start, stop)`` of the padded picture."""
+    first: int
+    last: int
+    """What is written: ``[first, last)`` of the outputs."""
+    inner: slice
+    """Where that lies in the tile's own output."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Axis:
+    """How a network's sizes work along one axis."""
+
+    inputs: int
+    """Padded size."""
+    outputs: int
+    step: int
+    """From one size that the network takes to the next."""
+    before: int
+    after: int
+    """How many more inputs than those of its tile an output reads, on either side."""
+
+    @property
+    def margin(self) -> int:
+        """What a network without padding takes off each side."""
+        return (self.inputs - self.outputs) // 2
+
+    def pad(self, size: int) -> tuple[int, int]:
+        return self.margin, self.inputs - self.margin - size
+
+    def tiles(self, tile: int) -> Iterator[_Tile]:
+        """Cover the outputs by tiles that all read equally much.
+
+        They start at multiples of the step, so that pooling windows and strides fall on the same
+        pixels as in the whole picture.
+        """
+        core = max(tile // self.step, 1) * self.step
+        before, after = (-(-side // self.step) * self.step for side in (self.before, self.after))
+        window = before + core + after
+        window += (self.outputs - window) % self.step  # a size that the network takes
+        if self.outputs <= tile or self.outputs <= window:
+            yield _Tile(0, self.inputs, 0, self.outputs, slice(0, self.outputs))
+            return
+        for first in range(0, self.outputs, core):
+            last = min(first + core, self.outputs)
+            start = min(max(first - before, 0), self.outputs - window)
+            stop = start + window + self.inputs - self.outputs
+            yield _Tile(start, stop, first, last, slice(first - start, last - start))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Frame:
+    """Both axes."""
+
+    rows: _Axis
+    columns: _Axis
+
+    @classmethod
+    @functools.lru_cache(maxsize=32)  # datasets have many pictures of one size
+    def of(cls, graph: Graph, channels: int, rows: int, columns: int) -> _Frame:
+        output = graph.outputs[0].source
+
+        def outputs(h: int, w: int) -> tuple[int, int] | None:
+            try:
+                _, _, oh, ow = graph.shapes((1, channels, h, w))[output]
+            except ArgumentError:
+                return None
+            return oh, ow
+
+        def fitting(axis: int, wanted: int, other: int) -> tuple[int, int]:
+            """The smallest input size whose output has ``wanted`` pixels, and the next."""
+            found: list[int] = []
+            for size in range(wanted, wanted + _SEARCH):
+                given = outputs(*((size, other) if axis == 0 else (other, size)))
+                if given is not None and given[axis] >= wanted:
+                    found.append(size)
+                    if len(found) == 2:
+                        return found[0], found[1] - found[0]
+            raise ArgumentError(f"the network takes no image that covers {rows} x {columns} pixels")
+
+        largest = max(rows, columns)
+        square = next(
+            (s for s in range(largest, largest + _SEARCH) if outputs(s, s) is not None), largest
+        )
+        h, step_h = fitting(0, rows, square)
+        w, step_w = fitting(1, columns, h)
+        oh, ow = outputs(h, w) or (0, 0)
+        field = graph.receptive_field(output, (1, channels, h, w))
+        if field is None:  # every output reads the whole image: it cannot be cut
+            return cls(_Axis(h, oh, h, h, h), _Axis(w, ow, w, w, w))
+        return cls(
+            _Axis(h, oh, step_h, *_surroundings(field.rows, h - oh)),
+            _Axis(w, ow, step_w, *_surroundings(field.columns, w - ow)),
+        )
+
+
+def _surroundings(intervals: Array, lost: int) -> tuple[int, int]:
+    """By how much the inputs that outputs read exceed a tile's ``[start, stop + lost)``."""
+    place = np.arange(len(intervals))
+    before, after = place - intervals[:, 0], intervals[:, 1] - place - lost
+    return max(int(before.max()), 0), max(int(after.max()), 0)

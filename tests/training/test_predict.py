@@ -1,0 +1,94 @@
+"""Predictions on pictures of any size, whole and in tiles."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from numseg import ArgumentError
+from numseg.data import Dataset, Sample
+from numseg.nets import unet
+from numseg.training import evaluate, predict
+
+
+def _network(padding, depth=2, channels=1, seed=3):
+    graph = unet(channels, 4, width=2, depth=depth, padding=padding)
+    return graph, graph.init(seed)
+
+
+def _image(rows, columns, channels=1):
+    rng = np.random.default_rng(rows * columns)
+    return rng.integers(0, 256, (channels, rows, columns)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("size", [(1, 1), (7, 20), (33, 5), (16, 16)])
+def test_any_size_gives_a_class_for_every_pixel(padding, size):
+    graph, params = _network(padding)
+    found = predict(graph, params, _image(*size))
+    assert found.shape == size
+    assert found.dtype == np.int64
+    assert 0 <= found.min() <= found.max() < 4
+
+
+def test_a_size_that_fits_is_the_networks_own_output():
+    graph, params = _network("same")
+    image = _image(12, 16)
+    x = image[None].astype(np.float32) / np.float32(255)
+    expected = np.argmax(graph.run(params, x)[0], axis=0)
+    np.testing.assert_array_equal(predict(graph, params, image), expected)
+    assert len(np.unique(expected)) > 1
+
+
+def test_without_padding_the_picture_is_continued_by_its_mirror_image():
+    graph, params = _network("valid", depth=1)
+    image = _image(12, 12)
+    # an output of 12 takes 28 pixels of input: 8 more on every side
+    padded = np.pad(image, ((0, 0), (8, 8), (8, 8)), mode="symmetric")
+    logits = graph.run(params, padded[None].astype(np.float32) / np.float32(255))
+    assert logits.shape[-2:] == (12, 12)
+    np.testing.assert_array_equal(predict(graph, params, image), np.argmax(logits[0], axis=0))
+
+
+@pytest.mark.parametrize(
+    ("padding", "size", "tile"),
+    [("same", (100, 76), 16), ("same", (61, 130), 32), ("valid", (90, 77), 40)],
+)
+def test_tiles_have_no_seams(padding, size, tile):
+    graph, params = _network(padding)
+    image = _image(*size)
+    whole, tiled = predict(graph, params, image), predict(graph, params, image, tile=tile)
+    assert len(np.unique(whole)) > 1
+    np.testing.assert_array_equal(whole, tiled)
+
+
+def test_grey_and_colour_for_either_network():
+    grey, colour = _network("same", channels=1), _network("same", channels=3)
+    assert predict(*grey, _image(8, 8, channels=3)).shape == (8, 8)
+    one = _image(8, 8)
+    np.testing.assert_array_equal(
+        predict(*colour, one), predict(*colour, np.repeat(one, 3, axis=0))
+    )
+
+
+def test_an_empty_picture():
+    assert predict(*_network("same"), np.zeros((1, 0, 5), np.uint8)).shape == (0, 5)
+
+
+def test_bad_arguments():
+    graph, params = _network("same")
+    with pytest.raises(ArgumentError, match="image has 2 channels, but the network takes 1"):
+        predict(graph, params, _image(8, 8, channels=2))
+    with pytest.raises(ArgumentError, match="tile must be at least 1, got 0"):
+        predict(graph, params, _image(8, 8), tile=0)
+
+
+def test_evaluation_adds_up_pictures_and_leaves_out_ignored_pixels():
+    graph, params = _network("same")
+    images = [_image(8, 8), _image(9, 11)]
+    labels = [predict(graph, params, image).astype(np.uint8) for image in images]
+    labels[0][0] = 255
+    samples = [Sample(*pair, "") for pair in zip(images, labels, strict=True)]
+    confusion = evaluate(graph, params, Dataset(samples, tuple("abcd"), 255))
+    assert confusion.sum() == 7 * 8 + 9 * 11
+    assert np.trace(confusion) == confusion.sum()
