@@ -99,7 +99,7 @@ def max_unpool2d(
     return Plan(
         outputs=(Spec((n, c, oh, ow), dtype),),
         geometry=Geometry(n, c, h, w, oh, ow),
-        reach=(
+        reach=(  # by switches of a pooling: others may point anywhere
             geometry.transposed_reach(kernel[0], steps[0], sides[0], 1),
             geometry.transposed_reach(kernel[1], steps[1], sides[2], 1),
         ),
