@@ -15,8 +15,9 @@ from numseg.typing import Array
 @kernel()
 def _add_bias(start, stop, b, y):
     for plane in range(start, stop):
-        for i in range(y.shape[1]):
-            y[plane, i] += b[plane % len(b)]
+        out, bias = y[plane], b[plane % len(b)]
+        for i in range(len(out)):
+            out[i] += bias
 
 
 def forward(x: Array, w: Array, b: Array | None, y: Array, g: Geometry) -> None:

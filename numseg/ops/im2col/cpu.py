@@ -17,10 +17,25 @@ def _forward(start, stop, x, y, g):
         top, left = i * g.dy - g.pt, j * g.dx - g.pl
         p0, p1 = first_output(top, g.sy), end_output(top, g.sy, g.h, g.oh)
         q0, q1 = first_output(left, g.sx), end_output(left, g.sx, g.w, g.ow)
-        y[unit] = 0
+        if p0 >= p1 or q0 >= q1:
+            y[unit] = 0
+            continue
+        y[unit, :p0] = 0
+        y[unit, p1:] = 0
         for p in range(p0, p1):
-            for q in range(q0, q1):
-                y[unit, p, q] = x[plane, p * g.sy + top, q * g.sx + left]
+            for q in range(q0):
+                y[unit, p, q] = 0
+            for q in range(q1, g.ow):
+                y[unit, p, q] = 0
+            seen = y[unit, p, q0:q1]
+            pixels = x[plane, p * g.sy + top, q0 * g.sx + left :]
+            if g.sx == 1:
+                for q in range(len(seen)):
+                    seen[q] = pixels[q]
+            else:
+                apart = pixels[:: g.sx]
+                for q in range(len(seen)):
+                    seen[q] = apart[q]
 
 
 @kernel()
@@ -33,10 +48,18 @@ def _backward(start, stop, gy, gx, g):
             for j in range(g.kw):
                 left = j * g.dx - g.pl
                 q0, q1 = first_output(left, g.sx), end_output(left, g.sx, g.w, g.ow)
-                row = (plane * g.kh + i) * g.kw + j
+                if q0 >= q1:
+                    continue
                 for p in range(p0, p1):
-                    for q in range(q0, q1):
-                        gx[plane, p * g.sy + top, q * g.sx + left] += gy[row, p, q]
+                    seen = gy[(plane * g.kh + i) * g.kw + j, p, q0:q1]
+                    pixels = gx[plane, p * g.sy + top, q0 * g.sx + left :]
+                    if g.sx == 1:
+                        for q in range(len(seen)):
+                            pixels[q] += seen[q]
+                    else:
+                        apart = pixels[:: g.sx]
+                        for q in range(len(seen)):
+                            apart[q] += seen[q]
 
 
 def forward(x: Array, y: Array, g: Geometry) -> None:
