@@ -97,7 +97,7 @@ def _correlate(start, stop, x, w, bias, y, w_rows, y_rows, steps, layout, s):
     tile_vectors = np.arange(s.tile_vectors) * s.lanes
     x_vectors = np.empty(s.band * (layout.width // s.lanes + 1) + s.tile_vectors, np.int64)
     y_vectors = np.empty_like(x_vectors)
-    sums = np.empty((len(x_vectors), 2), np.int64)  # the steps of a tile
+    sums = np.empty((len(x_vectors), 2), np.int64)  # the steps of the tile at a vector
     vectors, filled, placed = 0, -1, 0
     for unit in range(start, stop):
         cell, chunk = divmod(unit, s.chunks)
@@ -121,19 +121,19 @@ def _correlate(start, stop, x, w, bias, y, w_rows, y_rows, steps, layout, s):
                 x_vectors[v + s.tile_vectors - 1] + s.lanes - 1,
             )
             i, end = taps_on_image(t0 + top, t0 + bottom // layout.width, residue, s.taps, layout)
-            sums[v // s.tile_vectors] = i * s.row_taps, end * s.row_taps
+            sums[v, 0], sums[v, 1] = i * s.row_taps, end * s.row_taps
         weights, start_row = w[group * s.weights :], bias[group * len(w_rows) :]
         row = (residue + t0 * layout.residues) * s.row_step
         out = y[rest * s.filters * s.plane + s.begin + row :]
         for f in range(chunk * s.chunk, min((chunk + 1) * s.chunk, s.filters), s.tile_filters):
             for v in range(0, vectors, s.tile_vectors):
-                k0, k1 = sums[v // s.tile_vectors]
+                k0, k1 = sums[v, 0], sums[v, 1]
+                to, to_rows, to_f, to_vectors, to_v = tile, tile_rows, 0, tile_vectors, 0
                 if s.direct:
-                    multiply(s.tile, weights, w_rows, f, scratch, x_vectors, v, steps, k0, k1,
-                             out, y_rows, f, y_vectors, v, start_row)  # fmt: skip
-                else:
-                    multiply(s.tile, weights, w_rows, f, scratch, x_vectors, v, steps, k0, k1,
-                             tile, tile_rows, 0, tile_vectors, 0, start_row)  # fmt: skip
+                    to, to_rows, to_f, to_vectors, to_v = out, y_rows, f, y_vectors, v
+                multiply(s.tile, weights, w_rows, f, scratch, x_vectors, v, steps, k0, k1,
+                         to, to_rows, to_f, to_vectors, to_v, start_row)  # fmt: skip
+                if not s.direct:
                     scatter(tile, out, f, x_vectors, v, height, layout, s)
 
 

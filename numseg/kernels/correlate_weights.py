@@ -25,6 +25,7 @@ from numseg.kernels.bands import (
     Axis,
     Layout,
     ceil_div,
+    clear,
     fill,
     layout,
     residue_classes,
@@ -40,6 +41,9 @@ TILES = ((6, 4), (8, 2), (8, 1)) if TARGET.registers == 32 else ((4, 3), (6, 2),
 """Taps x vectors of filters."""
 
 _wide, _thin, _single = (micro_kernel(*tile) for tile in TILES)
+
+DEPTHWISE_TAPS = 9
+_depthwise = micro_kernel(DEPTHWISE_TAPS, 1, across=True)
 
 RUN_BYTES = 24 * 1024
 """The micro-kernel takes as many pixels at once as leave their vectors of gy in the first-level
@@ -88,7 +92,7 @@ def _partial_sums(start, stop, x, gy, sums, offsets, layout, s):
         list_taps(taps, out_rows, offsets, channels, s)
         first = (rest * s.channels + block * s.block) * s.taps * s.padded
         out = sums[first : first + channels * s.taps * s.padded]
-        out[:] = 0
+        clear(out)
         cells = s.images * layout.residues * s.bands
         for cell in range(cells * cut // s.slices, cells * (cut + 1) // s.slices):
             rest, band = divmod(cell, s.bands)
@@ -160,6 +164,56 @@ def transpose(transposed, gy, residue, t0, height, layout, s):
 
 
 @kernel()
+def _depthwise_sums(start, stop, x, gy, gw, taps, layout, s):
+    """A unit is a channel that has filters to itself: there is no vector of filters, so the lanes
+    are pixels of a row. A row that is not whole vectors ends with one that overlaps its neighbour,
+    read from a copy of gy without what the neighbour has."""
+    scratch = np.empty(layout.size, x.dtype)
+    whole, rest = s.columns // s.lanes, s.columns % s.lanes
+    steps = np.empty((s.band * whole, 2), np.int64)
+    tails = np.zeros(s.band * s.lanes, x.dtype)
+    tail_steps = np.empty((s.band, 2), np.int64)
+    for t in range(s.band):
+        for v in range(whole):
+            steps[t * whole + v, 0] = t * layout.width + v * s.lanes
+            steps[t * whole + v, 1] = t * layout.residues * s.columns + v * s.lanes
+        tail_steps[t, 0] = t * layout.width + s.columns - s.lanes
+        tail_steps[t, 1] = t * s.lanes
+    zero = np.zeros(1, np.int64)
+    sums = np.empty(len(taps) * s.lanes, x.dtype)
+    rows = np.arange(len(taps)) * s.lanes
+    for unit in range(start, stop):
+        channel, f = divmod(unit, s.filters)
+        clear(sums)
+        for cell in range(s.images * layout.residues * s.bands):
+            cut, band = divmod(cell, s.bands)
+            image, residue = divmod(cut, layout.residues)
+            t0 = band * s.band
+            height = min(s.band, (s.rows - residue + layout.residues - 1) // layout.residues - t0)
+            if height <= 0:
+                continue
+            plane = image * s.groups + channel
+            fill(scratch, x[plane * layout.h * layout.w :], 1, residue, t0, layout)
+            top = (plane * s.filters + f) * s.rows + residue + t0 * layout.residues
+            here = gy[top * s.columns :]
+            for t in range(height):
+                end = t * layout.residues * s.columns + s.columns
+                for i in range(rest):
+                    tails[(t + 1) * s.lanes - rest + i] = here[end - rest + i]
+            for i in range(0, len(taps), DEPTHWISE_TAPS):
+                _depthwise(scratch, taps, i, here, zero, 0, steps, 0, height * whole,
+                           sums, rows, i, zero, 0, True)  # fmt: skip
+                if rest > 0:
+                    _depthwise(scratch, taps, i, tails, zero, 0, tail_steps, 0, height,
+                               sums, rows, i, zero, 0, True)  # fmt: skip
+        for i in range(s.taps):
+            total = gw.dtype.type(0)
+            for lane in range(s.lanes):
+                total += sums[i * s.lanes + lane]
+            gw[unit * s.taps + i] = total
+
+
+@kernel()
 def _add_slices(start, stop, sums, gw, s):
     """A unit is a run of some taps of a group, for all its filters."""
     taps = s.channels * s.taps
@@ -186,12 +240,21 @@ def correlate_weights(
     if gw.size == 0:
         return
     s, scratch, offsets = _plan(x.shape, gy.shape[1], x.itemsize, groups, rows, columns)
+    work = gw.size * s.images * s.rows * s.columns // s.lanes
+    if _is_depthwise(s):
+        launch(_depthwise_sums, groups * s.filters, work, x.reshape(-1), gy.reshape(-1),
+               gw.reshape(-1), offsets, scratch, s)  # fmt: skip
+        return
     taps = s.channels * s.taps
     sums = np.empty(s.slices * groups * taps * s.padded, gw.dtype)
-    work = gw.size * s.images * s.rows * s.columns // s.lanes
     launch(_partial_sums, s.slices * groups * s.blocks, work, x.reshape(-1), gy.reshape(-1), sums,
            offsets, scratch, s)  # fmt: skip
     launch(_add_slices, groups * ceil_div(taps, SLICE_TAPS), sums.size, sums, gw.reshape(-1), s)
+
+
+def _is_depthwise(s: Sizes) -> bool:
+    """Few filters would leave most lanes of a vector of filters empty."""
+    return s.channels == 1 and 4 * s.filters <= s.lanes <= s.columns
 
 
 @functools.lru_cache(maxsize=256)
@@ -225,6 +288,9 @@ def _plan(
         band, bands, slices, block, ceil_div(channels, block), tile, tile_taps, tile_vectors, lanes,
         padded, RUN_BYTES // (tile_vectors * TARGET.vector_bytes),
     )  # fmt: skip
+    if _is_depthwise(sizes):
+        padded_taps = ceil_div(taps, DEPTHWISE_TAPS) * DEPTHWISE_TAPS
+        offsets = offsets[np.minimum(np.arange(padded_taps), taps - 1)]
     return sizes, scratch, offsets
 
 

@@ -72,7 +72,7 @@ TARGET = host_target()
 INT = ir.IntType(64)
 
 
-def micro_kernel(rows: int, vectors: int) -> Any:
+def micro_kernel(rows: int, vectors: int, across: bool = False) -> Any:
     """The intrinsic for a tile of ``rows`` x ``vectors`` registers::
 
         f(a, a_rows, i, x, x_vectors, j, steps, k0, k1, out, out_rows, io, out_vectors, jo, start)
@@ -82,6 +82,9 @@ def micro_kernel(rows: int, vectors: int) -> Any:
     ``steps`` is (K, 2), and the sum takes its rows ``k0 <= k < k1``. ``start`` is an array with a
     number for each entry of ``a_rows``, or None for zero, or True to go on from what ``out`` holds.
     Offsets are not checked.
+
+    With ``across``, a step takes a vector of ``a`` too instead of one number: each lane is a sum of
+    its own, and who adds up the lanes has a sum along memory in both arrays.
     """
 
     @intrinsic
@@ -118,7 +121,7 @@ def micro_kernel(rows: int, vectors: int) -> Any:
                 sums = [[emit.load(place) for place in row] for row in out_at]
             else:
                 sums = [[emit.zero] * vectors for _ in range(rows)]
-            sums = emit.sum(sums, a_at, x_at, steps, k0, k1)
+            sums = emit.sum(sums, a_at, x_at, steps, k0, k1, across)
             for r in range(rows):
                 for v in range(vectors):
                     emit.store(sums[r][v], out_at[r][v])
@@ -171,7 +174,7 @@ class _Emitter:
         )
         return self.builder.call(fma, [a, x, total])
 
-    def sum(self, starts, a_at, x_at, steps, k0, k1):
+    def sum(self, starts, a_at, x_at, steps, k0, k1, across):
         """The loop over k. The sums are phi nodes, so that LLVM keeps each in a register."""
         builder = self.builder
         before = builder.block
@@ -188,7 +191,8 @@ class _Emitter:
         xs = [self.load(builder.gep(at, [x_step])) for at in x_at]
         added = []
         for at, row in zip(a_at, sums, strict=True):
-            a = self.broadcast(builder.load(builder.gep(at, [a_step])))
+            a_here = builder.gep(at, [a_step])
+            a = self.load(a_here) if across else self.broadcast(builder.load(a_here))
             added.append([self.multiply_add(a, x, s) for x, s in zip(xs, row, strict=True)])
         following = builder.add(k, INT(1))
         again = builder.cbranch(builder.icmp_signed("<", following, k1), loop, after)

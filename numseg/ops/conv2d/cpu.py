@@ -49,6 +49,7 @@ def grad_x(w: Array, gy: Array, gx: Array, g: Geometry) -> None:
     if fg > 1 and cg > 1:  # read in place, every weight of a channel would lie in another page
         swapped = np.empty((g.groups, cg, fg, taps), w.dtype)
         launch(_swap, g.c, w.size, w.reshape(g.groups, fg, cg, taps), swapped)
+        swapped.flags.writeable = False  # as w is, or the kernel would be compiled again
     weights = Weights(fg * cg * taps, fg * taps, taps, g.kw, 1)
     for y in range(min(g.sy, g.h)):
         rows = _phase(y, g.h, g.oh, g.kh, g.sy, g.dy, g.pt)

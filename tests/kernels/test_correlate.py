@@ -1,0 +1,126 @@
+"""Convolutions large enough to reach every path of the kernels: bit-exact on integers, for every
+kind of vector, whatever the cut."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import numseg as ns
+from numseg.kernels import bands, simd
+
+X = (2, 6, 9, 37)
+CALLS = {
+    "rows of vectors": (X, (17, 6, 3, 3), {"padding": 1}),
+    "flat": ((1, 3, 20, 18), (9, 3, 3, 3), {"padding": 1}),
+    "rows shorter than a vector": ((1, 5, 7, 5), (9, 5, 2, 3), {"padding": (0, 1, 2, 0)}),
+    "a plain product": ((2, 7, 8, 12), (9, 7, 1, 1), {}),
+    "a plain product of a prime number of pixels": ((1, 7, 1, 67), (9, 7, 1, 1), {}),
+    "few filters": (X, (3, 6, 3, 2), {}),
+    "one filter": (X, (1, 6, 3, 2), {}),
+    "stride over the kernel": (X, (9, 6, 1, 2), {"stride": (2, 3)}),
+    "stride under the kernel": ((1, 3, 15, 71), (9, 3, 5, 4), {"stride": (2, 2), "padding": 2}),
+    "dilation": (X, (9, 6, 3, 3), {"padding": 4, "dilation": 4}),
+    "more dilation than image": (X, (9, 6, 3, 3), {"padding": 12, "dilation": 12}),
+    "stride and dilation": (X, (9, 6, 3, 3), {"stride": 4, "padding": 6, "dilation": 6}),
+    "groups": (X, (9, 2, 3, 3), {"padding": 1, "groups": 3}),
+    "depthwise, whole vectors": ((2, 3, 9, 32), (3, 1, 3, 3), {"padding": 1, "groups": 3}),
+    "depthwise": (X, (12, 1, 4, 3), {"padding": 2, "dilation": (2, 1), "groups": 6}),
+    "depthwise with stride": (X, (6, 1, 3, 3), {"padding": 1, "stride": 2, "groups": 6}),
+}
+
+
+def integers(shape, seed, dtype):
+    return np.random.default_rng(seed).integers(-4, 5, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("call", CALLS)
+def test_every_path_is_exact(call, dtype):
+    x_shape, w_shape, params = CALLS[call]
+    x, w, b = (integers(s, i, dtype) for i, s in enumerate((x_shape, w_shape, w_shape[:1])))
+    y, saved = ns.conv2d.forward(x, w, b, **params)
+    expected, by_definition = ns.conv2d.reference.forward(x, w, b, **params)
+    np.testing.assert_array_equal(y, expected)
+    gy = integers(y.shape, 3, dtype)
+    for got, want in zip(
+        ns.conv2d.backward(saved, gy), ns.conv2d.reference.backward(by_definition, gy), strict=True
+    ):
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("target", [t for t in simd.TARGETS if t != simd.TARGET.name])
+def test_every_kind_of_vector(target):
+    """In a process of its own, for the choice is made once."""
+    tests = f"{Path(__file__)}::test_every_path_is_exact"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, "-k", "32"]
+    environment = {**os.environ, "NUMSEG_SIMD": target}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{len(CALLS)} passed" in done.stdout
+
+
+def test_an_unknown_kind_of_vector_is_refused():
+    done = subprocess.run(
+        [sys.executable, "-c", "import numseg.kernels.simd"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NUMSEG_SIMD": "mmx"},
+    )
+    assert "NUMSEG_SIMD must be one of avx512, avx2, neon, plain, got 'mmx'" in done.stderr
+
+
+def test_bits_do_not_depend_on_threads_nor_on_the_cut(monkeypatch):
+    """Bands of all heights add up the same products in the same order."""
+    rng = np.random.default_rng(1)
+    x, w = rng.standard_normal((1, 16, 40, 40)), rng.standard_normal((24, 16, 3, 3))
+    seen = set()
+    for threads in (1, 2, 3):
+        with ns.num_threads(threads):
+            y, saved = ns.conv2d.forward(x, w, padding=1)
+            grads = ns.conv2d.backward(saved, y, needs=["x", "w"])
+            seen.add((y.tobytes(), grads[0].tobytes(), grads[1].tobytes()))
+    assert len(seen) == 1
+    from numseg.kernels import correlate
+
+    for size in (10_000, 100_000):
+        monkeypatch.setattr(correlate, "SCRATCH_BYTES", size)
+        correlate._plan.cache_clear()
+        again, saved = ns.conv2d.forward(x, w, padding=1)
+        assert again.tobytes() == y.tobytes()
+    correlate._plan.cache_clear()
+
+
+def test_the_scratch_of_a_band_stays_in_the_cache():
+    rows = bands.Axis(size=56, outputs=56, taps=3, stride=1, dilation=1, pad=1)
+    scratch = bands.layout(rows, rows, channels=64, band=10, itemsize=4)
+    assert (scratch.rows, scratch.width) == (12, 58)  # a row above and below, a column each side
+
+
+@pytest.mark.parametrize(
+    ("stride", "dilation", "taps"), [(1, 3, 4), (2, 1, 3), (4, 6, 3), (3, 1, 2)]
+)
+def test_offsets_lead_to_the_pixels_of_the_definition(stride, dilation, taps):
+    size, pad = 31, 2
+    outputs = (size + 2 * pad - dilation * (taps - 1) - 1) // stride + 1
+    axis = bands.Axis(size, outputs, taps, stride, dilation, pad)
+    whole = -(-outputs // bands.residue_classes(axis))
+    scratch = bands.layout(axis, axis, 1, whole, 8)
+    image = 1.0 + np.arange(size * size).reshape(size, size)
+    padded = np.pad(image, [(pad, pad + 99)] * 2)
+    offsets = bands.tap_offsets(scratch, axis, axis, 1)[:, 0]
+    for residue in range(scratch.residues):
+        cells = np.full(scratch.size, np.nan)
+        bands.fill(cells, image.reshape(-1), 1, residue, 0, scratch)
+        for t, u in enumerate(range(residue, outputs, scratch.residues)):
+            for v in range(outputs):
+                here = cells[t * scratch.width + v + offsets]
+                at = np.ix_(
+                    u * stride + dilation * np.arange(taps), v * stride + dilation * np.arange(taps)
+                )
+                np.testing.assert_array_equal(here, padded[at])
