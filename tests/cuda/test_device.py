@@ -21,6 +21,7 @@ if not device.cuda_available():
         allow_module_level=True,
     )
 
+from numseg.device import cuda
 from numseg.kernels import cuda as kernels
 
 X = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
@@ -228,6 +229,20 @@ def test_switches_spoilt_after_forward_read_nothing_else() -> None:
         assert host(grad_y).tolist() == [[[[0, 1]]]]
 
 
+def test_pooling_keeps_its_rules_for_ties_nan_and_infinities() -> None:
+    """First maximum, last NaN, and the first pixel of a window that has no number above -inf."""
+    few = np.array([-np.inf, -np.inf, np.nan, 0, 1], np.float32)
+    x = np.random.default_rng(0).choice(few, (2, 2, 7, 7), p=[0.4, 0.3, 0.1, 0.1, 0.1])
+    for params in ({}, {"stride": 2, "padding": 1}, {"dilation": 2, "ceil_mode": True}):
+        expected = ns.max_pool2d.reference(x, (2, 3), return_switches=True, **params)
+        actual = ns.max_pool2d(Cuda.from_host(x), (2, 3), return_switches=True, **params)
+        for a, e in zip(actual, expected, strict=True):
+            np.testing.assert_array_equal(host(a), e)
+    nothing = Cuda.from_host(np.full((1, 1, 2, 2), -np.inf, np.float32))
+    y, switches = ns.max_pool2d(nothing, 2, return_switches=True)
+    assert (host(y).item(), host(switches).item()) == (-np.inf, 0)
+
+
 # -- launches --------------------------------------------------------------------------------------
 
 
@@ -256,12 +271,33 @@ def test_a_launch_counts_in_32_bits(planes: int, pixels: int) -> None:
         kernels.launch(copy, planes, pixels, a, a, 0)
 
 
-def test_sums_are_split_by_their_sizes_alone() -> None:
+@kernels.kernel
+def visit(visits: kernels.Ints, planes: int, pixels: int) -> None:
+    pixel, plane = kernels.thread()
+    if pixel >= pixels:
+        return
+    while plane < planes:
+        cuda.atomic.add(visits, plane * pixels + pixel, 1)
+        plane = kernels.next_plane(plane)
+
+
+@pytest.mark.parametrize("planes", [1, 2, 9])
+@pytest.mark.parametrize("pixels", [1, 3, 5, 40])
+def test_a_launch_visits_every_pixel_of_every_plane_once(planes: int, pixels: int) -> None:
+    visits = Cuda.from_host(np.zeros(planes * pixels, np.int32))
+    kernels.launch(visit, planes, pixels, visits, planes, pixels)
+    assert host(visits).tolist() == [1] * (planes * pixels)
+
+
+@pytest.mark.parametrize(
+    ("results", "terms"),
+    [(1, 0), (1, 1), (3, 7), (kernels.FULL, 9), (kernels.FULL // 4, 30), (7, 5 * kernels.FULL)],
+)
+def test_sums_are_split_by_their_sizes_alone(results: int, terms: int) -> None:
     """Enough parts to fill a GPU, no more than there are terms, and no part empty."""
-    for results, terms in ((1, 0), (1, 1), (3, 7), (kernels.FULL, 9), (7, 5 * kernels.FULL)):
-        sums = Cuda.empty((results,), np.float32)
-        split, addends = kernels.split(sums, terms)
-        assert (split.parts - 1) * split.terms < max(terms, 1) <= split.parts * split.terms
-        assert split.parts * results <= max(kernels.FULL, results)
-        assert addends.size == split.parts * results
-        assert (addends is sums) == (split.parts == 1)
+    sums = Cuda.empty((results,), np.float32)
+    split, addends = kernels.split(sums, terms)
+    assert (split.parts - 1) * split.terms < max(terms, 1) <= split.parts * split.terms
+    assert split.parts * results <= max(kernels.FULL, results)
+    assert addends.size == split.parts * results
+    assert (addends is sums) == (split.parts == 1)
