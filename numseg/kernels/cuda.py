@@ -22,7 +22,9 @@ int32 to int64. Four habits keep it cheap (docs/cuda.md has the figures):
 from __future__ import annotations
 
 import functools
+import threading
 import typing
+import warnings
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
@@ -95,7 +97,22 @@ def launch(kernel: Kernel, planes: int, pixels: int, *args: Any) -> None:
     columns = min(max(1 << (pixels - 1).bit_length(), WARP), THREADS)
     rows = THREADS // columns
     grid = -(-pixels // columns), min(-(-planes // rows), MAX_ROWS)
-    kernel.compiled[grid, (columns, rows)](*kernel.arguments(args))
+    _configured(kernel.compiled, grid, (columns, rows))(*kernel.arguments(args))
+
+
+def _configured(dispatcher: Any, grid: tuple[int, int], block: tuple[int, int]) -> Any:
+    return (_configure if simulated() else _configure_once)(dispatcher, grid, block)
+
+
+def _configure(dispatcher: Any, grid: tuple[int, int], block: tuple[int, int]) -> Any:
+    """Without Numba's advice against small grids: small arrays make them."""
+    with _configuring, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return dispatcher[grid, block]
+
+
+_configure_once = functools.lru_cache(maxsize=1024)(_configure)
+_configuring = threading.Lock()
 
 
 @cuda.jit(device=True)
@@ -183,7 +200,8 @@ def dense(strided: Any, dtype: Any = None) -> Any:
     """A C-contiguous copy of a device array in any layout, as ``dtype`` if that is given."""
     copy = Cuda.empty(strided.shape, dtype or strided.dtype)
     if copy.size:
-        _dense[-(-copy.size // THREADS), THREADS](strided, copy.reshape(copy.size))
+        blocks = -(-copy.size // THREADS)
+        _configured(_dense, (blocks, 1), (THREADS, 1))(strided, copy.reshape(copy.size))
     return copy
 
 

@@ -25,7 +25,7 @@ from numseg.device import cuda
 from numseg.errors import DeviceError
 from numseg.kernels import compile_gate
 from numseg.kernels.compile_gate import compile_kernel, kernels
-from numseg.kernels.cuda import Ints, Kernel, Reals, kernel, thread
+from numseg.kernels.cuda import Ints, Kernel, Reals, _configured, kernel, thread
 
 
 @kernel
@@ -73,6 +73,13 @@ def divides_in_64_bits(x: Reals, y: Reals, wide: int) -> None:
 
 def rows(made: Kernel) -> list[compile_gate.Row]:
     return [compile_kernel(made, d, cc) for d in ("float32", "float64") for cc in [(8, 0), (9, 0)]]
+
+
+def test_small_grids_come_without_advice() -> None:
+    """Warnings are errors here; Numba has one for every grid of fewer than 128 blocks."""
+    launch = _configured(good.compiled, (1, 1), (32, 8))
+    assert launch is _configured(good.compiled, (1, 1), (32, 8))
+    assert (launch.griddim, launch.blockdim) == ((1, 1, 1), (32, 8, 1))
 
 
 def test_a_good_kernel_passes() -> None:
