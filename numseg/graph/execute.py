@@ -23,7 +23,7 @@ class Mode(NamedTuple):
     step: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Tape:
     """A training run, as :meth:`Graph.backward` needs it."""
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numseg.graph.graph import Graph
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Field:
     """The receptive field of every output pixel of a node.
 
