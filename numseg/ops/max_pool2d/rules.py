@@ -19,3 +19,11 @@ def end_tap(start, d, k, size):
 def wins(value, best):
     """A later value takes over only if it is larger, or NaN: first maximum, last NaN."""
     return value > best or value != value
+
+
+@rule
+def wins_at(value, here, best, place):
+    """The same for pixels that do not come in order: ``here`` and ``place`` say where they are."""
+    if value != value:
+        return best == best or here > place
+    return value > best or (value == best and here < place)
