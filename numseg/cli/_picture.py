@@ -12,6 +12,8 @@ from numseg.data import SCENE_CLASSES, Sample, as_input
 from numseg.files import optional
 from numseg.typing import Array
 
+WIDTH = 6.24
+WORDS = ("photograph", "truth", "prediction")
 NIGHT, INK, FAINT = "#12161c", "#eef0f2", "#8d97a5"
 COIN, PAPER, WRONG = (246, 186, 70), (52, 66, 88), (255, 70, 96)
 SCENE_COLOURS = np.array(
@@ -40,29 +42,25 @@ def draw(coins: Shown, coins_miou: float, scenes: Sequence[Shown], scenes_miou: 
     """A PNG: the coins on top, below them an even number of scenes, two in a row."""
     matplotlib = optional("matplotlib.figure", "matplotlib", "demo", "drawing the picture")
     rows, columns = coins.sample.labels.shape
-    bands = len(scenes) // 2
-    strip = 2 * rows / columns  # heights are in widths of a scene
-    top, gap, bottom = 0.52, 0.42, 0.30
-    height = top + strip + gap + bands * 1.04 + bottom
-    figure = matplotlib.Figure(figsize=(12, 2 * height), facecolor=NIGHT)
-    page = _Page(figure, 6.24, height)
+    strip = 2.04 * rows / columns  # heights and widths are in widths of a scene
+    below = 0.34 + strip + 0.56
+    height = below + len(scenes) // 2 * 1.04 + 0.30
+    figure = matplotlib.Figure(figsize=(12, 12 * height / WIDTH), facecolor=NIGHT)
+    page = _Page(figure, height)
 
-    page.heading(0.12, "coins", "a real photograph, the half never trained on", coins_miou)
+    page.heading(0.18, "coins", "the half of a real photograph that it never saw", coins_miou)
     panels = (_grey(coins.sample), _coins(coins), _coins(coins, predicted=True))
-    for i, panel in enumerate(panels):
-        page.panel(panel, 0.06 + i * 2.06, top, 2.0, strip)
-    for i, word in enumerate(("photograph", "truth", "prediction")):
-        page.caption(1.06 + i * 2.06, top + strip + 0.10, word)
+    for i, (panel, word) in enumerate(zip(panels, WORDS, strict=True)):
+        page.panel(panel, 0.06 + i * 2.06, 0.34, 2.0, strip)
+        page.caption(1.06 + i * 2.06, 0.34 + strip + 0.09, word)
 
-    below = top + strip + gap
-    page.heading(below - 0.24, "scenes", "generated, never trained on", scenes_miou)
+    page.heading(below - 0.16, "scenes", "generated landscapes that it never saw", scenes_miou)
     for i, shown in enumerate(scenes):
-        left, down = 0.06 + (i % 2) * 3.12, below + (i // 2) * 1.04
+        left, top = 0.06 + (i % 2) * 3.1, below + (i // 2) * 1.04
         image = np.moveaxis(shown.sample.image, 0, 2)
-        for j, panel in enumerate(
-            (image, SCENE_COLOURS[shown.sample.labels], SCENE_COLOURS[shown.prediction])
-        ):
-            page.panel(panel, left + j * 1.02, down, 1.0, 1.0)
+        maps = SCENE_COLOURS[shown.sample.labels], SCENE_COLOURS[shown.prediction]
+        for j, panel in enumerate((image, *maps)):
+            page.panel(panel, left + j * 1.01, top, 1.0, 1.0)
     page.legend(height - 0.17)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, facecolor=NIGHT)
@@ -72,8 +70,8 @@ def draw(coins: Shown, coins_miou: float, scenes: Sequence[Shown], scenes_miou: 
 class _Page:
     """A figure on which things are placed from the top left, in widths of a scene."""
 
-    def __init__(self, figure: Any, width: float, height: float) -> None:
-        self.figure, self.width, self.height = figure, width, height
+    def __init__(self, figure: Any, height: float) -> None:
+        self.figure, self.width, self.height = figure, WIDTH, height
 
     def panel(self, pixels: Array, left: float, top: float, width: float, height: float) -> None:
         box = (
@@ -104,7 +102,7 @@ class _Page:
     def legend(self, top: float) -> None:
         """The scenes' classes, each after a square of its colour."""
         for i, (name, colour) in enumerate(zip(SCENE_CLASSES, SCENE_COLOURS, strict=True)):
-            left = 0.3 + i * 0.74
+            left = 0.36 + i * 0.74
             self.panel(colour[None, None], left, top - 0.05, 0.1, 0.1)
             self.figure.text(
                 (left + 0.15) / self.width, 1 - top / self.height, name,

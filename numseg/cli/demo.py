@@ -77,16 +77,18 @@ def _train(
     args: argparse.Namespace, name: str, seen: Dataset, unseen: Dataset, recipe: Recipe
 ) -> float:
     """Train, with a progress bar; the mIoU on what was not seen."""
+    from numseg.cli._running import resumable
     from numseg.training import train
 
     net = NET | {"in_channels": seen[0].image.shape[0], "classes": len(seen.classes)}
-    trained = train(
-        net,
-        seen,
-        unseen,
-        recipe,
-        checkpoint=args.out / f"{name}.safetensors",
-        resume=args.resume,
-        progress=f"{name:<6}",
-    )
+    with resumable():
+        trained = train(
+            net,
+            seen,
+            unseen,
+            recipe,
+            checkpoint=args.out / f"{name}.safetensors",
+            resume=args.resume,
+            progress=f"{name:<6}",
+        )
     return float(trained.history[-1]["mean_iou"])

@@ -61,6 +61,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from numseg.cli._running import resumable
     from numseg.errors import ArgumentError
     from numseg.training import Recipe, Sampling, train
 
@@ -94,27 +95,29 @@ def run(args: argparse.Namespace) -> None:
         weight_decay=args.weight_decay,
         sampling=sampling,
     )
-    trained = train(
-        net,
-        dataset,
-        held_out,
-        recipe,
-        checkpoint=checkpoint,
-        resume=args.resume,
-        progress=args.out.name,
-        report=_report,
-    )
+    with resumable():
+        trained = train(
+            net,
+            dataset,
+            held_out,
+            recipe,
+            checkpoint=checkpoint,
+            resume=args.resume,
+            progress=args.out.name,
+            report=_report,
+        )
     print(table(dataset.classes, trained.history[-1]))
     print(checkpoint)
 
 
 def _datasets(args: argparse.Namespace) -> tuple[Dataset, Dataset]:
     """What to train on, and what is held out."""
-    from numseg import data
+    from numseg import checks, data
 
     if args.data == "coins":
         return data.coins("train"), data.coins("held-out")
     if args.data == "scenes":
+        checks.integer("count", args.count, minimum=1)
         both = data.scenes(args.count + max(args.count // 5, 1), args.size, args.seed)
         return (
             dataclasses.replace(both, samples=both.samples[: args.count]),
