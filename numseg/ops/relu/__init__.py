@@ -33,8 +33,9 @@ def relu(x: ArrayLike) -> Plan[Array]:
 
     Notes
     -----
-    Gradient: ``grad_x = grad_y`` where ``x > 0``, else 0. At the kink ``x = 0`` it is 0, and where
-    x is NaN it is 0, as in PyTorch 2.13 (``torch.nn.functional.relu``).
+    Gradient: 0 where ``x <= 0``, the kink included, else ``grad_y``, so also where x is NaN.
+
+    Source: PyTorch 2.13, ``torch.nn.functional.relu``, bit for bit but for the sign of zeros.
 
     Examples
     --------

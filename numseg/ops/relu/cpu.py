@@ -20,7 +20,7 @@ def _forward(start, stop, x, y):
 def _backward(start, stop, x, gy, gx):
     x, gy, gx = x[start:stop], gy[start:stop], gx[start:stop]
     for i in range(len(x)):
-        gx[i] = gy[i] if x[i] > 0 else 0
+        gx[i] = 0 if x[i] <= 0 else gy[i]
 
 
 def forward(x: Array, y: Array, g: Geometry) -> None:

@@ -13,4 +13,4 @@ def forward(x: Array, g: Geometry) -> Array:
 
 
 def backward(x: Array, gy: Array, g: Geometry) -> Array:
-    return np.where(x > 0, gy, 0.0)
+    return np.where(x <= 0, 0.0, gy)
