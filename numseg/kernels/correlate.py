@@ -256,13 +256,12 @@ def _plan(
     channels, filters = x_channels // groups, y_shape[0] // groups
     lanes = TARGET.vector_bytes // itemsize
     residues = residue_classes(rows)
-    several = images * groups * residues * ceil_div(filters, MIN_CHUNK)
-    band, tile, flat, direct = _cut(rows, columns, channels, filters, y_shape, itemsize, several)
+    crowd = images * groups * residues  # units before anything is cut
+    band, tile, flat, direct = _cut(rows, columns, channels, filters, y_shape, itemsize, crowd)
     tile_filters, tile_vectors = TILES[tile]
     blocks = ceil_div(filters, tile_filters)
     bands = ceil_div(ceil_div(rows.outputs, residues), band)
-    wanted = ceil_div(ENOUGH_UNITS, images * groups * residues * bands)
-    chunk = max(ceil_div(blocks, wanted), MIN_CHUNK // tile_filters) * tile_filters
+    chunk = ceil_div(blocks, _chunks(filters, crowd * bands)) * tile_filters
 
     scratch = layout(rows, columns, channels, band, itemsize)
     i, c, j = np.ogrid[: rows.taps, :channels, : columns.taps]
@@ -290,41 +289,50 @@ MIN_CHUNK = 64
 """Filters of a unit at least: each unit fills a scratch, which takes as long as some of them."""
 
 
+def _chunks(filters: int, units: int) -> int:
+    """Into how many the filters are cut, where there are so many units for each."""
+    return max(min(ceil_div(ENOUGH_UNITS, units), filters // MIN_CHUNK), 1)
+
+
 def _cut(
     rows: Axis, columns: Axis, channels: int, filters: int, y_shape: tuple[int, int, int],
-    itemsize: int, several: int,
+    itemsize: int, crowd: int,
 ) -> tuple[int, int, bool, bool]:  # fmt: skip
-    """The band's height, the tile, and how vectors lie: what costs least, in vector operations.
-
-    There are ``several`` units to a band.
-    """
+    """The band's height, the tile, and how vectors lie: what costs least, in vector operations."""
     lanes, width = TARGET.vector_bytes // itemsize, scratch_width(columns)
     longest = ceil_div(rows.outputs, residue_classes(rows))  # rows of a residue class
     scratch = layout(rows, columns, channels, 1, itemsize)
     row_bytes = max(channels * scratch.channel // scratch.rows * itemsize, 1)
     most = SCRATCH_BYTES // row_bytes - (scratch.rows - 1)
-    most = min(most, ceil_div(longest, ceil_div(ENOUGH_UNITS, several)))
     products = channels * rows.taps * columns.taps
     dense = width == columns.outputs == y_shape[2] and residue_classes(rows) == rows.step == 1
 
-    def choices() -> Iterator[tuple[float, int, int, int, bool, bool]]:
-        for band in range(1, max(most, 1) + 1):
+    def cost(band: int, tile: int, flat: bool, direct: bool) -> float:
+        tile_filters, tile_vectors = TILES[tile]
+        vectors = ceil_div(band * width, lanes) if flat else band * ceil_div(columns.outputs, lanes)
+        vectors = ceil_div(vectors, tile_vectors) * tile_vectors
+        speed = 1.0 if tile_filters > 1 else 0.5
+        a_tile = products / speed + (8 if direct else 32)
+        filling = 4 * scratch_rows(rows, band) * row_bytes / TARGET.vector_bytes
+        bands = ceil_div(longest, band)
+        chunks = _chunks(filters, crowd * bands)
+        units = crowd * bands * chunks
+        uneven = ceil_div(units, EVEN_UNITS) * EVEN_UNITS / units
+        filters_computed = ceil_div(filters, tile_filters) * tile_filters
+        return (vectors * filters_computed * a_tile + chunks * filling) * longest / band * uneven
+
+    def choices() -> Iterator[tuple[float, int, int, bool, bool]]:
+        for band in range(1, max(min(most, longest), 1) + 1):
             shortest = longest % band or band
-            for tile, (tile_filters, tile_vectors) in enumerate(TILES):
-                speed = 1.0 if tile_filters > 1 else 0.5
-                blocks = ceil_div(filters, tile_filters)
+            for tile in range(len(TILES)):
                 for flat in (False, True):
+                    direct = columns.step == 1 and columns.outputs >= lanes
                     if flat:
                         direct = dense and columns.step == 1 and shortest * width >= lanes
-                        vectors = ceil_div(band * width, lanes)
-                    else:
-                        direct = columns.step == 1 and columns.outputs >= lanes
-                        vectors = band * ceil_div(columns.outputs, lanes)
-                    vectors = ceil_div(vectors, tile_vectors) * tile_vectors
-                    a_tile = products / speed + (8 if direct else 32)
-                    filling = scratch_rows(rows, band) * row_bytes / TARGET.vector_bytes
-                    cost = vectors * blocks * tile_filters * a_tile + 4 * filling
-                    yield cost * longest / band, -band, band, tile, flat, direct
+                    yield cost(band, tile, flat, direct), band, tile, flat, direct
 
-    _, _, band, tile, flat, direct = min(choices())
-    return band, tile, flat, direct
+    return min(choices())[1:]
+
+
+EVEN_UNITS = 8
+"""Threads share units evenly where so many divide their number."""

@@ -34,7 +34,7 @@ from numseg.kernels.bands import (
 )
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
-from numseg.kernels.simd import TARGET, micro_kernel
+from numseg.kernels.simd import TARGET, micro_kernel, transpose_square
 from numseg.typing import Array
 
 TILES = ((6, 4), (8, 2), (8, 1)) if TARGET.registers == 32 else ((4, 3), (6, 2), (6, 1))
@@ -49,7 +49,7 @@ RUN_BYTES = 24 * 1024
 """The micro-kernel takes as many pixels at once as leave their vectors of gy in the first-level
 cache: all taps of the block meet them there."""
 
-WORTH_TRANSPOSING = 512
+WORTH_TRANSPOSING = 288
 """Taps of a unit at least, if there are so many: each unit transposes its bands of gy."""
 
 
@@ -82,6 +82,11 @@ def _partial_sums(start, stop, x, gy, sums, offsets, layout, s):
     scratch = np.empty(layout.size, x.dtype)
     transposed = np.empty(s.band * s.columns * s.padded, x.dtype)
     steps = np.empty((s.band * s.columns, 2), np.int64)
+    clear(transposed)  # the filters that make up whole tiles stay zero
+    for t in range(s.band):
+        for q in range(s.columns):
+            steps[t * s.columns + q, 0] = t * layout.width + q
+            steps[t * s.columns + q, 1] = (t * s.columns + q) * s.padded
     vectors = np.arange(s.padded // s.lanes) * s.lanes
     taps = np.empty(s.block * s.taps + s.tile_taps, np.int64)
     out_rows = np.empty_like(taps)
@@ -104,11 +109,13 @@ def _partial_sums(start, stop, x, gy, sums, offsets, layout, s):
             plane = (image * s.groups + group) * s.channels + block * s.block
             fill(scratch, x[plane * layout.h * layout.w :], channels, residue, t0, layout)
             plane = (image * s.groups + group) * s.filters
-            transpose(transposed, gy[plane * s.rows * s.columns :], residue, t0, height, layout, s)
             for t in range(height):
-                for q in range(s.columns):
-                    steps[t * s.columns + q, 0] = t * layout.width + q
-                    steps[t * s.columns + q, 1] = (t * s.columns + q) * s.padded
+                row = residue + (t0 + t) * layout.residues
+                source = gy[(plane * s.rows + row) * s.columns :]
+                target = transposed[t * s.columns * s.padded :]
+                transpose(
+                    source, s.rows * s.columns, s.filters, s.columns, target, s.padded, s.lanes
+                )
             for p in range(0, height * s.columns, s.run):
                 end = min(p + s.run, height * s.columns)
                 top, bottom = t0 + p // s.columns, t0 + (end - 1) // s.columns
@@ -147,20 +154,17 @@ def multiply(tile, x, taps, i, gy, vectors, v, steps, k0, k1, out, out_rows):
 
 
 @rule
-def transpose(transposed, gy, residue, t0, height, layout, s):
-    """The band of gy, (filters, height, columns), as (height, columns, filters and zeros)."""
-    for t in range(height):
-        row = (residue + (t0 + t) * layout.residues) * s.columns
-        for q0 in range(0, s.columns, 16):  # a block of pixels stays in the first-level cache
-            count = min(16, s.columns - q0)
-            target = transposed[(t * s.columns + q0) * s.padded :]
-            for f in range(s.filters):
-                source = gy[f * s.rows * s.columns + row + q0 :]
-                for q in range(count):
-                    target[q * s.padded + f] = source[q]
-            for q in range(count):
-                for f in range(s.filters, s.padded):
-                    target[q * s.padded + f] = 0
+def transpose(source, source_step, rows, columns, target, target_step, lanes):
+    """``target[j * target_step + i] = source[i * source_step + j]``."""
+    for i0 in range(0, rows, lanes):
+        for j0 in range(0, columns, lanes):
+            if i0 + lanes <= rows and j0 + lanes <= columns:
+                transpose_square(source, i0 * source_step + j0, source_step,
+                                 target, j0 * target_step + i0, target_step)  # fmt: skip
+                continue
+            for i in range(i0, min(i0 + lanes, rows)):
+                for j in range(j0, min(j0 + lanes, columns)):
+                    target[j * target_step + i] = source[i * source_step + j]
 
 
 @kernel()
@@ -215,22 +219,22 @@ def _depthwise_sums(start, stop, x, gy, gw, taps, layout, s):
 
 @kernel()
 def _add_slices(start, stop, sums, gw, s):
-    """A unit is a run of some taps of a group, for all its filters."""
+    """A unit is a vector of taps of a group, for all its filters."""
     taps = s.channels * s.taps
-    runs = (taps + SLICE_TAPS - 1) // SLICE_TAPS
+    units = (taps + s.lanes - 1) // s.lanes
     for unit in range(start, stop):
-        group, run = divmod(unit, runs)
-        first = run * SLICE_TAPS
-        count = min(SLICE_TAPS, taps - first)
-        for f in range(s.filters):
-            out = gw[(group * s.filters + f) * taps + first :]
-            for cut in range(s.slices):
-                terms = sums[((cut * s.groups + group) * taps + first) * s.padded + f :]
-                for i in range(count):
-                    out[i] = terms[i * s.padded] + (out[i] if cut > 0 else 0)
-
-
-SLICE_TAPS = 16
+        group, vector = divmod(unit, units)
+        first = vector * s.lanes
+        count = min(s.lanes, taps - first)
+        begin = (group * taps + first) * s.padded
+        total = sums[begin : begin + count * s.padded]
+        for _ in range(1, s.slices):
+            begin += s.groups * taps * s.padded
+            term = sums[begin : begin + count * s.padded]
+            for i in range(len(total)):
+                total[i] += term[i]
+        target = gw[group * s.filters * taps + first :]
+        transpose(total, s.padded, count, s.filters, target, taps, s.lanes)
 
 
 def correlate_weights(
@@ -249,7 +253,7 @@ def correlate_weights(
     sums = np.empty(s.slices * groups * taps * s.padded, gw.dtype)
     launch(_partial_sums, s.slices * groups * s.blocks, work, x.reshape(-1), gy.reshape(-1), sums,
            offsets, scratch, s)  # fmt: skip
-    launch(_add_slices, groups * ceil_div(taps, SLICE_TAPS), sums.size, sums, gw.reshape(-1), s)
+    launch(_add_slices, groups * ceil_div(taps, s.lanes), sums.size, sums, gw.reshape(-1), s)
 
 
 def _is_depthwise(s: Sizes) -> bool:
@@ -277,21 +281,39 @@ def _plan(
     # the sums take no more memory than an eighth of what is read, or else one copy of gw
     read = math.prod(x_shape) + images * y_channels * rows.outputs * columns.outputs
     cells = images * residue_classes(rows) * bands
-    slices = max(min(read // 8 // (groups * channels * taps * padded), cells, ENOUGH_UNITS), 1)
+    slices = _power_of_two(
+        min(read // 8 // (groups * channels * taps * padded), cells, ENOUGH_UNITS)
+    )
     wanted = ceil_div(ENOUGH_UNITS, slices * groups)
-    block = min(max(ceil_div(channels, wanted), ceil_div(WORTH_TRANSPOSING, taps)), channels)
+    block = ceil_div(channels, _power_of_two(min(wanted, channels * taps // WORTH_TRANSPOSING)))
+    run = RUN_BYTES // (tile_vectors * TARGET.vector_bytes)
+    if _on_image(rows) < 0.85:
+        run = max(columns.outputs, lanes)  # then a run has but few rows of taps in the padding
 
     scratch = layout(rows, columns, block, band, itemsize)
     offsets = tap_offsets(scratch, rows, columns, block).reshape(-1).astype(np.int64)
     sizes = Sizes(
         images, groups, channels, filters, taps, rows.taps, rows.outputs, columns.outputs,
         band, bands, slices, block, ceil_div(channels, block), tile, tile_taps, tile_vectors, lanes,
-        padded, RUN_BYTES // (tile_vectors * TARGET.vector_bytes),
+        padded, run,
     )  # fmt: skip
     if _is_depthwise(sizes):
         padded_taps = ceil_div(taps, DEPTHWISE_TAPS) * DEPTHWISE_TAPS
         offsets = offsets[np.minimum(np.arange(padded_taps), taps - 1)]
     return sizes, scratch, offsets
+
+
+def _power_of_two(most: int) -> int:
+    """The largest one: units are easier to share evenly."""
+    return 1 << (max(most, 1).bit_length() - 1)
+
+
+def _on_image(axis: Axis) -> float:
+    """The share of pairs of an output and a tap that meet on the image."""
+    pixels = np.add.outer(
+        np.arange(axis.outputs) * axis.stride - axis.pad, np.arange(axis.taps) * axis.dilation
+    )
+    return float(np.mean((pixels >= 0) & (pixels < axis.size))) if pixels.size else 1.0
 
 
 def _tile(taps: int, filters: int, lanes: int) -> tuple[int, int]:
