@@ -32,7 +32,7 @@ class Host:
             if hasattr(value, "__dlpack__"):
                 return np.from_dlpack(value)
         except Exception as error:  # PyTorch: the tensor requires grad, or NumPy lacks its dtype
-            raise ArgumentTypeError(f"{name} cannot be viewed as a NumPy array: {error}") from None
+            raise ArgumentTypeError(f"{name} has no view in NumPy: {_line(error)}") from None
         raise ArgumentTypeError(f"{name} must be an array, got {type(value).__name__}")
 
     @staticmethod
@@ -159,7 +159,7 @@ def _adopted(name: str, value: Any) -> Any:
         interface = getattr(value, "__cuda_array_interface__", None)
         described = _from_dlpack(value) if interface is None else _Described(interface, value)
     except Exception as error:  # PyTorch: the tensor requires grad; DLPack: a dtype without a name
-        raise ArgumentTypeError(f"{name} cannot be read on the GPU: {error}") from None
+        raise ArgumentTypeError(f"{name} cannot be read on the GPU: {_line(error)}") from None
     if described.__cuda_array_interface__.get("mask") is not None:
         raise ArgumentTypeError(f"{name} is a masked array; fill it first")
     return _simulated(described) if simulated() else _cuda().as_cuda_array(described)
@@ -227,8 +227,12 @@ def describe_cuda() -> str:
         ]
         driver = ".".join(map(str, cuda.cudadrv.driver.driver.get_version()))
     except Exception as error:  # without a driver the library fails in many ways
-        return f"no device ({' '.join(str(error).split())[:80]})"
+        return f"no device ({_line(error)[:80]})"
     return f"{'; '.join(devices) or 'no device'} (driver for CUDA {driver})"
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _text(name: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -140,6 +141,17 @@ def test_an_old_ptxas_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setattr(compile_gate, "_ptxas_version", lambda: "ptxas 11.0.1")
     with pytest.raises(DeviceError, match=r"ptxas 11\.0\.1\) failed: .*Unsupported \.version 9\.4"):
         compile_kernel(good, "float32", (9, 0))
+
+
+def test_without_ptxas_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pathfinder = importlib.import_module("cuda.pathfinder")
+    monkeypatch.setattr(pathfinder, "find_nvidia_binary_utility", lambda name: None)
+    assert compile_gate.main([]) == 2
+    assert capsys.readouterr().err == (
+        "compile_gate: ptxas is not installed: pip install 'numseg[cuda-test]'\n"
+    )
 
 
 def run(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
