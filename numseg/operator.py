@@ -62,6 +62,8 @@ class Plan(Generic[R]):
     """Floating-point operations of ``forward``; a multiply-add is two."""
     reach: tuple[Reach, Reach] | None = POINTWISE
     """Which input rows and columns an output pixel reads; None where it reads all of them."""
+    linear: bool = True
+    """False where this call is not linear, though the operator is with other parameters."""
     inputs: tuple[Any, ...] = ()
     """The specs of the array arguments, filled in by :class:`Operator`."""
 
@@ -103,6 +105,8 @@ def operator(
     linear: str = "",
     integers: str = "",
     updates: dict[str, str] | None = None,
+    examines: str = "",
+    fixed: dict[str, Any] | None = None,
 ) -> Callable[[Callable[P, Plan[R]]], Operator[P, R]]:
     """Make an operator of a function that checks the arguments and returns the :class:`Plan`.
 
@@ -112,9 +116,9 @@ def operator(
     Values are the business of a function ``check(*inputs, geometry)`` in the same folder, where
     there is one (are switches within the plane, labels below the number of classes?). It runs
     before anything is allocated or written, on the CPU, and may count on the values of arrays of
-    integers only: arrays of floats stay where they are, and ``matrix`` has but a :class:`Spec` of
-    its first argument. A face with a function ``check`` of its own is asked instead, so that a
-    ``cuda.py`` can look at labels on the device.
+    integers and of those named in ``examines``: other arrays of floats stay where they are, and
+    ``matrix`` has but a :class:`Spec` of its first argument. A face with a function ``check`` of
+    its own is asked instead, so that a ``cuda.py`` can look at labels on the device.
 
     Parameters
     ----------
@@ -125,11 +129,17 @@ def operator(
     differentiable : str, optional
         The inputs that have a gradient; all by default. Gradients flow from the first output.
     linear : str
-        The inputs in which the result is linear, each taken alone.
+        The inputs in which the result is linear, each taken alone, unless the plan of a call
+        takes it back (``Plan.linear``).
     integers : str
         The inputs that hold integers: where only a shape is given, they are taken as int64.
     updates : dict
         Inputs that are state, and the output that replaces each after a training step.
+    examines : str
+        Inputs of floats whose values ``check`` sees (boxes, which are few).
+    fixed : dict
+        Where a differentiable input holds what no derivative is taken of (the number of an image
+        among the coordinates of a box): an index into it. The gradient there is 0.
     """
 
     def make(plan: Callable[P, Plan[R]]) -> Operator[P, R]:
@@ -142,6 +152,8 @@ def operator(
             linear=tuple(linear.split()),
             integers=tuple(integers.split()),
             updates=updates or {},
+            examines=tuple(examines.split()),
+            fixed=fixed or {},
         )
 
     return make
@@ -172,6 +184,8 @@ class Operator(Generic[P, R]):
         linear: tuple[str, ...],
         integers: tuple[str, ...],
         updates: dict[str, str],
+        examines: tuple[str, ...],
+        fixed: dict[str, Any],
         face: str | None = None,
     ) -> None:
         functools.update_wrapper(self, plan)
@@ -184,6 +198,8 @@ class Operator(Generic[P, R]):
         self.linear = linear
         self.integers = integers
         self.updates = updates
+        self.examines = examines
+        self.fixed = fixed
         self.face = face
         self.__signature__ = _readable(inspect.signature(plan))
         parameters = self.__signature__.parameters
@@ -252,6 +268,8 @@ class Operator(Generic[P, R]):
             self.linear,
             self.integers,
             self.updates,
+            self.examines,
+            self.fixed,
             face="reference",
         )
 
@@ -307,7 +325,7 @@ class Operator(Generic[P, R]):
             )
             plan = self._planned({**arguments, **specs})
             self._check_values(device.Host, "reference", [specs[first], *views.values()], plan)
-        return face.matrix(*views.values(), plan.geometry).astype(dtype).tocsr()
+            return face.matrix(*views.values(), plan.geometry).astype(dtype).tocsr()
 
     # -- steps of a call ---------------------------------------------------------------------
 
@@ -377,7 +395,7 @@ class Operator(Generic[P, R]):
     def _check_values(
         self, where: device.Device, face: str, arrays: list[Any], plan: Plan[Any]
     ) -> None:
-        """Let the operator's ``check``, if it has one, see the integers (see :func:`operator`)."""
+        """Let the operator's ``check``, if there is one, see what it may (see :func:`operator`)."""
         check = getattr(_imported(self.__module__), "check", None)
         if check is None:
             return
@@ -385,10 +403,13 @@ class Operator(Generic[P, R]):
             own(*arrays, plan.geometry)
             return
 
-        def visible(array: Any) -> Any:
-            return where.to_host(array) if array.dtype.kind in "iub" else array
+        def visible(name: str, array: Any) -> Any:
+            seen = name in self.examines or array.dtype.kind in "iub"
+            return where.to_host(array) if seen else array
 
-        check(*(_each(array, visible) for array in arrays), plan.geometry)
+        named = zip(self.inputs, arrays, strict=True)
+        seen = (_each(array, functools.partial(visible, name)) for name, array in named)
+        check(*seen, plan.geometry)
 
     def _backward(self, saved: Any, grad_y: Any, needs: Collection[str] | None) -> list[Any]:
         if type(saved).__name__ != self._saved_type.__name__:

@@ -105,13 +105,15 @@ def adjointcheck(
     True
     """
     subject = Subject(function, inputs, dtype)
-    if arguments is None:
-        arguments = function.linear if isinstance(function, Operator) else [*subject.arguments]
+    y, saved = subject.run()
+    if arguments is None and isinstance(function, Operator):
+        arguments = function.linear if saved.plan.linear else []
+    elif arguments is None:
+        arguments = [*subject.arguments]
     for name in arguments:
         checks.choice("arguments", name, [*subject.arguments])
     if tolerance is None:
         tolerance = 100 * float(np.finfo(subject.dtype).eps)
-    y, saved = subject.run()
     g = np.random.default_rng(seed).integers(-4, 5, y.shape).astype(subject.dtype)
     gradients = subject.gradients(saved, g)
     products = tuple(

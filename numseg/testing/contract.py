@@ -93,7 +93,7 @@ def check_adjoint(op: Op, case: Case, seed: int) -> None:
         tolerance = 0.0 if exact and kind == "integers" else None
         report = adjointcheck(op, arguments, seed=seed, tolerance=tolerance)
         _demand(report.passed, str(report))
-    if hasattr(op._module("reference"), "matrix"):
+    if hasattr(op._module("reference"), "matrix") and op.plan(**arguments).linear:
         _check_matrix(op, case.arguments("integers", np.float64, seed), exact, seed)
 
 
@@ -396,7 +396,7 @@ def _bounds(op: Op, wide: dict[str, Any], grad_y: Array, wanted: Observed, dtype
     unit = cases.of(op).roundings(wanted.plan) * float(np.finfo(dtype).eps)
     positive = np.abs(grad_y).astype(np.float64)
     floats = {n for n in op.inputs if any(a.dtype.kind == "f" for a in arrays(wide.get(n)))}
-    if op.linear and floats <= set(op.linear):
+    if op.linear and wanted.plan.linear and floats <= set(op.linear):
         scale = observe(op.reference, _map_floats(np.abs, wide), positive)
         return _Bounds(
             [np.abs(unit * r) for r in scale.results],

@@ -176,6 +176,7 @@ def _direction(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> 
 
 def _derivative(subject: Subject, slot: Slot, step: Array, eps: float) -> Array:
     """The derivative of each result along ``step``, in float64."""
+    step = subject.movable(slot, step)
 
     def difference(h: float) -> Array:
         x = subject.array(slot)

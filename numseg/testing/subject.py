@@ -50,6 +50,14 @@ class Subject:
         value = self.arguments[slot.argument]
         return value if slot.part is None else value[slot.part]
 
+    def movable(self, slot: Slot, step: Array) -> Array:
+        """The step without the parts that an operator takes no derivative of."""
+        fixed = getattr(self.function, "fixed", {}).get(slot.argument)
+        if fixed is not None:
+            step = step.copy()
+            step[fixed] = 0
+        return step
+
     def run(self, slot: Slot | None = None, array: Array | None = None) -> tuple[Array, Any]:
         """The (first) result and what backward needs, with ``array`` in the slot."""
         arguments = dict(self.arguments)
