@@ -24,6 +24,7 @@ from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.max_unpool2d import max_unpool2d
 from numseg.ops.pad import pad
 from numseg.ops.relu import relu
+from numseg.ops.roi_align import roi_align
 from numseg.ops.sigmoid import sigmoid
 from numseg.ops.softmax import softmax
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
@@ -64,6 +65,7 @@ __all__ = [
     "num_threads",
     "pad",
     "relu",
+    "roi_align",
     "set_num_threads",
     "sigmoid",
     "softmax",

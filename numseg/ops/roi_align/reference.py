@@ -1,0 +1,159 @@
+"""roi_align by its definition: the samples of a box, read between four pixels each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numseg.errors import ArgumentError
+from numseg.ops.roi_align import Geometry
+from numseg.typing import Array
+
+
+class Axis(NamedTuple):
+    """The samples of one box along the rows, or along the columns: (bins * samples,) each."""
+
+    bins: int
+    samples: int  # in a bin
+    low: Array  # the pixel at or before a sample
+    high: Array  # and the one after it
+    weight: Array  # of the pixel after
+    inside: Array  # False for a sample that counts as zero
+    slope: Array  # derivative of the weight by the sample's place
+    by_start: Array  # derivative of the place by the box's first coordinate
+    by_end: Array  # and by its last
+
+
+def forward(x: Array, rois: Array, g: Geometry) -> Array:
+    y = np.zeros((g.k, g.c, g.oh, g.ow))
+    for k, n, rows, columns in _boxes(rois, g):
+        values = _values(x[n], rows, columns, g)  # (C, OH, OW, candidates)
+        if g.maximum:
+            y[k] = np.take_along_axis(values, _winner(values)[..., None], -1)[..., 0]
+        else:
+            y[k] = values.sum(-1) / (rows.samples * columns.samples)
+    return y
+
+
+def backward(x: Array, rois: Array, gy: Array, g: Geometry) -> tuple[Array, Array]:
+    gx, grois = np.zeros((g.n, g.c, g.h, g.w)), np.zeros((g.k, 5))
+    for k, n, rows, columns in _boxes(rois, g):
+        if g.maximum:
+            winner = _winner(_values(x[n], rows, columns, g))
+            candidates = rows.samples * columns.samples * (4 if g.corners else 1)
+            share = (winner[..., None] == np.arange(candidates)) * gy[k][..., None]
+        else:
+            candidates = rows.samples * columns.samples
+            share = np.repeat((gy[k] / candidates)[..., None], candidates, -1)
+        for corner, r, s, weight, by_row, by_column in _corners(rows, columns):
+            part = share[..., corner::4] if g.corners else share
+            part = _by_sample(part, rows, columns, g)  # (C, rows' samples, columns' samples)
+            pixels: Any = slice(None), r[:, None], s
+            np.add.at(gx[n], pixels, part * weight)
+            counts = _inside(rows, columns) & ((part != 0) | (not g.maximum))
+            moved = np.where(counts, part * x[n][pixels], 0)
+            grois[k, 1] += (moved * by_column * columns.by_start).sum()
+            grois[k, 2] += (moved * by_row * rows.by_start[:, None]).sum()
+            grois[k, 3] += (moved * by_column * columns.by_end).sum()
+            grois[k, 4] += (moved * by_row * rows.by_end[:, None]).sum()
+    return gx, grois
+
+
+def _boxes(rois: Array, g: Geometry) -> Iterator[tuple[int, int, Axis, Axis]]:
+    """Each RoI that has samples, and pixels to sample: k, the image, and both axes."""
+    for k, (n, x1, y1, x2, y2) in enumerate(rois):
+        rows, columns = _axis(y1, y2, g.oh, g.h, g), _axis(x1, x2, g.ow, g.w, g)
+        if rows.samples * columns.samples * g.h * g.w > 0:
+            yield k, int(n), rows, columns
+
+
+def _axis(first: Any, last: Any, bins: int, pixels: int, g: Geometry) -> Axis:
+    kind: Any = np.float32 if g.single else np.float64
+    shift = kind(0.5 if g.aligned else 0)
+    start, end = (np.asarray(v, kind) * kind(g.scale) - shift for v in (first, last))
+    size, free = end - start, 1.0
+    if not g.aligned and size < 1:
+        size, free = kind(1), 0.0
+    step = size / kind(bins)
+    count = g.ratio or max(int(np.ceil(step)), 0)
+    p, i = np.arange(bins)[:, None], np.arange(count)
+    within = (i.astype(kind) + kind(0.5)) * step / kind(max(count, 1))
+    place = (start + p.astype(kind) * step + within).astype(np.float64).ravel()
+    inside = (place >= -1) & (place <= pixels) & (pixels > 0)
+    low = np.where(inside, np.clip(np.floor(place), 0, pixels - 1), 0).astype(int)
+    high = np.where(inside, np.minimum(low + 1, pixels - 1), 0)
+    weight = np.where(inside & (high > low), np.maximum(place, 0) - low, 0)
+    slope = np.where(inside & (high > low) & (place >= 0), 1.0, 0.0)
+    fraction = ((p + (i + 0.5) / max(count, 1)) / bins).ravel() * free
+    by_start, by_end = (1 - fraction) * g.scale, fraction * g.scale
+    return Axis(bins, count, low, high, weight, inside, slope, by_start, by_end)
+
+
+def _inside(rows: Axis, columns: Axis) -> Array:
+    return rows.inside[:, None] & columns.inside
+
+
+def _corners(rows: Axis, columns: Axis) -> Iterator[tuple[int, Array, Array, Array, Array, Array]]:
+    """The four pixels around the samples: which, their rows and columns, their weights, and the
+    derivatives of those by the samples' rows and columns."""
+    inside = _inside(rows, columns)
+    for corner, (i, j) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
+        r, wr = (rows.high, rows.weight) if i else (rows.low, 1 - rows.weight)
+        s, ws = (columns.high, columns.weight) if j else (columns.low, 1 - columns.weight)
+        by_row = inside * (2 * i - 1) * rows.slope[:, None] * ws
+        by_column = inside * (2 * j - 1) * columns.slope * wr[:, None]
+        yield corner, r, s, inside * wr[:, None] * ws, by_row, by_column
+
+
+def _values(image: Array, rows: Axis, columns: Axis, g: Geometry) -> Array:
+    """What the mean or the maximum is taken of: (C, OH, OW, samples, or samples * corners)."""
+    inside = _inside(rows, columns)
+    products = []
+    for _, r, s, weight, _, _ in _corners(rows, columns):
+        products.append(np.where(inside, weight * image[:, r[:, None], s], 0))
+    if g.corners:
+        values = np.stack([_by_bin(v, rows, columns, g) for v in products], -1)
+        return values.reshape(*values.shape[:3], 4 * rows.samples * columns.samples)
+    return _by_bin(products[0] + products[1] + products[2] + products[3], rows, columns, g)
+
+
+def _by_bin(samples: Array, rows: Axis, columns: Axis, g: Geometry) -> Array:
+    """(C, rows' samples, columns' samples) as (C, OH, OW, samples), row by row in a bin."""
+    parts = samples.reshape(g.c, g.oh, rows.samples, g.ow, columns.samples)
+    return parts.transpose(0, 1, 3, 2, 4).reshape(g.c, g.oh, g.ow, rows.samples * columns.samples)
+
+
+def _by_sample(values: Array, rows: Axis, columns: Axis, g: Geometry) -> Array:
+    """The inverse of ``_by_bin``."""
+    parts = values.reshape(g.c, g.oh, g.ow, rows.samples, columns.samples)
+    return parts.transpose(0, 1, 3, 2, 4).reshape(g.c, g.oh * rows.samples, g.ow * columns.samples)
+
+
+def _winner(values: Array) -> Array:
+    """Position along the last axis of the last NaN, or else of the first maximum."""
+    nan = np.isnan(values)
+    last_nan = values.shape[-1] - 1 - np.argmax(nan[..., ::-1], -1)
+    return np.where(nan.any(-1), last_nan, np.argmax(np.where(nan, -np.inf, values), -1))
+
+
+def matrix(rois: Array, g: Geometry) -> Any:
+    """``M[(k, c, p, q), (n, c, r, s)]``: the weights that the samples of bin (p, q) give a pixel,
+    over their number."""
+    from scipy import sparse
+
+    if g.maximum:
+        raise ArgumentError("a maximum is not linear, only mode 'avg' has a matrix")
+    c = np.arange(g.c)[:, None, None]
+    parts = []  # (output, pixel, value) for each RoI and each corner of its samples
+    for k, n, rows, columns in _boxes(rois, g):
+        for _, r, s, weight, _, _ in _corners(rows, columns):
+            p, q = (np.arange(axis.bins).repeat(axis.samples) for axis in (rows, columns))
+            output = ((k * g.c + c) * g.oh + p[:, None]) * g.ow + q
+            pixel = ((n * g.c + c) * g.h + r[:, None]) * g.w + s
+            value = np.broadcast_to(weight / (rows.samples * columns.samples), output.shape)
+            parts.append((output.ravel(), pixel.ravel(), value.ravel()))
+    output, pixel, value = (np.concatenate([[], *(part[j] for part in parts)]) for j in range(3))
+    shape = g.k * g.c * g.oh * g.ow, g.n * g.c * g.h * g.w
+    return sparse.csr_array((value, (output.astype(int), pixel.astype(int))), shape)
