@@ -63,6 +63,7 @@ def test_aligned_corners(op, i, o, expected):
         (2, 2.0, [0, 0.25, 0.75, 1]),
         (3, 1.6, [0, 0.4375, 1.0625, 1.6875]),  # 4 pixels, (p + 1/2) / 1.6 - 1/2; by size 3/4
         (5, 0.5, [0.5, 2.5]),  # 2 pixels; by size (p + 1/2) 5/2 - 1/2 = .75, 3.25
+        (3, 1.3, [0, 1, 2]),  # as large as x: unchanged
     ],
 )
 def test_a_factor_is_not_the_ratio_of_the_sizes(op, i, factor, expected):

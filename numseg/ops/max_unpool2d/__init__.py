@@ -77,7 +77,8 @@ def max_unpool2d(
 
     Unpooling assigns; it is the gradient of max pooling only where windows do not overlap.
 
-    Source: PyTorch 2.13, ``torch.nn.functional.max_unpool2d``, bit for bit in the value.
+    Source: PyTorch 2.13, ``torch.nn.functional.max_unpool2d``, bit for bit in the value on one CPU
+    thread (on several it is a race which of the repeated values stays).
 
     Examples
     --------

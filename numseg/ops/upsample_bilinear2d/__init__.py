@@ -42,7 +42,7 @@ def upsample_bilinear2d(
         Output size. Either this or ``scale_factor``.
     scale_factor : float or (rows, columns), optional
         Output size ``floor(H * scale_factor)``; and ``s = (p + 1/2) / scale_factor - 1/2``, which
-        is something else than by size if the output size was rounded.
+        is something else than by size if the output size was rounded; but ``s = p`` if OH is H.
     align_corners : bool
         ``s = p * (H - 1) / (OH - 1)`` instead, 0 if OH is 1: the centres of the corner pixels stay
         where they are. The factor then decides the size only.
@@ -83,7 +83,10 @@ def upsample_bilinear2d(
     """
     dtype = checks.floats(x=x)
     n, c, h, w = checks.axes("x", x, "n c h w")
-    (oh, ow), (fy, fx) = geometry.resized(size, scale_factor, (h, w))
+    (oh, ow), factors = geometry.resized(size, scale_factor, (h, w))
+    fy, fx = (
+        0.0 if o == i else factor for i, o, factor in zip((h, w), (oh, ow), factors, strict=True)
+    )
     align = checks.flag("align_corners", align_corners)
     return Plan(
         outputs=(Spec((n, c, oh, ow), dtype),),

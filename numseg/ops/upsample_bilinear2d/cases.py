@@ -34,4 +34,4 @@ def roundings(plan: Plan[Any]) -> int:
     # a weight, a product and a sum for each axis; then as many sums as output pixels read a pixel
     read = 2 * math.ceil(g.oh / max(g.h, 1)) + 2 * math.ceil(g.ow / max(g.w, 1))
     # a position that comes from a factor is a float64 up to the size of the image
-    return 6 + read + (max(g.h, g.w) if g.fy else 0)
+    return 6 + read + (max(g.h, g.w) if g.fy or g.fx else 0)
