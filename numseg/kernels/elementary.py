@@ -95,7 +95,7 @@ def _log_for(real, integer, fraction_bits, ln2_high, ln2_low, terms):
 _SINGLE = np.float32, np.int32, 23, 0.693115234375, 3.1946184945309415e-05
 _DOUBLE = np.float64, np.int64, 52, 0.6931471803691238, 1.9082149292705877e-10
 _EXP = {types.float32: _exp_for(*_SINGLE, terms=7), types.float64: _exp_for(*_DOUBLE, terms=13)}
-_LOG = {types.float32: _log_for(*_SINGLE, terms=4), types.float64: _log_for(*_DOUBLE, terms=10)}
+_LOG = {types.float32: _log_for(*_SINGLE, terms=4), types.float64: _log_for(*_DOUBLE, terms=9)}
 
 
 @overload(exp, jit_options={"fastmath": {"contract"}})

@@ -104,7 +104,7 @@ def _multiply(start, stop, a, b, out, s):
 
 @rule
 def fill(panel, b, k0, depth, n0, columns, s):
-    """Rows of b, made up with zeros, to the panel."""
+    """Rows of b to the panel; zeros beyond, as what else lies there may be slow to multiply."""
     for k in range(depth):
         target = panel[k * s.columns :]
         for i in range(columns, s.columns):

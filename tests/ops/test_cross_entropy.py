@@ -117,9 +117,12 @@ def test_no_weight_at_all_is_zero(op):
 @FACES
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_large_scores_are_finite(op, dtype):
-    x = np.array([[1000, 0], [1000, 1000], [-1e30, 1e30]], dtype)
-    losses = op(x, np.array([1, 0, 0]), reduction="none")
-    np.testing.assert_allclose(losses, [1000, L2, dtype(2e30)], rtol=np.finfo(dtype).eps)
+    x = np.array([[1000, 0], [1000, 1000], [-1000, -1000], [-1e30, 1e30]], dtype)
+    target, expected = np.array([1, 0, 0, 0]), [1000, L2, L2, dtype(2e30)]
+    rows = op(x, target, reduction="none")
+    pixels = op(np.tile(x[:, :, None], 3), np.tile(target[:, None], 3), reduction="none")
+    for losses in (rows, *pixels.T):
+        np.testing.assert_allclose(losses, expected, rtol=np.finfo(dtype).eps)
 
 
 @FACES

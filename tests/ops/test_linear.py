@@ -39,3 +39,9 @@ def test_no_inputs_leave_the_bias(op):
     np.testing.assert_array_equal(
         op(np.ones((2, 0)), np.ones((3, 0)), np.arange(3.0)), [[0, 1, 2]] * 2
     )
+
+
+def test_every_bias_gets_the_sum_of_its_column():
+    gy = np.random.default_rng(0).integers(-4, 5, (7, 150)).astype(np.float32)
+    _, saved = ns.linear.forward(np.ones((7, 2), "f"), np.ones((150, 2), "f"), np.ones(150, "f"))
+    np.testing.assert_array_equal(ns.linear.backward(saved, gy)[2], gy.sum(0))

@@ -43,6 +43,13 @@ def test_nothing_overflows(op, trailing):
 
 
 @FACES
+@pytest.mark.parametrize("trailing", [(), (2,)], ids=["last axis", "columns"])
+def test_nothing_underflows(op, trailing):
+    x = np.full((1, 4, *trailing), -1e30, np.float32)
+    np.testing.assert_array_equal(op(x), np.full_like(x, 0.25))
+
+
+@FACES
 @pytest.mark.parametrize("bad", [[np.nan, 1.0], [1.0, np.nan], [np.inf, 1.0], [-np.inf, -np.inf]])
 def test_what_has_no_softmax_is_nan_and_stays_in_its_column(op, bad):
     x = np.array([[bad[0], 0.0], [bad[1], 0.0]])
