@@ -203,6 +203,7 @@ class Operator(Generic[P, R]):
         self.face = face
         self.__signature__ = _readable(inspect.signature(plan))
         parameters = self.__signature__.parameters
+        self._by_place = [n for n, p in parameters.items() if p.kind is not p.KEYWORD_ONLY]
         self._defaults = {n: p.default for n, p in parameters.items() if p.default is not p.empty}
         self._sequences = {n for n in inputs if parameters[n].annotation.startswith("Sequence[")}
         self._saved_type = _saved_type(self.__name__, saves)
@@ -340,7 +341,7 @@ class Operator(Generic[P, R]):
 
     def _arguments(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments by name, defaults included."""
-        by_place = dict(zip(self.__signature__.parameters, args, strict=False))
+        by_place = dict(zip(self._by_place, args, strict=False))
         given = by_place | kwargs
         arguments = self._defaults | given
         once = len(given) == len(args) + len(kwargs)
@@ -369,9 +370,10 @@ class Operator(Generic[P, R]):
 
     def _view(self, where: device.Device, name: str, value: Any) -> Any:
         """The argument's array or tuple of arrays; None where that is the default."""
-        if value is None and self._defaults.get(name, ...) is None:
+        argument = name.removeprefix("saved.")
+        if value is None and self._defaults.get(argument, ...) is None:
             return None
-        if name in self._sequences and isinstance(value, (list, tuple)):
+        if argument in self._sequences and isinstance(value, (list, tuple)):
             return tuple(where.view(f"{name}[{i}]", part) for i, part in enumerate(value))
         return where.view(name, value)
 
@@ -427,6 +429,11 @@ class Operator(Generic[P, R]):
         if view.dtype.newbyteorder("=") != wanted.dtype:
             raise ArgumentTypeError(f"grad_y has dtype {view.dtype}, expected {wanted.dtype}")
         given = dict(zip(self.inputs, plan.inputs, strict=True))
+        kept = [self._view(where, f"saved.{n}", k) for n, k in zip(self.saves, kept, strict=True)]
+        planned = given | dict(zip(self.outputs, plan.outputs, strict=True))
+        for name, views in zip(self.saves, kept, strict=True):
+            if (found := _each(views, _spec_of)) != planned[name]:
+                raise ArgumentError(f"saved.{name} is {found}, forward saved {planned[name]}")
         specs = [
             given[name] if needs is None or name in needs else None for name in self.differentiable
         ]
@@ -466,13 +473,13 @@ class Operator(Generic[P, R]):
 
         def rounded(result: Any, spec: Any) -> Any:
             if isinstance(spec, tuple) and not isinstance(spec, Spec):
-                return tuple(map(rounded, result, spec))
+                return tuple(rounded(*pair) for pair in zip(result, spec, strict=True))
             if spec is None:
                 return None
             array = np.ascontiguousarray(result, spec.dtype).reshape(spec.shape)
             return where.from_host(array)
 
-        return tuple(map(rounded, results, specs))
+        return tuple(rounded(*pair) for pair in zip(results, specs, strict=True))
 
 
 _imported = functools.cache(importlib.import_module)

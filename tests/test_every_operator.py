@@ -123,6 +123,7 @@ def test_bits_depend_on_values_alone(
     contract.check_repeats(op, case, dtype, seed)
     contract.check_needs(op, case, dtype, seed)
     contract.check_bad_backward(op, case, dtype, seed)
+    contract.check_tampered(op, case, dtype, seed)
 
 
 @each_dtype

@@ -217,6 +217,32 @@ def check_bad_backward(op: Op, case: Case, dtype: Any, seed: int) -> None:
         _demand_refusal(call, f"{op.__name__}.backward: {name}")
 
 
+def check_tampered(op: Op, case: Case, dtype: Any, seed: int) -> None:
+    """Whatever happened to what was saved, backward reads and writes its own arrays only."""
+    arguments = case.arguments("reals", dtype, seed)
+    grad_y = _grad_y(op, arguments, "reals", dtype, seed)
+    _, saved = op.forward(**arguments)
+    for name in op.saves:
+        kept = getattr(saved, name)
+        if not isinstance(kept, np.ndarray):
+            continue
+        what = f"{op.__name__}.backward: saved.{name}"
+        for other in (kept[None], kept.astype(bool), "text"):
+            changed = saved._replace(**{name: other})
+            _demand_refusal(functools.partial(op.backward, changed, grad_y), what)
+        if kept.dtype.kind in "iu":
+            beyond = kept.size + sum(spec.size for spec in op.plan(**arguments).inputs if spec)
+            limits = np.iinfo(kept.dtype)
+            for wrong in (min(beyond, limits.max), max(-1 - beyond, limits.min)):
+                changed = saved._replace(**{name: _fenced(np.full_like(kept, wrong))})
+                with poisoned_outputs(op.__name__):
+                    call = functools.partial(op.backward, changed, _fenced(grad_y))
+                    gradients = _taken(op, call, what)
+                for gradient in arrays(gradients):
+                    inside = bool(np.isfinite(gradient).all())
+                    _demand(inside, f"{what} = {wrong} reads what is not there")
+
+
 def check_invalid(op: Op, bad: Invalid) -> None:
     """A wrong call is refused before any work, by the fast and the defining face alike."""
     arguments = bad.case.arguments("reals", np.float32)
@@ -396,7 +422,8 @@ def _bounds(op: Op, wide: dict[str, Any], grad_y: Array, wanted: Observed, dtype
     unit = cases.of(op).roundings(wanted.plan) * float(np.finfo(dtype).eps)
     positive = np.abs(grad_y).astype(np.float64)
     floats = {n for n in op.inputs if any(a.dtype.kind == "f" for a in arrays(wide.get(n)))}
-    if op.linear and wanted.plan.linear and floats <= set(op.linear):
+    terms = op.linear and wanted.plan.linear and floats <= set(op.linear)
+    if terms and getattr(cases.of(op), "SCALE", "terms") == "terms":
         scale = observe(op.reference, _map_floats(np.abs, wide), positive)
         return _Bounds(
             [np.abs(unit * r) for r in scale.results],

@@ -69,11 +69,9 @@ def dropout(
     p = checks.real("p", p)
     if not 0 <= p < 1:
         raise ArgumentError(f"p must lie in [0, 1), got {p}")
-    if checks.flag("training", training):
-        if seed is None:
-            raise ArgumentError("seed is not given, but training=True chooses by it what to drop")
-        if checks.integer("seed", seed, 0) >= 2**63:
-            raise ArgumentError(f"seed must be below 2**63, got {seed}")
+    number = 0 if seed is None else checks.integer("seed", seed, 0, 2**63 - 1)
+    if checks.flag("training", training) and seed is None:
+        raise ArgumentError("seed is not given, but training=True chooses by it what to drop")
     spec = Spec(tuple(x.shape), dtype)
-    geometry = Geometry(spec.size, int(seed or 0), p if training else 0.0)
+    geometry = Geometry(spec.size, number, p if training else 0.0)
     return Plan(outputs=(spec,), geometry=geometry, flops=spec.size)
