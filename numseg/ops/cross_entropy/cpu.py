@@ -161,10 +161,12 @@ def _blocks(g: Geometry) -> int:
 
 
 def _labels(target: Array, g: Geometry) -> Array:
-    """One integer type for the kernels, and -1 for what is ignored."""
+    """One integer type for the kernels, and a negative number for what is ignored, or became no
+    label because the caller wrote to the target after forward had checked it."""
     labels = target.reshape(g.n, g.size).astype(np.int64)
     if g.ignores:
         labels[labels == g.ignore_index] = -1
+    labels[labels >= g.c] = -1
     return labels
 
 
