@@ -14,7 +14,10 @@ Every operator's ``cases.py`` states
     the bound on the error on real inputs, for the value and every gradient, in units of
     ``eps * scale``. For an operator that is linear
     in each floating-point input the scale is the reference on absolute values; else it is the
-    largest of ``|result|``, for a gradient also of the result for ``|grad_y|``, and 1.
+    largest of ``|result|``, for a gradient also of the result for ``|grad_y|``, and 1,
+``SCALE = "result"`` (optional)
+    takes that second scale for a linear operator too: one whose weights are computed, and so may
+    be off by an eps however small they are.
 """
 
 from __future__ import annotations
