@@ -98,7 +98,9 @@ def cross_entropy(
     if weight is not None:
         checks.shape("weight", weight, (c,), f"one for each of the {c} classes of x")
     checks.choice("reduction", reduction, ("mean", "sum", "none"))
-    ignored = 0 if ignore_index is None else checks.integer("ignore_index", ignore_index)
+    ignored = 0
+    if ignore_index is not None:
+        ignored = checks.integer("ignore_index", ignore_index, -(2**63), 2**63 - 1)
     size = math.prod(rest)
     result: Shape = (n, *rest) if reduction == "none" else ()
     return Plan(

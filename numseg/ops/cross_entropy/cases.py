@@ -63,6 +63,7 @@ invalid = [
     _bad("target has the label -1 in 8 places", target=_t.astype(np.int8) - 1),
     _bad("the label 255 in 8 places", target=_t + 255, ignore_index=254),
     _bad("ignore_index must be an integer, got 1.5", ignore_index=1.5),
+    _bad("ignore_index must be at most 9223372036854775807", ignore_index=2**63),
     _bad("reduction must be one of 'mean', 'sum', 'none', got 'avg'", reduction="avg"),
 ]
 

@@ -40,6 +40,7 @@ invalid = [
     _bad("seed must be at least 0, got -1", seed=-1),
     _bad("seed must be at most 9223372036854775807, got 9223372036854775808", seed=2**63),
     _bad("seed must be an integer, got 0.5", seed=0.5),
+    _bad("seed must be an integer, got 'one'", seed="one", training=False),
     _bad("training must be True or False, got 0", training=0),
 ]
 
