@@ -78,6 +78,12 @@ def test_output_size(arguments, size):
     assert ns.max_unpool2d.output_shape((1, 1, 3, 4), (1, 1, 3, 4), **arguments) == (1, 1, *size)
 
 
+@pytest.mark.parametrize("size", [(4, 8), (8, 8), (6, 6), (6, 10)])
+def test_an_output_size_a_whole_stride_away_is_refused(size):
+    with pytest.raises(ns.ArgumentError, match=r"^max_unpool2d: output_size has \d+ "):
+        ns.max_unpool2d.output_shape((1, 1, 3, 4), (1, 1, 3, 4), 2, output_size=size)
+
+
 @pytest.mark.parametrize("kernel", [1, 2, 3])
 def test_undoes_pooling_where_windows_do_not_overlap(kernel):
     x = np.random.default_rng(kernel).normal(size=(2, 3, 6, 12))

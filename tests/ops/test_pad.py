@@ -64,6 +64,14 @@ def test_the_gradient_is_cut_out_and_zero_where_the_image_was(op):
     assert op.backward(saved, grad)[0][0, 0].tolist() == [[5, 6, 7], [0, 0, 0]]
 
 
+@both
+def test_the_gradient_of_columns(op):
+    _, saved = op.forward(X[:, :, :1], (0, 0, 1, 2))
+    assert op.backward(saved, np.array([[[[1.0, 2, 3, 4, 5, 6]]]]))[0].tolist() == [[[[2, 3, 4]]]]
+    _, saved = op.forward(X[:, :, :1], (0, 0, -2, 1))
+    assert op.backward(saved, np.array([[[[7.0, 8]]]]))[0].tolist() == [[[[0, 0, 7]]]]
+
+
 def test_the_matrix_leaves_out_the_value():
     m = ns.pad.matrix((1, 1, 2, 3), (1, -1, 0, 1), 9)
     assert m.shape == (8, 6)

@@ -68,6 +68,8 @@ def test_a_pixel_boundary_is_exact():
     ]
     x = np.arange(16.0).reshape(1, 1, 1, 16)
     assert ns.upsample_nearest2d(x, scale_factor=(1, 5.125))[0, 0, 0, 41] == 8
+    # in float64 too: 49 * (1 / 49) is just below 1, but 49 / 49 is not
+    assert ns.upsample_nearest2d(x, scale_factor=(1, 49))[0, 0, 0, 48:50].tolist() == [0, 1]
 
 
 @both
