@@ -125,6 +125,9 @@ def test_files_of_others(tmp_path):
     plain = tmp_path / "plain.safetensors"
     plain.write_bytes(package.save({"w": np.ones(2)}))
     assert safetensors.load(plain)[1] == {}
+    plain.write_bytes(package.save({"w": np.ones(2)}, {"numseg": "[1]"}))
+    with pytest.raises(FileError, match="its metadata is not numseg's"):
+        safetensors.load(plain)
     header = b'{"w":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
     plain.write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0")
     with pytest.raises(FileError, match="has arrays of type 'BF16', which NumPy has not"):

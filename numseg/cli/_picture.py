@@ -13,7 +13,7 @@ from numseg.files import optional
 from numseg.typing import Array
 
 WIDTH = 6.24
-WORDS = ("photograph", "truth", "prediction")
+WORDS = ("photograph", "truth", "prediction (wrong pixels in red)")
 NIGHT, INK, FAINT = "#12161c", "#eef0f2", "#8d97a5"
 COIN, PAPER, WRONG = (246, 186, 70), (52, 66, 88), (255, 70, 96)
 SCENE_COLOURS = np.array(
@@ -63,7 +63,7 @@ def draw(coins: Shown, coins_miou: float, scenes: Sequence[Shown], scenes_miou: 
             page.panel(panel, left + j * 1.01, top, 1.0, 1.0)
     page.legend(height - 0.17)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100, facecolor=NIGHT)
+    figure.savefig(buffer, format="png", dpi=100, facecolor=NIGHT, pil_kwargs={"optimize": True})
     return buffer.getvalue()
 
 

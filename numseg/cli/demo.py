@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from numseg.data import Dataset
+    from numseg.data import Dataset, Sample
     from numseg.training import Recipe
 
 EXAMPLES = """examples:
@@ -18,7 +18,7 @@ EXAMPLES = """examples:
   numseg segment photo.jpg --weights numseg-demo/scenes.safetensors --out mask.png
 """
 
-NET = {"name": "unet", "width": 8, "depth": 3, "padding": "same", "norm": True}
+NET = {"name": "unet", "width": 12, "depth": 3, "padding": "same", "norm": True}
 
 
 def add_parser(subparsers: Any) -> None:
@@ -46,14 +46,14 @@ def run(args: argparse.Namespace) -> None:
     from numseg.training import Recipe, Sampling, load_network, predict
 
     effort = checks.real("--effort", args.effort, minimum=0.01, maximum=100)
-    steps = max(round(12 * effort), 1)
+    steps = max(round(20 * effort), 1)
     coins = Recipe(
         epochs=4,
         lr=0.01,
         sampling=Sampling(crop=64, repeat=8 * steps, turn=True, light=0.2, seed=args.seed),
     )
     count = 8 * max(round(60 * effort), 1)
-    scenes = Recipe(epochs=8, lr=0.015, sampling=Sampling(crop=64, seed=args.seed))
+    scenes = Recipe(epochs=8, lr=0.015, sampling=Sampling(crop=48, seed=args.seed))
     both = data.scenes(count + 48, size=64, seed=args.seed)
     seen = dataclasses.replace(both, samples=both.samples[:count])
     unseen = dataclasses.replace(both, samples=both.samples[count:])
@@ -66,11 +66,17 @@ def run(args: argparse.Namespace) -> None:
         return [Shown(s, predict(graph, checkpoint.params, s.image)) for s in samples]
 
     (photograph,) = shown("coins", data.coins("held-out"))
-    picture = draw(photograph, coins_miou, shown("scenes", unseen.samples[:6]), scenes_miou)
+    picture = draw(photograph, coins_miou, shown("scenes", _spread(unseen, 6)), scenes_miou)
     write_whole(args.out / "demo.png", picture)
     print(f"coins   mIoU {coins_miou:.4f}  on the half of the photograph that was held out")
     print(f"scenes  mIoU {scenes_miou:.4f}  on {len(unseen)} held-out scenes")
     print(f"picture {args.out / 'demo.png'}")
+
+
+def _spread(dataset: Dataset, count: int) -> list[Sample]:
+    """So many pictures from the brightest to the darkest, whatever was made of them."""
+    ordered = sorted(dataset, key=lambda sample: -int(sample.image.sum(dtype=int)))
+    return [ordered[i * (len(ordered) - 1) // (count - 1)] for i in range(count)]
 
 
 def _train(

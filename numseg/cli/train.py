@@ -44,6 +44,7 @@ def add_parser(subparsers: Any) -> None:
     add("--width", metavar="N", type=int, default=16, help="channels of the first level (16)")
     add("--depth", metavar="N", type=int, default=3, help="how often the picture is halved (3)")
     add("--padding", choices=("same", "valid"), default="same", help="valid is the 2015 paper's")
+    add("--up", choices=("conv_transpose", "bilinear", "nearest"), default="conv_transpose")
     add("--no-norm", action="store_true", help="no batch normalisation, as in the paper")
     add("--dropout", metavar="P", type=float, default=0.0, help="at the lowest two levels (0)")
     add = parser.add_argument_group("training").add_argument
@@ -77,6 +78,7 @@ def run(args: argparse.Namespace) -> None:
         "depth": args.depth,
         "padding": args.padding,
         "norm": not args.no_norm,
+        "up": args.up,
         "dropout": args.dropout,
     }
     sampling = Sampling(

@@ -60,6 +60,8 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]
     except (OSError, ValueError, broken) as error:
         first = str(error).partition("\n")[0]
         raise FileError(f"{path}: is damaged or not a safetensors file: {first}") from None
+    if not isinstance(metadata, dict):
+        raise FileError(f"{path}: its metadata is not numseg's")
     return arrays, metadata
 
 

@@ -76,8 +76,11 @@ def load_network(path: str | os.PathLike[str]) -> tuple[Graph, Checkpoint]:
     """
     checkpoint = load_checkpoint(path)
     try:
-        graph = make_network(checkpoint.about["net"])
+        net, classes = checkpoint.about["net"], checkpoint.about["classes"]
+        graph = make_network(net)
         graph.check(checkpoint.params)
+        if len(classes) != net["classes"]:
+            raise ArgumentError(f"it names {len(classes)} classes, the network {net['classes']}")
     except (KeyError, TypeError, ArgumentError) as error:
         raise FileError(f"{path}: does not fit its network: {error}") from None
     return graph, checkpoint

@@ -67,6 +67,12 @@ def test_an_epoch_can_be_had_alone_and_differs_from_others():
     assert len({bits(1, 5), bits(1, 6), bits(2, 5)}) == 3
 
 
+def test_a_picture_is_cut_anew_in_every_epoch():
+    sampling = Sampling(crop=2, batch=1)
+    pieces = [next(batches(_dataset(1), sampling, 1, epoch)).x.tobytes() for epoch in range(8)]
+    assert len(set(pieces)) > 4
+
+
 def test_small_pictures_are_padded_and_the_padding_ignored():
     dataset = _dataset(1, rows=3)
     batch = next(batches(dataset, Sampling(crop=4, batch=1), 1, epoch=0))

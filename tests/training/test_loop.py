@@ -14,7 +14,9 @@ import pytest
 
 from numseg import ArgumentError, FileError, num_threads
 from numseg.data import Dataset, Sample, scenes
+from numseg.interop import safetensors
 from numseg.training import (
+    Adam,
     Recipe,
     Sampling,
     load_checkpoint,
@@ -56,7 +58,7 @@ def test_it_learns():
     assert trained.history[1]["loss"] < trained.history[0]["loss"] < 1.0
 
 
-@pytest.mark.parametrize("change", [{}, {"norm": False, "dropout": 0.5}])
+@pytest.mark.parametrize("change", [{}, {"norm": False, "dropout": 0.5, "up": "bilinear"}])
 def test_equal_seeds_give_equal_bits_for_any_number_of_threads(data, change):
     runs = []
     for threads in (1, 2):
@@ -110,6 +112,23 @@ def test_a_constant_rate_lets_a_run_be_prolonged(data, tmp_path):
     train(NET, *data, dataclasses.replace(long, epochs=1), checkpoint=path)
     resumed = train(NET, *data, long, checkpoint=path, resume=True)
     _same(resumed.params, train(NET, *data, long).params)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_the_learning_rate_of_every_step(data, monkeypatch, schedule):
+    """Four pictures in batches of two, two epochs: half a cosine through four steps."""
+    seen = []
+    real = Adam.step
+
+    def spy(self, params, grads, state, lr=None):
+        seen.append(lr)
+        return real(self, params, grads, state, lr)
+
+    monkeypatch.setattr(Adam, "step", spy)
+    train(NET, *data, dataclasses.replace(RECIPE, epochs=2, lr=0.5, schedule=schedule))
+    half = 2**-0.5 / 4  # cos(pi / 4) / 4
+    expected = {"cosine": [0.5, 0.25 + half, 0.25, 0.25 - half], "constant": [0.5] * 4}
+    np.testing.assert_allclose(seen, expected[schedule], rtol=1e-12)
 
 
 COMMAND = [sys.executable, "-m", "numseg", "train", "scenes", "--count", "8", "--size", "16"]
@@ -248,6 +267,15 @@ def test_checkpoints_name_what_is_wrong_with_them(data, tmp_path):
     save_checkpoint(path, good._replace(about={}))
     with pytest.raises(FileError, match="does not fit its network: 'net'"):
         load_network(path)
+    save_checkpoint(path, good._replace(about=good.about | {"classes": ["a"]}))
+    with pytest.raises(FileError, match="it names 1 classes, the network 8"):
+        load_network(path)
+    safetensors.save(path, good.params, {"epoch": 1})
+    with pytest.raises(FileError, match="is not a checkpoint that numseg wrote"):
+        load_checkpoint(path)
+    safetensors.save(path, good.params, {"format": 2, "epoch": 1, "history": []})
+    with pytest.raises(FileError, match="has format 2, this numseg reads 1"):
+        load_checkpoint(path)
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(FileError, match="is damaged"):
         train(NET, *data, RECIPE, checkpoint=path, resume=True)

@@ -30,6 +30,14 @@ def test_adams_first_step_is_lr_times_the_sign():
     assert state["step"] == 1
 
 
+def test_adams_eps_is_added_to_the_corrected_root():
+    # the first step corrects m and v to g and g^2: 1/2 / (1/2 + 1/2)
+    adam = Adam(lr=1.0, eps=0.5)
+    params = {"w": np.array([0.0])}
+    params, _ = adam.step(params, {"w": np.array([0.5])}, adam.start(params))
+    np.testing.assert_allclose(params["w"], [-0.5], rtol=1e-15)
+
+
 def test_adams_second_step_by_hand():
     # g = 1, then 0, with betas 1/2 and 3/4: m = 1/2, 1/4; v = 1/4, 3/16
     # corrected: m = (1/4) / (3/4) = 1/3; v = (3/16) / (7/16) = 3/7

@@ -51,11 +51,16 @@ def test_without_padding_the_picture_is_continued_by_its_mirror_image():
 
 
 @pytest.mark.parametrize(
-    ("padding", "size", "tile"),
-    [("same", (100, 76), 16), ("same", (61, 130), 32), ("valid", (90, 77), 40)],
+    ("padding", "depth", "size", "tile"),
+    [
+        ("same", 2, (100, 76), 16),
+        ("same", 2, (61, 130), 32),
+        ("valid", 2, (90, 77), 40),
+        ("valid", 3, (75, 140), 64),  # gives 8 k + 4 pixels
+    ],
 )
-def test_tiles_have_no_seams(padding, size, tile):
-    graph, params = _network(padding)
+def test_tiles_have_no_seams(padding, depth, size, tile):
+    graph, params = _network(padding, depth)
     image = _image(*size)
     whole, tiled = predict(graph, params, image), predict(graph, params, image, tile=tile)
     assert len(np.unique(whole)) > 1
