@@ -26,14 +26,9 @@ each_operator = pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.__nam
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
 
 
-def _empty(case: Case) -> bool:
-    arguments = case.arguments("integers", np.float32)
-    return any(a.size == 0 for a in contract.arrays(arguments))
-
-
 def _full(op: Operator[..., Any]) -> st.SearchStrategy[Case]:
     """Cases without an empty array: those have a test of their own."""
-    return cases.strategy(op).filter(lambda case: not _empty(case))
+    return cases.strategy(op).filter(lambda case: not cases.is_empty(case))
 
 
 # -- the house ------------------------------------------------------------------------------------
@@ -130,7 +125,7 @@ def test_bits_depend_on_values_alone(
 @each_operator
 def test_takes_empty_arrays(op: Operator[..., Any], dtype: Any) -> None:
     try:
-        case = find(cases.strategy(op), _empty, settings=settings(max_examples=200))
+        case = find(cases.strategy(op), cases.is_empty, settings=settings(max_examples=200))
     except NoSuchExample:
         pytest.fail(f"{op.__name__}: its valid cases have no empty array")
     contract.check_values(op, case, dtype, seed=0)

@@ -104,8 +104,17 @@ def strategy(op: Operator[Any, Any]) -> st.SearchStrategy[Case]:
     return valid if isinstance(valid, st.SearchStrategy) else valid()
 
 
-def drawn(op: Operator[Any, Any], count: int) -> list[Case]:
-    """``count`` valid calls, the same ones every time."""
+def is_empty(case: Case) -> bool:
+    """Has one of its arrays no elements?"""
+    values = case.arguments("integers", np.float32).values()
+    parts = (part for v in values for part in (v if isinstance(v, list) else [v]))
+    return any(isinstance(part, np.ndarray) and part.size == 0 for part in parts)
+
+
+def drawn(op: Operator[Any, Any], count: int, full: bool = False) -> list[Case]:
+    """``count`` valid calls, the same ones every time; ``full``: none with an empty array."""
+    source = strategy(op)
+    source = source.filter(lambda case: not is_empty(case)) if full else source
     cases: list[Case] = []
 
     @settings(
@@ -116,7 +125,7 @@ def drawn(op: Operator[Any, Any], count: int) -> list[Case]:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(strategy(op))
+    @given(source)
     def collect(case: Case) -> None:
         cases.append(case)
 

@@ -14,6 +14,7 @@ import functools
 import inspect
 import pickle
 import pydoc
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, get_args, get_type_hints
 from unittest import mock
@@ -291,19 +292,20 @@ def check_documented(op: Op) -> None:
     described = doc.split("\nReturns\n")[0]
     for parameter in signature.parameters.values():
         missing = f"{name}: parameter {parameter.name} is not documented"
-        _demand(f"{parameter.name}" in described, missing)
+        entry = rf"(?m)^(\w+, )*{parameter.name}(, \w+)* :"
+        _demand(re.search(entry, described) is not None, missing)
         _demand(parameter.annotation is not parameter.empty, f"{name}: {parameter.name} untyped")
     _demand(set(op.inputs) <= set(signature.parameters), f"{name}: inputs not in the signature")
     page = pydoc.plain(pydoc.render_doc(op))
     _demand(f"{name}(" in page and doc.splitlines()[0] in page, f"{name}: help() shows {page!r}")
     _demand(repr(op).startswith(f"<numseg operator {name}("), f"{name}: repr is {op!r}")
     _demand("Plan" not in repr(op), f"{name}: repr shows the plan: {op!r}")
+    _check_examples(op, doc)
     for face in (op, op.reference):
         back = pickle.loads(pickle.dumps(face))
         _demand(back is face, f"{name}: pickling gives {back!r}")
     for call in ("forward", "backward", "reference", "output_shape", "matrix", "cost"):
         _demand(call in dir(op), f"{name}: no {call}")
-    _check_examples(op, doc)
 
 
 # -- what they are made of ------------------------------------------------------------------------

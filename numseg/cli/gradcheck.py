@@ -1,0 +1,98 @@
+"""``numseg gradcheck``: every operator's gradients against central differences."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from numseg.errors import ArgumentError, MissingExtra
+
+if TYPE_CHECKING:
+    from numseg.operator import Operator
+    from numseg.testing import GradientReport
+
+EXAMPLES = """examples:
+  numseg gradcheck                           every operator
+  numseg gradcheck conv2d max_pool2d         two of them
+  numseg gradcheck conv2d --cases 200 --seed 7
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "gradcheck",
+        help="compare every gradient with central differences",
+        description="Compare gradients with central differences in float64 and print the largest "
+        "error for each argument. The exit code is 1 if one is too large.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("operators", metavar="OPERATOR", nargs="*", help="default: all of them")
+    parser.add_argument("--cases", type=int, default=20, help="calls of each (default: 20)")
+    parser.add_argument("--seed", type=int, default=0, help="of their values (default: 0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    from numseg import checks
+
+    chosen = [_operator(name) for name in args.operators] or list(_operators().values())
+    count = checks.integer("--cases", args.cases, 1)
+    seed = checks.integer("--seed", args.seed, 0)
+    print(
+        f"{'operator':<22} {'argument':<14} {'cases':>5}  {'largest error':>13}  {'tolerance':>9}"
+    )
+    passed = [_check(op, count, seed) for op in chosen]
+    print(f"{sum(passed)} of {len(passed)} operators agree with central differences")
+    return 0 if all(passed) else 1
+
+
+def _check(op: Operator[..., Any], count: int, seed: int) -> bool:
+    """Check some calls of an operator, and print a line for each argument."""
+    import numpy as np
+
+    from numseg.testing import gradcheck
+
+    cases = _cases(op, count)
+    reports = [
+        gradcheck(op, case.arguments("reals", np.float64, seed + k), seed=seed + k)
+        for k, case in enumerate(cases)
+    ]
+    for argument in op.differentiable:
+        errors = [
+            c.error for r in reports for c in r.comparisons if c.argument.split("[")[0] == argument
+        ]
+        worst, bound = max(errors, default=0.0), reports[0].tolerance
+        verdict = "" if worst <= bound else "  FAILED"
+        print(
+            f"{op.__name__:<22} {argument:<14} {len(errors):>5}  {worst:13.1e}  "
+            f"{bound:9.1e}{verdict}",
+            flush=True,
+        )
+    failed: list[GradientReport] = [report for report in reports if not report]
+    if failed:
+        print(failed[0])
+    return not failed
+
+
+def _cases(op: Operator[..., Any], count: int) -> list[Any]:
+    """Calls of the operator, without empty arrays: those have no gradient to compare."""
+    try:
+        from numseg.testing import cases
+    except ImportError as error:
+        raise MissingExtra("hypothesis", "test", "drawing inputs for gradcheck") from error
+    return cases.drawn(op, count, full=True)
+
+
+def _operators() -> dict[str, Operator[..., Any]]:
+    import numseg
+    from numseg.operator import Operator
+
+    return {name: v for name, v in vars(numseg).items() if isinstance(v, Operator)}
+
+
+def _operator(name: str) -> Operator[..., Any]:
+    known = _operators()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, cutoff=0.4) or sorted(known)
+        raise ArgumentError(f"there is no operator {name!r}; is it {' or '.join(close)}?")
+    return known[name]
