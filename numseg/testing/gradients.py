@@ -201,7 +201,8 @@ def _along(
     x = subject.array(slot)
     step = _direction(rng, x.shape, subject.dtype)
     numeric = float(np.sum(grad_y * _derivative(subject, slot, step, eps)))
-    analytic = float(np.sum(gradient.astype(np.float64) * step))
+    with np.errstate(invalid="ignore"):  # a gradient may be infinite: that is an error to report
+        analytic = float(np.sum(gradient.astype(np.float64) * step))
     scale = _size(grad_y * finite(y)) + _size(gradient * np.maximum(np.abs(x), 1))
     return Comparison(slot.label, _error(numeric, analytic, scale), numeric, analytic, where)
 
@@ -225,6 +226,7 @@ def _entries(subject: Subject, slot: Slot, eps: float, y: Array, saved: Any) -> 
     return [Comparison(slot.label, _error(left, right, scale), left, right, where)]
 
 
+@np.errstate(invalid="ignore")
 def _nan_first(numeric: Array, analytic: Array) -> Array:
     """How far apart two arrays are; a NaN is further than everything."""
     return np.nan_to_num(np.abs(numeric - analytic), nan=np.inf)

@@ -1,0 +1,65 @@
+"""numseg gradcheck: the table, the exit codes, the names."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from numseg.cli import main
+from numseg.ops.relu import cpu
+
+
+def test_a_line_for_each_argument(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gradcheck", "conv2d", "relu", "--cases", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines[1:-1]] == [
+        ["conv2d", "x"],
+        ["conv2d", "w"],
+        ["conv2d", "b"],
+        ["relu", "x"],
+    ]
+    assert lines[-1] == "2 of 2 operators agree with central differences"
+
+
+def test_a_wrong_gradient_is_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def backward(x: Any, gy: Any, gx: Any, g: Any) -> None:
+        gx[...] = gy
+
+    monkeypatch.setattr(cpu, "backward", backward)
+    assert main(["gradcheck", "relu", "--cases", "5"]) == 1
+    shown = capsys.readouterr().out
+    assert "FAILED" in shown
+    assert "repeat: gradcheck(relu" in shown
+    assert "0 of 1 operators" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["conv2"], "there is no operator 'conv2'; is it conv2d"),
+        (["relu", "--cases", "0"], "--cases must be at least 1, got 0"),
+        (["relu", "--seed", "-1"], "--seed must be at least 0, got -1"),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["gradcheck", *arguments]) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith("numseg gradcheck: error: ")
+    assert says in shown.err
+    assert shown.err.count("\n") == 1
+
+
+def test_without_hypothesis_the_extra_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "numseg.testing.cases", raising=False)
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    monkeypatch.delattr("numseg.testing.cases", raising=False)
+    assert main(["gradcheck", "relu"]) == 2
+    assert "pip install 'numseg[test]'" in capsys.readouterr().err
