@@ -84,6 +84,8 @@ class Layout(NamedTuple):
     channel: int
     """From a channel to the next."""
     size: int
+    as_is: bool
+    """A band is rows of the image, and nothing else."""
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -116,11 +118,13 @@ def layout(rows: Axis, columns: Axis, channels: int, band: int, itemsize: int) -
     if channel * itemsize % 4096 == 0:
         channel += 64 // itemsize  # or all channels would meet in a few sets of the cache
     slack = 8 * TARGET.vector_bytes + max(columns.taps - 1, 0) * columns.dilation // columns.stride
+    as_is = all(a[2:6] == (1, 1, 1, 0) and a.size == a.outputs for a in (rows, columns))
     return Layout(
         rows.size, columns.size, rows.stride, rows.dilation, rows.pad, residue_classes(rows),
         rows.stride // math.gcd(rows.stride, rows.dilation), phases(rows),
         columns.stride, columns.dilation, columns.pad, phases(columns),
         height, width, channel, channels * channel + slack,  # a tile may read past the end
+        as_is,
     )  # fmt: skip
 
 
@@ -149,6 +153,12 @@ def fill(scratch, x, channels, residue, t0, layout):
     """Copy what the band reads that begins with row ``t0`` of its class, zeros where there is no
     image. ``x`` begins with the first of the channels."""
     stride = layout.column_stride
+    if layout.as_is:
+        size = min(layout.rows, layout.h - t0) * layout.w
+        for c in range(channels):
+            first, to = (c * layout.h + t0) * layout.w, c * layout.channel
+            copy(x[first : first + size], scratch[to : to + size])
+        return
     for c in range(channels):
         to = c * layout.channel
         for row_phase in range(layout.row_phases):
@@ -182,5 +192,9 @@ def clear(line):
 
 @rule
 def thin_out(source, target, stride):
-    for v in range(len(target)):
-        target[v] = source[v * stride]
+    if stride == 2:  # a constant makes it vectors
+        for v in range(len(target)):
+            target[v] = source[v * 2]
+    else:
+        for v in range(len(target)):
+            target[v] = source[v * stride]
