@@ -117,7 +117,7 @@ def layout(rows: Axis, columns: Axis, channels: int, band: int, itemsize: int) -
     channel = phases(rows) * phases(columns) * height * width
     if channel * itemsize % 4096 == 0:
         channel += 64 // itemsize  # or all channels would meet in a few sets of the cache
-    slack = 8 * TARGET.vector_bytes + max(columns.taps - 1, 0) * columns.dilation // columns.stride
+    slack = 9 * TARGET.vector_bytes + max(columns.taps - 1, 0) * columns.dilation // columns.stride
     as_is = all(a[2:6] == (1, 1, 1, 0) and a.size == a.outputs for a in (rows, columns))
     return Layout(
         rows.size, columns.size, rows.stride, rows.dilation, rows.pad, residue_classes(rows),
@@ -182,6 +182,13 @@ def fill(scratch, x, channels, residue, t0, layout):
                         copy(x[first : first + v1 - v0], line[v0:v1])
                     else:
                         thin_out(x[first:], line[v0:v1], stride)
+
+
+@rule
+def aligned(array):
+    """The part of an array that begins where a vector ends: a load that lies in two lines of the
+    cache takes twice as long. Allocate a vector more."""
+    return array[-array.ctypes.data % TARGET.vector_bytes // array.itemsize :]
 
 
 @rule

@@ -22,6 +22,7 @@ from numseg.kernels.bands import (
     SCRATCH_BYTES,
     Axis,
     Layout,
+    aligned,
     ceil_div,
     fill,
     layout,
@@ -91,7 +92,7 @@ class Tables(NamedTuple):
 
 @kernel()
 def _correlate(start, stop, x, w, bias, y, w_rows, y_rows, steps, layout, s):
-    scratch = np.empty(layout.size, x.dtype)
+    scratch = aligned(np.empty(layout.size, x.dtype))
     tile = np.empty(s.tile_filters * s.tile_vectors * s.lanes, x.dtype)
     tile_rows = np.arange(s.tile_filters) * (s.tile_vectors * s.lanes)
     tile_vectors = np.arange(s.tile_vectors) * s.lanes

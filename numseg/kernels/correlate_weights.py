@@ -24,6 +24,7 @@ from numseg.kernels.bands import (
     SCRATCH_BYTES,
     Axis,
     Layout,
+    aligned,
     ceil_div,
     clear,
     fill,
@@ -79,8 +80,8 @@ class Sizes(NamedTuple):
 
 @kernel()
 def _partial_sums(start, stop, x, gy, sums, offsets, layout, s):
-    scratch = np.empty(layout.size, x.dtype)
-    transposed = np.empty(s.band * s.columns * s.padded, x.dtype)
+    scratch = aligned(np.empty(layout.size, x.dtype))
+    transposed = aligned(np.empty(s.band * s.columns * s.padded + s.lanes, x.dtype))
     steps = np.empty((s.band * s.columns, 2), np.int64)
     clear(transposed)  # the filters that make up whole tiles stay zero
     for t in range(s.band):
@@ -172,7 +173,7 @@ def _depthwise_sums(start, stop, x, gy, gw, taps, layout, s):
     """A unit is a channel that has filters to itself: there is no vector of filters, so the lanes
     are pixels of a row. A row that is not whole vectors ends with one that overlaps its neighbour,
     read from a copy of gy without what the neighbour has."""
-    scratch = np.empty(layout.size, x.dtype)
+    scratch = aligned(np.empty(layout.size, x.dtype))
     whole, rest = s.columns // s.lanes, s.columns % s.lanes
     steps = np.empty((s.band * whole, 2), np.int64)
     tails = np.zeros(s.band * s.lanes, x.dtype)
