@@ -69,6 +69,7 @@ def main() -> None:
     cases = [
         ("roi_align, 2 samples", ns.roi_align, torchvision.ops.roi_align, (2,)),
         ("roi_align, adaptive", ns.roi_align, torchvision.ops.roi_align, (-1,)),
+        ("roi_pool", ns.roi_pool, torchvision.ops.roi_pool, ()),
     ]
     for n, h, w in SIZES:
         x = rng.normal(size=(n, 256, h, w)).astype(np.float32)

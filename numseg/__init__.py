@@ -25,6 +25,7 @@ from numseg.ops.max_unpool2d import max_unpool2d
 from numseg.ops.pad import pad
 from numseg.ops.relu import relu
 from numseg.ops.roi_align import roi_align
+from numseg.ops.roi_pool import roi_pool
 from numseg.ops.sigmoid import sigmoid
 from numseg.ops.softmax import softmax
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
@@ -66,6 +67,7 @@ __all__ = [
     "pad",
     "relu",
     "roi_align",
+    "roi_pool",
     "set_num_threads",
     "sigmoid",
     "softmax",

@@ -268,3 +268,11 @@ def test_the_number_of_threads_changes_no_bit():
         for other in results[1:]:
             for a, b in zip(results[0], other, strict=True):
                 np.testing.assert_array_equal(a, b)
+
+
+def test_boxes_written_to_after_forward_are_refused():
+    rois = _roi(0, 0, 2, 2)
+    _, saved = ns.roi_align.forward(RAMP, rois, 1)
+    rois[0, 0] = 7
+    with pytest.raises(ns.ArgumentError, match=r"^roi_align.backward: rois\[0, 0\] is 7.0"):
+        ns.roi_align.backward(saved, np.ones((1, 1, 1, 1)))

@@ -17,13 +17,11 @@ import numba
 import numpy as np
 
 from numseg.kernels.jit import kernel
+from numseg.kernels.lanes import LANES, blocks_of, load, store
 from numseg.kernels.parallel import launch
-from numseg.ops.roi_align import Geometry
+from numseg.ops.roi_align import Geometry, check
 from numseg.ops.roi_align.rules import neighbours, position, rounded, samples, span
 from numseg.typing import Array
-
-LANES = 16
-"""Channels in a block."""
 
 
 class Weights(NamedTuple):
@@ -136,34 +134,9 @@ def _touched_by_all(weights, order):
     return min(low, high), high
 
 
-@numba.njit(error_model="numpy")
-def _load(planes, r0, r1, s0, s1):
-    """The part ``[r0:r1, s0:s1]`` of up to LANES planes, one channel beside the other."""
-    tile = np.zeros((r1 - r0, (s1 - s0) * LANES), planes.dtype)
-    for r in range(r1 - r0):
-        row = tile[r].reshape(s1 - s0, LANES)
-        for lane in range(len(planes)):
-            source = planes[lane, r0 + r, s0:s1]
-            for s in range(s1 - s0):
-                row[s, lane] = source[s]
-    return tile
-
-
-@numba.njit(error_model="numpy")
-def _store(tile, planes, r0, r1, s0, s1):
-    """The inverse of ``_load``; the rest of the planes becomes zero."""
-    planes[:] = 0
-    for r in range(r1 - r0):
-        row = tile[r].reshape(s1 - s0, LANES)
-        for lane in range(len(planes)):
-            target = planes[lane, r0 + r, s0:s1]
-            for s in range(s1 - s0):
-                target[s] = row[s, lane]
-
-
 @kernel({"contract"})
 def _forward_average(start, stop, x, rows, columns, counts, order, image, y, g):
-    blocks = (g.c + LANES - 1) // LANES
+    blocks = blocks_of(g.c)
     sums = np.empty((g.oh * g.ow, LANES), x.dtype)
     line = np.empty(g.w * LANES, x.dtype)
     for unit in range(start, stop):
@@ -172,7 +145,7 @@ def _forward_average(start, stop, x, rows, columns, counts, order, image, y, g):
         mine = order[image[n] : image[n + 1]]
         r0, r1 = _touched_by_all(rows, mine)
         s0, s1 = _touched_by_all(columns, mine)
-        tile = _load(x[n, c0:c1], r0, r1, s0, s1)
+        tile = load(x[n, c0:c1], r0, r1, s0, s1)
         for k in mine:
             left, right = _touched(columns, k)
             part = line[: (right - left) * LANES]
@@ -201,7 +174,7 @@ def _load_shares(gy, count, shares):
 
 @kernel({"contract"})
 def _grad_x_average(start, stop, rows, columns, counts, order, image, gy, gx, g):
-    blocks = (g.c + LANES - 1) // LANES
+    blocks = blocks_of(g.c)
     shares = np.zeros((g.oh * g.ow, LANES), gx.dtype)
     line = np.empty(g.w * LANES, gx.dtype)
     for unit in range(start, stop):
@@ -225,7 +198,7 @@ def _grad_x_average(start, stop, rows, columns, counts, order, image, gy, gx, g)
                     at = (left - s0) * LANES
                     row = tile[rows.pixel[e] - r0, at : at + len(part)]
                     _add(row, rows.value[e], part)
-        _store(tile, gx[n, c0:c1], r0, r1, s0, s1)
+        store(tile, gx[n, c0:c1], r0, r1, s0, s1)
 
 
 @numba.njit(error_model="numpy")
@@ -241,7 +214,7 @@ def _grad_rois_average(
     start, stop, x, rows, columns, counts, order, image, gy, by_place, by_size, g
 ):
     """What each block of channels contributes, along the rows [0] and the columns [1]."""
-    blocks = (g.c + LANES - 1) // LANES
+    blocks = blocks_of(g.c)
     shares = np.zeros((g.oh * g.ow, LANES), x.dtype)
     lines = np.empty((3, g.w * LANES), x.dtype)
     value = np.empty(LANES, x.dtype)
@@ -251,7 +224,7 @@ def _grad_rois_average(
         mine = order[image[n] : image[n + 1]]
         r0, r1 = _touched_by_all(rows, mine)
         s0, s1 = _touched_by_all(columns, mine)
-        tile = _load(x[n, c0:c1], r0, r1, s0, s1)
+        tile = load(x[n, c0:c1], r0, r1, s0, s1)
         for k in mine:
             left, right = _touched(columns, k)
             width, at = (right - left) * LANES, (left - s0) * LANES
@@ -390,11 +363,11 @@ def _weights(boxes: Samples, pixels: int, bins: int, g: Geometry, dtype: type) -
     return Weights(*weights[:3], *(v.astype(dtype, copy=False) for v in weights[3:]))
 
 
-def _by_image(rois: Array, g: Geometry) -> tuple[Array, Array, Array]:
+def by_image(rois: Array, images: int) -> tuple[Array, Array, Array]:
     """Each RoI's image; the RoIs sorted by it; where in that order each image begins."""
     index = rois[:, 0].astype(np.int64)
     order = np.argsort(index, kind="stable")
-    return index, order, np.searchsorted(index[order], np.arange(g.n + 1))
+    return index, order, np.searchsorted(index[order], np.arange(images + 1))
 
 
 def _planes(y: Array, g: Geometry) -> Array:
@@ -402,7 +375,7 @@ def _planes(y: Array, g: Geometry) -> Array:
 
 
 def forward(x: Array, rois: Array, y: Array, g: Geometry) -> None:
-    index, order, image = _by_image(rois, g)
+    index, order, image = by_image(rois, g.n)
     rows, columns = _boxes(rois, g)
     work = y.size * 8
     if g.maximum:
@@ -411,18 +384,19 @@ def forward(x: Array, rois: Array, y: Array, g: Geometry) -> None:
     counts = np.asarray(rows.number.astype(np.float64) * columns.number, x.dtype)
     along_y = _weights(rows, g.h, g.oh, g, x.dtype.type)
     along_x = _weights(columns, g.w, g.ow, g, x.dtype.type)
-    launch(_forward_average, _blocks(g) * g.n, work, x, along_y, along_x, np.maximum(counts, 1),
+    launch(_forward_average, blocks_of(g.c) * g.n, work, x, along_y, along_x, np.maximum(counts, 1),
            order, image, _planes(y, g), g)  # fmt: skip
 
 
 def backward(
     x: Array, rois: Array, gy: Array, gx: Array | None, grois: Array | None, g: Geometry
 ) -> None:
-    _, order, image = _by_image(rois, g)
+    check(x, rois, g)  # again: they may have been written to since forward
+    _, order, image = by_image(rois, g.n)
     rows, columns = _boxes(rois, g)
     work = gy.size * 8
     shares = _planes(gy, g)
-    by_place, by_size = np.zeros((2, g.c if g.maximum else _blocks(g), 2, g.k))
+    by_place, by_size = np.zeros((2, g.c if g.maximum else blocks_of(g.c), 2, g.k))
     if g.maximum:
         target = np.empty_like(x) if gx is None else gx
         launch(_backward_maximum, g.n * g.c, work, x, rows, columns, order, image, shares, target,
@@ -434,7 +408,7 @@ def backward(
             _weights(columns, g.w, g.ow, g, x.dtype.type),
             *(np.maximum(counts, 1), order, image, shares),
         )
-        units = _blocks(g) * g.n
+        units = blocks_of(g.c) * g.n
         if gx is not None:
             launch(_grad_x_average, units, work, *table, gx, g)
         if grois is not None:
@@ -453,7 +427,3 @@ def _gather(
         place, size = by_place[:, axis].sum(0), by_size[:, axis].sum(0)
         grois[:, low] = g.scale * (place - size)
         grois[:, high] = g.scale * size
-
-
-def _blocks(g: Geometry) -> int:
-    return -(-g.c // LANES)

@@ -1,0 +1,66 @@
+"""Inputs for roi_pool: boxes across and beyond the border, empty bins, bins that share pixels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from numseg.operator import Plan
+from numseg.testing.cases import Case, Invalid
+from numseg.typing import Array
+
+EXACT = True
+
+
+@st.composite
+def valid(draw: st.DrawFn) -> Case:
+    n, k = draw(st.integers(0, 2)), draw(st.integers(0, 3))
+    c = draw(st.sampled_from([0, 1, 2, 17]))  # one more than a block of the CPU kernels
+    h, w = draw(st.tuples(st.integers(0, 7), st.integers(0, 7)))
+    params: dict[str, Any] = {
+        "output_size": draw(st.tuples(st.integers(1, 4), st.integers(1, 4))),
+        "spatial_scale": draw(st.sampled_from([1.0, 0.5, 2.0])),
+        "return_switches": draw(st.booleans()),
+        "arithmetic": draw(st.sampled_from([None, "float32", "float64", "exact"])),
+    }
+
+    def rois(rng: np.random.Generator, dtype: Any) -> Array:
+        boxes = rng.integers(-12, 40, (k if n else 0, 4)) / 4  # halves among them
+        index = rng.integers(0, max(n, 1), (len(boxes), 1))
+        return np.concatenate([index, boxes / params["spatial_scale"]], 1).astype(dtype)
+
+    return Case({"x": (n, c, h, w), "rois": rois}, params)
+
+
+_x, _rois = np.zeros((2, 3, 8, 8), np.float32), np.zeros((2, 5), np.float32)
+
+_infinite = np.array([0, np.inf, 0, 0, 0], np.float32)
+
+
+def _bad(
+    message: str, x: object = _x, rois: object = _rois, output_size: object = 2, **params: object
+) -> Invalid:
+    return Invalid(Case({"x": x, "rois": rois}, {"output_size": output_size, **params}), message)
+
+
+invalid = [
+    _bad("x has shape (3, 8, 8), expected 4 axes", x=_x[0]),
+    _bad("x has dtype int64", x=_x.astype(np.int64)),
+    _bad("rois has dtype float64, but x has float32", rois=_rois.astype(np.float64)),
+    _bad("rois has shape (2, 4), expected (2, 5)", rois=_rois[:, :4]),
+    _bad("rois[0, 0] is 2.0, expected the index of one of the 2 images of x", rois=_rois + 2),
+    _bad("rois[0, 0] is nan, expected the index", rois=_rois * np.nan),
+    _bad("rois[0, 1] is inf, expected a number", rois=_rois + _infinite),
+    _bad("output_size must be at least 1, got 0", output_size=0),
+    _bad("spatial_scale must lie in [0, 16777216.0], got -1.0", spatial_scale=-1),
+    _bad("return_switches must be True or False, got 1", return_switches=1),
+    _bad("'float32', 'float64', 'exact', got 'single'", arithmetic="single"),
+]
+
+
+def roundings(plan: Plan[Any]) -> int:
+    """A pixel's gradient adds up the bins that it won."""
+    g = plan.geometry
+    return max(1, int(g.k * g.oh * g.ow))
