@@ -14,7 +14,8 @@ from numseg.cli import commands, info, main
 
 
 def test_the_commands_that_the_readme_lists():
-    assert {"demo", "info", "segment", "summary", "train"} <= set(commands())
+    listed = {"demo", "train", "segment", "summary", "gradcheck", "info"}
+    assert listed <= set(commands())
 
 
 @pytest.mark.parametrize("command", commands())
@@ -30,8 +31,8 @@ def test_every_command_has_help_with_examples(command, capsys):
 def test_help_lists_every_command(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
-    shown = capsys.readouterr().out
-    assert all(f"\n    {command} " in shown for command in commands())
+    words = capsys.readouterr().out.split()
+    assert all(command in words for command in commands())
 
 
 def test_version(capsys):
