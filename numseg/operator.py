@@ -284,6 +284,8 @@ class Operator(Generic[P, R]):
         arguments = self._arguments(args, kwargs)
         with self._named_errors():
             for name in self.inputs:
+                if arguments[name] is None and self._defaults.get(name, ...) is not None:
+                    raise ArgumentTypeError(f"{name} must be a shape, got None")
                 dtype = np.int64 if name in self.integers else np.float32
                 arguments[name] = _specs_of(name, arguments[name], np.dtype(dtype))
             return self._planned(arguments)
@@ -488,7 +490,7 @@ _imported = functools.cache(importlib.import_module)
 
 def _saved_type(name: str, saves: tuple[str, ...]) -> Any:
     """``max_pool2d`` that saves its switches: ``MaxPool2dSaved(switches, plan)``."""
-    return namedtuple("".join(map(str.title, name.split("_"))) + "Saved", [*saves, "plan"])
+    return namedtuple("".join(map(str.capitalize, name.split("_"))) + "Saved", [*saves, "plan"])
 
 
 class _Annotation(str):
