@@ -28,6 +28,13 @@ CALLS = {
     "dilation": (X, (9, 6, 3, 3), {"padding": 4, "dilation": 4}),
     "more dilation than image": (X, (9, 6, 3, 3), {"padding": 12, "dilation": 12}),
     "stride and dilation": (X, (9, 6, 3, 3), {"stride": 4, "padding": 6, "dilation": 6}),
+    "stride of a vector": ((2, 4, 40, 57), (6, 2, 7, 40), {"stride": (3, 17), "groups": 2}),
+    "the same, padded": (
+        (1, 3, 11, 70),
+        (5, 3, 5, 40),
+        {"stride": (5, 20), "padding": (2, 0, 9, 17)},
+    ),
+    "the same, with gaps": ((1, 3, 9, 70), (5, 3, 2, 3), {"stride": (4, 20), "padding": 1}),
     "groups": (X, (9, 2, 3, 3), {"padding": 1, "groups": 3}),
     "depthwise, whole vectors": ((2, 3, 9, 32), (3, 1, 3, 3), {"padding": 1, "groups": 3}),
     "depthwise": (X, (12, 1, 4, 3), {"padding": 2, "dilation": (2, 1), "groups": 6}),

@@ -11,6 +11,8 @@ from numseg.kernels.correlate import Weights, correlate
 from numseg.kernels.correlate_weights import correlate_weights
 from numseg.kernels.jit import kernel
 from numseg.kernels.parallel import launch
+from numseg.kernels.simd import TARGET
+from numseg.kernels.spread import Stamp, spread
 from numseg.kernels.sums import row_sum
 from numseg.ops.conv2d import Geometry
 from numseg.typing import Array
@@ -44,6 +46,9 @@ def forward(x: Array, w: Array, b: Array | None, y: Array, g: Geometry) -> None:
 def grad_x(w: Array, gy: Array, gx: Array, g: Geometry) -> None:
     """The pixels a stride apart form a phase; in a phase, the gradient is a correlation of gy of
     stride 1 with the taps that meet it, last tap first."""
+    if g.dy == g.dx == 1 and g.sx * gx.itemsize >= TARGET.vector_bytes and gx.size > 0:
+        rows, columns = Stamp(g.oh, g.h, g.kh, g.sy, g.pt), Stamp(g.ow, g.w, g.kw, g.sx, g.pl)
+        return spread(gy, w, gx, g.groups, rows, columns)
     fg, cg, taps = g.f // g.groups, g.c // g.groups, g.kh * g.kw
     swapped = w
     if fg > 1 and cg > 1:  # read in place, every weight of a channel would lie in another page
@@ -52,10 +57,10 @@ def grad_x(w: Array, gy: Array, gx: Array, g: Geometry) -> None:
         swapped.flags.writeable = False  # as w is, or the kernel would be compiled again
     weights = Weights(fg * cg * taps, fg * taps, taps, g.kw, 1)
     for y in range(min(g.sy, g.h)):
-        rows = _phase(y, g.h, g.oh, g.kh, g.sy, g.dy, g.pt)
+        rows_of_phase = _phase(y, g.h, g.oh, g.kh, g.sy, g.dy, g.pt)
         for x in range(min(g.sx, g.w)):
-            columns = _phase(x, g.w, g.ow, g.kw, g.sx, g.dx, g.pl)
-            correlate(gy, swapped, None, gx, g.groups, rows, columns, weights)
+            columns_of_phase = _phase(x, g.w, g.ow, g.kw, g.sx, g.dx, g.pl)
+            correlate(gy, swapped, None, gx, g.groups, rows_of_phase, columns_of_phase, weights)
 
 
 def _axes(g: Geometry) -> tuple[Axis, Axis]:
