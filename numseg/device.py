@@ -39,8 +39,10 @@ class Host:
     def normal(view: Array) -> Array:
         """The one form kernels are compiled for: C-contiguous, native byte order, aligned, and
         typed read-only, so that a kernel that writes to an input does not compile."""
-        native = view.dtype.newbyteorder("=")
-        array = np.require(view.astype(native, copy=False), requirements=("C", "A")).view()
+        if not (view.flags.c_contiguous and view.flags.aligned and view.dtype.isnative):
+            native = view.dtype.newbyteorder("=")
+            view = np.require(view.astype(native, copy=False), requirements=("C", "A"))
+        array = view.view()
         array.flags.writeable = False
         return array
 

@@ -359,7 +359,9 @@ class Operator(Generic[P, R]):
         for name, spec in zip(self.outputs, plan.outputs, strict=True):
             if math.prod(size or 1 for size in spec.shape) * spec.dtype.itemsize >= 2**63:
                 raise ArgumentError(f"{name} would have shape {spec.shape}: no memory holds it")
-        return dataclasses.replace(plan, inputs=tuple(arguments[name] for name in self.inputs))
+        inputs = tuple(arguments[name] for name in self.inputs)
+        object.__setattr__(plan, "inputs", inputs)  # it is new: nobody has seen it without
+        return plan
 
     def _bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> _Call:
         arguments = self._arguments(args, kwargs)
