@@ -26,6 +26,7 @@ from numseg.kernels.bands import (
     ceil_div,
     fill,
     layout,
+    multiples,
     residue_classes,
     scratch_rows,
     scratch_width,
@@ -94,10 +95,10 @@ class Tables(NamedTuple):
 def _correlate(start, stop, x, w, bias, y, w_rows, y_rows, steps, layout, s):
     scratch = aligned(np.empty(layout.size, x.dtype))
     tile = np.empty(s.tile_filters * s.tile_vectors * s.lanes, x.dtype)
-    tile_rows = np.arange(s.tile_filters) * (s.tile_vectors * s.lanes)
-    tile_vectors = np.arange(s.tile_vectors) * s.lanes
+    tile_rows = multiples(s.tile_filters, s.tile_vectors * s.lanes)
+    tile_vectors = multiples(s.tile_vectors, s.lanes)
     x_vectors = np.empty(s.band * (layout.width // s.lanes + 1) + s.tile_vectors, np.int64)
-    y_vectors = np.empty_like(x_vectors)
+    y_vectors = np.empty(len(x_vectors), np.int64)
     sums = np.empty((len(x_vectors), 2), np.int64)  # the steps of the tile at a vector
     vectors, filled, placed = 0, -1, 0
     for unit in range(start, stop):

@@ -29,6 +29,7 @@ from numseg.kernels.bands import (
     clear,
     fill,
     layout,
+    multiples,
     residue_classes,
     tap_offsets,
     taps_on_image,
@@ -88,9 +89,9 @@ def _partial_sums(start, stop, x, gy, sums, offsets, layout, s):
         for q in range(s.columns):
             steps[t * s.columns + q, 0] = t * layout.width + q
             steps[t * s.columns + q, 1] = (t * s.columns + q) * s.padded
-    vectors = np.arange(s.padded // s.lanes) * s.lanes
+    vectors = multiples(s.padded // s.lanes, s.lanes)
     taps = np.empty(s.block * s.taps + s.tile_taps, np.int64)
-    out_rows = np.empty_like(taps)
+    out_rows = np.empty(len(taps), np.int64)
     for unit in range(start, stop):
         rest, block = divmod(unit, s.blocks)
         cut, group = divmod(rest, s.groups)
@@ -176,7 +177,8 @@ def _depthwise_sums(start, stop, x, gy, gw, taps, layout, s):
     scratch = aligned(np.empty(layout.size, x.dtype))
     whole, rest = s.columns // s.lanes, s.columns % s.lanes
     steps = np.empty((s.band * whole, 2), np.int64)
-    tails = np.zeros(s.band * s.lanes, x.dtype)
+    tails = np.empty(s.band * s.lanes, x.dtype)
+    clear(tails)
     tail_steps = np.empty((s.band, 2), np.int64)
     for t in range(s.band):
         for v in range(whole):
@@ -184,9 +186,9 @@ def _depthwise_sums(start, stop, x, gy, gw, taps, layout, s):
             steps[t * whole + v, 1] = t * layout.residues * s.columns + v * s.lanes
         tail_steps[t, 0] = t * layout.width + s.columns - s.lanes
         tail_steps[t, 1] = t * s.lanes
-    zero = np.zeros(1, np.int64)
+    zero = multiples(1, 0)
     sums = np.empty(len(taps) * s.lanes, x.dtype)
-    rows = np.arange(len(taps)) * s.lanes
+    rows = multiples(len(taps), s.lanes)
     for unit in range(start, stop):
         channel, f = divmod(unit, s.filters)
         clear(sums)
