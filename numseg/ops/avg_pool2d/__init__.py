@@ -103,7 +103,7 @@ def avg_pool2d(
     include_pad = checks.flag("count_include_pad", count_include_pad)
     divisor = 0
     if divisor_override is not None:
-        divisor = checks.integer("divisor_override", divisor_override, minimum=1)
+        divisor = checks.integer("divisor_override", divisor_override, 1, checks.LARGEST)
     top, _, left, _ = sides
     return Plan(
         outputs=(Spec((n, c, oh, ow), dtype),),

@@ -49,6 +49,7 @@ invalid = [
     _bad("ceil_mode must be True or False, got 'yes'", ceil_mode="yes"),
     _bad("count_include_pad must be True or False, got 1", count_include_pad=1),
     _bad("divisor_override must be at least 1, got 0", divisor_override=0),
+    _bad("divisor_override must be at most 2147483647, got 2147483648", divisor_override=2**31),
     _bad("divisor_override must be an integer, got 2.5", divisor_override=2.5),
 ]
 
