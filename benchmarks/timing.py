@@ -6,18 +6,22 @@ import statistics
 import time
 from collections.abc import Callable
 
+PAUSE = 0.05
+"""Seconds before a turn. OpenBLAS and OpenMP keep their threads spinning for some time after a
+call, on the cores that the next contender needs (numseg on two threads ran at the speed of one)."""
+
 
 def in_turns(
     calls: dict[str, Callable[[], object]], seconds: float, least: int = 5
 ) -> dict[str, dict[str, float]]:
     """Median and quartiles, in milliseconds, of each call: at least ``least`` turns, then as many
-    as fit into ``seconds``. Each call has been made once before."""
-    for call in calls.values():
-        call()
+    as fit into ``seconds``. A turn is a pause, a call that warms up, and one that counts."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     begin = time.perf_counter()
     while min(map(len, times.values())) < least or time.perf_counter() - begin < seconds:
         for name, call in calls.items():
+            time.sleep(PAUSE)
+            call()
             start = time.perf_counter()
             call()
             times[name].append(1e3 * (time.perf_counter() - start))
