@@ -35,8 +35,8 @@ def main() -> None:
     for threads in options.threads:
         names = "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMSEG_NUM_THREADS"
         environment = {**os.environ, **dict.fromkeys(names, str(threads))}
-        again = [a for a in sys.argv[1:] if a != "--threads" and not a.isdigit()]
-        command = [sys.executable, "-m", "benchmarks", *again, "--child", "--threads", str(threads)]
+        mine = ["--child", "--threads", str(threads)]  # of two, the later counts
+        command = [sys.executable, "-m", "benchmarks", *sys.argv[1:], *mine]
         subprocess.run(command, env=environment, check=True)
 
 

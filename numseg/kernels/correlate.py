@@ -76,7 +76,6 @@ class Sizes(NamedTuple):
     row_taps: int  # steps of a row of taps, all channels
     flat: bool  # vectors run on from one row of the scratch into the next
     direct: bool  # vectors lie in y as they lie in the scratch
-    in_place: bool  # a plain product may read the image itself
     # y: its planes, and from an output to the next
     plane: int
     begin: int
@@ -111,13 +110,10 @@ def _correlate(start, stop, x, w, bias, y, w_rows, y_rows, steps, layout, s):
         height = min(s.band, (s.rows - residue + layout.residues - 1) // layout.residues - t0)
         if height <= 0:
             continue
-        image = x[rest * s.channels * layout.h * layout.w :]
-        pixels = image[t0 * layout.w :]
-        if not s.in_place:
-            pixels = scratch
-            if filled != cell:
-                fill(scratch, image, s.channels, residue, t0, layout)
-                filled = cell
+        if filled != cell:
+            image = x[rest * s.channels * layout.h * layout.w :]
+            fill(scratch, image, s.channels, residue, t0, layout)
+            filled = cell
         if placed != height:
             vectors = place(x_vectors, y_vectors, height, layout, s)
             placed = height
@@ -137,7 +133,7 @@ def _correlate(start, stop, x, w, bias, y, w_rows, y_rows, steps, layout, s):
                 to, to_rows, to_f, to_vectors, to_v = tile, tile_rows, 0, tile_vectors, 0
                 if s.direct:
                     to, to_rows, to_f, to_vectors, to_v = out, y_rows, f, y_vectors, v
-                multiply(s.tile, weights, w_rows, f, pixels, x_vectors, v, steps, k0, k1,
+                multiply(s.tile, weights, w_rows, f, scratch, x_vectors, v, steps, k0, k1,
                          to, to_rows, to_f, to_vectors, to_v, start_row)  # fmt: skip
                 if not s.direct:
                     scatter(tile, out, f, x_vectors, v, height, layout, s)
@@ -277,9 +273,6 @@ def _plan(
         + (columns.tap_first + columns.tap_step * j) * weights.j
     )
     pixel = tap_offsets(scratch, rows, columns, channels)
-    in_place = scratch.as_is and direct
-    if in_place:
-        pixel = c * (rows.size * columns.size)
     steps = np.stack(np.broadcast_arrays(weight, pixel), -1).reshape(-1, 2)
     filter_or_last = np.minimum(np.arange(blocks * tile_filters), filters - 1)
     _, y_rows, y_columns = y_shape
@@ -288,7 +281,7 @@ def _plan(
     sizes = Sizes(
         groups, channels, filters, weights.group, rows.outputs, columns.outputs, band, bands,
         chunk, ceil_div(filters, chunk), tile, tile_filters, tile_vectors, lanes,
-        rows.taps, channels * columns.taps, flat, direct, in_place,
+        rows.taps, channels * columns.taps, flat, direct,
         plane, rows.first * y_columns + columns.first, rows.step * y_columns, columns.step,
     )  # fmt: skip
     return sizes, scratch, tables
