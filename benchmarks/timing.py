@@ -10,23 +10,37 @@ PAUSE = 0.05
 """Seconds before a turn. OpenBLAS and OpenMP keep their threads spinning for some time after a
 call, on the cores that the next contender needs (numseg on two threads ran at the speed of one)."""
 
+BURST = 0.02
+"""Seconds of calls that warm up, and again of calls that count. After a pause the cores sleep: the
+first milliseconds of any contender's turn, PyTorch's on two threads above all, measure that."""
+
 
 def in_turns(
     calls: dict[str, Callable[[], object]], seconds: float, least: int = 5
 ) -> dict[str, dict[str, float]]:
     """Median and quartiles, in milliseconds, of each call: at least ``least`` turns, then as many
-    as fit into ``seconds``. A turn is a pause, a call that warms up, and one that counts."""
+    as fit into ``seconds``. A turn is a pause, calls that warm up, and calls that count, of which it
+    keeps the median."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     begin = time.perf_counter()
     while min(map(len, times.values())) < least or time.perf_counter() - begin < seconds:
         for name, call in calls.items():
             time.sleep(PAUSE)
-            call()
-            start = time.perf_counter()
-            call()
-            times[name].append(1e3 * (time.perf_counter() - start))
+            _burst(call)
+            times[name].append(statistics.median(_burst(call)))
     result = {}
     for name, values in times.items():
         low, median, high = statistics.quantiles(values, n=4)
         result[name] = {"median": median, "low": low, "high": high, "turns": len(values)}
     return result
+
+
+def _burst(call: Callable[[], object]) -> list[float]:
+    """Milliseconds of calls, one after the other: at least one, then as many as fit."""
+    times = []
+    end = time.perf_counter() + BURST
+    while not times or time.perf_counter() < end:
+        start = time.perf_counter()
+        call()
+        times.append(1e3 * (time.perf_counter() - start))
+    return times
