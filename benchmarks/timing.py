@@ -19,8 +19,8 @@ def in_turns(
     calls: dict[str, Callable[[], object]], seconds: float, least: int = 5
 ) -> dict[str, dict[str, float]]:
     """Median and quartiles, in milliseconds, of each call: at least ``least`` turns, then as many
-    as fit into ``seconds``. A turn is a pause, calls that warm up, and calls that count, of which it
-    keeps the median."""
+    as fit into ``seconds``. A turn is a pause, calls that warm up, and calls that count, by their
+    median."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     begin = time.perf_counter()
     while min(map(len, times.values())) < least or time.perf_counter() - begin < seconds:
