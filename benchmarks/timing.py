@@ -10,9 +10,10 @@ PAUSE = 0.05
 """Seconds before a turn. OpenBLAS and OpenMP keep their threads spinning for some time after a
 call, on the cores that the next contender needs (numseg on two threads ran at the speed of one)."""
 
-BURST = 0.02
-"""Seconds of calls that warm up, and again of calls that count. After a pause the cores sleep: the
-first milliseconds of any contender's turn, PyTorch's on two threads above all, measure that."""
+BURST = 0.06
+"""Seconds of calls that warm up, and again of calls that count. After a pause cores sleep, and a
+virtual machine may give the second one back only after tens of milliseconds: shorter turns measured
+that, for whoever runs on two threads."""
 
 
 def in_turns(
