@@ -30,8 +30,8 @@ def cases() -> Iterator[tuple[str, str, dict[str, Call], int]]:
             return op(*arrays, **params)
 
         def both(op: Any = op, arrays: Any = arrays, params: Any = params, gy: Any = gy) -> Any:
-            _, saved = op.forward(*arrays, **params)
-            return op.backward(saved, gy)
+            y, saved = op.forward(*arrays, **params)
+            return y, op.backward(saved, gy)
 
         def numpy(twin: Any = twin, arrays: Any = arrays, told: Any = told) -> Any:
             return twin(*arrays, **told)[0]
@@ -39,7 +39,8 @@ def cases() -> Iterator[tuple[str, str, dict[str, Call], int]]:
         def numpy_both(
             twin: Any = twin, arrays: Any = arrays, told: Any = told, gy: Any = gy
         ) -> Any:
-            return twin(*arrays, **told)[1](gy)
+            y, backward = twin(*arrays, **told)
+            return y, backward(gy)
 
         flops = op.cost(*arrays, **params).flops
         yield row, "forward", {"numseg": forward, "numpy": numpy}, flops
