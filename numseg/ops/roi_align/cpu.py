@@ -36,6 +36,17 @@ class Weights(NamedTuple):
     """Derivative of ``value`` when all samples move along."""
     by_size: Array
     """The same, each sample weighed by where it lies in the box, from 0 to 1."""
+    reach: Array
+    """The pixels that bin p has weights for lie from ``reach[k, p, 0]`` up to ``[k, p, 1]``."""
+
+
+class Parts(NamedTuple):
+    """Which pixels are read."""
+
+    tile: Array
+    """By all RoIs of image n together: the first row, the last + 1, the columns alike: (N, 4)."""
+    columns: Array
+    """By RoI k: the first column, and the last + 1: (K, 2)."""
 
 
 class Samples(NamedTuple):
@@ -74,11 +85,13 @@ def _tabulate(start, stop, boxes, pixels, bins, g, weights):
     for unit in range(start, stop):
         k, p = divmod(unit, bins)
         end = weights.first[k, p]
+        least, most = pixels, 0
         for i in range(boxes.first[k, p], boxes.end[k, p]):
             place = position(boxes.start[k], boxes.step[k], p, i, boxes.number[k], g.single)
             _, low, high, upper, slope = neighbours(place, pixels)
             share = (p + (i + 0.5) / boxes.number[k]) / bins * boxes.free[k]
             recent = max(end - 2, weights.first[k, p])
+            least, most = min(least, low), max(most, high + 1)
             for corner in range(2):
                 pixel = high if corner else low
                 here = recent
@@ -94,6 +107,7 @@ def _tabulate(start, stop, boxes, pixels, bins, g, weights):
                 weights.by_place[here] += slope if corner else -slope
                 weights.by_size[here] += (slope if corner else -slope) * share
         weights.end[k, p] = end
+        weights.reach[k, p, 0], weights.reach[k, p, 1] = least, most
 
 
 contracted = numba.njit(error_model="numpy", fastmath={"contract"})
@@ -114,40 +128,19 @@ def _combine(out, first, end, factor, pixel, origin, lanes):
         _add(out, factor[e], lanes[at : at + len(out)])
 
 
-@numba.njit(error_model="numpy")
-def _touched(weights, k):
-    """The range of pixels that a RoI's bins have weights for."""
-    low, high = 1 << 62, 0
-    for p in range(weights.first.shape[1]):
-        for e in range(weights.first[k, p], weights.end[k, p]):
-            low, high = min(low, weights.pixel[e]), max(high, weights.pixel[e] + 1)
-    return min(low, high), high
-
-
-@numba.njit(error_model="numpy")
-def _touched_by_all(weights, order):
-    low, high = 1 << 62, 0
-    for k in order:
-        a, b = _touched(weights, k)
-        if a < b:
-            low, high = min(low, a), max(high, b)
-    return min(low, high), high
-
-
 @kernel({"contract"})
-def _forward_average(start, stop, x, rows, columns, counts, order, image, y, g):
+def _forward_average(start, stop, x, rows, columns, counts, order, image, parts, y, g):
     blocks = blocks_of(g.c)
-    sums = np.empty((g.oh * g.ow, LANES), x.dtype)
-    line = np.empty(g.w * LANES, x.dtype)
+    sums = np.zeros((g.oh * g.ow, LANES), x.dtype)
+    line = np.zeros((1, g.w * LANES), x.dtype)[0]
     for unit in range(start, stop):
         n, block = divmod(unit, blocks)
         c0, c1 = block * LANES, min((block + 1) * LANES, g.c)
         mine = order[image[n] : image[n + 1]]
-        r0, r1 = _touched_by_all(rows, mine)
-        s0, s1 = _touched_by_all(columns, mine)
+        r0, r1, s0, s1 = parts.tile[n, 0], parts.tile[n, 1], parts.tile[n, 2], parts.tile[n, 3]
         tile = load(x[n, c0:c1], r0, r1, s0, s1)
         for k in mine:
-            left, right = _touched(columns, k)
+            left, right = parts.columns[k, 0], parts.columns[k, 1]
             part = line[: (right - left) * LANES]
             for p in range(g.oh):
                 part[:] = 0
@@ -173,19 +166,18 @@ def _load_shares(gy, count, shares):
 
 
 @kernel({"contract"})
-def _grad_x_average(start, stop, rows, columns, counts, order, image, gy, gx, g):
+def _grad_x_average(start, stop, rows, columns, counts, order, image, parts, gy, gx, g):
     blocks = blocks_of(g.c)
     shares = np.zeros((g.oh * g.ow, LANES), gx.dtype)
-    line = np.empty(g.w * LANES, gx.dtype)
+    line = np.zeros((1, g.w * LANES), gx.dtype)[0]
     for unit in range(start, stop):
         n, block = divmod(unit, blocks)
         c0, c1 = block * LANES, min((block + 1) * LANES, g.c)
         mine = order[image[n] : image[n + 1]]
-        r0, r1 = _touched_by_all(rows, mine)
-        s0, s1 = _touched_by_all(columns, mine)
+        r0, r1, s0, s1 = parts.tile[n, 0], parts.tile[n, 1], parts.tile[n, 2], parts.tile[n, 3]
         tile = np.zeros((r1 - r0, (s1 - s0) * LANES), gx.dtype)
         for k in mine:
-            left, right = _touched(columns, k)
+            left, right = parts.columns[k, 0], parts.columns[k, 1]
             part = line[: (right - left) * LANES]
             _load_shares(gy[k, c0:c1], counts[k], shares)
             for p in range(g.oh):
@@ -211,25 +203,24 @@ def _dot(a, b):
 
 @kernel({"contract"})
 def _grad_rois_average(
-    start, stop, x, rows, columns, counts, order, image, gy, by_place, by_size, g
+    start, stop, x, rows, columns, counts, order, image, parts, gy, by_place, by_size, g
 ):
     """What each block of channels contributes, along the rows [0] and the columns [1]."""
     blocks = blocks_of(g.c)
     shares = np.zeros((g.oh * g.ow, LANES), x.dtype)
-    lines = np.empty((3, g.w * LANES), x.dtype)
-    value = np.empty(LANES, x.dtype)
+    lines = np.zeros((3, g.w * LANES), x.dtype)
+    value = np.zeros((1, LANES), x.dtype)[0]
     for unit in range(start, stop):
         n, block = divmod(unit, blocks)
         c0, c1 = block * LANES, min((block + 1) * LANES, g.c)
         mine = order[image[n] : image[n + 1]]
-        r0, r1 = _touched_by_all(rows, mine)
-        s0, s1 = _touched_by_all(columns, mine)
+        r0, r1, s0, s1 = parts.tile[n, 0], parts.tile[n, 1], parts.tile[n, 2], parts.tile[n, 3]
         tile = load(x[n, c0:c1], r0, r1, s0, s1)
         for k in mine:
-            left, right = _touched(columns, k)
+            left, right = parts.columns[k, 0], parts.columns[k, 1]
             width, at = (right - left) * LANES, (left - s0) * LANES
             _load_shares(gy[k, c0:c1], counts[k], shares)
-            totals = np.zeros(4)
+            y_place = y_size = x_place = x_size = 0.0
             for p in range(g.oh):
                 lines[:, :width] = 0
                 for e in range(rows.first[k, p], rows.end[k, p]):
@@ -240,15 +231,15 @@ def _grad_rois_average(
                 for q in range(g.ow):
                     first, end, share = columns.first[k, q], columns.end[k, q], shares[p * g.ow + q]
                     _combine(value, first, end, columns.value, columns.pixel, left, lines[1])
-                    totals[0] += _dot(value, share)
+                    y_place += _dot(value, share)
                     _combine(value, first, end, columns.value, columns.pixel, left, lines[2])
-                    totals[1] += _dot(value, share)
+                    y_size += _dot(value, share)
                     _combine(value, first, end, columns.by_place, columns.pixel, left, lines[0])
-                    totals[2] += _dot(value, share)
+                    x_place += _dot(value, share)
                     _combine(value, first, end, columns.by_size, columns.pixel, left, lines[0])
-                    totals[3] += _dot(value, share)
-            by_place[block, 0, k], by_size[block, 0, k] = totals[0], totals[1]
-            by_place[block, 1, k], by_size[block, 1, k] = totals[2], totals[3]
+                    x_size += _dot(value, share)
+            by_place[block, 0, k], by_size[block, 0, k] = y_place, y_size
+            by_place[block, 1, k], by_size[block, 1, k] = x_place, x_size
 
 
 # -- the largest sample ---------------------------------------------------------------------------
@@ -358,9 +349,22 @@ def _weights(boxes: Samples, pixels: int, bins: int, g: Geometry, dtype: type) -
     first = (ends - room).reshape(g.k, bins)
     entries = int(ends[-1]) if len(ends) else 0
     values = [np.zeros(entries) for _ in range(3)]
-    weights = Weights(first, np.empty_like(first), np.empty(entries, np.int64), *values)
+    pixel, reach = np.empty(entries, np.int64), np.empty((g.k, bins, 2), np.int64)
+    weights = Weights(first, np.empty_like(first), pixel, *values, reach)
     launch(_tabulate, g.k * bins, entries, boxes, pixels, bins, g, weights)
-    return Weights(*weights[:3], *(v.astype(dtype, copy=False) for v in weights[3:]))
+    value, by_place, by_size = (v.astype(dtype, copy=False) for v in values)
+    return weights._replace(value=value, by_place=by_place, by_size=by_size)
+
+
+def _parts(rows: Weights, columns: Weights, index: Array, g: Geometry) -> Parts:
+    tile = np.zeros((g.n, 2, 2), np.int64)
+    for axis, weights, pixels in ((0, rows, g.h), (1, columns, g.w)):
+        low, high = weights.reach[..., 0].min(1), weights.reach[..., 1].max(1)
+        tile[:, axis, 0] = pixels
+        np.minimum.at(tile[:, axis, 0], index, low)
+        np.maximum.at(tile[:, axis, 1], index, high)
+    np.minimum(tile[..., 0], tile[..., 1], out=tile[..., 0])  # nothing, where there is no pixel
+    return Parts(tile.reshape(g.n, 4), np.stack([np.minimum(low, high), high], 1))
 
 
 def by_image(rois: Array, images: int) -> tuple[Array, Array, Array]:
@@ -385,14 +389,14 @@ def forward(x: Array, rois: Array, y: Array, g: Geometry) -> None:
     along_y = _weights(rows, g.h, g.oh, g, x.dtype.type)
     along_x = _weights(columns, g.w, g.ow, g, x.dtype.type)
     launch(_forward_average, blocks_of(g.c) * g.n, work, x, along_y, along_x, np.maximum(counts, 1),
-           order, image, _planes(y, g), g)  # fmt: skip
+           order, image, _parts(along_y, along_x, index, g), _planes(y, g), g)  # fmt: skip
 
 
 def backward(
     x: Array, rois: Array, gy: Array, gx: Array | None, grois: Array | None, g: Geometry
 ) -> None:
     check(x, rois, g)  # again: they may have been written to since forward
-    _, order, image = by_image(rois, g.n)
+    index, order, image = by_image(rois, g.n)
     rows, columns = _boxes(rois, g)
     work = gy.size * 8
     shares = _planes(gy, g)
@@ -403,11 +407,10 @@ def backward(
                by_place, by_size, g)  # fmt: skip
     else:
         counts = np.asarray(rows.number.astype(np.float64) * columns.number, x.dtype)
-        table = (
-            _weights(rows, g.h, g.oh, g, x.dtype.type),
-            _weights(columns, g.w, g.ow, g, x.dtype.type),
-            *(np.maximum(counts, 1), order, image, shares),
-        )
+        along_y = _weights(rows, g.h, g.oh, g, x.dtype.type)
+        along_x = _weights(columns, g.w, g.ow, g, x.dtype.type)
+        parts = _parts(along_y, along_x, index, g)
+        table = along_y, along_x, np.maximum(counts, 1), order, image, parts, shares
         units = blocks_of(g.c) * g.n
         if gx is not None:
             launch(_grad_x_average, units, work, *table, gx, g)
