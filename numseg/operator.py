@@ -8,13 +8,12 @@ state the outputs, bring the arrays into the one form kernels know, allocate, an
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import importlib
 import inspect
 import math
 from collections import namedtuple
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
@@ -23,57 +22,13 @@ import numpy as np
 
 from numseg import checks, device
 from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError
-from numseg.geometry import POINTWISE, Reach
-from numseg.typing import Array, Shape
+from numseg.plan import Cost, Plan, Spec, each, flat, spec_of, specs_of
+from numseg.typing import Array
+
+__all__ = ["Cost", "Operator", "Plan", "Spec", "operator", "use"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Spec(NamedTuple):
-    """An array without its values."""
-
-    shape: Shape
-    dtype: np.dtype[Any] = np.dtype(np.float32)
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.dtype.itemsize
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan(Generic[R]):
-    """What one call will do, known from shapes, dtypes and parameters alone.
-
-    An operator's function returns it. ``R`` is the type of the call's result.
-    """
-
-    outputs: tuple[Spec, ...]
-    """What ``forward`` fills: the results first, then what only ``backward`` needs."""
-    geometry: Any
-    """A NamedTuple of numbers: all that kernels know of the call besides the arrays."""
-    results: int = 1
-    """How many of the outputs the caller gets."""
-    flops: int = 0
-    """Floating-point operations of ``forward``; a multiply-add is two."""
-    reach: tuple[Reach, Reach] | None = POINTWISE
-    """Which input rows and columns an output pixel reads; None where it reads all of them."""
-    linear: bool = True
-    """False where this call is not linear, though the operator is with other parameters."""
-    inputs: tuple[Any, ...] = ()
-    """The specs of the array arguments, filled in by :class:`Operator`."""
-
-
-class Cost(NamedTuple):
-    """What a call of ``forward`` costs at least."""
-
-    flops: int
-    bytes: int
-    """Each input read once, each output written once."""
 
 
 _face: ContextVar[str] = ContextVar("numseg_face", default="fast")
@@ -163,7 +118,7 @@ class _Call(NamedTuple):
     """A call whose arguments are bound and checked."""
 
     device: device.Device
-    arrays: list[Any]  # views; None, or a tuple of views, where the argument is
+    arrays: list[Any]  # entries of views
     plan: Plan[Any]
 
 
@@ -249,13 +204,72 @@ class Operator(Generic[P, R]):
             None for an array that was not given.
         """
         with self._named_errors(".backward"):
-            grads = self._backward(saved, grad_y, needs)
-        flat: list[Any] = []
-        for name, grad in zip(self.differentiable, grads, strict=True):
-            given = saved.plan.inputs[self.inputs.index(name)]
-            parts = len(given) if name in self._sequences else 1
-            flat += grad if isinstance(grad, tuple) else [grad] * parts
-        return tuple(flat)
+            where, kept, grad_y = self._reopened(saved, grad_y)
+            grads = self._backward(where, kept, grad_y, saved.plan, needs)
+        return self._by_array(grads, saved.plan)
+
+    def jvp(self, *args: Any, tangents: Mapping[str, Any], **kwargs: Any) -> tuple[R, Any]:
+        """The value, and its derivative along tangents: the Jacobian-vector product.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            The arguments of a call.
+        tangents : mapping
+            From names of differentiable arguments to their tangents: same shape and dtype, a
+            sequence of arrays for an argument that is one. The others do not move.
+
+        Returns
+        -------
+        y : array or tuple
+            The value of the call.
+        tangent : array
+            Of the (first) result: its shape and dtype. ``sum(grad_y * tangent)`` is the sum of
+            ``gradient * its tangent`` over what ``backward`` returns, at kinks too.
+        """
+        call = self._bind(args, kwargs)
+        with self._named_errors(".jvp"):
+            along = self._along("tangents", tangents, call.plan, call.device)
+        y, saved = self._forward(call)
+        with self._named_errors(".jvp"):
+            return y, self._jvp(saved, along)
+
+    def double_backward(
+        self, saved: Any, grad_y: Any, grad_grads: Mapping[str, Any]
+    ) -> tuple[Any, ...]:
+        """The vector-Jacobian product of ``backward``, for gradients of gradients.
+
+        Parameters
+        ----------
+        saved : NamedTuple
+            From ``forward``.
+        grad_y : array
+            What ``backward`` was called with.
+        grad_grads : mapping
+            From names of differentiable arguments to the gradient of a scalar with respect to
+            what ``backward`` returned for them; nothing depends on those left out.
+
+        Returns
+        -------
+        tuple
+            The gradients of that scalar: first as ``backward`` returns them, then the one with
+            respect to ``grad_y``.
+        """
+        with self._named_errors(".double_backward"):
+            where, kept, grad_y = self._reopened(saved, grad_y)
+            plan = saved.plan
+            saved = self._saved_type(*kept, plan)
+            along = self._along("grad_grads", grad_grads, plan, where)
+            rule = self._derivative("double_backward")
+            if rule is None:
+                self._linear_input(plan, "double_backward")
+            with self._as_defined(saved, grad_y, along) as (at, grad, moved):
+                found = rule(at, grad, moved) if rule else {}
+            specs = self._specs(plan, self.differentiable)
+            grads = [_rounded(found.get(name, 0.0), spec) for name, spec in specs.items()]
+            for name, index in self.fixed.items():
+                grads[self.differentiable.index(name)][index] = 0
+            return (*self._by_array(grads, plan), self._jvp(saved, along))
 
     @functools.cached_property
     def reference(self) -> Operator[P, R]:
@@ -287,7 +301,7 @@ class Operator(Generic[P, R]):
                 if arguments[name] is None and self._defaults.get(name, ...) is not None:
                     raise ArgumentTypeError(f"{name} must be a shape, got None")
                 dtype = np.int64 if name in self.integers else np.float32
-                arguments[name] = _specs_of(name, arguments[name], np.dtype(dtype))
+                arguments[name] = specs_of(name, arguments[name], np.dtype(dtype))
             return self._planned(arguments)
 
     def output_shape(self, *args: Any, **kwargs: Any) -> Any:
@@ -299,7 +313,7 @@ class Operator(Generic[P, R]):
     def cost(self, *args: Any, **kwargs: Any) -> Cost:
         """Floating-point operations and compulsory bytes of a call, given shapes."""
         plan = self.plan(*args, **kwargs)
-        read = [spec for entry in plan.inputs for spec in _flat(entry)]
+        read = [spec for entry in plan.inputs for spec in flat(entry)]
         written = plan.outputs[: plan.results]
         return Cost(plan.flops, sum(spec.nbytes for spec in (*read, *written)))
 
@@ -307,28 +321,58 @@ class Operator(Generic[P, R]):
         """The operator as a ``scipy.sparse`` CSR matrix ``M``: ``y.ravel() == M @ x.ravel()``.
 
         Takes the arguments of a call, with the shape of the first array in its place. Additive
-        terms (a bias) are not part of the matrix. Float64, or the dtype of the other arrays.
+        terms (a bias) are not part of the matrix. Where the operator is linear only for a given
+        value of another output (the switches of a max pooling), that is an argument too.
+        Float64, or the dtype of the other arrays.
         """
         face = self._module("reference")
         if not hasattr(face, "matrix"):
             raise ArgumentError(f"{self.__name__}: not a linear operator, it has no matrix")
-        arguments = self._arguments(args, kwargs)
         with self._named_errors():
-            views = {
-                name: self._view(device.Host, name, arguments[name]) for name in self.inputs[1:]
-            }
-            dtype = next(
-                (v.dtype for v in views.values() if v is not None and v.dtype.kind == "f"),
-                np.dtype(np.float64),
-            )
-            first = self.inputs[0]
-            specs = {name: _each(view, _spec_of) for name, view in views.items()}
-            specs[first] = _each(
-                _specs_of(first, arguments[first], dtype), lambda spec: spec._replace(dtype=dtype)
-            )
-            plan = self._planned({**arguments, **specs})
-            self._check_values(device.Host, "reference", [specs[first], *views.values()], plan)
-            return face.matrix(*views.values(), plan.geometry).astype(dtype).tocsr()
+            entries, given, plan = self._without_first(args, kwargs)
+            wanted = inspect.signature(face.matrix).parameters
+            for name in self.outputs:
+                if name in wanted and name not in given:
+                    raise ArgumentError(f"linear only for given {name}: pass it by name")
+                if name in given and name not in wanted:
+                    raise ArgumentTypeError(f"its matrix does not depend on {name}")
+            matrix = face.matrix(*entries[1:], plan.geometry, **given)
+            return matrix.astype(plan.outputs[0].dtype).tocsr()
+
+    def linear_operator(self, *args: Any, **kwargs: Any) -> Any:
+        """The operator as a ``scipy.sparse.linalg.LinearOperator``, which never builds the matrix.
+
+        Takes the arguments of :meth:`matrix`. Its products are calls of the operator's kernels,
+        its adjoint is ``backward``, so ``svds`` and ``lsqr`` work on large images.
+        """
+        from scipy.sparse.linalg import LinearOperator
+
+        with self._named_errors():
+            entries, given, plan = self._without_first(args, kwargs)
+            first, spec = self.inputs[0], plan.inputs[0]
+            nothing = each(spec, lambda s: np.zeros(s.shape, s.dtype))
+            known = {**dict(zip(self.inputs, entries, strict=True)), first: nothing, **given}
+            if missing := [name for name in self.saves if name not in known]:
+                raise ArgumentError(f"linear only for given {missing[0]}: pass it by name")
+            if not given and not (first in self.linear and plan.linear):
+                raise ArgumentError(f"not linear in {first}: it has no linear operator")
+        saved = self._saved_type(*(known[name] for name in self.saves), plan)
+        still = dict.fromkeys(self.differentiable)
+        sizes = [part.size for part in flat(spec)]
+
+        def product(vector: Array) -> Array:
+            parts = np.split(vector.astype(plan.outputs[0].dtype).ravel(), np.cumsum(sizes)[:-1])
+            shaped = [p.reshape(s.shape) for p, s in zip(parts, flat(spec), strict=True)]
+            tangent = tuple(shaped) if first in self._sequences else shaped[0]
+            return self._jvp(saved, still | {first: tangent}).ravel()
+
+        def adjoint(vector: Array) -> Array:
+            grad_y = vector.astype(plan.outputs[0].dtype).reshape(plan.outputs[0].shape)
+            grads = self.backward(saved, grad_y, needs=[first])
+            return np.concatenate([grads[i].ravel() for i in range(len(sizes))])
+
+        shape = (plan.outputs[0].size, sum(sizes))
+        return LinearOperator(shape, product, adjoint, dtype=plan.outputs[0].dtype)
 
     # -- steps of a call ---------------------------------------------------------------------
 
@@ -359,16 +403,50 @@ class Operator(Generic[P, R]):
         for name, spec in zip(self.outputs, plan.outputs, strict=True):
             if math.prod(size or 1 for size in spec.shape) * spec.dtype.itemsize >= 2**63:
                 raise ArgumentError(f"{name} would have shape {spec.shape}: no memory holds it")
-        inputs = tuple(arguments[name] for name in self.inputs)
+        parameters = arguments.copy()
+        inputs = tuple(parameters.pop(name) for name in self.inputs)
         object.__setattr__(plan, "inputs", inputs)  # it is new: nobody has seen it without
+        object.__setattr__(plan, "parameters", parameters)
         return plan
+
+    def _specs(self, plan: Plan[Any], names: Sequence[str]) -> dict[str, Any]:
+        """Of array arguments, what the call was planned with."""
+        given = dict(zip(self.inputs, plan.inputs, strict=True))
+        return {name: given[name] for name in names}
+
+    def _without_first(
+        self, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> tuple[list[Any], dict[str, Array], Plan[Any]]:
+        """A call with a shape for the first array: its entries, the outputs given, its plan."""
+        names = [n for n in self.outputs if n in kwargs and n not in self.__signature__.parameters]
+        arguments = self._arguments(args, {n: v for n, v in kwargs.items() if n not in names})
+        first, *rest = self.inputs
+        views = {name: self._view(device.Host, name, arguments[name]) for name in rest}
+        floats = [a.dtype for v in views.values() for a in flat(v) if a.dtype.kind == "f"]
+        dtype = floats[0] if floats else np.dtype(np.float64)
+        specs = {name: each(view, spec_of) for name, view in views.items()}
+        shape = specs_of(first, arguments[first], dtype)
+        specs[first] = each(shape, lambda spec: spec._replace(dtype=dtype))
+        plan = self._planned({**arguments, **specs})
+        views = {name: each(view, device.Host.normal) for name, view in views.items()}
+        entries = [specs[first], *views.values()]
+        self._check_values(device.Host, "reference", entries, plan)
+        given = {}
+        for name in names:
+            view = device.Host.view(name, kwargs[name])
+            spec = plan.outputs[self.outputs.index(name)]
+            checks.shape(name, view, spec.shape, f"{self.__name__}'s {name}")
+            if view.dtype.kind != spec.dtype.kind:
+                raise ArgumentTypeError(f"{name} has dtype {view.dtype}, expected {spec.dtype}")
+            given[name] = np.ascontiguousarray(view, spec.dtype)
+        return entries, given, plan
 
     def _bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> _Call:
         arguments = self._arguments(args, kwargs)
         with self._named_errors():
-            where = device.of([v for name in self.inputs for v in _flat(arguments[name])])
+            where = device.of([v for name in self.inputs for v in flat(arguments[name])])
             views = [self._view(where, name, arguments[name]) for name in self.inputs]
-            specs = [_each(view, _spec_of) for view in views]
+            specs = [each(view, spec_of) for view in views]
             plan = self._planned({**arguments, **dict(zip(self.inputs, specs, strict=True))})
         return _Call(where, views, plan)
 
@@ -384,7 +462,7 @@ class Operator(Generic[P, R]):
     def _forward(self, call: _Call) -> tuple[Any, Any]:
         where, plan = call.device, call.plan
         with self._named_errors():
-            arrays = [_each(view, where.normal) for view in call.arrays]
+            arrays = [each(view, where.normal) for view in call.arrays]
             face = self._face_for(where)
             self._check_values(where, face, arrays, plan)
             if face == "reference":
@@ -414,41 +492,146 @@ class Operator(Generic[P, R]):
             return where.to_host(array) if seen else array
 
         named = zip(self.inputs, arrays, strict=True)
-        seen = (_each(array, functools.partial(visible, name)) for name, array in named)
+        seen = (each(array, functools.partial(visible, name)) for name, array in named)
         check(*seen, plan.geometry)
 
-    def _backward(self, saved: Any, grad_y: Any, needs: Collection[str] | None) -> list[Any]:
+    def _reopened(self, saved: Any, grad_y: Any) -> tuple[device.Device, list[Any], Any]:
+        """What ``forward`` saved and ``grad_y``, checked against the plan."""
         if type(saved).__name__ != self._saved_type.__name__:
             raise ArgumentTypeError(
                 f"saved is {type(saved).__name__}, expected {self._saved_type.__name__} "
                 f"from {self.__name__}.forward"
             )
         plan, kept = saved.plan, list(saved[:-1])
-        for name in needs or ():
-            checks.choice("needs", name, self.differentiable)
-        where = device.of([grad_y, *(v for k in kept for v in _flat(k))])
+        where = device.of([grad_y, *(v for k in kept for v in flat(k))])
         view = where.view("grad_y", grad_y)
         wanted = plan.outputs[0]
         checks.shape("grad_y", view, wanted.shape, f"the shape of {self.__name__}'s result")
         if view.dtype.newbyteorder("=") != wanted.dtype:
             raise ArgumentTypeError(f"grad_y has dtype {view.dtype}, expected {wanted.dtype}")
-        given = dict(zip(self.inputs, plan.inputs, strict=True))
         kept = [self._view(where, f"saved.{n}", k) for n, k in zip(self.saves, kept, strict=True)]
-        planned = given | dict(zip(self.outputs, plan.outputs, strict=True))
+        planned = self._specs(plan, self.inputs)
+        planned |= dict(zip(self.outputs, plan.outputs, strict=True))
         for name, views in zip(self.saves, kept, strict=True):
-            if (found := _each(views, _spec_of)) != planned[name]:
+            if (found := each(views, spec_of)) != planned[name]:
                 raise ArgumentError(f"saved.{name} is {found}, forward saved {planned[name]}")
+        return where, [each(array, where.normal) for array in kept], where.normal(view)
+
+    def _backward(
+        self,
+        where: device.Device,
+        kept: list[Any],
+        grad_y: Any,
+        plan: Plan[Any],
+        needs: Collection[str] | None,
+    ) -> list[Any]:
+        """The gradients, one entry per differentiable argument; None for one not wanted."""
+        for name in needs or ():
+            checks.choice("needs", name, self.differentiable)
         specs = [
-            given[name] if needs is None or name in needs else None for name in self.differentiable
+            spec if needs is None or name in needs else None
+            for name, spec in self._specs(plan, self.differentiable).items()
         ]
-        kept = [_each(array, where.normal) for array in kept]
-        arrays = [*kept, where.normal(view)]
         face = self._face_for(where)
         if face == "reference":
-            return list(self._by_definition("backward", where, arrays, specs, plan))
-        grads = [_each(spec, lambda s: where.empty(s.shape, s.dtype)) for spec in specs]
-        self._module(face).backward(*arrays, *grads, plan.geometry)
+            return list(self._by_definition("backward", where, [*kept, grad_y], specs, plan))
+        grads = [each(spec, lambda s: where.empty(s.shape, s.dtype)) for spec in specs]
+        self._module(face).backward(*kept, grad_y, *grads, plan.geometry)
         return grads
+
+    def _by_array(self, grads: list[Any], plan: Plan[Any]) -> tuple[Any, ...]:
+        """One gradient per array, from one per argument."""
+        arrays: list[Any] = []
+        specs = self._specs(plan, self.differentiable)
+        for (name, spec), grad in zip(specs.items(), grads, strict=True):
+            parts = len(spec) if name in self._sequences else 1
+            arrays += grad if isinstance(grad, tuple) else [grad] * parts
+        return tuple(arrays)
+
+    # -- derivatives -------------------------------------------------------------------------
+
+    def _derivative(self, name: str) -> Callable[..., Any] | None:
+        """A function of the operator's module ``derivatives``, if it is there."""
+        try:
+            return getattr(_imported(f"{self.__module__}.derivatives"), name, None)
+        except ModuleNotFoundError as error:
+            if error.name != f"{self.__module__}.derivatives":
+                raise
+            return None
+
+    def _linear_input(self, plan: Plan[Any], wanted: str) -> str:
+        """The one differentiable input of a call that is linear in it."""
+        if len(self.differentiable) != 1 or self.differentiable != self.linear or not plan.linear:
+            raise ArgumentError(f"{self.__name__} has no {wanted}")
+        return self.linear[0]
+
+    def _along(
+        self, name: str, tangents: Mapping[str, Any], plan: Plan[Any], where: device.Device
+    ) -> dict[str, Any]:
+        """Tangents of all differentiable inputs; None for those that do not move."""
+        if where is not device.Host:
+            raise DeviceError("runs on the CPU: copy the arrays (copy_to_host) first")
+        if not isinstance(tangents, Mapping):
+            raise ArgumentTypeError(f"{name} must map names to arrays, got {tangents!r}")
+        specs = self._specs(plan, self.differentiable)
+        along: dict[str, Any] = dict.fromkeys(specs)
+        for argument, tangent in tangents.items():
+            checks.choice(name, argument, self.differentiable)
+            if argument in self._sequences and isinstance(tangent, (list, tuple)):
+                tangent = tuple(
+                    np.zeros(*spec) if part is None else part
+                    for part, spec in zip(tangent, specs[argument], strict=False)
+                ) + tuple(tangent[len(specs[argument]) :])
+            if tangent is None:
+                continue
+            view = self._view(where, argument, tangent)
+            if (found := each(view, spec_of)) != specs[argument]:
+                raise ArgumentError(
+                    f"{name}[{argument!r}] is {found}, the argument {specs[argument]}"
+                )
+            along[argument] = each(view, where.normal)
+        for argument, index in self.fixed.items():
+            if along[argument] is not None:
+                along[argument] = along[argument].copy()
+                along[argument][index] = 0
+        return along
+
+    @contextlib.contextmanager
+    def _as_defined(self, *values: Any) -> Iterator[Any]:
+        """Rules of derivatives are made of operators: by their definitions, in float64, where
+        this operator is to be."""
+
+        def wide(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {name: each(entry, _widen) for name, entry in value.items()}
+            if isinstance(value, self._saved_type):
+                return self._saved_type(*(each(k, _widen) for k in value[:-1]), value.plan)
+            return each(value, _widen)
+
+        with np.errstate(all="ignore"):
+            if self._face_for(device.Host) == "reference":
+                with use("reference"):
+                    yield tuple(map(wide, values))
+            else:
+                yield values
+
+    def _jvp(self, saved: Any, along: dict[str, Any]) -> Any:
+        """The derivative of the first result."""
+        plan = saved.plan
+        if all(tangent is None for tangent in along.values()):
+            return np.zeros(*plan.outputs[0])
+        rule = self._derivative("jvp") or self._linear_jvp
+        with self._as_defined(saved, along) as (at, moved):
+            tangent = rule(at, moved)  # that of a bias has but the channels
+            return _rounded(np.broadcast_to(tangent, plan.outputs[0].shape), plan.outputs[0])
+
+    def _linear_jvp(self, saved: Any, along: dict[str, Any]) -> Any:
+        """Linear in its one input: its derivative is itself."""
+        self._linear_input(saved.plan, "jvp")
+        others = {n: getattr(saved, n) for n in self.inputs if n in self.saves and n not in along}
+        arguments = {**along, **others, **saved.plan.parameters}
+        y: Any = self(**arguments)  # type: ignore[call-arg]
+        return y[0] if isinstance(y, tuple) else y
 
     def _face_for(self, where: device.Device) -> str:
         return "reference" if "reference" in (self.face, _face.get()) else where.face
@@ -471,19 +654,14 @@ class Operator(Generic[P, R]):
 
         Infinities and NaN come and go as in kernels, without NumPy's warnings.
         """
-        exact = [_each(array, lambda a: _widen(where.to_host(a))) for array in arrays]
+        exact = [each(array, lambda a: _widen(where.to_host(a))) for array in arrays]
         results = getattr(self._module("reference"), call)(*exact, plan.geometry)
         results = results if isinstance(results, tuple) else (results,)
 
-        def rounded(result: Any, spec: Any) -> Any:
-            if isinstance(spec, tuple) and not isinstance(spec, Spec):
-                return tuple(rounded(*pair) for pair in zip(result, spec, strict=True))
-            if spec is None:
-                return None
-            array = np.ascontiguousarray(result, spec.dtype).reshape(spec.shape)
-            return where.from_host(array)
-
-        return tuple(rounded(*pair) for pair in zip(results, specs, strict=True))
+        return tuple(
+            each(_rounded(result, spec), where.from_host)
+            for result, spec in zip(results, specs, strict=True)
+        )
 
 
 _imported = functools.cache(importlib.import_module)
@@ -518,40 +696,17 @@ def _restore(module: str, name: str, face: str | None) -> Any:
     return op.reference if face else op
 
 
-def _flat(entry: Any) -> list[Any]:
-    """The arrays of one argument: several for a sequence, none for None."""
-    if entry is None:
-        return []
-    if isinstance(entry, (list, tuple)) and not isinstance(entry, Spec):
-        return list(entry)
-    return [entry]
-
-
-def _each(entry: Any, do: Callable[[Any], Any]) -> Any:
-    """Apply to an array argument, to each array of a sequence, and not to None."""
-    if entry is None:
-        return None
-    if isinstance(entry, (list, tuple)) and not isinstance(entry, Spec):
-        return tuple(map(do, entry))
-    return do(entry)
-
-
-def _spec_of(view: Any) -> Spec:
-    return Spec(tuple(view.shape), view.dtype.newbyteorder("="))
-
-
-def _specs_of(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
-    """A Spec from a Spec, an array or a shape; a tuple of them from a sequence of those."""
-    if value is None or isinstance(value, Spec):
-        return value
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return _spec_of(value)
-    if not isinstance(value, (list, tuple)):
-        raise ArgumentTypeError(f"{name} must be a shape, got {value!r}")
-    if any(isinstance(part, (list, tuple)) or hasattr(part, "shape") for part in value):
-        return tuple(_specs_of(name, part, dtype) for part in value)
-    return Spec(tuple(checks.integer(f"{name}'s shape", size, 0) for size in value), dtype)
-
-
 def _widen(array: Array) -> Array:
     return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def _rounded(result: Any, spec: Any) -> Any:
+    """The result as fresh arrays of the dtypes of ``spec``; zeros where it is 0."""
+    if spec is None:
+        return None
+    if not isinstance(spec, Spec):
+        results = result if isinstance(result, (list, tuple)) else [result] * len(spec)
+        return tuple(_rounded(*pair) for pair in zip(results, spec, strict=True))
+    if np.ndim(result) == 0:
+        return np.full(spec.shape, result, spec.dtype)
+    return np.array(result, spec.dtype, order="C").reshape(spec.shape)

@@ -13,12 +13,16 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 import numseg
+from numseg.errors import ArgumentError
 from numseg.operator import Operator
 from numseg.testing import cases, contract
 from numseg.testing.cases import Case, Invalid
 
 OPERATORS = [v for v in vars(numseg).values() if isinstance(v, Operator)]
 DTYPES = [np.float32, np.float64]
+TWICE = {"batch_norm", "conv2d", "conv_transpose2d", "roi_align", "upsample_bilinear2d"}
+"""Operators that promise second derivatives."""
+
 FEW = max(2, settings.default.max_examples // 3)
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -104,6 +108,34 @@ def test_gradient_is_the_derivative(op: Operator[..., Any], data: st.DataObject,
     case = data.draw(_full(op))
     contract.check_gradients(op, case, seed)
     contract.check_adjoint(op, case, seed)
+
+
+@each_dtype
+@each_operator
+@settings(max_examples=FEW)
+@given(data=st.data(), seed=SEEDS)
+def test_forward_mode_is_the_transpose_of_backward(
+    op: Operator[..., Any], dtype: Any, data: st.DataObject, seed: int
+) -> None:
+    try:
+        contract.check_jvp(op, data.draw(_full(op)), dtype, seed)
+    except ArgumentError as error:
+        if "has no jvp" not in str(error):
+            raise
+        pytest.skip(f"{op.__name__} has no jvp yet")
+
+
+@each_operator
+@settings(max_examples=FEW)
+@given(data=st.data(), seed=SEEDS)
+def test_second_derivatives(op: Operator[..., Any], data: st.DataObject, seed: int) -> None:
+    case = data.draw(_full(op))
+    try:
+        contract.check_double_backward(op, case, seed)
+    except ArgumentError as error:
+        if "has no double_backward" not in str(error):
+            raise
+        pytest.skip(f"{op.__name__} has no second derivatives")
 
 
 @each_dtype

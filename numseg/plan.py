@@ -1,0 +1,105 @@
+"""What is known of a call without its values: shapes, dtypes, geometry, cost."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from numseg import checks
+from numseg.errors import ArgumentTypeError
+from numseg.geometry import POINTWISE, Reach
+from numseg.typing import Shape
+
+R = TypeVar("R")
+
+
+class Spec(NamedTuple):
+    """An array without its values."""
+
+    shape: Shape
+    dtype: np.dtype[Any] = np.dtype(np.float32)
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan(Generic[R]):
+    """What one call will do, known from shapes, dtypes and parameters alone.
+
+    An operator's function returns it. ``R`` is the type of the call's result.
+    """
+
+    outputs: tuple[Spec, ...]
+    """What ``forward`` fills: the results first, then what only ``backward`` needs."""
+    geometry: Any
+    """A NamedTuple of numbers: all that kernels know of the call besides the arrays."""
+    results: int = 1
+    """How many of the outputs the caller gets."""
+    flops: int = 0
+    """Floating-point operations of ``forward``; a multiply-add is two."""
+    reach: tuple[Reach, Reach] | None = POINTWISE
+    """Which input rows and columns an output pixel reads; None where it reads all of them."""
+    linear: bool = True
+    """False where this call is not linear, though the operator is with other parameters."""
+    inputs: tuple[Any, ...] = ()
+    """The specs of the array arguments, filled in by the operator."""
+    parameters: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
+    """The other arguments, by name, filled in by the operator."""
+
+
+class Cost(NamedTuple):
+    """What a call of ``forward`` costs at least."""
+
+    flops: int
+    bytes: int
+    """Each input read once, each output written once."""
+
+
+# An *entry* is what stands for one array argument: an array (or a Spec), a tuple of them for a
+# sequence of arrays, None where the argument is not given.
+
+
+def flat(entry: Any) -> list[Any]:
+    """The arrays of one argument: several for a sequence, none for None."""
+    if entry is None:
+        return []
+    if isinstance(entry, (list, tuple)) and not isinstance(entry, Spec):
+        return list(entry)
+    return [entry]
+
+
+def each(entry: Any, do: Callable[[Any], Any]) -> Any:
+    """Apply to an array argument, to each array of a sequence, and not to None."""
+    if entry is None:
+        return None
+    if isinstance(entry, (list, tuple)) and not isinstance(entry, Spec):
+        return tuple(map(do, entry))
+    return do(entry)
+
+
+def spec_of(view: Any) -> Spec:
+    """What is known of an array without its values, byte order aside."""
+    return Spec(tuple(view.shape), view.dtype.newbyteorder("="))
+
+
+def specs_of(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
+    """A Spec from a Spec, an array or a shape; a tuple of them from a sequence of those."""
+    if value is None or isinstance(value, Spec):
+        return value
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return spec_of(value)
+    if not isinstance(value, (list, tuple)):
+        raise ArgumentTypeError(f"{name} must be a shape, got {value!r}")
+    if any(isinstance(part, (list, tuple)) or hasattr(part, "shape") for part in value):
+        return tuple(specs_of(name, part, dtype) for part in value)
+    return Spec(tuple(checks.integer(f"{name}'s shape", size, 0) for size in value), dtype)
