@@ -348,11 +348,11 @@ def _weights(boxes: Samples, pixels: int, bins: int, g: Geometry, dtype: type) -
     ends = np.cumsum(room)
     first = (ends - room).reshape(g.k, bins)
     entries = int(ends[-1]) if len(ends) else 0
-    values = [np.zeros(entries) for _ in range(3)]
+    values = np.zeros((3, entries))
     pixel, reach = np.empty(entries, np.int64), np.empty((g.k, bins, 2), np.int64)
-    weights = Weights(first, np.empty_like(first), pixel, *values, reach)
+    weights = Weights(first, np.empty_like(first), pixel, values[0], values[1], values[2], reach)
     launch(_tabulate, g.k * bins, entries, boxes, pixels, bins, g, weights)
-    value, by_place, by_size = (v.astype(dtype, copy=False) for v in values)
+    value, by_place, by_size = values.astype(dtype, copy=False)
     return weights._replace(value=value, by_place=by_place, by_size=by_size)
 
 
