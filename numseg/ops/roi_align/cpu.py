@@ -352,8 +352,8 @@ def _weights(boxes: Samples, pixels: int, bins: int, g: Geometry, dtype: type) -
     pixel, reach = np.empty(entries, np.int64), np.empty((g.k, bins, 2), np.int64)
     weights = Weights(first, np.empty_like(first), pixel, values[0], values[1], values[2], reach)
     launch(_tabulate, g.k * bins, entries, boxes, pixels, bins, g, weights)
-    value, by_place, by_size = values.astype(dtype, copy=False)
-    return weights._replace(value=value, by_place=by_place, by_size=by_size)
+    values = values.astype(dtype, copy=False)
+    return weights._replace(value=values[0], by_place=values[1], by_size=values[2])
 
 
 def _parts(rows: Weights, columns: Weights, index: Array, g: Geometry) -> Parts:
