@@ -1,0 +1,84 @@
+"""The pictures of the docs: one function each. ``python docs/figures.py [name ...]`` redraws them.
+
+A figure is a function decorated ``@figure`` that draws and returns a matplotlib figure; it is saved
+as ``docs/images/<name>.svg``. The same matplotlib writes the same bytes every time, so a picture
+that did not change is not a change.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+import numseg as ns
+
+IMAGES = Path(__file__).parent / "images"
+STYLE = {
+    "svg.hashsalt": "numseg",  # ids of clip paths, random otherwise
+    "svg.fonttype": "none",  # text stays text
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+FIGURES: dict[str, Callable[[], Figure]] = {}
+
+
+def figure(draw: Callable[[], Figure]) -> Callable[[], Figure]:
+    """Register a picture under the function's name."""
+    FIGURES[draw.__name__] = draw
+    return draw
+
+
+def save(name: str, folder: Path = IMAGES) -> Path:
+    """Draw one picture."""
+    path = folder / f"{name}.svg"
+    with mpl.rc_context({**mpl.rcParamsDefault, "backend": "svg", **STYLE}):
+        FIGURES[name]().savefig(path, metadata={"Date": None, "Creator": None})
+    return path
+
+
+def cells(axes: Any, values: np.ndarray, title: str = "", cmap: str = "RdBu_r") -> None:
+    """A matrix as a grid of coloured cells with their numbers; a zero stays empty."""
+    largest = max(float(np.abs(values).max(initial=0)), 1e-9)
+    rows, columns = values.shape
+    axes.imshow(values, cmap=cmap, vmin=-1.6 * largest, vmax=1.6 * largest)
+    axes.set_xticks(np.arange(columns + 1) - 0.5, [])
+    axes.set_yticks(np.arange(rows + 1) - 0.5, [])
+    axes.grid(color="0.75", linewidth=0.6)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set(visible=True, color="0.5")
+    for (p, q), value in np.ndenumerate(values):
+        if value:
+            axes.text(q, p, f"{value:g}", ha="center", va="center", fontsize=8)
+    axes.set_title(title, fontsize=9)
+
+
+@figure
+def conv2d_matrix() -> Figure:
+    """A 3 x 3 kernel on a 4 x 4 image: the matrix, and its transpose."""
+    w = np.arange(1.0, 10.0).reshape(1, 1, 3, 3)
+    m = ns.conv2d.matrix((1, 1, 4, 4), w).toarray()
+    page = Figure(figsize=(8.4, 4.6), layout="constrained")
+    kernel, forward, transpose = page.subplots(1, 3, gridspec_kw={"width_ratios": [3, 16, 4]})
+    cells(kernel, w[0, 0], "w")
+    cells(forward, m, "M: a row for each of the 2 x 2 outputs, a column for each of 4 x 4 pixels")
+    cells(transpose, m.T, "M.T")
+    for k in (4, 8, 12):  # the rows of the image
+        forward.axvline(k - 0.5, color="0.2", linewidth=1)
+        transpose.axhline(k - 0.5, color="0.2", linewidth=1)
+    forward.axhline(1.5, color="0.2", linewidth=1)
+    transpose.axvline(1.5, color="0.2", linewidth=1)
+    return page
+
+
+if __name__ == "__main__":
+    for chosen in sys.argv[1:] or FIGURES:
+        print(save(chosen))
