@@ -18,8 +18,14 @@ from numseg.ops.conv2d import conv2d
 from numseg.ops.conv_transpose2d import conv_transpose2d
 from numseg.ops.cross_entropy import cross_entropy
 from numseg.ops.dropout import dropout
+from numseg.ops.group_norm import group_norm
+from numseg.ops.hard_sigmoid import hard_sigmoid
+from numseg.ops.hard_swish import hard_swish
 from numseg.ops.im2col import im2col
+from numseg.ops.l2_norm import l2_norm
+from numseg.ops.leaky_relu import leaky_relu
 from numseg.ops.linear import linear
+from numseg.ops.log_softmax import log_softmax
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.max_unpool2d import max_unpool2d
 from numseg.ops.pad import pad
@@ -27,6 +33,7 @@ from numseg.ops.relu import relu
 from numseg.ops.roi_align import roi_align
 from numseg.ops.roi_pool import roi_pool
 from numseg.ops.sigmoid import sigmoid
+from numseg.ops.silu import silu
 from numseg.ops.softmax import softmax
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
 from numseg.ops.upsample_nearest2d import upsample_nearest2d
@@ -58,8 +65,14 @@ __all__ = [
     "dropout",
     "get_num_threads",
     "gradcheck",
+    "group_norm",
+    "hard_sigmoid",
+    "hard_swish",
     "im2col",
+    "l2_norm",
+    "leaky_relu",
     "linear",
+    "log_softmax",
     "max_pool2d",
     "max_unpool2d",
     "nets",
@@ -70,6 +83,7 @@ __all__ = [
     "roi_pool",
     "set_num_threads",
     "sigmoid",
+    "silu",
     "softmax",
     "upsample_bilinear2d",
     "upsample_nearest2d",

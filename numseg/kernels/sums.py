@@ -39,3 +39,12 @@ def row_product(row, center, other):
     for i in range(len(row)):
         total += (row[i] - center) * other[i]
     return total
+
+
+@in_compiled_order
+def row_triple(row, other, third):
+    """The sum of ``row * other * third``."""
+    total = 0.0
+    for i in range(len(row)):
+        total += row[i] * third[i] * other[i]
+    return total

@@ -1,0 +1,56 @@
+"""Inputs for group_norm: from one group to one of each channel, single values, empty axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from numseg.operator import Plan
+from numseg.testing.cases import Case, Invalid
+
+EXACT = False
+
+
+@st.composite
+def valid(draw: st.DrawFn) -> Case:
+    groups, channels = draw(st.integers(1, 3)), draw(st.integers(0, 3))
+    rest = draw(st.lists(st.integers(0, 3), max_size=2))
+    shape = (draw(st.integers(0, 2)), groups * channels, *rest)
+    vector = (groups * channels,)
+    arrays = {
+        "x": shape,
+        "weight": draw(st.sampled_from([vector, None])),
+        "bias": draw(st.sampled_from([vector, None])),
+    }
+    return Case(arrays, {"num_groups": groups, "eps": draw(st.sampled_from([1e-5, 0.5]))})
+
+
+_x, _c = np.zeros((2, 6, 2, 2), np.float32), np.ones(6, np.float32)
+
+
+def _bad(message: str, x: object = _x, num_groups: object = 2, **rest: object) -> Invalid:
+    return Invalid(Case({"x": x}, {"num_groups": num_groups, **rest}), message)
+
+
+invalid = [
+    _bad("x has shape (2,), expected at least 2 axes (n, c, ...)", x=_x[:, 0, 0, 0]),
+    _bad("x has dtype int64, expected float32 or float64", x=_x.astype(np.int64)),
+    _bad("num_groups is 4, but x has 6 channels: no multiple of it", num_groups=4),
+    _bad("num_groups must be at least 1, got 0", num_groups=0),
+    _bad("num_groups must be an integer, got 2.0", num_groups=2.0),
+    _bad("weight has shape (2,), expected (6,)", weight=_c[:2]),
+    _bad("bias has dtype float64, but x has float32", bias=_c.astype(np.float64)),
+    _bad("eps must lie in [0.0, inf], got -1.0", eps=-1),
+]
+
+
+def roundings(plan: Plan[Any]) -> int:
+    """A float32 result is computed in float64 and rounded once, or twice in the sum over images. In
+    float64, a sum over a group of m values rounds m times; two of these values lie at least
+    1 / size apart, and dividing by a standard deviation that may be that small enlarges the error
+    as much."""
+    y, g = plan.outputs[0], plan.geometry
+    m = g.channels * g.size
+    return 1 if y.dtype == np.float32 else 4 * (g.n * m + 4) * max(y.size, 1)

@@ -1,0 +1,94 @@
+"""group_norm on the CPU. A unit is a group of an image: contiguous numbers, which stay in the cache
+from one pass to the next where they fit."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from numseg.kernels.jit import kernel
+from numseg.kernels.parallel import launch
+from numseg.kernels.sums import row_product, row_squares, row_sum
+from numseg.ops.group_norm import Geometry
+from numseg.typing import Array
+
+PASSES = 3
+"""Over x: its mean, its variance, the result."""
+
+
+@kernel({"contract"})
+def _forward(start, stop, x, weight, bias, y, mean, var, g):
+    """x is (n * groups, channels * size), mean and var are flat."""
+    m = max(g.channels * g.size, 1)
+    for unit in range(start, stop):
+        row, out, first = x[unit], y[unit], unit % g.groups * g.channels
+        center = row_sum(row) / m
+        spread = row_squares(row, center) / m
+        mean[unit], var[unit] = center, spread
+        rstd = 1 / math.sqrt(spread + g.eps)
+        for c in range(g.channels):
+            values, results = row[c * g.size : c * g.size + g.size], out[c * g.size :]
+            scale, shift = weight[first + c] * rstd, bias[first + c]
+            for i in range(len(values)):
+                results[i] = (values[i] - center) * scale + shift
+
+
+@kernel({"contract"})
+def _backward(start, stop, x, weight, mean, var, gy, gx, sums, g):
+    """``sums`` is (n * groups * channels, 2): of grad_y, and of grad_y times the normalised x."""
+    m = max(g.channels * g.size, 1)
+    for unit in range(start, stop):
+        first = unit % g.groups * g.channels
+        center, rstd = mean[unit], 1 / math.sqrt(var[unit] + g.eps)
+        mean_g = slope = 0.0
+        for c in range(g.channels):
+            part = slice(c * g.size, c * g.size + g.size)
+            sum_g = row_sum(gy[unit, part])
+            sum_gz = row_product(x[unit, part], center, gy[unit, part]) * rstd
+            sums[unit * g.channels + c, 0] = sum_g
+            sums[unit * g.channels + c, 1] = sum_gz
+            mean_g += sum_g * weight[first + c] / m
+            slope += sum_gz * weight[first + c] / m * rstd
+        if gx is not None:
+            for c in range(g.channels):
+                part = slice(c * g.size, c * g.size + g.size)
+                values, grad, out = x[unit, part], gy[unit, part], gx[unit, part]
+                scale = np.float64(weight[first + c])
+                for i in range(len(values)):
+                    out[i] = (grad[i] * scale - mean_g - (values[i] - center) * slope) * rstd
+
+
+def forward(
+    x: Array, weight: Array | None, bias: Array | None, y: Array, mean: Array, var: Array,
+    g: Geometry,
+) -> None:  # fmt: skip
+    launch(_forward, g.n * g.groups, PASSES * x.size, _groups(x, g), _vector(weight, 1, x, g),
+           _vector(bias, 0, x, g), _groups(y, g), mean.reshape(-1), var.reshape(-1), g)  # fmt: skip
+
+
+def backward(
+    x: Array, weight: Array | None, mean: Array, var: Array, gy: Array, gx: Array | None,
+    gw: Array | None, gb: Array | None, g: Geometry,
+) -> None:  # fmt: skip
+    sums = np.empty((g.n * g.groups * g.channels, 2))
+    launch(_backward, g.n * g.groups, PASSES * x.size, _groups(x, g), _vector(weight, 1, x, g),
+           mean.reshape(-1), var.reshape(-1), _groups(gy, g),
+           None if gx is None else _groups(gx, g), sums, g)  # fmt: skip
+    of_channels = sums.reshape(g.n, g.groups * g.channels, 2)
+    if gw is not None:
+        gw[...] = of_channels[..., 1].sum(0)
+    if gb is not None:
+        gb[...] = of_channels[..., 0].sum(0)
+
+
+def _groups(array: Array, g: Geometry) -> Array:
+    return array.reshape(g.n * g.groups, g.channels * g.size)
+
+
+def _vector(given: Array | None, default: float, x: Array, g: Geometry) -> Array:
+    """Read-only as given ones are, so that the kernel is compiled once."""
+    if given is None:
+        given = np.full(g.groups * g.channels, default, x.dtype)
+        given.flags.writeable = False
+    return given

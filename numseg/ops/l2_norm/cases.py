@@ -1,0 +1,78 @@
+"""Inputs for l2_norm: every eps rule, eps above and below the norm, pixels of zeros, empty axes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from numseg.operator import Plan
+from numseg.testing.cases import Case, Invalid
+from numseg.typing import Array, Shape
+
+EXACT = False
+
+
+@st.composite
+def valid(draw: st.DrawFn) -> Case:
+    rest = draw(st.lists(st.integers(0, 3), max_size=2))
+    c = draw(st.integers(0, 4))
+    shape = (draw(st.integers(0, 2)), c, *rest)
+    arrays = {
+        "x": draw(st.sampled_from([_far_from_zero(shape), _some_zeros(shape)])),
+        "weight": draw(st.sampled_from([(c,), None])),
+    }
+    params = {
+        "eps": draw(st.sampled_from([1e-12, 0.25, 1000.0])),
+        "eps_rule": draw(st.sampled_from(["max", "inside", "outside"])),
+    }
+    if callable(arrays["x"]) and arrays["x"].__name__ == "some_zeros":
+        params["eps"] = 1000.0  # a norm of 0 is a kink only where eps lets it count
+        params["eps_rule"] = draw(st.sampled_from(["max", "inside"]))
+    return Case(arrays, params)
+
+
+def _far_from_zero(shape: Shape) -> Any:
+    """Norms of at least a half, and none near the eps of 0.25."""
+
+    def make(rng: np.random.Generator, dtype: Any) -> Array:
+        sign = rng.choice([-1, 1], shape)
+        return (sign * rng.uniform(0.5, 2, shape)).astype(dtype)
+
+    return make
+
+
+def _some_zeros(shape: Shape) -> Any:
+    def some_zeros(rng: np.random.Generator, dtype: Any) -> Array:
+        x = rng.uniform(-1, 1, shape).astype(dtype)
+        if math.prod(shape):
+            x[..., 0] = 0
+        return x
+
+    return some_zeros
+
+
+_x, _c = np.zeros((2, 3, 2, 2), np.float32), np.ones(3, np.float32)
+
+
+def _bad(message: str, x: object = _x, weight: object = None, **rest: object) -> Invalid:
+    return Invalid(Case({"x": x, "weight": weight}, rest), message)
+
+
+invalid = [
+    _bad("x has shape (2,), expected at least 2 axes (n, c, ...)", x=_x[:, 0, 0, 0]),
+    _bad("x has dtype int64, expected float32 or float64", x=_x.astype(np.int64)),
+    _bad("weight has shape (2,), expected (3,)", weight=_c[:2]),
+    _bad("weight has dtype float64, but x has float32", weight=_c.astype(np.float64)),
+    _bad("eps must lie in [0.0, inf], got -1.0", eps=-1),
+    _bad("eps_rule must be one of 'max', 'inside', 'outside', got 'min'", eps_rule="min"),
+]
+
+
+def roundings(plan: Plan[Any]) -> int:
+    """A float32 result is computed in float64 and rounded once. In float64 a norm rounds c times;
+    its inverse, of at most 4, enters the gradient three times, and a sum over n pixels."""
+    y, g = plan.outputs[0], plan.geometry
+    return 1 if y.dtype == np.float32 else 8 * (g.c + 4) + g.n * g.size

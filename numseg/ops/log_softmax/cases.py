@@ -1,0 +1,37 @@
+"""Inputs for log_softmax: every axis of every rank, empty axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from numseg.operator import Plan
+from numseg.testing.cases import Case, Invalid, shapes
+
+EXACT = False
+
+
+@st.composite
+def valid(draw: st.DrawFn) -> Case:
+    shape = draw(shapes(min_axes=1, max_axes=4))
+    return Case({"x": shape}, {"axis": draw(st.integers(-len(shape), len(shape) - 1))})
+
+
+_x = np.zeros((2, 3), np.float32)
+
+invalid = [
+    Invalid(Case({"x": _x.astype(np.int32)}), "x has dtype int32, expected float32 or float64"),
+    Invalid(Case({"x": _x}, {"axis": 2}), "axis is 2, but x has 2 axes: (2, 3)"),
+    Invalid(Case({"x": _x[0]}), "axis is 1, but x has 1 axes: (3,)"),
+    Invalid(Case({"x": _x}, {"axis": None}), "axis must be an integer, got None"),
+]
+
+
+def roundings(plan: Plan[Any]) -> int:
+    """A half for ``x - largest``, one for each exp and so for their sum, whose relative error is
+    the absolute one of its log, and one for the difference. The gradient multiplies that exp by a
+    sum of c numbers, which is small only if they cancel. Float64: the sums round c times too."""
+    g = plan.geometry
+    return 4 + 5 * int(g.c)

@@ -1,0 +1,39 @@
+"""silu on the CPU. A unit is one number."""
+
+from __future__ import annotations
+
+from numseg.kernels.elementary import exp
+from numseg.kernels.jit import kernel
+from numseg.kernels.parallel import launch
+from numseg.ops.silu import Geometry
+from numseg.typing import Array
+
+
+@kernel({"contract"})
+def _forward(start, stop, x, y):
+    one = x.dtype.type(1)
+    x, y = x[start:stop], y[start:stop]  # a loop from 0 has no negative index: it vectorises
+    for i in range(len(x)):
+        e = exp(-abs(x[i]))
+        y[i] = x[i] * ((e if x[i] < 0 else one) / (one + e))
+
+
+@kernel({"contract"})
+def _backward(start, stop, x, gy, gx):
+    one = x.dtype.type(1)
+    x, gy, gx = x[start:stop], gy[start:stop], gx[start:stop]
+    for i in range(len(x)):
+        e = exp(-abs(x[i]))
+        larger = one / (one + e)
+        smaller = e * larger
+        s, rest = (smaller, larger) if x[i] < 0 else (larger, smaller)
+        gx[i] = gy[i] * (s * (one + x[i] * rest))
+
+
+def forward(x: Array, y: Array, g: Geometry) -> None:
+    launch(_forward, g.size, g.size, x.reshape(-1), y.reshape(-1))
+
+
+def backward(x: Array, gy: Array, gx: Array | None, g: Geometry) -> None:
+    if gx is not None:
+        launch(_backward, g.size, g.size, x.reshape(-1), gy.reshape(-1), gx.reshape(-1))
