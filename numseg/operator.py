@@ -22,7 +22,7 @@ import numpy as np
 
 from numseg import checks, device
 from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError
-from numseg.plan import Cost, Plan, Spec, each, flat, spec_of, specs_of
+from numseg.plan import Cost, Plan, Spec, each, flat, spec_of, specs_of, widened
 from numseg.typing import Array
 
 __all__ = ["Cost", "Operator", "Plan", "Spec", "operator", "use"]
@@ -605,7 +605,7 @@ class Operator(Generic[P, R]):
             if isinstance(value, dict):
                 return {name: each(entry, _widen) for name, entry in value.items()}
             if isinstance(value, self._saved_type):
-                return self._saved_type(*(each(k, _widen) for k in value[:-1]), value.plan)
+                return self._saved_type(*(each(k, _widen) for k in value[:-1]), widened(value.plan))
             return each(value, _widen)
 
         with np.errstate(all="ignore"):

@@ -103,3 +103,16 @@ def specs_of(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
     if any(isinstance(part, (list, tuple)) or hasattr(part, "shape") for part in value):
         return tuple(specs_of(name, part, dtype) for part in value)
     return Spec(tuple(checks.integer(f"{name}'s shape", size, 0) for size in value), dtype)
+
+
+def widened(plan: Plan[R]) -> Plan[R]:
+    """The same call with float64 in the place of float32."""
+
+    def wide(spec: Spec) -> Spec:
+        return spec._replace(dtype=np.dtype(np.float64)) if spec.dtype.kind == "f" else spec
+
+    return dataclasses.replace(
+        plan,
+        inputs=tuple(each(entry, wide) for entry in plan.inputs),
+        outputs=tuple(map(wide, plan.outputs)),
+    )

@@ -77,6 +77,15 @@ def test_double_backward_of_a_product() -> None:
     assert not gb.any()
 
 
+def test_derivatives_of_the_definition_in_float32() -> None:
+    x, w = X.astype(np.float32), W.astype(np.float32)
+    y, saved = ns.conv2d.reference.forward(x, w)
+    found = ns.conv2d.reference.double_backward(saved, y, {"x": x, "w": w})
+    wanted = ns.conv2d.double_backward(saved, y, {"x": x, "w": w})
+    for a, b in zip(found, wanted, strict=True):
+        assert a is b is None or (a.dtype == np.float32 and np.allclose(a, b))
+
+
 def test_double_backward_gives_none_for_what_was_not_given() -> None:
     y, saved = ns.conv2d.forward(X, W)
     assert ns.conv2d.double_backward(saved, y, {"x": X})[2] is None
