@@ -254,6 +254,66 @@ def test_the_matrix():
         ns.roi_align.matrix((1, 1, 2, 2), rois, 1)
 
 
+@FACES
+def test_tangents_by_hand(op):
+    # The sample at row 1/2, column 1/4 of SQUARE: its slopes are 3.75 by row and 2.5 by column
+    call = (SQUARE, _roi(-0.75, -0.5, 1.25, 1.5), 1)
+    dx, drois = np.array([[[[8.0, 0], [0, 80]]]]), _roi(2, 0, 4, 10, n=7)
+    for tangents, wanted in (
+        ({"x": dx}, 8 * 0.375 + 80 * 0.125),
+        ({"rois": drois}, 3 * 2.5 + 5 * 3.75),  # the sample moves by 3 columns and 5 rows
+        ({"x": dx, "rois": drois}, 13 + 26.25),
+    ):
+        assert op.jvp(*call, tangents=tangents, sampling_ratio=1)[1].item() == wanted
+
+
+@FACES
+def test_tangents_follow_the_winner(op):
+    x, dx = np.array([[[[3.0, 3.0]]]]), np.array([[[[1.0, 10.0]]]])
+    rois = _roi(-0.5, -0.5, 1.5, 0.5)  # samples on both pixels: equal, the first wins
+    for mode in ("max", "max_corners"):
+        how = {"sampling_ratio": 2, "mode": mode}
+        assert op.jvp(x, rois, 1, tangents={"x": dx}, **how)[1].item() == 1
+    # The winner of SQUARE lies at row .5 and column .75, at 3/4 of the box both ways; the product
+    # that wins is .5 * .75 * 8, which changes by 6 with the row and by 4 with the column.
+    call, drois = (SQUARE, _roi(0, -0.25, 1, 0.75), 1), _roi(4, 8, 0, 0)
+    for mode, slopes in (("max", (5.25, 2.5)), ("max_corners", (6, 4))):
+        dy = op.jvp(*call, tangents={"rois": drois}, sampling_ratio=2, mode=mode)[1].item()
+        assert dy == slopes[0] * 8 / 4 + slopes[1] * 4 / 4
+
+
+@FACES
+def test_second_derivatives_by_hand(op):
+    # The same sample at (1/2, 1/4); f = (1 - a)(1 - b) 1 + (1 - a) b 2 + a (1 - b) 4 + a b 8 has
+    # the mixed derivative 1 - 2 - 4 + 8 = 3, and each end of the box moves the sample by half.
+    _, saved = op.forward(SQUARE, _roi(-0.75, -0.5, 1.25, 1.5), 1, sampling_ratio=1)
+    gy = np.full((1, 1, 1, 1), 8.0)
+    gx, grois, ggy = op.double_backward(saved, gy, {"rois": _roi(1, 0, 0, 0)})
+    # of the gradient by x1, 8 * .5 * df/db
+    np.testing.assert_array_equal(gx, [[[[-2, 2], [-2, 2]]]])
+    np.testing.assert_array_equal(grois, [[0, 0, 8 * 0.25 * 3, 0, 8 * 0.25 * 3]])
+    assert ggy.item() == 0.5 * 2.5
+    # of the gradient of the last pixel, 8 a b
+    dx = np.array([[[[0.0, 0], [0, 1]]]])
+    gx, grois, ggy = op.double_backward(saved, gy, {"x": dx})
+    assert not gx.any()
+    np.testing.assert_array_equal(grois, [[0, 2, 1, 2, 1]])
+    assert ggy.item() == 0.125
+    # in "max_corners" only that pixel counts: 8 a b at (1/2, 3/4), mixed derivative 8
+    _, saved = op.forward(SQUARE, _roi(0, -0.25, 1, 0.75), 1, 1.0, 2, mode="max_corners")
+    gx, grois, _ = op.double_backward(saved, gy / 8, {"rois": _roi(0, 4, 0, 0)})
+    np.testing.assert_array_equal(gx, [[[[0, 0], [0, 0.75]]]])
+    np.testing.assert_array_equal(grois, [[0, 2, 0, 6, 0]])
+
+
+def test_the_linear_operator_is_the_matrix():
+    rois = np.concatenate([_roi(-0.75, -0.5, 1.25, 1.5, n=1), _roi(0.5, 0.25, 2.75, 1)])
+    m = ns.roi_align.matrix((2, 1, 3, 2), rois, 2, spatial_scale=0.5).toarray()
+    a = ns.roi_align.linear_operator((2, 1, 3, 2), rois, 2, spatial_scale=0.5)
+    np.testing.assert_allclose(a @ np.eye(12), m, rtol=1e-15)
+    np.testing.assert_allclose(a.H @ np.eye(8), m.T, rtol=1e-15)
+
+
 def test_the_number_of_threads_changes_no_bit():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 40, 20, 20)).astype(np.float32)

@@ -28,40 +28,27 @@ class Axis(NamedTuple):
 
 def forward(x: Array, rois: Array, g: Geometry) -> Array:
     y = np.zeros((g.k, g.c, g.oh, g.ow))
-    for k, n, rows, columns in _boxes(rois, g):
-        values = _values(x[n], rows, columns, g)  # (C, OH, OW, candidates)
-        if g.maximum:
-            y[k] = np.take_along_axis(values, _winner(values)[..., None], -1)[..., 0]
-        else:
-            y[k] = values.sum(-1) / (rows.samples * columns.samples)
+    for k, n, rows, columns in boxes(rois, g):
+        samples = values(x[n], rows, columns, g)
+        y[k] = reduced(samples, samples, g)
     return y
 
 
 def backward(x: Array, rois: Array, gy: Array, g: Geometry) -> tuple[Array, Array]:
     gx, grois = np.zeros((g.n, g.c, g.h, g.w)), np.zeros((g.k, 5))
-    for k, n, rows, columns in _boxes(rois, g):
-        if g.maximum:
-            winner = _winner(_values(x[n], rows, columns, g))
-            candidates = rows.samples * columns.samples * (4 if g.corners else 1)
-            share = (winner[..., None] == np.arange(candidates)) * gy[k][..., None]
-        else:
-            candidates = rows.samples * columns.samples
-            share = np.repeat((gy[k] / candidates)[..., None], candidates, -1)
-        for corner, r, s, weight, by_row, by_column in _corners(rows, columns):
-            part = share[..., corner::4] if g.corners else share
-            part = _by_sample(part, rows, columns, g)  # (C, rows' samples, columns' samples)
+    for k, n, rows, columns in boxes(rois, g):
+        shares = shares_of(gy[k], x[n], rows, columns, g)
+        for part, (_, r, s, weight, by_row, by_column) in zip(
+            shares, corners(rows, columns), strict=True
+        ):
             pixels: Any = slice(None), r[:, None], s
             np.add.at(gx[n], pixels, part * weight)
-            counts = _inside(rows, columns) & ((part != 0) | (not g.maximum))
-            moved = np.where(counts, part * x[n][pixels], 0)
-            grois[k, 1] += (moved * by_column * columns.by_start).sum()
-            grois[k, 2] += (moved * by_row * rows.by_start[:, None]).sum()
-            grois[k, 3] += (moved * by_column * columns.by_end).sum()
-            grois[k, 4] += (moved * by_row * rows.by_end[:, None]).sum()
+            moved = part * np.where(counted(part, rows, columns, g), x[n][pixels], 0)
+            grois[k] += by_box(moved * by_row, moved * by_column, rows, columns)
     return gx, grois
 
 
-def _boxes(rois: Array, g: Geometry) -> Iterator[tuple[int, int, Axis, Axis]]:
+def boxes(rois: Array, g: Geometry) -> Iterator[tuple[int, int, Axis, Axis]]:
     """Each RoI that has samples, and pixels to sample: k, the image, and both axes."""
     for k, (n, x1, y1, x2, y2) in enumerate(rois):
         rows, columns = _axis(y1, y2, g.oh, g.h, g), _axis(x1, x2, g.ow, g.w, g)
@@ -91,32 +78,75 @@ def _axis(first: Any, last: Any, bins: int, pixels: int, g: Geometry) -> Axis:
     return Axis(bins, count, low, high, weight, inside, slope, by_start, by_end)
 
 
-def _inside(rows: Axis, columns: Axis) -> Array:
+def inside(rows: Axis, columns: Axis) -> Array:
     return rows.inside[:, None] & columns.inside
 
 
-def _corners(rows: Axis, columns: Axis) -> Iterator[tuple[int, Array, Array, Array, Array, Array]]:
+def corners(rows: Axis, columns: Axis) -> Iterator[tuple[int, Array, Array, Array, Array, Array]]:
     """The four pixels around the samples: which, their rows and columns, their weights, and the
     derivatives of those by the samples' rows and columns."""
-    inside = _inside(rows, columns)
+    there = inside(rows, columns)
     for corner, (i, j) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
         r, wr = (rows.high, rows.weight) if i else (rows.low, 1 - rows.weight)
         s, ws = (columns.high, columns.weight) if j else (columns.low, 1 - columns.weight)
-        by_row = inside * (2 * i - 1) * rows.slope[:, None] * ws
-        by_column = inside * (2 * j - 1) * columns.slope * wr[:, None]
-        yield corner, r, s, inside * wr[:, None] * ws, by_row, by_column
+        by_row = there * (2 * i - 1) * rows.slope[:, None] * ws
+        by_column = there * (2 * j - 1) * columns.slope * wr[:, None]
+        yield corner, r, s, there * wr[:, None] * ws, by_row, by_column
 
 
-def _values(image: Array, rows: Axis, columns: Axis, g: Geometry) -> Array:
+def values(image: Array, rows: Axis, columns: Axis, g: Geometry) -> Array:
     """What the mean or the maximum is taken of: (C, OH, OW, samples, or samples * corners)."""
-    inside = _inside(rows, columns)
-    products = []
-    for _, r, s, weight, _, _ in _corners(rows, columns):
-        products.append(np.where(inside, weight * image[:, r[:, None], s], 0))
+    there = inside(rows, columns)
+    products = [
+        np.where(there, weight * image[:, r[:, None], s], 0)
+        for _, r, s, weight, _, _ in corners(rows, columns)
+    ]
+    return candidates(products, rows, columns, g)
+
+
+def candidates(products: list[Array], rows: Axis, columns: Axis, g: Geometry) -> Array:
+    """The products of samples' four corners, in their bins; their sums, unless those compete."""
     if g.corners:
-        values = np.stack([_by_bin(v, rows, columns, g) for v in products], -1)
-        return values.reshape(*values.shape[:3], 4 * rows.samples * columns.samples)
+        each = np.stack([_by_bin(v, rows, columns, g) for v in products], -1)
+        return each.reshape(*each.shape[:3], 4 * rows.samples * columns.samples)
     return _by_bin(products[0] + products[1] + products[2] + products[3], rows, columns, g)
+
+
+def reduced(these: Array, samples: Array, g: Geometry) -> Array:
+    """The mean of ``these``, or the one in the place of the largest of ``samples``."""
+    if g.maximum:
+        return np.take_along_axis(these, _winner(samples)[..., None], -1)[..., 0]
+    return these.sum(-1) / these.shape[-1]
+
+
+def shares_of(gy: Array, image: Array, rows: Axis, columns: Axis, g: Geometry) -> list[Array]:
+    """What of ``grad_y`` each sample gets, for its four corners: (C, rows' samples, columns')."""
+    number = rows.samples * columns.samples
+    if g.maximum:
+        winner = _winner(values(image, rows, columns, g))
+        competing = np.arange(number * (4 if g.corners else 1))
+        share = (winner[..., None] == competing) * gy[..., None]
+    else:
+        share = np.repeat((gy / number)[..., None], number, -1)
+    parts = [share[..., corner::4] if g.corners else share for corner in range(4)]
+    return [_by_sample(part, rows, columns, g) for part in parts]
+
+
+def counted(part: Array, rows: Axis, columns: Axis, g: Geometry) -> Array:
+    """Which samples' pixels enter a gradient, be they infinite."""
+    return inside(rows, columns) & ((part != 0) | (not g.maximum))
+
+
+def by_box(by_row: Array, by_column: Array, rows: Axis, columns: Axis) -> list[float]:
+    """A derivative by the samples' places as one by the box: index, x1, y1, x2, y2."""
+    by_y, by_x = by_row.sum((0, 2)), by_column.sum((0, 1))
+    return [
+        0.0,
+        (by_x * columns.by_start).sum(),
+        (by_y * rows.by_start).sum(),
+        (by_x * columns.by_end).sum(),
+        (by_y * rows.by_end).sum(),
+    ]
 
 
 def _by_bin(samples: Array, rows: Axis, columns: Axis, g: Geometry) -> Array:
@@ -147,8 +177,8 @@ def matrix(rois: Array, g: Geometry) -> Any:
         raise ArgumentError("a maximum is not linear, only mode 'avg' has a matrix")
     c = np.arange(g.c)[:, None, None]
     parts = []  # (output, pixel, value) for each RoI and each corner of its samples
-    for k, n, rows, columns in _boxes(rois, g):
-        for _, r, s, weight, _, _ in _corners(rows, columns):
+    for k, n, rows, columns in boxes(rois, g):
+        for _, r, s, weight, _, _ in corners(rows, columns):
             p, q = (np.arange(axis.bins).repeat(axis.samples) for axis in (rows, columns))
             output = ((k * g.c + c) * g.oh + p[:, None]) * g.ow + q
             pixel = ((n * g.c + c) * g.h + r[:, None]) * g.w + s

@@ -1,0 +1,97 @@
+"""Derivatives of roi_align: samples between four pixels, which move with their box.
+
+A sample is ``sum over its corners of weight * pixel``. A weight is a factor linear in the sample's
+row times one linear in its column, and both are linear in the box: of the second derivatives of a
+weight only the mixed one is not 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numseg.ops.roi_align import roi_align
+from numseg.ops.roi_align.reference import (
+    Axis,
+    boxes,
+    by_box,
+    candidates,
+    corners,
+    counted,
+    inside,
+    reduced,
+    shares_of,
+    values,
+)
+from numseg.typing import Array
+
+
+class Corner(NamedTuple):
+    """One of the four pixels around each sample of a box that moves: (rows', columns' samples)."""
+
+    pixels: Any  # an index into an image
+    weight: Array
+    motion: Array  # of the weight, along the tangent
+    by_row: Array  # derivatives of the weight by the sample's place
+    by_column: Array
+    motion_by_row: Array  # and of its motion
+    motion_by_column: Array
+
+
+def jvp(saved: Any, along: dict[str, Any]) -> Array:
+    plan, g = saved.plan, saved.plan.geometry
+    if along["rois"] is None and not g.maximum:
+        how = {**plan.parameters, "arithmetic": "float32" if g.single else "float64"}
+        return roi_align(along["x"], saved.rois, **how)
+    x, rois, vx, vrois = _wide(saved, along)
+    y = np.zeros((g.k, g.c, g.oh, g.ow))
+    for k, n, rows, columns in boxes(rois, g):
+        there = inside(rows, columns)
+        moved = [
+            np.where(there, part.weight * vx[n][part.pixels] + part.motion * x[n][part.pixels], 0)
+            for part in _corners(rows, columns, vrois[k])
+        ]
+        y[k] = reduced(candidates(moved, rows, columns, g), values(x[n], rows, columns, g), g)
+    return y
+
+
+def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+    """Of ``sum over samples and corners of share * (weight * along x + motion * x)``."""
+    g, (x, rois, vx, vrois) = saved.plan.geometry, _wide(saved, along)
+    gx, grois = np.zeros(x.shape), np.zeros(rois.shape)
+    for k, n, rows, columns in boxes(rois, g):
+        shares = shares_of(grad_y[k].astype(np.float64), x[n], rows, columns, g)
+        for share, corner in zip(shares, _corners(rows, columns, vrois[k]), strict=True):
+            counts = counted(share, rows, columns, g)
+            pixel, tangent = (np.where(counts, image[n][corner.pixels], 0) for image in (x, vx))
+            np.add.at(gx[n], corner.pixels, share * corner.motion)
+            grois[k] += by_box(
+                share * (corner.by_row * tangent + corner.motion_by_row * pixel),
+                share * (corner.by_column * tangent + corner.motion_by_column * pixel),
+                *(rows, columns),
+            )
+    return {"x": gx, "rois": grois}
+
+
+def _wide(saved: Any, along: dict[str, Any]) -> tuple[Array, ...]:
+    """x, rois and their tangents in float64, zeros for those that do not move."""
+    given = saved.x, saved.rois, along["x"], along["rois"]
+    shapes = saved.x.shape, saved.rois.shape
+    return tuple(
+        np.zeros(shape) if array is None else array.astype(np.float64)
+        for array, shape in zip(given, shapes * 2, strict=True)
+    )
+
+
+def _corners(rows: Axis, columns: Axis, tangent: Array) -> Iterator[Corner]:
+    _, x1, y1, x2, y2 = tangent
+    down = (rows.by_start * y1 + rows.by_end * y2)[:, None]  # how the samples move
+    right = columns.by_start * x1 + columns.by_end * x2
+    slopes = (rows.inside * rows.slope)[:, None] * (columns.inside * columns.slope)
+    for corner, r, s, weight, by_row, by_column in corners(rows, columns):
+        mixed = slopes if corner in (0, 3) else -slopes
+        motion = by_row * down + by_column * right
+        pixels = slice(None), r[:, None], s
+        yield Corner(pixels, weight, motion, by_row, by_column, mixed * right, mixed * down)
