@@ -34,9 +34,12 @@ def _forward(start, stop, x, weight, bias, y, mean, var, g):
                 results[i] = (values[i] - center) * scale + shift
 
 
-@kernel({"contract"})
+@kernel()
 def _backward(start, stop, x, weight, mean, var, gy, gx, sums, g):
-    """``sums`` is (n * groups * channels, 2): of grad_y, and of grad_y times the normalised x."""
+    """``sums`` is (n * groups * channels, 2): of grad_y, and of grad_y times the normalised x.
+
+    Nothing is fused, so that the gradient of a single value, minus its own mean, is 0.
+    """
     m = max(g.channels * g.size, 1)
     for unit in range(start, stop):
         first = unit % g.groups * g.channels

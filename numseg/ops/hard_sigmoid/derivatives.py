@@ -1,0 +1,17 @@
+"""Derivatives of hard_sigmoid: a number's derivative is its slope, in both directions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numseg.ops.hard_sigmoid import hard_sigmoid
+from numseg.typing import Array
+
+
+def jvp(saved: Any, along: dict[str, Any]) -> Array:
+    gradient: Array = hard_sigmoid.backward(saved, along["x"])[0]
+    return gradient
+
+
+def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+    return {}  # piecewise linear
