@@ -53,11 +53,23 @@ def pads(
 ) -> tuple[int, int, int, int]:
     """Every spelling of ``padding`` as ``(top, bottom, left, right)``."""
     if isinstance(padding, str):
-        if checks.choice("padding", padding, ("valid", "same")) == "valid":
+        if checks.choice("padding", padding, ("valid", "same", "same_lower")) == "valid":
             return 0, 0, 0, 0
-        rows, columns = map(same_padding, size, kernel, stride, dilation)
-        return *rows, *columns
+        (top, bottom), (left, right) = map(same_padding, size, kernel, stride, dilation)
+        return (bottom, top, right, left) if padding == "same_lower" else (top, bottom, left, right)
     return sides("padding", padding)
+
+
+def transposed_same(
+    i: int, o: int, k: int, s: int, d: int, output_padding: int, padding: str
+) -> tuple[int, int]:
+    """What "same" cuts off each end of a transposed convolution to leave ``o`` pixels: the odd one
+    at the end, with "same_lower" at the beginning. Where the stamps fall short of ``o``, the end
+    loses a negative number: zeros are added."""
+    whole = transposed_size(i, k, s, 0, 0, d, output_padding)
+    total = max(whole - o, 0)
+    before = total // 2 if padding == "same" else total - total // 2
+    return before, whole - o - before
 
 
 def sides(name: str, value: Any, minimum: int | None = 0) -> tuple[int, int, int, int]:

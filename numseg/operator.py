@@ -174,6 +174,11 @@ class Operator(Generic[P, R]):
     def __reduce__(self) -> Any:
         return _restore, (self.__module__, self.__name__, self.face)
 
+    def publish(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Make a function of the operator's folder reachable as ``op.<its name>``: a decorator."""
+        setattr(self, function.__name__, function)
+        return function
+
     # -- the calls ---------------------------------------------------------------------------
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:

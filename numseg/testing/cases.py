@@ -9,7 +9,7 @@ Every operator's ``cases.py`` states
     a list of :class:`Invalid`,
 ``EXACT``
     True if integer-valued inputs give the reference's bits, "value" if that holds for the results
-    but not for the gradients, else False,
+    but not for the gradients, else False; or a function of the plan that says so,
 ``roundings(plan)``
     the bound on the error on real inputs, for the value and every gradient, in units of
     ``eps * scale``. For an operator that is linear
@@ -33,7 +33,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from numseg.operator import Operator
+from numseg.operator import Operator, Plan
 from numseg.typing import Array, Shape
 
 Maker = Callable[[np.random.Generator, Any], Array]
@@ -96,6 +96,12 @@ def shapes(min_axes: int, max_axes: int, max_size: int = 4) -> st.SearchStrategy
 def of(op: Operator[Any, Any]) -> ModuleType:
     """The module ``cases`` of an operator."""
     return importlib.import_module(f"{op.__module__}.cases")
+
+
+def exact(op: Operator[Any, Any], plan: Plan[Any]) -> bool | str:
+    """What an operator states as ``EXACT`` of a call."""
+    stated = of(op).EXACT
+    return stated(plan) if callable(stated) else stated
 
 
 def strategy(op: Operator[Any, Any]) -> st.SearchStrategy[Case]:

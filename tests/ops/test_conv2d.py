@@ -182,3 +182,16 @@ def test_errors_name_operator_argument_and_both_values():
         r"but x has 4$",
     ):
         ns.conv2d(np.zeros((1, 4, 3, 3)), np.zeros((1, 3, 1, 1)))
+
+
+@pytest.mark.parametrize("op", [ns.conv2d, ns.conv2d.reference])
+def test_same_lower_puts_the_odd_pixel_first(op):
+    x, w = np.arange(1.0, 5).reshape(1, 1, 1, 4), np.array([[[[1.0, 10.0]]]])
+    assert op(x, w, padding="same")[0, 0].tolist() == [[21, 32, 43, 4]]
+    assert op(x, w, padding="same_lower")[0, 0].tolist() == [[10, 21, 32, 43]]
+    assert op(x.reshape(1, 1, 4, 1), w.reshape(1, 1, 2, 1), padding="same_lower").ravel().tolist() \
+        == [10, 21, 32, 43]  # fmt: skip
+    # stride 2, kernel 3, 4 pixels: one row of padding in all
+    w = np.array([[[[1.0, 10.0, 100.0]]]])
+    assert op(x, w, stride=2, padding="same")[0, 0].tolist() == [[321, 43]]
+    assert op(x, w, stride=2, padding="same_lower")[0, 0].tolist() == [[210, 432]]

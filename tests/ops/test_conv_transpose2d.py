@@ -107,3 +107,89 @@ def test_a_2x2_up_convolution_doubles_without_overlap():
     np.testing.assert_array_equal(y[0, 0], expected)
     reach, _ = ns.conv_transpose2d.plan((1, 1, 2, 2), (1, 1, 2, 2), stride=2).reach
     assert (reach.stride, reach.first, reach.last) == (1 / 2, -1 / 2, 0)
+
+
+def test_overlap_counts_the_stamps():
+    counts = ns.conv_transpose2d.overlap((1, 1, 2, 4), (1, 1, 2, 3), stride=(1, 2))
+    columns = [1, 1, 2, 1, 2, 1, 2, 1, 1]  # stamps at 0-2, 2-4, 4-6, 6-8
+    assert counts.tolist() == [columns, [2 * c for c in columns], columns]
+    # a kernel that the stride divides leaves no pattern, but for the borders
+    assert ns.conv_transpose2d.overlap((1, 1, 1, 3), (1, 1, 1, 4), stride=2).tolist() == [
+        [1, 1, 2, 2, 2, 2, 1, 1]
+    ]
+    # 1 of 3 taps, dilated by 2, stride 3: stamps on 0 2 4 and 3 5 7, and on 8 nothing
+    assert ns.conv_transpose2d.overlap(
+        (1, 1, 1, 2),
+        (1, 1, 1, 3),
+        stride=3,
+        dilation=2,
+        output_padding=(0, 1),
+        padding=(0, 0, 1, 0),
+    ).tolist() == [[0, 1, 1, 1, 1, 0, 1, 0]]
+
+
+def test_overlap_refuses_what_a_call_refuses():
+    with pytest.raises(ns.ArgumentError, match="conv_transpose2d: stride must be at least 1"):
+        ns.conv_transpose2d.overlap((1, 1, 2, 4), (1, 1, 2, 3), stride=0)
+
+
+@BOTH
+def test_an_average_divides_by_the_stamps_before_the_bias(op):
+    x, w = image([1, 10]), image([1, 2, 3])
+    y = op(x, w, np.array([0.5]), stride=2, overlap="average")
+    np.testing.assert_array_equal(y, image([1.5, 2.5, 13 / 2 + 0.5, 20.5, 30.5]))
+    # nothing lies on the pixel between two stamps
+    np.testing.assert_array_equal(
+        op(x, image([2]), np.array([7.0]), stride=2, overlap="average"), image([9, 7, 27])
+    )
+
+
+@BOTH
+def test_the_gradient_of_an_average(op):
+    # y = [x0 w0, (x0 w1 + x1 w0) / 2, x1 w1] + b with x = (2, 3), w = (5, 7), grad_y = (1, 10, 100)
+    _, saved = op.forward(image([2, 3]), image([5, 7]), np.zeros(1), overlap="average")
+    gx, gw, gb = op.backward(saved, image([1, 10, 100]))
+    np.testing.assert_array_equal(gx, image([5 + 35, 25 + 700]))
+    np.testing.assert_array_equal(gw, image([2 + 15, 10 + 300]))
+    np.testing.assert_array_equal(gb, [111])
+
+
+def test_the_matrix_of_an_average_has_rows_of_means():
+    m = ns.conv_transpose2d.matrix((1, 1, 1, 2), np.ones((1, 1, 1, 3)), stride=2, overlap="average")
+    assert m.toarray().tolist() == [[1, 0], [1, 0], [0.5, 0.5], [0, 1], [0, 1]]
+
+
+SAME = [  # x = (0, 1, 0): where the stamp (1, 2, ...) lies among 3 * stride pixels
+    (1, 2, "same", [0, 1, 2]),
+    (1, 2, "same_lower", [1, 2, 0]),
+    (2, 3, "same", [0, 0, 1, 2, 3, 0]),
+    (2, 3, "same_lower", [0, 1, 2, 3, 0, 0]),
+    (2, 4, "same", [0, 1, 2, 3, 4, 0]),
+    (2, 4, "same_lower", [0, 1, 2, 3, 4, 0]),
+    (3, 1, "same", [0, 0, 0, 1, 0, 0, 0, 0, 0]),  # gaps: no stamp reaches the end
+    (3, 1, "same_lower", [0, 0, 0, 1, 0, 0, 0, 0, 0]),
+]
+
+
+@BOTH
+@pytest.mark.parametrize(("stride", "k", "padding", "expected"), SAME)
+def test_same_leaves_the_size_times_the_stride(op, stride, k, padding, expected):
+    w = np.arange(1.0, k + 1)
+    y = op(image([0, 1, 0]), w.reshape(1, 1, 1, k), stride=(1, stride), padding=padding)
+    np.testing.assert_array_equal(y, image(expected))
+    y = op(image([0], [1], [0]), w.reshape(1, 1, k, 1), stride=(stride, 1), padding=padding)
+    np.testing.assert_array_equal(y[0, 0, :, 0], expected)
+
+
+@BOTH
+def test_same_leaves_output_size(op):
+    x, w = image([0, 1, 0]), image([1, 2, 3])
+    for size, padding, expected in [
+        (5, "same", [0, 1, 2, 3, 0]),
+        (4, "same", [0, 1, 2, 3]),  # 3 too many: one before, two after
+        (4, "same_lower", [1, 2, 3, 0]),
+        (8, "same", [0, 0, 1, 2, 3, 0, 0, 0]),  # one too few: zeros at the end
+        (8, "same_lower", [0, 0, 1, 2, 3, 0, 0, 0]),
+    ]:
+        y = op(x, w, stride=(1, 2), padding=padding, output_size=(1, size))
+        np.testing.assert_array_equal(y, image(expected))

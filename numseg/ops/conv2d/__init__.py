@@ -52,9 +52,10 @@ def conv2d(
         F filters.
     b : array, (F,), dtype of x, optional
     stride : int or (rows, columns)
-    padding : int, (rows, columns), (top, bottom, left, right), "valid" or "same"
+    padding : int, (rows, columns), (top, bottom, left, right), "valid", "same" or "same_lower"
         "same" is TensorFlow's: an output of ``ceil(size / stride)``, the odd pixel of padding goes
         to the bottom and to the right. It holds for any stride; PyTorch's is the case of stride 1.
+        "same_lower" puts the odd pixel at the top and left (ONNX ``SAME_LOWER``).
     dilation : int or (rows, columns)
     groups : int
         Filters and channels are split into as many runs, and each run of filters sees its own run
@@ -79,7 +80,8 @@ def conv2d(
 
     NaN and infinity in x reach the outputs whose windows they fall in, and no others.
 
-    Source: ``torch.nn.functional.conv2d`` of PyTorch 2.13; ``tf.nn.conv2d`` for "same".
+    Source: ``torch.nn.functional.conv2d`` of PyTorch 2.13; ``tf.nn.conv2d`` for "same"; ONNX
+    ``Conv`` for "same_lower".
 
     Examples
     --------

@@ -27,7 +27,7 @@ def valid(draw: st.DrawFn) -> Case:
     fits = [max(s - padding[2 * a] - padding[2 * a + 1], 0) for a, s in enumerate(spans)]
     size = [fit + draw(st.integers(0, 5)) for fit in fits]
     if min(size) > 0 and draw(st.integers(0, 3)) == 0:
-        padding = "same"
+        padding = draw(st.sampled_from(["same", "same_lower"]))
     filters = groups * group_filters
     arrays = {
         "x": (draw(_small), groups * group_channels, *size),
@@ -63,7 +63,7 @@ invalid = [
     _bad("stride must be an integer, got 1.5", stride=1.5),
     _bad("dilation[1] must be at least 1, got 0", dilation=(1, 0)),
     _bad("padding[2] must be at least 0, got -1", padding=(0, 0, -1, 0)),
-    _bad("padding must be one of 'valid', 'same', got 'full'", padding="full"),
+    _bad("padding must be one of 'valid', 'same', 'same_lower', got 'full'", padding="full"),
     _bad("the window spans 7 rows (kernel 3, dilation 3), but x has 5 rows", dilation=3),
 ]
 

@@ -3,15 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from numseg import checks, geometry
 from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
-from numseg.ops.conv2d import Geometry
+from numseg.ops.conv2d import Geometry as Convolution
 from numseg.typing import Array, ArrayLike, Padding, Pair
 
-__all__ = ["Geometry", "conv_transpose2d"]  # the geometry is that of the convolution transposed
+
+class Geometry(NamedTuple):
+    """That of the convolution transposed: our output is its x, our input its y."""
+
+    n: int
+    c: int
+    h: int
+    w: int
+    f: int
+    oh: int
+    ow: int
+    kh: int
+    kw: int
+    sy: int
+    sx: int
+    pt: int
+    pl: int
+    dy: int
+    dx: int
+    groups: int
+    average: bool
+
+    @property
+    def convolution(self) -> Convolution:
+        return Convolution(*self[:-1])
 
 
 @operator("x w b", saves="x w", linear="x w")
@@ -25,6 +51,7 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: Pair = 1,
     output_size: Sequence[int] | None = None,
+    overlap: str = "sum",
 ) -> Plan[Array]:
     """Transposed convolution: the transpose of conv2d as a matrix, applied to x.
 
@@ -42,8 +69,10 @@ def conv_transpose2d(
     b : array, (F,), dtype of x, optional
         Added to the result; not part of the transpose.
     stride : int or (rows, columns)
-    padding : int, (rows, columns), (top, bottom, left, right), or "valid"
-        What is cut off each side of the stamped image.
+    padding : int, (rows, columns), (top, bottom, left, right), "valid", "same" or "same_lower"
+        What is cut off each side of the stamped image. "same" leaves ``H * sy`` rows, or
+        ``output_size``, and cuts the odd one off at the bottom, "same_lower" at the top; where the
+        stamps fall short of it, rows of zeros follow at the bottom.
     output_padding : int or (rows, columns)
         Rows and columns added at the bottom and right, to choose among the input sizes that a
         strided convolution maps to the same output size. Less than the stride or the dilation.
@@ -51,6 +80,9 @@ def conv_transpose2d(
     dilation : int or (rows, columns)
     output_size : (rows, columns), optional
         The wanted size, in place of ``output_padding``.
+    overlap : {"sum", "average"}
+        Where stamps overlap they add up; or the sum is divided by their number,
+        ``conv_transpose2d.overlap(x.shape, w.shape, ...)``, before b is added.
 
     Returns
     -------
@@ -66,7 +98,8 @@ def conv_transpose2d(
     Notes
     -----
     Gradient: ``grad_x`` is conv2d of ``grad_y`` with w, ``grad_w`` that convolution's gradient of
-    the weight with x in the place of its ``grad_y``, and ``grad_b`` sums ``grad_y``. No kinks.
+    the weight with x in the place of its ``grad_y``, and ``grad_b`` sums ``grad_y``; an average
+    divides ``grad_y`` first, but for b. No kinks.
 
     Source: ``torch.nn.functional.conv_transpose2d`` of PyTorch 2.13.
 
@@ -91,15 +124,22 @@ def conv_transpose2d(
         checks.shape("b", b, (f,), f"one for each of the {f} output channels")
     sy, sx = steps = checks.pair("stride", stride, minimum=1)
     dy, dx = dilations = checks.pair("dilation", dilation, minimum=1)
-    if isinstance(padding, str) and padding == "same":
-        raise ArgumentError("padding 'same' has no one meaning here; give output_size instead")
-    sides = geometry.pads(padding, (h, width), kernel, steps, dilations)
     extra = checks.pair("output_padding", output_padding, minimum=0)
-    if output_size is not None:
-        if extra != (0, 0):
-            raise ArgumentError(f"give output_padding {extra} or output_size, not both")
-        extra = _missing(output_size, (h, width), kernel, steps, sides, dilations)
-    _check_extra(extra, steps, dilations, "output_padding" if output_size is None else output_size)
+    wanted = None if output_size is None else checks.pair("output_size", output_size, minimum=1)
+    if wanted is not None and extra != (0, 0):
+        raise ArgumentError(f"give output_padding {extra} or output_size, not both")
+    if isinstance(padding, str) and padding in ("same", "same_lower"):
+        goal = wanted or (h * sy, width * sx)
+        rows, columns = map(geometry.transposed_same, (h, width), goal, kernel, steps, dilations,
+                            extra, [padding] * 2)  # fmt: skip
+        sides, zeros = (*rows, *columns), (-rows[1], -columns[1])
+        _check_extra([max(e, 0) for e in zeros], steps, dilations, output_size)
+    else:
+        sides = geometry.pads(padding, (h, width), kernel, steps, dilations)
+        if wanted is not None:
+            least = _size((h, width), kernel, steps, sides, dilations, extra)
+            extra = wanted[0] - least[0], wanted[1] - least[1]
+        _check_extra(extra, steps, dilations, output_size)
     oh, ow = _size((h, width), kernel, steps, sides, dilations, extra)
     if min(oh, ow) < 1:
         raise ArgumentError(f"the result would have {oh} x {ow} pixels: padding cuts all of it off")
@@ -107,12 +147,69 @@ def conv_transpose2d(
     products = n * c * h * width * group_filters * kh * kw
     return Plan(
         outputs=(Spec((n, f, oh, ow), dtype),),
-        geometry=Geometry(n, f, oh, ow, c, h, width, kh, kw, sy, sx, top, left, dy, dx, groups),
+        geometry=Geometry(
+            n,
+            f,
+            oh,
+            ow,
+            c,
+            h,
+            width,
+            kh,
+            kw,
+            sy,
+            sx,
+            top,
+            left,
+            dy,
+            dx,
+            groups,
+            average=checks.choice("overlap", overlap, ("sum", "average")) == "average",
+        ),
         flops=2 * products + (0 if b is None else n * f * oh * ow),
         reach=(
             geometry.transposed_reach(kh, sy, top, dy),
             geometry.transposed_reach(kw, sx, left, dx),
         ),
+    )
+
+
+@conv_transpose2d.publish
+def overlap(x_shape: Any, w_shape: Any, **parameters: Any) -> Array:
+    """How many stamps lie on each output pixel: the pattern behind checkerboard artefacts.
+
+    Parameters
+    ----------
+    x_shape, w_shape : shape
+    **parameters
+        As for a call: stride, padding and so on.
+
+    Returns
+    -------
+    array, (OH, OW), int64
+        Of one channel: pairs of an input pixel and a tap of the kernel. The same everywhere but
+        at the borders if the stride divides the kernel size (and there is no dilation).
+
+    Examples
+    --------
+    >>> import numseg as ns
+    >>> ns.conv_transpose2d.overlap((1, 1, 1, 4), (1, 1, 1, 3), stride=2)
+    array([[1, 1, 2, 1, 2, 1, 2, 1, 1]])
+    """
+    rows, columns = counts(conv_transpose2d.plan(x_shape, w_shape, **parameters).geometry)
+    return rows[:, None] * columns
+
+
+def counts(g: Geometry) -> tuple[Array, Array]:
+    """The stamps on each output row, and on each column; on a pixel lies their product."""
+
+    def count(size: int, stamps: int, k: int, s: int, pad: int, d: int) -> Array:
+        places = np.add.outer(s * np.arange(stamps), d * np.arange(k)).ravel() - pad
+        return np.bincount(places[(places >= 0) & (places < size)], minlength=size)
+
+    return (
+        count(g.h, g.oh, g.kh, g.sy, g.pt, g.dy),
+        count(g.w, g.ow, g.kw, g.sx, g.pl, g.dx),
     )
 
 
@@ -123,23 +220,14 @@ def _size(size: Any, kernel: Any, stride: Any, sides: Any, dilation: Any, extra:
     return tuple(geometry.transposed_size(*axis) for axis in per_axis)
 
 
-def _missing(
-    output_size: Any, size: Any, kernel: Any, stride: Any, sides: Any, dilation: Any
-) -> tuple[int, int]:
-    """The output padding that gives ``output_size``."""
-    wanted = checks.pair("output_size", output_size, minimum=1)
-    rows, columns = _size(size, kernel, stride, sides, dilation, (0, 0))
-    return wanted[0] - rows, wanted[1] - columns
-
-
 def _check_extra(
-    extra: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], source: Any
+    extra: Sequence[int], stride: Sequence[int], dilation: Sequence[int], output_size: Any
 ) -> None:
     """The convolution transposed must map the output size back to x's, as in PyTorch."""
+    source = "output_padding" if output_size is None else f"output_size {output_size!r}"
     for axis, e, s, d in zip(("rows", "columns"), extra, stride, dilation, strict=True):
         if not 0 <= e < max(s, d):
-            given = source if source == "output_padding" else f"output_size {source!r}"
             raise ArgumentError(
-                f"{given} adds {e} {axis}, expected at least 0 and less than the larger of "
+                f"{source} adds {e} {axis}, expected at least 0 and less than the larger of "
                 f"stride {s} and dilation {d}"
             )

@@ -5,10 +5,12 @@ The geometry is the convolution's, so our output is its x, and our input its y.
 
 from __future__ import annotations
 
+import numpy as np
+
 from numseg.kernels.jit import kernel
 from numseg.kernels.parallel import launch
-from numseg.ops.conv2d import Geometry
 from numseg.ops.conv2d import cpu as conv2d
+from numseg.ops.conv_transpose2d import Geometry, counts
 from numseg.typing import Array
 
 
@@ -20,8 +22,26 @@ def _add_bias(start, stop, b, y):
             out[i] += bias
 
 
+@kernel()
+def _average(start, stop, sums, rows, columns, b, y):
+    """A unit is a row of ``sums``, which may be y. In float64, so that it is rounded once."""
+    for unit in range(start, stop):
+        plane, p = divmod(unit, len(rows))
+        total, out, bias = sums[plane, p], y[plane, p], np.float64(b[plane % len(b)])
+        for q in range(len(out)):
+            out[q] = total[q] / max(rows[p] * columns[q], 1) + bias
+
+
+def _divide(sums: Array, b: Array, y: Array, g: Geometry) -> None:
+    planes = g.n * g.c, g.h, g.w
+    launch(_average, g.n * g.c * g.h, y.size, sums.reshape(planes), *counts(g), b,
+           y.reshape(planes))  # fmt: skip
+
+
 def forward(x: Array, w: Array, b: Array | None, y: Array, g: Geometry) -> None:
-    conv2d.grad_x(w, x, y, g)
+    conv2d.grad_x(w, x, y, g.convolution)
+    if g.average:
+        return _divide(y, np.zeros(g.c, y.dtype) if b is None else b, y, g)
     if b is not None:
         launch(_add_bias, g.n * g.c, y.size, b, y.reshape(g.n * g.c, g.h * g.w))
 
@@ -35,9 +55,14 @@ def backward(
     gb: Array | None,
     g: Geometry,
 ) -> None:
-    if gx is not None:
-        conv2d.forward(gy, w, None, gx, g)
-    if gw is not None:
-        conv2d.grad_w(gy, x, gw, g)
     if gb is not None:
         conv2d.grad_b(gy, gb)
+    if g.average:
+        shares = np.empty_like(gy)
+        _divide(gy, np.zeros(g.c, gy.dtype), shares, g)
+        shares.flags.writeable = False  # as gy is, or the kernels would be compiled again
+        gy = shares
+    if gx is not None:
+        conv2d.forward(gy, w, None, gx, g.convolution)
+    if gw is not None:
+        conv2d.grad_w(gy, x, gw, g.convolution)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from numseg.geometry import extent
-from numseg.ops.conv2d import Geometry
 from numseg.ops.conv2d.reference import matrix as convolution_matrix
+from numseg.ops.conv_transpose2d import Geometry
 from numseg.typing import Array
 
 
@@ -22,12 +22,14 @@ def forward(x: Array, w: Array, b: Array | None, g: Geometry) -> Array:
     for i, j, place in _stamps(g):
         canvas[place] += np.einsum("ngcpq,gcf->ngfpq", x, w[..., i, j])
     y = _cut(canvas, g)
+    if g.average:
+        y = y / _overlap(g)
     return y if b is None else y + b[:, None, None]
 
 
 def backward(x: Array, w: Array, gy: Array, g: Geometry) -> tuple[Array, Array, Array]:
     stamped = _canvas(g)
-    _cut(stamped, g)[...] = gy
+    _cut(stamped, g)[...] = gy / _overlap(g) if g.average else gy
     x, w = _by_group(x, w, g)
     gx, gw = np.zeros_like(x), np.zeros_like(w)
     for i, j, place in _stamps(g):
@@ -35,6 +37,15 @@ def backward(x: Array, w: Array, gy: Array, g: Geometry) -> tuple[Array, Array, 
         gw[..., i, j] = np.einsum("ngcpq,ngfpq->gcf", x, stamped[place])
     shape = g.f, g.c // g.groups, g.kh, g.kw
     return gx.reshape(g.n, g.f, g.oh, g.ow), gw.reshape(shape), gy.sum((0, 2, 3))
+
+
+def _overlap(g: Geometry) -> Array:
+    """How many stamps lie on each pixel of the output, and at least 1: x and w of ones."""
+    single = g._replace(n=1, c=1, f=1, groups=1)
+    canvas = _canvas(single)
+    for _, _, place in _stamps(single):
+        canvas[place] += 1
+    return np.maximum(_cut(canvas, single), 1)
 
 
 def _by_group(x: Array, w: Array, g: Geometry) -> tuple[Array, Array]:
@@ -67,4 +78,10 @@ def _stamps(g: Geometry) -> Iterator[tuple[int, int, Any]]:
 
 
 def matrix(w: Array, b: Array | None, g: Geometry) -> Any:
-    return convolution_matrix(w, None, g).T
+    transposed = convolution_matrix(w, None, g.convolution).T
+    if not g.average:
+        return transposed
+    from scipy import sparse
+
+    shares = np.broadcast_to(1 / _overlap(g), (g.n, g.c, g.h, g.w))
+    return sparse.diags_array(shares.ravel()) @ transposed

@@ -1,0 +1,118 @@
+"""conv2d and conv_transpose2d against PyTorch and ONNX: every rule for padding."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+import numseg as ns
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+from onnx_run import run  # noqa: E402 - beside this file
+
+F = torch.nn.functional
+pytestmark = pytest.mark.peers
+RNG = np.random.default_rng(0)
+SIZES = list(itertools.product((1, 2, 3), (1, 2, 3, 4, 5), (1, 2)))  # stride, kernel, dilation
+
+
+def integers(*shape: int) -> np.ndarray:
+    return RNG.integers(-4, 5, shape).astype(np.float32)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding=.same.")
+@pytest.mark.parametrize("k", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+def test_same_of_stride_1_is_pytorchs(k, dilation):
+    x, w = integers(2, 3, 7, 6), integers(2, 3, k, k)
+    theirs = F.conv2d(torch.tensor(x), torch.tensor(w), padding="same", dilation=dilation)
+    np.testing.assert_array_equal(ns.conv2d(x, w, padding="same", dilation=dilation), theirs)
+
+
+def test_pytorchs_same_has_no_stride():
+    with pytest.raises(RuntimeError, match="strided"):
+        F.conv2d(torch.zeros(1, 1, 5, 5), torch.zeros(1, 1, 3, 3), padding="same", stride=2)
+
+
+@pytest.mark.parametrize("by", ["ort", "reference"])
+@pytest.mark.parametrize(("auto_pad", "padding"), [("UPPER", "same"), ("LOWER", "same_lower")])
+@pytest.mark.parametrize(("stride", "k", "dilation"), SIZES)
+def test_same_is_onnxs(by, auto_pad, padding, stride, k, dilation):
+    if by == "ort" and dilation > 1:
+        return  # it refuses
+    x, w = integers(1, 2, 7, 8), integers(3, 2, k, k)
+    theirs = run("Conv", [x, w], 22, by, auto_pad=f"SAME_{auto_pad}",
+                 strides=[stride] * 2, dilations=[dilation] * 2)  # fmt: skip
+    ours = ns.conv2d(x, w, stride=stride, padding=padding, dilation=dilation)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def whole(stride: int, k: int, dilation: int, size: int) -> int:
+    return stride * (size - 1) + dilation * (k - 1) + 1
+
+
+@pytest.mark.parametrize("by", ["ort", "reference"])
+@pytest.mark.parametrize(("auto_pad", "padding"), [("UPPER", "same"), ("LOWER", "same_lower")])
+@pytest.mark.parametrize(("stride", "k", "dilation"), SIZES)
+def test_transposed_same_is_onnxs(by, auto_pad, padding, stride, k, dilation):
+    """Where the stamps reach the whole output; else the two differ from each other."""
+    x, w = integers(1, 2, 3, 4), integers(2, 3, k, k)
+    ours = ns.conv_transpose2d(x, w, stride=stride, padding=padding, dilation=dilation)
+    assert ours.shape == (1, 3, 3 * stride, 4 * stride)
+    theirs = run("ConvTranspose", [x, w], 22, by, auto_pad=f"SAME_{auto_pad}", group=1,
+                 kernel_shape=[k, k], strides=[stride] * 2, dilations=[dilation] * 2)  # fmt: skip
+    if whole(stride, k, dilation, 3) >= 3 * stride:
+        np.testing.assert_array_equal(ours, theirs)
+    elif by == "ort":  # stops where the stamps end
+        rows, columns = theirs.shape[2:]
+        np.testing.assert_array_equal(ours[:, :, :rows, :columns], theirs)
+        assert not ours[:, :, rows:].any()
+        assert not ours[:, :, :, columns:].any()
+
+
+@pytest.mark.parametrize("auto_pad", ["NOTSET", "SAME_UPPER", "SAME_LOWER"])
+@pytest.mark.parametrize(("stride", "k", "dilation"), [s for s in SIZES if s[2] == 1])
+def test_output_shape_is_onnx_runtimes(auto_pad, stride, k, dilation):
+    x, w = integers(1, 2, 3, 4), integers(2, 3, k, k)
+    padding = "same" if auto_pad == "SAME_UPPER" else "same_lower"
+    most = whole(stride, k, dilation, 3), whole(stride, k, dilation, 4)
+    for less in range(min(4, most[0])):
+        size = [most[0] - less, most[1] - less]
+        theirs = run("ConvTranspose", [x, w], 22, "ort", auto_pad=auto_pad, output_shape=size,
+                     kernel_shape=[k, k], strides=[stride] * 2)  # fmt: skip
+        ours = ns.conv_transpose2d(x, w, stride=stride, padding=padding, output_size=size)
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_output_shape_beyond_the_stamps_is_zero_at_the_end():
+    x, w = integers(1, 1, 3, 4), integers(1, 1, 3, 3)
+    theirs = run("ConvTranspose", [x, w], 22, "ort", output_shape=[8, 10], strides=[2, 2])
+    ours = ns.conv_transpose2d(x, w, stride=2, padding="same_lower", output_size=(8, 10))
+    np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(ns.ArgumentError, match="adds 2 rows"):
+        ns.conv_transpose2d(x, w, stride=2, padding="same_lower", output_size=(9, 10))
+
+
+def test_overlap_is_a_transposed_convolution_of_ones():
+    for stride, k, dilation in SIZES:
+        ones = torch.ones(1, 1, 4, 3), torch.ones(1, 1, k, k)
+        theirs = F.conv_transpose2d(*ones, stride=stride, dilation=dilation)
+        ours = ns.conv_transpose2d.overlap((1, 1, 4, 3), (1, 1, k, k), stride=stride,
+                                           dilation=dilation)  # fmt: skip
+        np.testing.assert_array_equal(ours, theirs[0, 0])
+
+
+def test_an_average_is_fold_over_fold_of_ones():
+    """How PyTorch users average what overlaps."""
+    x, w = RNG.normal(size=(2, 3, 4, 5)), RNG.normal(size=(3, 2, 3, 3))
+    columns = torch.einsum("ncpq,cfij->nfijpq", torch.tensor(x), torch.tensor(w))
+    columns = columns.reshape(2, 2 * 9, 20)
+    summed = F.fold(columns, (9, 11), 3, stride=2)
+    stamps = F.fold(torch.ones(1, 9, 20, dtype=torch.float64), (9, 11), 3, stride=2)
+    ours = ns.conv_transpose2d(x, w, stride=2, overlap="average")
+    np.testing.assert_allclose(ours, summed / stamps, rtol=1e-12, atol=1e-12)
