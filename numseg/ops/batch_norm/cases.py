@@ -32,7 +32,8 @@ def valid(draw: st.DrawFn) -> Case:
     params = {
         "training": training,
         "momentum": draw(st.sampled_from([0.0, 0.1, 1.0])),
-        "eps": draw(st.sampled_from([1e-5, 0.5])),
+        # of two values nothing is left but what eps lets through: differences see only roundings
+        "eps": 0.5 if training and values <= 2 else draw(st.sampled_from([1e-5, 0.5])),
         "return_running": draw(st.booleans()),
     }
     return Case(arrays, params)

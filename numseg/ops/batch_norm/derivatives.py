@@ -1,4 +1,4 @@
-"""Derivatives of batch_norm, y = weight z + bias, by the statistics of the batch or by fixed ones."""
+"""Derivatives of batch_norm, y = weight z + bias, by the batch's statistics or by fixed ones."""
 
 from __future__ import annotations
 

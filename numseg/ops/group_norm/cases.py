@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,10 @@ def valid(draw: st.DrawFn) -> Case:
         "weight": draw(st.sampled_from([vector, None])),
         "bias": draw(st.sampled_from([vector, None])),
     }
-    return Case(arrays, {"num_groups": groups, "eps": draw(st.sampled_from([1e-5, 0.5]))})
+    # of two values nothing is left but what eps lets through: differences see only roundings
+    few = channels * math.prod(rest) <= 2
+    eps = 0.5 if few else draw(st.sampled_from([1e-5, 0.5]))
+    return Case(arrays, {"num_groups": groups, "eps": eps})
 
 
 _x, _c = np.zeros((2, 6, 2, 2), np.float32), np.ones(6, np.float32)
