@@ -11,6 +11,7 @@ from numseg.ops.add import add
 from numseg.ops.avg_pool2d import avg_pool2d
 from numseg.ops.batch_norm import batch_norm
 from numseg.ops.bed_of_nails2d import bed_of_nails2d
+from numseg.ops.binary_cross_entropy_with_logits import binary_cross_entropy_with_logits
 from numseg.ops.center_crop import center_crop
 from numseg.ops.col2im import col2im
 from numseg.ops.concat import concat
@@ -33,7 +34,9 @@ from numseg.ops.relu import relu
 from numseg.ops.roi_align import roi_align
 from numseg.ops.roi_pool import roi_pool
 from numseg.ops.sigmoid import sigmoid
+from numseg.ops.sigmoid_focal_loss import sigmoid_focal_loss
 from numseg.ops.silu import silu
+from numseg.ops.smooth_l1_loss import smooth_l1_loss
 from numseg.ops.softmax import softmax
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
 from numseg.ops.upsample_nearest2d import upsample_nearest2d
@@ -56,6 +59,7 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "bed_of_nails2d",
+    "binary_cross_entropy_with_logits",
     "center_crop",
     "col2im",
     "concat",
@@ -83,7 +87,9 @@ __all__ = [
     "roi_pool",
     "set_num_threads",
     "sigmoid",
+    "sigmoid_focal_loss",
     "silu",
+    "smooth_l1_loss",
     "softmax",
     "upsample_bilinear2d",
     "upsample_nearest2d",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numba
 import numpy as np
 from numba import types
 from numba.extending import overload
@@ -24,6 +25,13 @@ def exp(x: Any) -> Any:
 def log(x: Any) -> Any:
     """The natural logarithm of a normal number, 0 or infinity; NaN below zero, and NaN stays."""
     return np.log(x)
+
+
+@numba.njit(error_model="numpy")
+def log1p(e):
+    """``log(1 + e)`` for e in [0, 1], in float64: the digits that the sum lost are put back."""
+    u = 1.0 + e
+    return log(u) + (e - (u - 1.0)) / u
 
 
 def _exp_for(real, integer, fraction_bits, ln2_high, ln2_low, terms):

@@ -1,0 +1,115 @@
+"""binary_cross_entropy_with_logits on the CPU. A unit is a block of neighbouring elements."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numseg.kernels.jit import kernel
+from numseg.kernels.losses import BLOCK, blocks, logistic, spread, times
+from numseg.kernels.parallel import launch
+from numseg.kernels.sums import row_sum
+from numseg.ops.binary_cross_entropy_with_logits import Geometry
+from numseg.typing import Array
+
+
+@kernel({"contract"})
+def _forward(start, stop, x, target, weight, positive, y, sums, g):
+    loss, w, pw = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    for unit in range(start, stop):
+        first, end = unit * BLOCK, min(unit * BLOCK + BLOCK, g.size)
+        score, wanted = x[first:end], target[first:end]
+        spread(weight, first, w[: end - first])
+        spread(positive, first, pw[: end - first])
+        for i in range(len(score)):
+            t = np.float64(wanted[i])
+            _, _, no, yes = logistic(score[i])
+            loss[i] = times(w[i] * pw[i] * t, yes) + times(w[i] * (1 - t), no)
+        if g.each:
+            y[first:end] = loss[: end - first]
+        else:
+            sums[unit] = row_sum(loss[: end - first])
+
+
+@kernel({"contract"})
+def _backward(start, stop, x, target, weight, positive, grads, gx, gt, g):
+    grad, w, pw = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    slope = np.empty(BLOCK)
+    for unit in range(start, stop):
+        first, end = unit * BLOCK, min(unit * BLOCK + BLOCK, g.size)
+        score, wanted = x[first:end], target[first:end]
+        spread(weight, first, w[: end - first])
+        spread(positive, first, pw[: end - first])
+        spread(grads, first, grad[: end - first])
+        for i in range(len(score)):
+            t, gy = np.float64(wanted[i]), grad[i] / g.divisor
+            above, below, no, yes = logistic(score[i])
+            grad[i] = gy * (w[i] * (1 - t) * above - w[i] * pw[i] * t * below)
+            slope[i] = gy * (times(w[i] * pw[i], yes) - times(w[i], no))
+        if len(gx):
+            gx[first:end] = grad[: end - first]
+        if len(gt):
+            gt[first:end] = slope[: end - first]
+
+
+def forward(
+    x: Array,
+    target: Array,
+    weight: Array | None,
+    pos_weight: Array | None,
+    labels: Array | None,
+    y: Array,
+    g: Geometry,
+) -> None:
+    sums = np.zeros(blocks(g.size))
+    launch(_forward, len(sums), 20 * g.size, *_flat(x, target, weight, pos_weight, labels, g),
+           y.reshape(-1), sums, g)  # fmt: skip
+    if not g.each:
+        y[...] = sums.sum() / g.divisor
+
+
+def backward(
+    x: Array,
+    target: Array,
+    weight: Array | None,
+    pos_weight: Array | None,
+    labels: Array | None,
+    gy: Array,
+    gx: Array | None,
+    gt: Array | None,
+    g: Geometry,
+) -> None:
+    nowhere = np.empty(0, x.dtype)
+    chosen = gx
+    if labels is not None and gx is not None:
+        chosen = np.empty(target.shape, x.dtype)
+    launch(_backward, blocks(g.size), 20 * g.size,
+           *_flat(x, target, weight, pos_weight, labels, g), gy.reshape(-1),
+           nowhere if chosen is None else chosen.reshape(-1),
+           nowhere if gt is None else gt.reshape(-1), g)  # fmt: skip
+    if labels is not None and gx is not None and gx.size:
+        gx[...] = 0
+        gx[_places(labels, g)] = chosen
+
+
+def _places(labels: Array, g: Geometry) -> tuple[Array, Array]:
+    """An index of the chosen classes, in range whatever the caller did to labels after forward."""
+    return np.arange(len(labels)), np.clip(labels, 0, g.classes - 1)
+
+
+def _flat(
+    x: Array,
+    target: Array,
+    weight: Array | None,
+    pos_weight: Array | None,
+    labels: Array | None,
+    g: Geometry,
+) -> tuple[Array, ...]:
+    """Rows of numbers; a weight that is the same for all elements is one number."""
+    scores = x if labels is None or not target.size else x[_places(labels, g)]
+
+    def factors(given: Array | None) -> Array:
+        if given is None or given.size == 1:
+            return np.ones(1, x.dtype) if given is None else given.reshape(1).copy()
+        return np.ascontiguousarray(np.broadcast_to(given, target.shape)).reshape(-1)
+
+    return scores.reshape(-1), target.reshape(-1), factors(weight), factors(pos_weight)

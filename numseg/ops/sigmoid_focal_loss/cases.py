@@ -1,0 +1,55 @@
+"""Inputs for sigmoid_focal_loss: hard and soft targets, alpha or none, any gamma."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from numseg.operator import Plan
+from numseg.testing.cases import Case, Invalid, shapes
+from numseg.typing import Array
+
+EXACT = False
+
+
+@st.composite
+def valid(draw: st.DrawFn) -> Case:
+    shape, hard = draw(shapes(min_axes=0, max_axes=4)), draw(st.booleans())
+
+    def target(rng: np.random.Generator, dtype: Any) -> Array:
+        values = rng.uniform(0, 1, shape)
+        return np.asarray(np.round(values) if hard else values, dtype)
+
+    params = {
+        "alpha": draw(st.sampled_from([0.25, 0, 1, -1])),
+        "gamma": draw(st.sampled_from([0, 0.5, 1, 2, 3.5])),
+        "reduction": draw(st.sampled_from(["none", "mean", "sum", "batch_size"])),
+        "empty": draw(st.sampled_from(["zero", "nan"])),
+    }
+    return Case({"x": shape, "target": target}, params)
+
+
+_x = np.zeros((2, 3), np.float32)
+
+
+def _bad(message: str, target: Any = _x, **params: Any) -> Invalid:
+    return Invalid(Case({"x": _x, "target": target}, params), message)
+
+
+invalid = [
+    _bad("target has shape (3,), expected (2, 3) (the shape of x)", target=_x[0]),
+    _bad("target has dtype int64, expected float32 or float64", target=_x.astype(int)),
+    _bad("alpha must lie in [0, 1] or be -1, got -0.5", alpha=-0.5),
+    _bad("alpha must lie in [-inf, 1], got 1.5", alpha=1.5),
+    _bad("gamma must lie in [0, inf], got -1.0", gamma=-1),
+    _bad("reduction must be one of 'mean', 'sum', 'none', 'batch_size', got 'all'",
+         reduction="all"),
+]  # fmt: skip
+
+
+def roundings(plan: Plan[Any]) -> int:
+    """Float32: of the result alone. Float64: less than 8 gamma for the power, of numbers of at
+    most 4, as many for the rest of a gradient, and one for each number of the sum."""
+    return 1 if plan.outputs[0].dtype == np.float32 else 256 + int(plan.geometry.size)

@@ -1,0 +1,60 @@
+"""smooth_l1_loss on the CPU. A unit is a block of neighbouring elements."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numseg.kernels.jit import kernel
+from numseg.kernels.losses import BLOCK, blocks, spread
+from numseg.kernels.parallel import launch
+from numseg.kernels.sums import row_sum
+from numseg.ops.smooth_l1_loss import Geometry
+from numseg.typing import Array
+
+
+@kernel()
+def _forward(start, stop, x, target, y, sums, g):
+    loss = np.empty(BLOCK)
+    for unit in range(start, stop):
+        first, end = unit * BLOCK, min(unit * BLOCK + BLOCK, g.size)
+        given, wanted = x[first:end], target[first:end]
+        for i in range(len(given)):
+            d = abs(np.float64(given[i]) - wanted[i])
+            loss[i] = g.scale * (0.5 * d * d / g.beta if d < g.beta else d - g.beta / 2)
+        if g.each:
+            y[first:end] = loss[: end - first]
+        else:
+            sums[unit] = row_sum(loss[: end - first])
+
+
+@kernel()
+def _backward(start, stop, x, target, grads, gx, gt, g):
+    grad = np.empty(BLOCK)
+    for unit in range(start, stop):
+        first, end = unit * BLOCK, min(unit * BLOCK + BLOCK, g.size)
+        given, wanted = x[first:end], target[first:end]
+        spread(grads, first, grad[: end - first])
+        for i in range(len(given)):
+            d = np.float64(given[i]) - wanted[i]
+            sign = 0.0 if d == 0 else (-1.0 if d < 0 else 1.0)
+            slope = d if d != d else (d / g.beta if abs(d) < g.beta else sign)
+            grad[i] = grad[i] / g.divisor * (g.scale * slope)
+        if len(gx):
+            gx[first:end] = grad[: end - first]
+        if len(gt):
+            gt[first:end] = -grad[: end - first]
+
+
+def forward(x: Array, target: Array, y: Array, g: Geometry) -> None:
+    sums = np.zeros(blocks(g.size))
+    launch(_forward, len(sums), g.size, x.reshape(-1), target.reshape(-1), y.reshape(-1), sums, g)
+    if not g.each:
+        y[...] = sums.sum() / g.divisor
+
+
+def backward(
+    x: Array, target: Array, gy: Array, gx: Array | None, gt: Array | None, g: Geometry
+) -> None:
+    flat = (np.empty(0, x.dtype) if a is None else a.reshape(-1) for a in (gx, gt))
+    launch(_backward, blocks(g.size), g.size, x.reshape(-1), target.reshape(-1), gy.reshape(-1),
+           *flat, g)  # fmt: skip

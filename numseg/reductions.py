@@ -1,0 +1,46 @@
+"""How losses become one number: what their sum is divided by, and its derivative."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from numseg import checks
+from numseg.typing import Array
+
+REDUCTIONS = ("mean", "sum", "none")
+EMPTY = ("zero", "nan")
+
+
+def divisor(
+    reduction: str, empty: str, count: int, images: int = 0, also: Sequence[str] = ()
+) -> float:
+    """Of the sum over ``count`` elements of ``images`` images.
+
+    "mean" divides by the elements, "batch_size" by the images, "sum" and "none" by nothing. The
+    mean over no element is 0 or NaN, as ``empty`` says.
+    """
+    checks.choice("reduction", reduction, (*REDUCTIONS, *also))
+    nothing = 1.0 if checks.choice("empty", empty, EMPTY) == "zero" else math.nan
+    if reduction == "mean":
+        return float(count) if count else nothing
+    return float(max(images, 1)) if reduction == "batch_size" else 1.0
+
+
+def jvp(op: Any, saved: Any, along: Mapping[str, Any]) -> Array:
+    """The derivative along tangents where each element moves one result: ``backward`` knows it."""
+    arguments = {name: getattr(saved, name) for name in op.inputs} | saved.plan.parameters
+    saved = saved._replace(plan=op.plan(**arguments))  # float64 where the definition is asked for
+    spec = saved.plan.outputs[0]
+    moved = [name for name, tangent in along.items() if tangent is not None]
+    gradients = op.backward(saved, np.ones(spec.shape, spec.dtype), needs=moved)
+    total: Any = 0.0
+    for name, gradient in zip(op.differentiable, gradients, strict=True):
+        if gradient is not None:
+            product = gradient.astype(np.float64) * along[name]
+            classes = product.ndim > len(spec.shape)
+            total += product.sum(axis=(1 if spec.shape else None)) if classes else product
+    return total
