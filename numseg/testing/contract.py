@@ -537,7 +537,9 @@ def _check_matrix(op: Op, arguments: dict[str, Any], exact: bool, seed: int) -> 
     y = y[0] if isinstance(y, tuple) else y
     without = op(**{**arguments, first: _map(np.zeros_like, x)})
     without = without[0] if isinstance(without, tuple) else without
-    matrix = op.matrix(**{**arguments, first: _map(lambda a: a.shape, x)})
+    takes = inspect.signature(op._module("reference").matrix).parameters
+    given = {name: getattr(saved, name) for name in op.outputs if name in takes}
+    matrix = op.matrix(**{**arguments, first: _map(lambda a: a.shape, x)}, **given)
     flat = np.concatenate([a.reshape(-1) for a in arrays(x)])
     _demand(
         matrix.shape == (y.size, flat.size) and matrix.format == "csr",
