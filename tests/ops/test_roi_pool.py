@@ -40,6 +40,30 @@ def test_halves_go_away_from_zero(op, coordinate, row):
 
 
 @FACES
+@pytest.mark.parametrize(
+    ("coordinate", "row"), [(0.5, 0), (1.5, 2), (2.5, 2), (2.51, 3), (-0.5, 0), (-1.5, -2)]
+)
+def test_halves_go_to_the_even_pixel(op, coordinate, row):
+    y = op(X, _roi(0, coordinate, 0, coordinate), 1, rounding="half_even")
+    assert y.item() == (0 if row < 0 else 4 * row)
+
+
+@FACES
+def test_no_rounding(op):
+    # rows from .6 to (2.2 + 1) * 1: size 2.6, bins of 1.3: floor(.6) to ceil(1.9), floor(1.9) to
+    # ceil(3.2); column 1.2 up to 2.2: 1 and 2
+    y = op(X, _roi(1.2, 0.6, 1.2, 2.2), (2, 1), rounding="none")
+    assert y.tolist() == [[[[6], [14]]]]
+    # the one is added before the scale: rows .25 up to 1.25
+    y = op(X, _roi(0, 0.5, 0, 1.5), 1, spatial_scale=0.5, rounding="none")
+    assert y.item() == 4
+    # a box of no or a negative size has no pixels; rounded, it would have one
+    for box in ((0, 2, 0, 1), (0, 3, 0, 0), (3, 0, 1, 0)):
+        y, switches = op(X + 1, _roi(*box), 1, rounding="none", return_switches=True)
+        assert (y.item(), switches.item()) == (0, -1)
+
+
+@FACES
 def test_scale_and_rectangular_output(op):
     # the box in pixels: columns round(.5) = 1 to 3, rows round(1.25) = 1 to round(2.25) = 2
     y = op(X, _roi(2, 5, 12, 9), (2, 1), spatial_scale=0.25)
@@ -90,6 +114,29 @@ def test_gradient(op):
     expected[1, 0, 3] = [0, 1, 16, 34]
     expected[0, 0, 0, 3] = 4
     np.testing.assert_array_equal(gx, expected)
+
+
+@FACES
+def test_tangents_are_read_by_the_switches(op):
+    # two RoIs, the second with an empty bin; at a tie the first pixel moves the result
+    x, rois = np.zeros((2, 1, 2, 2)), np.array([[1, 0, 0, 1, 1], [0, 1, 0, 3, 0]], float)
+    dx = np.arange(1.0, 9).reshape(2, 1, 2, 2)
+    _, dy = op.jvp(x, rois, (1, 2), tangents={"x": dx})
+    assert dy.tolist() == [[[[5, 6]]], [[[2, 0]]]]
+
+
+def test_the_matrix_for_given_switches():
+    rois = np.array([[1, 0, 0, 1, 1], [0, 1, 0, 3, 0]], float)
+    switches = np.array([[[[0, 3]]], [[[1, -1]]]])
+    m = ns.roi_pool.matrix((2, 1, 2, 2), rois, (1, 2), switches=switches)
+    expected = np.zeros((4, 8))
+    expected[[0, 1, 2], [4, 7, 1]] = 1
+    np.testing.assert_array_equal(m.toarray(), expected)
+    a = ns.roi_pool.linear_operator((2, 1, 2, 2), rois, (1, 2), switches=switches)
+    np.testing.assert_array_equal(a @ np.eye(8), expected)
+    np.testing.assert_array_equal(a.H @ np.eye(4), expected.T)
+    with pytest.raises(ns.ArgumentError, match=r"^roi_pool: linear only for given switches"):
+        ns.roi_pool.matrix((2, 1, 2, 2), rois, (1, 2))
 
 
 @FACES

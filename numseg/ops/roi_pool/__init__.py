@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numseg import checks
+from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
 from numseg.ops import roi_align
 from numseg.typing import Array, ArrayLike, Pair
@@ -25,6 +26,8 @@ class Geometry(NamedTuple):
     scale: float
     exact: bool
     single: bool
+    whole: bool
+    even: bool
 
 
 @operator(
@@ -37,6 +40,7 @@ def roi_pool(
     spatial_scale: float = 1.0,
     return_switches: bool = False,
     arithmetic: str | None = None,
+    rounding: str = "half_away",
 ) -> Plan[Array | tuple[Array, Array]]:
     """Features of regions: each box is rounded to pixels and cut into bins, each bin's maximum.
 
@@ -59,6 +63,11 @@ def roi_pool(
     arithmetic : {"float32", "float64", "exact"}, optional
         In which the products and quotients are computed; by default the dtype of x, as in
         torchvision. "exact" divides integers, and multiplies by the scale in float64.
+    rounding : {"half_away", "half_even", "none"}
+        How coordinates become pixels: to the nearest, halves away from zero (C, torchvision) or to
+        the even one (Python, Chainer on the CPU). "none" keeps them, as mmcv does: a box then goes
+        from ``low = y1 * spatial_scale`` up to ``(y2 + 1) * spatial_scale``, has the difference for
+        its size, and no pixels at all if that is not positive.
 
     Returns
     -------
@@ -75,7 +84,7 @@ def roi_pool(
 
     Notes
     -----
-    Halves are rounded away from zero. A bin without pixels gives 0 and switch -1. A pixel wins only
+    A bin without pixels gives 0 and switch -1. A pixel wins only
     if it is larger than all before it, in row-major order, and than -3.4028235e38, the lowest
     float32 (in either dtype): the first maximum wins, NaN never does, and a bin of NaN and -inf
     gives that number and switch -1.
@@ -108,11 +117,15 @@ def roi_pool(
     if arithmetic is None:
         arithmetic = dtype.name
     checks.choice("arithmetic", arithmetic, ("float32", "float64", "exact"))
+    checks.choice("rounding", rounding, ("half_away", "half_even", "none"))
     exact, single = arithmetic == "exact", arithmetic == "float32"
+    if exact and rounding == "none":
+        raise ArgumentError("arithmetic 'exact' divides whole pixels, but rounding is 'none'")
+    rounded = rounding != "none", rounding == "half_even"
     shape = (k, c, oh, ow)
     return Plan(
         outputs=(Spec(shape, dtype), Spec(shape, np.dtype(np.int64))),
-        geometry=Geometry(n, c, h, w, k, oh, ow, scale, exact, single),
+        geometry=Geometry(n, c, h, w, k, oh, ow, scale, exact, single, *rounded),
         results=2 if checks.flag("return_switches", return_switches) else 1,
         flops=k * c * oh * ow,
         reach=None,

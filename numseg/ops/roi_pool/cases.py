@@ -24,7 +24,10 @@ def valid(draw: st.DrawFn) -> Case:
         "spatial_scale": draw(st.sampled_from([1.0, 0.5, 2.0])),
         "return_switches": draw(st.booleans()),
         "arithmetic": draw(st.sampled_from([None, "float32", "float64", "exact"])),
+        "rounding": draw(st.sampled_from(["half_away", "half_away", "half_even", "none"])),
     }
+    if params["rounding"] == "none" and params["arithmetic"] == "exact":
+        params["arithmetic"] = None
 
     def rois(rng: np.random.Generator, dtype: Any) -> Array:
         boxes = rng.integers(-12, 40, (k if n else 0, 4)) / 4  # halves among them
@@ -57,6 +60,8 @@ invalid = [
     _bad("spatial_scale must lie in [0, 16777216.0], got -1.0", spatial_scale=-1),
     _bad("return_switches must be True or False, got 1", return_switches=1),
     _bad("'float32', 'float64', 'exact', got 'single'", arithmetic="single"),
+    _bad("must be one of 'half_away', 'half_even', 'none', got 'down'", rounding="down"),
+    _bad("divides whole pixels, but rounding is 'none'", arithmetic="exact", rounding="none"),
 ]
 
 

@@ -14,7 +14,7 @@ from numseg.kernels.lanes import LANES, blocks_of, compiled, load
 from numseg.kernels.parallel import launch
 from numseg.ops.roi_align.cpu import by_image
 from numseg.ops.roi_pool import Geometry, check
-from numseg.ops.roi_pool.rules import edges, pixel
+from numseg.ops.roi_pool.rules import edges, ends
 from numseg.typing import Array
 
 LOWEST = float(np.finfo(np.float32).min)
@@ -23,12 +23,9 @@ LOWEST = float(np.finfo(np.float32).min)
 @kernel()
 def _edges(start, stop, low, high, pixels, g, bins):
     for k in range(start, stop):
-        first = pixel(low[k], g.scale, g.single)
-        last = pixel(high[k], g.scale, g.single)
+        first, size = ends(low[k], high[k], g)
         for p in range(bins.shape[1]):
-            bins[k, p, 0], bins[k, p, 1] = edges(
-                first, last, p, bins.shape[1], pixels, g.exact, g.single
-            )
+            bins[k, p, 0], bins[k, p, 1] = edges(first, size, p, bins.shape[1], pixels, g)
 
 
 @compiled

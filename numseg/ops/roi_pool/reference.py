@@ -38,26 +38,44 @@ def backward(rois: Array, switches: Array, gy: Array, g: Geometry) -> Array:
     return gx.reshape(g.n, g.c, g.h, g.w)
 
 
+def matrix(rois: Array, g: Geometry, switches: Array) -> Any:
+    """``M[(k, c, p, q), (n, c, pixel)]`` is 1 where the pixel is in the switch."""
+    from scipy import sparse
+
+    k, c, p, q = np.nonzero((switches >= 0) & (switches < g.h * g.w))
+    output = ((k * g.c + c) * g.oh + p) * g.ow + q
+    pixel = (rois[k, 0].astype(int) * g.c + c) * g.h * g.w + switches[k, c, p, q]
+    shape = g.k * g.c * g.oh * g.ow, g.n * g.c * g.h * g.w
+    return sparse.csr_array((np.ones(len(output)), (output, pixel)), shape)
+
+
 def _bins(first: Any, last: Any, bins: int, pixels: int, g: Geometry) -> list[range]:
     """The pixels of each bin along one axis, as far as there are any."""
     kind: Any = np.float32 if g.single else np.float64
-    low, high = (_nearest(float(kind(kind(v) * kind(g.scale)))) for v in (first, last))
-    size = max(high - low + 1, 1)
-    p = np.arange(bins)
+    p, scale = np.arange(bins), kind(g.scale)
+    if g.whole:
+        low, high = (_nearest(float(kind(v) * scale), g.even) for v in (first, last))
+        size = max(high - low + 1, 1)
+    else:
+        low = kind(first) * scale
+        size = (kind(last) + kind(1)) * scale - low
+    if size <= 0:
+        return [range(0)] * bins
     if g.exact:
-        starts, ends = p * size // bins, -(-(p + 1) * size // bins)
+        starts, ends = low + p * size // bins, low - (-(p + 1) * size // bins)
     else:
         step = kind(size) / kind(bins)
-        starts = np.floor(p.astype(kind) * step).astype(int)
-        ends = np.ceil((p + 1).astype(kind) * step).astype(int)
-    return [
-        range(max(low + int(a), 0), min(low + int(b), pixels))
-        for a, b in zip(starts, ends, strict=True)
-    ]
+        starts, ends = p.astype(kind) * step, (p + 1).astype(kind) * step
+        if g.whole:
+            starts, ends = (v.astype(np.float64) for v in (np.floor(starts), np.ceil(ends)))
+        starts, ends = np.floor(starts + low), np.ceil(ends + low)
+    return [range(max(int(a), 0), min(int(b), pixels)) for a, b in zip(starts, ends, strict=True)]
 
 
-def _nearest(value: float) -> int:
-    """Halves go away from zero."""
+def _nearest(value: float, even: bool) -> int:
+    """Halves go away from zero, or to the even number."""
+    if even:
+        return round(value)
     size = int(abs(value))
     size += abs(value) - size >= 0.5
     return -size if value < 0 else size
