@@ -37,6 +37,65 @@ def test_running_statistics_get_the_unbiased_variance(op):
     assert y.shape == X.shape
 
 
+def _running(op, x=X, **params):
+    old = np.array([1.0, 1.0]), np.array([2.0, 2.0])
+    return op(x, *old, training=True, return_running=True, **params)[1:]
+
+
+@FACES
+def test_a_biased_running_variance(op):
+    _, var = _running(op, momentum=0.25, unbiased=False)
+    np.testing.assert_allclose(var, [1.5 + 0.25 * 5, 1.5 + 0.25 * 1], rtol=1e-15)
+
+
+@FACES
+def test_momentum_of_the_old_statistics(op):
+    for ours, theirs in zip(
+        _running(op, momentum=0.25), _running(op, momentum=0.75, momentum_of="old"), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@FACES
+@pytest.mark.parametrize("unbiased", [True, False])
+def test_a_single_value_has_variance_zero(op, unbiased):
+    x, vector = np.array([[4.0, 6.0]]), np.array([1.0, 2.0])
+    how = {"training": True, "unbiased": unbiased, "allow_single": True, "momentum": 0.5}
+    (y, mean, var), saved = op.forward(
+        x, vector, vector, vector, vector, return_running=True, **how
+    )
+    np.testing.assert_array_equal(y, [[1, 2]])
+    np.testing.assert_array_equal(mean, [2.5, 4])
+    np.testing.assert_array_equal(var, [0.5, 1])
+    gx, gw, gb = op.backward(saved, np.array([[3.0, 5.0]]))
+    np.testing.assert_array_equal(gx, [[0, 0]])
+    np.testing.assert_array_equal(gw, [0, 0])
+    np.testing.assert_array_equal(gb, [3, 5])
+
+
+@FACES
+def test_caffes_sums_are_running_statistics_with_a_momentum_of_their_own(op):
+    """Caffe keeps S' = f S + s, and divides by c' = f c + 1: a share of 1 / c' for the new s."""
+    f, sums, count = 0.5, np.zeros(2), 0.0
+    mean = var = np.zeros(2)
+    for step in range(3):
+        x = X + step
+        sums, count = f * sums + x.mean((0, 2)), f * count + 1
+        how = {"training": True, "momentum": 1 / count, "return_running": True}
+        _, mean, var = op(x, mean, var, **how)
+        np.testing.assert_allclose(mean, sums / count, rtol=1e-15)
+    np.testing.assert_allclose(var, [5 * 4 / 3, 4 / 3], rtol=1e-15)
+
+
+@FACES
+def test_frozen_statistics_are_constants(op):
+    """detectron2's FrozenBatchNorm2d is inference, also while other layers train."""
+    vector = np.array([4.0, 16.0])
+    _, saved = op.forward(X, vector, vector, eps=0.0)
+    (gx, *_) = op.backward(saved, np.ones(X.shape), needs=["x"])
+    np.testing.assert_array_equal(gx, np.ones(X.shape) * np.array([0.5, 0.25])[:, None])
+
+
 @FACES
 def test_running_statistics_start_at_zero_and_one_and_inputs_stay(op):
     mean, var = np.zeros(2), np.ones(2)

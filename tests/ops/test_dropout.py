@@ -65,6 +65,25 @@ def test_gradient_passes_where_x_did(op):
 
 
 @FACES
+def test_scaled_in_inference_instead(op):
+    x = np.arange(1.0, 65.0)
+    kept = np.array(_kept(7, 0.75, 64))
+    np.testing.assert_array_equal(op(x, 0.75, seed=7, inverted=False), np.where(kept, x, 0))
+    y, saved = op.forward(x, 0.75, training=False, inverted=False)
+    np.testing.assert_array_equal(y, x / 4)
+    np.testing.assert_array_equal(op.backward(saved, x)[0], x / 4)
+
+
+@FACES
+@pytest.mark.parametrize("inverted", [True, False])
+def test_p_one_drops_all(op, inverted):
+    y = op(np.array([1.0, np.nan, np.inf]), 1.0, seed=0, inverted=inverted)
+    np.testing.assert_array_equal(y, 0)
+    y = op(np.array([1.0, 2.0]), 1.0, training=False, inverted=inverted)
+    np.testing.assert_array_equal(y, [1, 2] if inverted else [0, 0])
+
+
+@FACES
 def test_inference_and_p_zero_copy(op):
     x = np.array([1.5, np.nan, -np.inf])
     for y in (op(x, 0.9, training=False), op(x, 0.0, seed=5), op(x, training=False, seed=5)):

@@ -22,6 +22,9 @@ class Geometry(NamedTuple):
     of_batch: bool
     """Normalise by the statistics of x, not by the running ones."""
     momentum: float
+    """The share of the new statistics in the running ones."""
+    correction: float
+    """What the variance of x is multiplied by for the running one."""
     eps: float
 
 
@@ -42,6 +45,10 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
     return_running: bool = False,
+    *,
+    unbiased: bool = True,
+    momentum_of: str = "new",
+    allow_single: bool = False,
 ) -> Plan[Array | tuple[Array, Array, Array]]:
     """Normalise each channel: ``y = (x - mean) / sqrt(var + eps) * weight + bias``.
 
@@ -64,10 +71,18 @@ def batch_norm(
         1 and 0 if not given.
     training : bool
     momentum : float in [0, 1]
-        The share of the new statistics; ONNX counts it the other way round (its 0.9 is 0.1 here).
     eps : float, at least 0
     return_running : bool
         Also return the running statistics.
+    unbiased : bool
+        The running variance gets the unbiased variance (PyTorch, Caffe, TensorFlow's fused kernel).
+        If False, the biased one, without ``m / (m - 1)`` (ONNX).
+    momentum_of : {"new", "old"}
+        Whose share momentum is: that of the new statistics (PyTorch), or that of the old ones
+        (ONNX, TensorFlow, Keras: their 0.9 is PyTorch's 0.1).
+    allow_single : bool
+        In training, take a single value per channel too: its variance is 0, y is the bias, and
+        ``m / (m - 1)`` counts as 1 (Caffe, TensorFlow). PyTorch refuses it.
 
     Returns
     -------
@@ -78,13 +93,13 @@ def batch_norm(
     Raises
     ------
     ArgumentError
-        For a wrong rank, shape or dtype, in training for a single value per channel (its variance
-        says nothing), and in inference without running statistics.
+        For a wrong rank, shape or dtype, in training for a single value per channel unless that is
+        allowed, and in inference without running statistics.
 
     Notes
     -----
-    y is normalised by the biased variance (divisor m), the running variance gets the unbiased one
-    (divisor m - 1). An x without any value leaves the running statistics as they are.
+    y is always normalised by the biased variance (divisor m). An x without any value leaves the
+    running statistics as they are.
 
     The variance is computed in a second pass over the channel, about the mean of the first, and
     all arithmetic is in float64: float32 results are rounded once, also where the mean is many
@@ -117,7 +132,11 @@ def batch_norm(
             checks.shape(name, vector, (c,), "one value for each channel of x")
     values = n * math.prod(rest)
     training = checks.flag("training", training)
-    _check_statistics(x, values, training, running_mean, running_var)
+    single = checks.flag("allow_single", allow_single)
+    _check_statistics(x, values, training, single, running_mean, running_var)
+    momentum = checks.real("momentum", momentum, 0.0, 1.0)
+    of_old = checks.choice("momentum_of", momentum_of, ("new", "old")) == "old"
+    corrected = checks.flag("unbiased", unbiased) and values > 1
     spec, statistic = Spec(tuple(x.shape), dtype), Spec((c,), np.dtype(np.float64))
     return Plan(
         outputs=(spec, Spec((c,), dtype), Spec((c,), dtype), statistic, statistic),
@@ -126,7 +145,8 @@ def batch_norm(
             c,
             math.prod(rest),
             of_batch=training and values > 0,
-            momentum=checks.real("momentum", momentum, 0.0, 1.0),
+            momentum=1 - momentum if of_old else momentum,
+            correction=values / (values - 1) if corrected else 1.0,
             eps=checks.real("eps", eps, 0.0),
         ),
         results=3 if checks.flag("return_running", return_running) else 1,
@@ -139,6 +159,7 @@ def _check_statistics(
     x: ArrayLike,
     values: int,
     training: bool,
+    allow_single: bool,
     running_mean: ArrayLike | None,
     running_var: ArrayLike | None,
 ) -> None:
@@ -147,8 +168,8 @@ def _check_statistics(
         raise ArgumentError(f"{missing} is not given, but the other running statistic is")
     if not training and running_mean is None:
         raise ArgumentError("running_mean is not given, but training=False normalises by it")
-    if training and values == 1:
+    if training and values == 1 and not allow_single:
         raise ArgumentError(
             f"x has shape {tuple(x.shape)}, 1 value per channel, "
-            "but training=True needs at least 2 for a variance"
+            "but training=True needs at least 2 for a variance (or allow_single=True)"
         )

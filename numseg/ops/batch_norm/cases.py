@@ -20,7 +20,7 @@ def valid(draw: st.DrawFn) -> Case:
     shape = tuple(draw(st.lists(st.integers(0, 3), min_size=2, max_size=4)))
     vector = (shape[1],)
     values = shape[0] * math.prod(shape[2:])
-    training = values != 1 and draw(st.booleans())
+    training = draw(st.booleans())
     tracked = not training or draw(st.booleans())
     arrays = {
         "x": shape,
@@ -35,6 +35,9 @@ def valid(draw: st.DrawFn) -> Case:
         # of two values nothing is left but what eps lets through: differences see only roundings
         "eps": 0.5 if training and values <= 2 else draw(st.sampled_from([1e-5, 0.5])),
         "return_running": draw(st.booleans()),
+        "unbiased": draw(st.booleans()),
+        "momentum_of": draw(st.sampled_from(["new", "old"])),
+        "allow_single": values == 1 or draw(st.booleans()),
     }
     return Case(arrays, params)
 
@@ -60,6 +63,9 @@ invalid = [
     _bad("running_var is not given, but the other running statistic is", var=None),
     _bad("running_mean is not given, but training=False normalises by it", mean=None, var=None),
     _bad("x has shape (1, 3, 1, 1), 1 value per channel", x=_x[:1, :, :1, :1], training=True),
+    _bad("unbiased must be True or False, got 'no'", unbiased="no"),
+    _bad("momentum_of must be one of 'new', 'old', got 'both'", momentum_of="both"),
+    _bad("allow_single must be True or False, got None", allow_single=None),
     _bad("training must be True or False, got 1", training=1),
     _bad("momentum must lie in [0.0, 1.0], got 1.5", momentum=1.5),
     _bad("eps must lie in [0.0, inf], got -1.0", eps=-1),

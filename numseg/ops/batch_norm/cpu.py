@@ -77,9 +77,8 @@ def forward(
     launch(_forward, g.c, PASSES * x.size, x.reshape(rows), _read_only(weight), _read_only(bias),
            mean, var, y.reshape(rows), g)  # fmt: skip
     if g.of_batch:
-        m = g.n * g.size
         running_mean[...] = (1 - g.momentum) * before[0] + g.momentum * mean
-        running_var[...] = (1 - g.momentum) * before[1] + g.momentum * var * m / (m - 1)
+        running_var[...] = (1 - g.momentum) * before[1] + g.momentum * var * g.correction
 
 
 def backward(

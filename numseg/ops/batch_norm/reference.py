@@ -20,11 +20,10 @@ def forward(
     mean = running_mean = np.zeros(g.c) if running_mean is None else running_mean
     var = running_var = np.ones(g.c) if running_var is None else running_var
     if g.of_batch:
-        m = g.n * g.size
         mean = values.mean((0, 2))
         var = ((values - _each_channel(mean)) ** 2).mean((0, 2))
         running_mean = (1 - g.momentum) * running_mean + g.momentum * mean
-        running_var = (1 - g.momentum) * running_var + g.momentum * var * m / (m - 1)
+        running_var = (1 - g.momentum) * running_var + g.momentum * var * g.correction
     y = _normalised(values, mean, var, g)
     if weight is not None:
         y = y * _each_channel(weight)

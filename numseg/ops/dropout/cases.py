@@ -17,9 +17,10 @@ EXACT = True
 def valid(draw: st.DrawFn) -> Case:
     training = draw(st.booleans())
     params = {
-        "p": draw(st.sampled_from([0.0, 0.1, 0.5, 0.9])),
+        "p": draw(st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0])),
         "seed": draw(st.integers(0, 2**63 - 1)) if training else None,
         "training": training,
+        "inverted": draw(st.booleans()),
     }
     return Case({"x": draw(shapes(min_axes=0, max_axes=4))}, params)
 
@@ -33,15 +34,16 @@ def _bad(message: str, x: Any = _x, **params: Any) -> Invalid:
 
 invalid = [
     _bad("x has dtype int32, expected float32 or float64", x=_x.astype(np.int32)),
-    _bad("p must lie in [0, 1), got 1.0", p=1),
-    _bad("p must lie in [0, 1), got -0.1", p=-0.1),
-    _bad("p must lie in [-inf, inf], got nan", p=float("nan")),
+    _bad("p must lie in [0.0, 1.0], got 1.5", p=1.5),
+    _bad("p must lie in [0.0, 1.0], got -0.1", p=-0.1),
+    _bad("p must lie in [0.0, 1.0], got nan", p=float("nan")),
     _bad("seed is not given, but training=True", seed=None),
     _bad("seed must be at least 0, got -1", seed=-1),
     _bad("seed must be at most 9223372036854775807, got 9223372036854775808", seed=2**63),
     _bad("seed must be an integer, got 0.5", seed=0.5),
     _bad("seed must be an integer, got 'one'", seed="one", training=False),
     _bad("training must be True or False, got 0", training=0),
+    _bad("inverted must be True or False, got 1", inverted=1),
 ]
 
 

@@ -11,10 +11,10 @@ from numseg.typing import Array
 
 @kernel()
 def _apply(start, stop, x, y, g):
-    key, below, scale = stream(g.seed), g.p * 2.0**53, 1 / (1 - g.p)
+    key, below = stream(g.seed), g.p * 2.0**53
     x, y = x[start:stop], y[start:stop]
     for i in range(len(x)):
-        y[i] = x[i] * scale if uniform(key, start + i) >= below else 0
+        y[i] = x[i] * g.scale if uniform(key, start + i) >= below else 0
 
 
 def forward(x: Array, y: Array, g: Geometry) -> None:

@@ -11,7 +11,7 @@ from numseg.typing import Array
 
 
 def forward(x: Array, g: Geometry) -> Array:
-    return np.where(_kept(g).reshape(x.shape), x * (1 / (1 - g.p)), 0.0)
+    return np.where(_kept(g).reshape(x.shape), x * g.scale, 0.0)
 
 
 def backward(gy: Array, g: Geometry) -> Array:
@@ -19,10 +19,10 @@ def backward(gy: Array, g: Geometry) -> Array:
 
 
 def matrix(g: Geometry) -> Any:
-    """A diagonal: ``1 / (1 - p)`` for what is kept, 0 for what is dropped."""
+    """A diagonal: the scale for what is kept, 0 for what is dropped."""
     from scipy import sparse
 
-    return sparse.diags_array(_kept(g) / (1 - g.p), shape=(g.size, g.size), format="csr")
+    return sparse.diags_array(_kept(g) * g.scale, shape=(g.size, g.size), format="csr")
 
 
 def _kept(g: Geometry) -> Array:
