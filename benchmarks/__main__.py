@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-TABLES = ("conv2d", "operators")
+TABLES = ("conv2d", "operators", "workload")
 RESULTS = Path(__file__).parent / "results"
 
 

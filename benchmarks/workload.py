@@ -1,0 +1,175 @@
+"""The workload table: every operator beside PyTorch's or torchvision's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import numseg as ns
+from benchmarks import conv2d
+
+Call = Callable[[], Any]
+
+
+class Row(NamedTuple):
+    """One operator on one size, and what it is called in PyTorch."""
+
+    op: Any
+    arrays: list[Any]
+    """The first one is differentiated, and the weights, where there are any."""
+    params: dict[str, Any]
+    peer: Callable[..., Any]
+    """Of tensors and a dict of the parameters."""
+    needs: tuple[str, ...] = ("x",)
+
+
+def cases() -> Iterator[tuple[str, str, dict[str, Call], int]]:
+    """Row, direction, a call for each contender, and the floating-point operations of a call.
+
+    Contenders are compared with each other first: a fast wrong answer would be worth nothing.
+    """
+    import torch
+
+    for row, direction, calls, flops in conv2d.cases():
+        yield f"conv {row}", direction, {n: calls[n] for n in ("numseg", "torch")}, flops
+    for name, make in _rows().items():
+        row = make()
+        ours, theirs = _numseg(row), _torch(torch, row)
+        flops = row.op.cost(*row.arrays, **row.params).flops
+        for place, direction in enumerate(("forward", "forward and backward")):
+            calls = {"numseg": ours[place], "torch": theirs[place]}
+            _agree(name, calls)
+            yield name, direction, calls, (2 if place else 1) * flops
+
+
+def _agree(row: str, calls: dict[str, Call]) -> None:
+    for got, want in zip(calls["torch"](), calls["numseg"](), strict=True):
+        scale = max(float(np.abs(want).max()), 1e-30)
+        got = np.asarray(got.detach()).reshape(want.shape)
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-4 * scale, err_msg=row)
+
+
+def _first(y: Any) -> Any:
+    return y[0] if isinstance(y, tuple) else y
+
+
+def _gradient(row: Row) -> Any:
+    shape = row.op.plan(*row.arrays, **row.params).outputs[0].shape
+    return np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+
+
+def _numseg(row: Row) -> tuple[Call, Call]:
+    gy = _gradient(row)
+
+    def forward() -> Any:
+        return [_first(row.op(*row.arrays, **row.params))]
+
+    def both() -> Any:
+        y, saved = row.op.forward(*row.arrays, **row.params)
+        grads = row.op.backward(saved, gy, needs=row.needs)
+        return [_first(y), *(g for g in grads if g is not None)]
+
+    return forward, both
+
+
+def _torch(torch: Any, row: Row) -> tuple[Call, Call]:
+    gy = torch.from_numpy(_gradient(row))
+    tensors = [torch.from_numpy(a) for a in row.arrays]
+    leaves = []
+    for name, tensor in zip(row.op.inputs, tensors, strict=False):
+        if name in row.needs:
+            leaves.append(tensor.requires_grad_())
+
+    def forward() -> Any:
+        with torch.no_grad():
+            return [_first(row.peer(*tensors))]
+
+    def both() -> Any:
+        y = _first(row.peer(*tensors))
+        return [y, *torch.autograd.grad(y, leaves, gy)]
+
+    return forward, both
+
+
+def _rows() -> dict[str, Callable[[], Row]]:
+    import torch
+    import torchvision
+
+    f, tv = torch.nn.functional, torchvision.ops
+    rng = np.random.default_rng(0)
+
+    def real(*shape: int) -> Any:
+        return rng.standard_normal(shape, np.float32)
+
+    def transposed(n: int, c: int, o: int, k: int, s: int, size: int) -> Callable[[], Row]:
+        return lambda: Row(
+            ns.conv_transpose2d, [real(n, c, size, size), real(c, o, k, k)], {"stride": s},
+            lambda x, w: f.conv_transpose2d(x, w, stride=s), ("x", "w"),
+        )  # fmt: skip
+
+    def simple(op: Any, x: Any, peer: Any, **params: Any) -> Callable[[], Row]:
+        return lambda: Row(op, [real(*x)], params, peer)
+
+    def unpool() -> Row:
+        y, switches = ns.max_pool2d(real(4, 64, 128, 128), 2, return_switches=True)
+        return Row(ns.max_unpool2d, [y, switches], {"kernel_size": 2},
+                   lambda y, s: f.max_unpool2d(y, s, 2), ("y",))  # fmt: skip
+
+    def cross_entropy() -> Row:
+        target = rng.integers(0, 21, (2, 512, 512))
+        target[rng.random(target.shape) < 0.1] = 255
+        return Row(ns.cross_entropy, [real(2, 21, 512, 512), target], {"ignore_index": 255},
+                   lambda x, t: f.cross_entropy(x, t, ignore_index=255))  # fmt: skip
+
+    def regions(op: Any, peer: Any, **params: Any) -> Callable[[], Row]:
+        def make() -> Row:
+            start = rng.uniform(0, 0.7, (512, 2))
+            end = np.minimum(start + rng.uniform(0.1, 0.6, (512, 2)), 1)
+            corners = 16 * np.concatenate([start, end], 1) * (50, 50, 50, 50)
+            rois = np.concatenate([np.zeros((512, 1)), corners], 1).astype(np.float32)
+            params.update(output_size=7, spatial_scale=1 / 16)
+            return Row(op, [real(1, 256, 50, 50), rois], params, lambda x, r: peer(x, r, **params))
+
+        return make
+
+    def deformable() -> Row:
+        offset = real(1, 18, 64, 64)
+        arrays = [real(1, 64, 64, 64), offset, real(64, 64, 3, 3)]
+        needs = ("x", "offset", "w")
+        return Row(ns.deform_conv2d, arrays, {"padding": 1},
+                   lambda x, o, w: tv.deform_conv2d(x, o, w, padding=1), needs)  # fmt: skip
+
+    big = (4, 64, 128, 128)
+    return {
+        "conv_transpose 2x2/2 256>128 @32": transposed(1, 256, 128, 2, 2, 32),
+        "conv_transpose 4x4/2 21>21 @32": transposed(1, 21, 21, 4, 2, 32),
+        "conv_transpose 16x16/8 21>21 @32": transposed(1, 21, 21, 16, 8, 32),
+        "conv_transpose 64x64/32 21>21 @16": transposed(1, 21, 21, 64, 32, 16),
+        "max_pool 2x2/2 4x64 @128": simple(
+            ns.max_pool2d, big, lambda x: f.max_pool2d(x, 2, return_indices=True), kernel_size=2,
+            return_switches=True),
+        "max_pool 3x3/2 4x64 @128": simple(
+            ns.max_pool2d, big, lambda x: f.max_pool2d(x, 3, 2, 1, return_indices=True),
+            kernel_size=3, stride=2, padding=1, return_switches=True),
+        "max_unpool 4x64 64>128": unpool,
+        "avg_pool 3x3/2 256 @64": simple(
+            ns.avg_pool2d, (1, 256, 64, 64), lambda x: f.avg_pool2d(x, 3, 2, 1), kernel_size=3,
+            stride=2, padding=1),
+        "bilinear x8 21 @64": simple(
+            ns.upsample_bilinear2d, (1, 21, 64, 64),
+            lambda x: f.interpolate(x, scale_factor=8, mode="bilinear"), scale_factor=8),
+        "bilinear x4 256 @32": simple(
+            ns.upsample_bilinear2d, (1, 256, 32, 32),
+            lambda x: f.interpolate(x, scale_factor=4, mode="bilinear"), scale_factor=4),
+        "batch_norm training 4x64 @128": simple(
+            ns.batch_norm, big, lambda x: f.batch_norm(x, None, None, training=True),
+            training=True),
+        "relu 4x64 @128": simple(ns.relu, big, f.relu),
+        "cross_entropy 2x21 @512": cross_entropy,
+        "roi_align sr 2, 512 x 256": regions(ns.roi_align, tv.roi_align, sampling_ratio=2),
+        "roi_align adaptive, 512 x 256": regions(ns.roi_align, tv.roi_align, sampling_ratio=-1),
+        "roi_pool 512 x 256": regions(ns.roi_pool, tv.roi_pool),
+        "deform_conv 3x3 64>64 @64": deformable,
+    }  # fmt: skip
