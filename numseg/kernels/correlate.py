@@ -35,7 +35,7 @@ from numseg.kernels.bands import (
 )
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
-from numseg.kernels.simd import TARGET, micro_kernel
+from numseg.kernels.simd import STENCIL_ROWS, TARGET, micro_kernel, stencil
 from numseg.typing import Array
 
 TILES = ((8, 3), (4, 6), (1, 8)) if TARGET.registers == 32 else ((4, 3), (2, 6), (1, 8))
@@ -76,6 +76,7 @@ class Sizes(NamedTuple):
     row_taps: int  # steps of a row of taps, all channels
     flat: bool  # vectors run on from one row of the scratch into the next
     direct: bool  # vectors lie in y as they lie in the scratch
+    stencil: bool  # one channel, 3 x 3 taps
     # y: its planes, and from an output to the next
     plane: int
     begin: int
@@ -114,6 +115,18 @@ def _correlate(start, stop, x, w, bias, y, w_rows, y_rows, steps, layout, s):
             image = x[rest * s.channels * layout.h * layout.w :]
             fill(scratch, image, s.channels, residue, t0, layout)
             filled = cell
+        weights, start_row = w[group * s.weights :], bias[group * len(w_rows) :]
+        row = (residue + t0 * layout.residues) * s.row_step
+        out = y[rest * s.filters * s.plane + s.begin + row :]
+        if s.stencil and height >= STENCIL_ROWS:
+            for f in range(chunk * s.chunk, min((chunk + 1) * s.chunk, s.filters)):
+                for t in range(0, height, STENCIL_ROWS):
+                    t = min(t, height - STENCIL_ROWS)  # the last rows twice, with the same bits
+                    stencil(weights[w_rows[f] :], steps, scratch, t * layout.width, layout.width,
+                            steps[1, 1], start_row[f], out[y_rows[f] :],
+                            t * layout.residues * s.row_step, layout.residues * s.row_step,
+                            s.columns)  # fmt: skip
+            continue
         if placed != height:
             vectors = place(x_vectors, y_vectors, height, layout, s)
             placed = height
@@ -124,9 +137,6 @@ def _correlate(start, stop, x, w, bias, y, w_rows, y_rows, steps, layout, s):
             )
             i, end = taps_on_image(t0 + top, t0 + bottom // layout.width, residue, s.taps, layout)
             sums[v, 0], sums[v, 1] = i * s.row_taps, end * s.row_taps
-        weights, start_row = w[group * s.weights :], bias[group * len(w_rows) :]
-        row = (residue + t0 * layout.residues) * s.row_step
-        out = y[rest * s.filters * s.plane + s.begin + row :]
         for f in range(chunk * s.chunk, min((chunk + 1) * s.chunk, s.filters), s.tile_filters):
             for v in range(0, vectors, s.tile_vectors):
                 k0, k1 = sums[v, 0], sums[v, 1]
@@ -282,9 +292,15 @@ def _plan(
         groups, channels, filters, weights.group, rows.outputs, columns.outputs, band, bands,
         chunk, ceil_div(filters, chunk), tile, tile_filters, tile_vectors, lanes,
         rows.taps, channels * columns.taps, flat, direct,
+        channels == 1 and _is_stencil(rows, columns) and columns.outputs >= lanes,
         plane, rows.first * y_columns + columns.first, rows.step * y_columns, columns.step,
     )  # fmt: skip
     return sizes, scratch, tables
+
+
+def _is_stencil(rows: Axis, columns: Axis) -> bool:
+    strides = rows.stride == columns.stride == columns.step == 1
+    return strides and rows.taps == columns.taps == 3
 
 
 MIN_CHUNK = 64

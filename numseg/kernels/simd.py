@@ -168,6 +168,63 @@ def _transpose_square(typing, source, s0, source_step, target, t0, target_step):
 transpose_square: Any = intrinsic(_transpose_square)
 
 
+STENCIL_ROWS = 4
+"""Rows of outputs that a stencil computes at once."""
+
+
+def _stencil(typing, w, steps, x, x_at, x_row, x_column, start, y, y_at, y_row, columns):
+    """Some rows of a convolution of one channel with 3 x 3 taps::
+
+        y[y_at + t * y_row + q] =
+            start + sum over i, j of w[steps[3 i + j, 0]] * x[x_at + (t + i) * x_row + q + j * x_column]
+
+    for ``t < STENCIL_ROWS`` and ``q < columns``, of which there is at least a vector. A tile of the
+    micro-kernel loads a vector of pixels for every multiply-add if there is but one filter; here
+    one serves all the rows of outputs that read it, and the weights stay in registers. The taps of
+    an output are added in the micro-kernel's order.
+    """  # noqa: E501
+    kinds = (w, steps, x, *[types.int64] * 3, x.dtype, y, *[types.int64] * 3)
+
+    def generate(context, builder, signature, values):
+        w, steps, x, x_at, x_row, x_column, start, y, y_at, y_row, columns = (
+            context.make_array(kind)(context, builder, value).data
+            if isinstance(kind, types.Array) else value
+            for value, kind in zip(values, kinds, strict=True)
+        )  # fmt: skip
+        emit = _Emitter(builder, context.get_value_type(kinds[2].dtype))
+
+        def at(base, first, step, number):
+            offset = builder.add(first, builder.mul(step, INT(number)))
+            return builder.gep(base, [offset])
+
+        weights = [
+            emit.broadcast(
+                builder.load(builder.gep(w, [builder.load(emit.item(steps, INT(0), k))]))
+            )
+            for k in range(0, 18, 2)
+        ]
+        start = emit.broadcast(start)
+        x_rows = [at(x, x_at, x_row, r) for r in range(STENCIL_ROWS + 2)]
+        y_rows = [at(y, y_at, y_row, t) for t in range(STENCIL_ROWS)]
+        last = builder.sub(columns, INT(emit.vector.count))
+        with cgutils.for_range_slice(builder, INT(0), columns, INT(emit.vector.count)) as (q, _):
+            q = builder.select(builder.icmp_signed("<", q, last), q, last)
+            sums = [start] * STENCIL_ROWS
+            for r, row in enumerate(x_rows):
+                for j in range(3):
+                    pixels = emit.load(at(row, q, x_column, j))
+                    for t in range(max(r - 2, 0), min(r + 1, STENCIL_ROWS)):
+                        sums[t] = emit.multiply_add(weights[3 * (r - t) + j], pixels, sums[t])
+            for total, row in zip(sums, y_rows, strict=True):
+                emit.store(total, builder.gep(row, [q]))
+        return context.get_dummy_value()
+
+    return types.void(*kinds), generate
+
+
+stencil: Any = intrinsic(_stencil)
+
+
 class _Emitter:
     """Writes LLVM IR that speaks of whole vectors of one float type."""
 
