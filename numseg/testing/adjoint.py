@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,8 +12,22 @@ import numpy as np
 
 from numseg import checks
 from numseg.operator import Operator
-from numseg.testing.subject import Function, Inputs, Slot, Subject, change, finite
+from numseg.testing import reproduce
+from numseg.testing.subject import (
+    Function,
+    Inputs,
+    Slot,
+    Subject,
+    change,
+    finite,
+    place,
+    relative,
+    unit,
+)
 from numseg.typing import Array
+
+SMALL = 64
+"""Arguments of at most so many numbers are searched for the one that is wrong."""
 
 
 class DotProducts(NamedTuple):
@@ -22,9 +37,13 @@ class DotProducts(NamedTuple):
     error: float
     """``|left - right| / scale``."""
     left: float
-    """``<A x, grad_y>``"""
+    """``<A x, g>``"""
     right: float
-    """``<x, A' grad_y>``"""
+    """``<x, A' g>``"""
+    bent: float
+    """How far ``A(-x)`` is from ``-A x``, relative to the size of both."""
+    where: str = ""
+    """The number of the argument for which the two sides differ most, if there are few."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,27 +55,42 @@ class AdjointReport:
     seed: int
     tolerance: float
     products: tuple[DotProducts, ...]
+    code: str = dataclasses.field(repr=False, compare=False)
+    """A program that repeats the check."""
+    subject: Subject = dataclasses.field(repr=False, compare=False)
 
     @property
     def passed(self) -> bool:
-        return all(p.error <= self.tolerance for p in self.products)
+        return all(max(p.error, p.bent) <= self.tolerance for p in self.products)
+
+    @property
+    def status(self) -> str:
+        """ "pass" or "fail"."""
+        return "pass" if self.passed else "fail"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the arrays that :attr:`code` reads, where they are too large to be part of it."""
+        reproduce.save(path, self.subject)
 
     def __bool__(self) -> bool:
         return self.passed
 
     def __str__(self) -> str:
-        verdict = "is" if self.passed else "is NOT"
-        lines = [f"{self.function}: backward {verdict} the transpose of forward"]
+        bent = [p.argument for p in self.products if p.bent > self.tolerance]
+        verdict = f"not linear in {', '.join(bent)}" if bent else (
+            f"backward {'is' if self.passed else 'is NOT'} the transpose of forward"
+        )  # fmt: skip
+        lines = [f"{self.function}: {verdict}"]
         for p in self.products:
-            bad = "" if p.error <= self.tolerance else "  <- too large"
+            bad = "" if p.error <= self.tolerance else f"  <- too large{p.where}"
+            bad += f"  <- A(-x) differs from -A x by {p.bent:.1e}" if p.argument in bent else ""
             lines.append(
                 f"  {p.argument:<12} error {p.error:.1e}: <A x, g> = {p.left!r}, "
                 f"<x, A' g> = {p.right!r}{bad}"
             )
-        lines += [
-            f"  tolerance {self.tolerance:.2e}; inputs: {self.inputs}",
-            f"  repeat: adjointcheck({self.function}, inputs, seed={self.seed})",
-        ]
+        lines.append(f"  tolerance {self.tolerance:.2e}; inputs: {self.inputs}")
+        if not self.passed:
+            lines += ["  repeat:", *(f"    {line}" for line in self.code.splitlines())]
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -69,18 +103,19 @@ def adjointcheck(
     arguments: Sequence[str] | None = None,
     tolerance: float | None = None,
     seed: int = 0,
-    dtype: Any = np.float64,
+    dtype: Any = None,
+    results: str = "first",
 ) -> AdjointReport:
     """The dot test: ``<A x, g> == <x, A' g>`` for a function that is linear in its arguments.
 
     ``A x`` is what an argument adds to the result (terms without it, such as a bias, are
     subtracted), ``A' g`` its gradient. No differences are taken, so the test is sharp: for
     integer-valued inputs and functions that only add and multiply both sides are exact, and
-    ``tolerance=0`` holds.
+    ``tolerance=0`` holds. That ``A`` is linear is tested at ``-x``.
 
     Parameters
     ----------
-    function, inputs, dtype
+    function, inputs, dtype, results
         As for :func:`~numseg.testing.gradcheck`.
     arguments : sequence of str, optional
         The arguments in which the function is linear, each taken alone. By default those an
@@ -94,7 +129,8 @@ def adjointcheck(
     Returns
     -------
     AdjointReport
-        True if all errors are within the tolerance; printing it shows both sides.
+        True if all errors are within the tolerance; printing it shows both sides and, if they
+        differ, where, and a program that repeats the check.
 
     Examples
     --------
@@ -104,34 +140,62 @@ def adjointcheck(
     >>> bool(adjointcheck(double, [np.arange(3.0)], tolerance=0))
     True
     """
-    subject = Subject(function, inputs, dtype)
-    y, saved = subject.run()
+    subject = Subject(function, inputs, dtype, results)
+    y, saved = subject.start()
+    options = {"arguments": arguments, "tolerance": tolerance, "seed": seed,
+               "dtype": str(subject.dtype), "results": results}  # fmt: skip
     if arguments is None and isinstance(function, Operator):
         arguments = function.linear if saved.plan.linear else []
     elif arguments is None:
         arguments = [*subject.arguments]
     for name in arguments:
-        checks.choice("arguments", name, [*subject.arguments])
+        checks.choice("arguments", name, [*subject.arguments, *getattr(function, "linear", ())])
     if tolerance is None:
-        tolerance = 100 * float(np.finfo(subject.dtype).eps)
-    g = np.random.default_rng(seed).integers(-4, 5, y.shape).astype(subject.dtype)
+        tolerance = 100 * float(np.finfo(subject.precision(y)).eps)
+    g = np.random.default_rng(seed).integers(-4, 5, y.shape).astype(y.dtype)
     gradients = subject.gradients(saved, g)
     products = tuple(
-        _compare(subject, slot, y, g, gradients[slot])
+        _compare(subject, slot, y, g, gradients[slot], tolerance)
         for slot in subject.slots
         if slot.argument in arguments and slot in gradients
     )
-    return AdjointReport(subject.name, str(subject), seed, tolerance, products)
+    return AdjointReport(
+        function=subject.name,
+        inputs=str(subject),
+        seed=seed,
+        tolerance=tolerance,
+        products=products,
+        code=reproduce.code(adjointcheck, subject, options),
+        subject=subject,
+    )
 
 
-def _compare(subject: Subject, slot: Slot, y: Array, g: Array, gradient: Array) -> DotProducts:
+def _compare(
+    subject: Subject, slot: Slot, y: Array, g: Array, gradient: Array, tolerance: float
+) -> DotProducts:
     x = subject.array(slot)
-    without, _ = subject.run(slot, np.zeros_like(x))
-    ax = change(y, without)
+    nothing, _ = subject.run(slot, np.zeros_like(x))
+    opposite, _ = subject.run(slot, -x)
+    ax = change(y, nothing)
     left, right = _dot(ax, g), _dot(x, gradient)
-    scale = _dot(abs(finite(y)) + abs(finite(without)), abs(g)) + _dot(abs(x), abs(gradient))
-    error = 0.0 if left == right else abs(left - right) / scale if scale > 0 else math.inf
-    return DotProducts(slot.label, error if error == error else math.inf, left, right)
+    size = abs(finite(y)) + abs(finite(nothing))
+    error = relative(left, right, _dot(size, abs(g)) + _dot(abs(x), abs(gradient)))
+    both = float(np.max(abs(finite(ax + change(opposite, nothing))), initial=0))
+    bent = relative(both, 0.0, float(np.max(size, initial=0)))
+    where = _worst(subject, slot, nothing, g, gradient) if error > tolerance else ""
+    return DotProducts(slot.label, error, left, right, bent, where)
+
+
+def _worst(subject: Subject, slot: Slot, nothing: Array, g: Array, gradient: Array) -> str:
+    """The number of the argument whose column of A is furthest from the row of A'."""
+    x = subject.array(slot)
+    if x.size > SMALL:
+        return ""
+    columns = (change(subject.run(slot, unit(x, i))[0], nothing) for i in range(x.size))
+    sums = np.array([_dot(column, g) for column in columns])
+    i = int(np.argmax(np.nan_to_num(abs(sums - gradient.reshape(-1)), nan=np.inf)))
+    stated = float(gradient.reshape(-1)[i])
+    return f": for {slot.label}{place(x, i)} it is {stated!r}, expected {float(sums[i])!r}"
 
 
 def _dot(a: Array, b: Array) -> float:

@@ -81,9 +81,9 @@ def check_values(op: Op, case: Case, dtype: Any, seed: int, where: Device = Host
 
 
 def check_gradients(op: Op, case: Case, seed: int) -> None:
-    """Every gradient agrees with central differences in float64."""
+    """Every gradient agrees with central differences in float64, and at kinks with the slopes."""
     report = gradcheck(op, case.arguments("reals", np.float64, seed), seed=seed, directions=2)
-    _demand(report.passed, str(report))
+    _demand(report.status != "fail", str(report))
 
 
 def check_adjoint(op: Op, case: Case, seed: int) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 
 from numseg.cli import main
 from numseg.ops.relu import cpu
+from numseg.testing import cases
+from numseg.testing.cases import Case
 
 
 def test_a_line_for_each_argument(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,8 +36,17 @@ def test_a_wrong_gradient_is_exit_code_1(
     assert main(["gradcheck", "relu", "--cases", "5"]) == 1
     shown = capsys.readouterr().out
     assert "FAILED" in shown
-    assert "repeat: gradcheck(relu" in shown
+    assert "print(gradcheck(ns.relu, inputs, seed=" in shown
     assert "0 of 1 operators" in shown
+
+
+def test_kinks_are_counted_and_no_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ties = Case({"x": np.ones((1, 1, 2, 2))}, {"kernel_size": 2})
+    monkeypatch.setattr(cases, "drawn", lambda *args, **kwargs: [ties])
+    assert main(["gradcheck", "max_pool2d"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:4] == ["max_pool2d", "x", "1", "1"]
 
 
 @pytest.mark.parametrize(
