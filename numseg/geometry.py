@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from numseg import checks
 from numseg.errors import ArgumentError
@@ -127,12 +127,15 @@ def window_counts(
 
 
 def resized(
-    size: Any, scale_factor: Any, image: tuple[int, int]
+    size: Any, scale_factor: Any, recompute: bool, image: tuple[int, int]
 ) -> tuple[tuple[int, int], tuple[float, float]]:
     """Output rows and columns of an upsampling, and its two factors: 0 where it goes by size.
 
-    With factors, ``o = floor(i * factor)``.
+    With factors, ``o = floor(i * factor)``; ``recompute``: from there on it goes by size.
     """
+    recompute = checks.flag("recompute_scale_factor", recompute)
+    if recompute and size is not None:
+        raise ArgumentError(f"recompute_scale_factor is True, but size is given: {size!r}")
     if (size is None) == (scale_factor is None):
         raise ArgumentError(
             f"give size or scale_factor, one of them: got {size!r} and {scale_factor!r}"
@@ -151,7 +154,36 @@ def resized(
             f"scale_factor {factors[0]} x {factors[1]} leaves {o[0]} x {o[1]} pixels of "
             f"{image[0]} x {image[1]}"
         )
-    return (o[0], o[1]), factors
+    return (o[0], o[1]), (0.0, 0.0) if recompute else factors
+
+
+COORDINATES = (
+    "half_pixel",
+    "pytorch_half_pixel",
+    "half_pixel_symmetric",
+    "align_corners",
+    "asymmetric",
+    "tf_half_pixel_for_nn",
+)
+"""Where an output pixel lies on the input, as ONNX Resize calls it."""
+
+Line: TypeAlias = tuple[int, int, int, int]
+"""``(u, v, numerator, denominator)``: output pixel ``o`` is at ``(o + u/2) * step + v/2``, where
+``step = numerator / denominator``."""
+
+
+def line(i: int, o: int, factor: float, coordinates: str) -> tuple[Line, float]:
+    """Where output pixels lie along one axis, and the factor if the step is its inverse, else 0."""
+    if coordinates == "align_corners":
+        return (0, 0, max(i - 1, 0), max(o - 1, 1)), 0.0
+    if coordinates == "pytorch_half_pixel" and o == 1:
+        return (0, 0, 0, 1), 0.0
+    u, v = {
+        "asymmetric": (0, 0),
+        "tf_half_pixel_for_nn": (1, 0),
+        "half_pixel_symmetric": (1 - o, i - 1),
+    }.get(coordinates, (1, -1))
+    return (u, v, i, max(o, 1)), factor
 
 
 class Reach(NamedTuple):
@@ -175,29 +207,37 @@ def shifted(rows: int, columns: int) -> tuple[Reach, Reach]:
     )
 
 
-def nearest_reach(i: int, o: int, factor: float) -> Reach:
-    """The reach of nearest-neighbour upsampling: pixel ``o`` reads ``floor(o * step)``."""
-    step = _step(i, o, factor)
-    return Reach(step, Fraction(1, step.denominator) - 1, Fraction(0))
+def nearest_reach(i: int, o: int, at: tuple[Line, float], rounding: str) -> Reach:
+    """The reach of nearest-neighbour upsampling: the one pixel that the position is rounded to;
+    where pixels at the border stand for those outside, as many more."""
+    step, start, nearly_one = _grid(*at)
+    start += {"round_prefer_floor": -_HALF, "round_prefer_ceil": _HALF}.get(rounding, 0)
+    down = rounding in ("floor", "round_prefer_ceil")
+    first, last = (start - nearly_one, start) if down else (start, start + nearly_one)
+    outside_before = max(-math.floor(last), 0)
+    outside_after = max(math.ceil(step * (o - 1) + first) - (i - 1), 0) if o else 0
+    return Reach(step, first - outside_after, last + outside_before)
 
 
-def linear_reach(i: int, o: int, factor: float, align_corners: bool) -> Reach:
-    """The reach of linear interpolation: the pixels before and after ``o * step + start``, or
-    the one pixel that is exactly there."""
-    if align_corners:
-        step, start = Fraction(max(i - 1, 0), max(o - 1, 1)), Fraction(0)
-    else:
-        step = _step(i, o, factor)
-        start = (step - 1) / 2
-    # positions are multiples of 1 / grid, so a pixel that is read is closer than 1
-    grid = math.lcm(step.denominator, start.denominator)
-    nearly_one = 1 - Fraction(1, grid)
+def linear_reach(at: tuple[Line, float]) -> Reach:
+    """The reach of linear interpolation: the pixels before and after the position, or the one
+    pixel that is exactly there."""
+    step, start, nearly_one = _grid(*at)
     return Reach(step, start - nearly_one, start + nearly_one)
 
 
-def _step(i: int, o: int, factor: float) -> Fraction:
-    """Input pixels from one output pixel to the next."""
-    return 1 / Fraction(factor).limit_denominator(10**6) if factor else Fraction(i, max(o, 1))
+_HALF = Fraction(1, 2)
+
+
+def _grid(at: Line, factor: float) -> tuple[Fraction, Fraction, Fraction]:
+    """Positions are ``step * o + start``; two of them, or halves, are the last apart or 1 apart."""
+    u, v, numerator, denominator = at
+    step = Fraction(numerator, denominator)
+    if factor:
+        step = 1 / Fraction(factor).limit_denominator(10**6)
+    start = (u * step + v) / 2
+    grid = math.lcm(step.denominator, start.denominator, 2)
+    return step, start, 1 - Fraction(1, grid)
 
 
 def window_reach(k: int, s: int, p0: int, d: int) -> Reach:

@@ -161,3 +161,39 @@ def test_reach_is_what_has_a_weight(i, o, align):
         first = math.ceil(rows.stride * p + rows.first)
         last = math.floor(rows.stride * p + rows.last)
         assert (max(first, 0), min(last, i - 1)) == (read[0], read[-1])
+
+
+@pytest.mark.parametrize("op", [ns.upsample_bilinear2d, ns.upsample_bilinear2d.reference])
+@pytest.mark.parametrize(
+    ("coordinates", "columns", "expected"),
+    [
+        ("half_pixel", 4, [0, 1, 3, 4]),
+        ("asymmetric", 4, [0, 2, 4, 4]),  # at 0, 1/2, 1, 3/2
+        ("tf_half_pixel_for_nn", 4, [1, 3, 4, 4]),  # at 1/4, 3/4, ...
+        ("align_corners", 3, [0, 2, 4]),
+        ("half_pixel", 1, [2]),
+        ("pytorch_half_pixel", 1, [0]),
+        ("align_corners", 1, [0]),
+    ],
+)
+def test_coordinates(op, coordinates, columns, expected):
+    x = np.array([[[[0.0, 4.0]]]])
+    assert op(x, (1, columns), coordinates=coordinates)[0, 0].tolist() == [expected]
+    y = op(x.swapaxes(2, 3), (columns, 1), coordinates=coordinates)
+    assert y[0, 0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize("op", [ns.upsample_bilinear2d, ns.upsample_bilinear2d.reference])
+def test_a_factor_decides_positions_unless_it_is_computed_again(op):
+    x = np.array([[[[0.0, 8.0, 16.0]]]])  # 4 columns, of 4.5
+    y = op(x, scale_factor=(1, 1.5)).ravel()  # at -1/6, 1/2, 7/6, 11/6
+    np.testing.assert_allclose(y, [0, 4, 28 / 3, 44 / 3], rtol=1e-14)
+    y = op(x, scale_factor=(1, 1.5), recompute_scale_factor=True)  # at -1/8, 5/8, 11/8, 17/8
+    assert y.ravel().tolist() == [0, 5, 11, 16]
+    # centred: at -1/6 + 1/6, ...
+    y = op(x, scale_factor=(1, 1.5), coordinates="half_pixel_symmetric").ravel()
+    np.testing.assert_allclose(y, [0, 16 / 3, 32 / 3, 16], rtol=1e-14, atol=1e-14)
+    # 3 columns, of 3.3: PyTorch leaves them alone, ONNX does not
+    assert op(x, scale_factor=(1, 1.1)).ravel().tolist() == [0, 8, 16]
+    y = op(x, scale_factor=(1, 1.1), coordinates="half_pixel").ravel()
+    np.testing.assert_allclose(y[1], 8 * (1.5 / 1.1 - 0.5), rtol=1e-14)

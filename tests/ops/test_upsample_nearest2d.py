@@ -126,3 +126,56 @@ def test_reach_is_what_is_read(i, o, factor):
         read = math.floor(Fraction(p) * i / o) if not factor else math.floor(p / Fraction(factor))
         assert math.ceil(rows.stride * p + rows.first) == read
         assert math.floor(rows.stride * p + rows.last) == read
+
+
+@both
+@pytest.mark.parametrize(
+    ("coordinates", "rounding", "columns", "expected"),
+    [
+        ("nearest", "floor", 7, [1, 1, 1, 2, 2, 3, 3]),
+        ("nearest-exact", "floor", 7, [1, 1, 2, 2, 2, 3, 3]),
+        # positions -1/4, 1/4, 3/4, ...: what is outside is the pixel at the border
+        ("half_pixel", "floor", 6, [1, 1, 1, 2, 2, 3]),
+        ("half_pixel", "ceil", 6, [1, 2, 2, 3, 3, 3]),
+        ("half_pixel", "round_prefer_floor", 6, [1, 1, 2, 2, 3, 3]),
+        # positions 0, 1/2, 1, 3/2, 2: halves go to the pixel named
+        ("align_corners", "round_prefer_floor", 5, [1, 1, 2, 2, 3]),
+        ("align_corners", "round_prefer_ceil", 5, [1, 2, 2, 3, 3]),
+        ("asymmetric", "floor", 6, [1, 1, 2, 2, 3, 3]),
+        ("asymmetric", "ceil", 6, [1, 2, 2, 3, 3, 3]),
+        ("asymmetric", "round_prefer_ceil", 6, [1, 2, 2, 3, 3, 3]),
+        ("half_pixel", "floor", 1, [2]),
+        ("pytorch_half_pixel", "floor", 1, [1]),
+        ("align_corners", "ceil", 1, [1]),
+    ],
+)
+def test_coordinates_and_rounding(op, coordinates, rounding, columns, expected):
+    x = np.array([[[[1.0, 2.0, 3.0]]]])
+    params = {"coordinates": coordinates, "rounding": rounding}
+    assert op(x, (1, columns), **params)[0, 0].tolist() == [expected]
+    assert op(x.swapaxes(2, 3), (columns, 1), **params)[0, 0, :, 0].tolist() == expected
+
+
+@both
+def test_coordinates_by_a_factor(op):
+    x = np.arange(5.0).reshape(1, 1, 1, 5)
+    half = {"scale_factor": (1, 0.5), "rounding": "round_prefer_floor"}  # 2 pixels of 2.5
+    assert op(x, coordinates="half_pixel", **half).ravel().tolist() == [0, 2]  # at 1/2, 5/2
+    assert op(x, coordinates="half_pixel_symmetric", **half).ravel().tolist() == [1, 3]
+    assert op(x, coordinates="asymmetric", **half).ravel().tolist() == [0, 2]
+    assert op(x, coordinates="asymmetric", recompute_scale_factor=True, **half).ravel().tolist() \
+        == [0, 2]  # at 5/2  # fmt: skip
+    # 10 pixels of 10.25: 8 / 2.05 is below 4, but "nearest" goes by size where that is doubled
+    y = op(x, scale_factor=(1, 2.05), coordinates="asymmetric")
+    assert y.ravel().tolist() == [0, 0, 0, 1, 1, 2, 2, 3, 3, 4]
+    assert op(x, scale_factor=(1, 2.05)).ravel().tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_reach_takes_in_what_a_border_pixel_stands_for():
+    def rows(o, **params):
+        reach = ns.upsample_nearest2d.plan((1, 1, 3, 1), (o, 1), **params).reach[0]
+        return float(reach.first), float(reach.last)
+
+    assert rows(6) == (-0.5, 0)
+    assert rows(6, coordinates="half_pixel", rounding="round_prefer_ceil") == (-0.5, 0.25)
+    assert rows(6, coordinates="half_pixel", rounding="floor") == (-1, -0.25 + 1)

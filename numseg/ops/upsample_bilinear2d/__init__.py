@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from numseg import checks, geometry
+from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
 from numseg.typing import Array, ArrayLike, Pair
 
@@ -17,10 +18,12 @@ class Geometry(NamedTuple):
     w: int
     oh: int
     ow: int
+    rows: tuple[int, int, int, int]
+    """Where output rows lie (``geometry.Line``)."""
     fy: float
-    """Rows of the output for a row of x; 0 where it is OH / H."""
+    """If it is not 0, the step between rows is its inverse."""
+    columns: tuple[int, int, int, int]
     fx: float
-    align_corners: bool
 
 
 @operator("x", linear="x")
@@ -29,6 +32,8 @@ def upsample_bilinear2d(
     size: Pair | None = None,
     scale_factor: float | Sequence[float] | None = None,
     align_corners: bool = False,
+    recompute_scale_factor: bool = False,
+    coordinates: str | None = None,
 ) -> Plan[Array]:
     """Each output pixel lies among four input pixels, and is their weighted mean.
 
@@ -46,6 +51,17 @@ def upsample_bilinear2d(
     align_corners : bool
         ``s = p * (H - 1) / (OH - 1)`` instead, 0 if OH is 1: the centres of the corner pixels stay
         where they are. The factor then decides the size only.
+    recompute_scale_factor : bool
+        Let the factor decide the size only.
+    coordinates : str, optional
+        ``s`` before it is clamped, by the names of ONNX; ``f`` is scale_factor, or ``OH / H``:
+
+        - "half_pixel": ``(p + 1/2) / f - 1/2``, also where OH is H
+        - "pytorch_half_pixel": the same, 0 if OH is 1
+        - "half_pixel_symmetric": ``(p + 1/2 - OH/2) / f + H/2 - 1/2``
+        - "align_corners": ``p * (H - 1) / (OH - 1)``, 0 if OH is 1
+        - "asymmetric": ``p / f``
+        - "tf_half_pixel_for_nn": ``(p + 1/2) / f``
 
     Returns
     -------
@@ -55,7 +71,8 @@ def upsample_bilinear2d(
     ------
     ArgumentError
         For a wrong rank or dtype, both or neither of size and scale_factor, a size below 1, a
-        factor that is not positive or that leaves no pixels, or a size for an x without pixels.
+        factor that is not positive or that leaves no pixels, a size for an x without pixels, or
+        an unknown name.
 
     Notes
     -----
@@ -83,17 +100,18 @@ def upsample_bilinear2d(
     """
     dtype = checks.floats(x=x)
     n, c, h, w = checks.axes("x", x, "n c h w")
-    (oh, ow), factors = geometry.resized(size, scale_factor, (h, w))
-    fy, fx = (
-        0.0 if o == i else factor for i, o, factor in zip((h, w), (oh, ow), factors, strict=True)
-    )
+    (oh, ow), factors = geometry.resized(size, scale_factor, recompute_scale_factor, (h, w))
     align = checks.flag("align_corners", align_corners)
+    if coordinates is None:
+        factors = 0.0 if oh == h else factors[0], 0.0 if ow == w else factors[1]
+        coordinates = "align_corners" if align else "half_pixel"
+    elif checks.choice("coordinates", coordinates, geometry.COORDINATES) and align:
+        raise ArgumentError(f"give align_corners or coordinates, not both: got {coordinates!r}")
+    rows = geometry.line(h, oh, factors[0], coordinates)
+    columns = geometry.line(w, ow, factors[1], coordinates)
     return Plan(
         outputs=(Spec((n, c, oh, ow), dtype),),
-        geometry=Geometry(n, c, h, w, oh, ow, fy, fx, align),
+        geometry=Geometry(n, c, h, w, oh, ow, *rows, *columns),
         flops=n * c * oh * (3 * w + 3 * ow),
-        reach=(
-            geometry.linear_reach(h, oh, fy, align),
-            geometry.linear_reach(w, ow, fx, align),
-        ),
+        reach=(geometry.linear_reach(rows), geometry.linear_reach(columns)),
     )

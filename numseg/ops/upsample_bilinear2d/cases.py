@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from numseg.geometry import COORDINATES
 from numseg.operator import Plan
 from numseg.ops.upsample_nearest2d.cases import invalid_resizing, resizing
 from numseg.testing.cases import Case, Invalid
@@ -15,10 +16,11 @@ from numseg.testing.cases import Case, Invalid
 EXACT = False
 SCALE = "result"  # a weight is a difference of coordinates: its error does not shrink with it
 
+_aligned = st.booleans().map(lambda align: {"align_corners": align})
+_named = st.sampled_from(COORDINATES).map(lambda name: {"coordinates": name})
+
 valid = st.builds(
-    lambda case, align: Case(case.arrays, case.params | {"align_corners": align}),
-    resizing(),
-    st.booleans(),
+    lambda case, params: Case(case.arrays, case.params | params), resizing(), _aligned | _named
 )
 
 invalid = [
@@ -26,6 +28,17 @@ invalid = [
     Invalid(
         Case({"x": np.zeros((1, 1, 2, 2))}, {"size": 3, "align_corners": None}),
         "align_corners must be True or False, got None",
+    ),
+    Invalid(
+        Case({"x": np.zeros((1, 1, 2, 2))}, {"size": 3, "coordinates": "nearest"}),
+        "coordinates must be one of 'half_pixel', 'pytorch_half_pixel',",
+    ),
+    Invalid(
+        Case(
+            {"x": np.zeros((1, 1, 2, 2))},
+            {"size": 3, "coordinates": "half_pixel", "align_corners": True},
+        ),
+        "give align_corners or coordinates, not both: got 'half_pixel'",
     ),
 ]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numseg.kernels.jit import kernel
 from numseg.kernels.parallel import launch
 from numseg.ops.upsample_bilinear2d import Geometry
-from numseg.ops.upsample_bilinear2d.rules import position
+from numseg.ops.upsample_bilinear2d.rules import clamped
 from numseg.typing import Array
 
 
@@ -25,9 +25,9 @@ class Taps(NamedTuple):
 
 
 @kernel()
-def _fill(start, stop, taps, size, factor, align_corners):
+def _fill(start, stop, taps, size, line, factor):
     for o in range(start, stop):
-        before, part = position(o, size, len(taps.before), factor, align_corners)
+        before, part = clamped(o, line, factor, size)
         taps.before[o] = before
         taps.after[o] = min(before + 1, size - 1)
         taps.less[o] = 1 - part
@@ -87,6 +87,6 @@ def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
 def _taps(g: Geometry, dtype: Any) -> tuple[Taps, Taps]:
     rows = Taps(*(np.empty(g.oh, kind) for kind in (np.int64, np.int64, dtype, dtype)))
     columns = Taps(*(np.empty(g.ow, kind) for kind in (np.int64, np.int64, dtype, dtype)))
-    launch(_fill, g.oh, g.oh, rows, g.h, g.fy, g.align_corners)
-    launch(_fill, g.ow, g.ow, columns, g.w, g.fx, g.align_corners)
+    launch(_fill, g.oh, g.oh, rows, g.h, g.rows, g.fy)
+    launch(_fill, g.ow, g.ow, columns, g.w, g.columns, g.fx)
     return rows, columns

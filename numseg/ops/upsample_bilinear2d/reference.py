@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from numseg.geometry import Line
 from numseg.ops.upsample_bilinear2d import Geometry
 from numseg.typing import Array
 
@@ -47,21 +48,16 @@ def matrix(g: Geometry) -> Any:
 
 def _taps(g: Geometry) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, Array]]:
     """For each output row and column: the pixel before, the pixel after, the part of the latter."""
-    return (
-        _axis(g.h, g.oh, g.fy, g.align_corners),
-        _axis(g.w, g.ow, g.fx, g.align_corners),
-    )
+    return _axis(g.h, g.oh, g.rows, g.fy), _axis(g.w, g.ow, g.columns, g.fx)
 
 
-def _axis(size: int, out: int, factor: float, align_corners: bool) -> tuple[Array, Array, Array]:
+def _axis(size: int, out: int, line: Line, factor: float) -> tuple[Array, Array, Array]:
     """In exact arithmetic."""
+    u, v, numerator, denominator = line
+    step = 1 / Fraction(factor) if factor else Fraction(numerator, denominator)
     positions = []
     for o in range(out):
-        if align_corners:
-            at = Fraction(o * (size - 1), max(out - 1, 1))
-        else:
-            step = 1 / Fraction(factor) if factor else Fraction(size, out)
-            at = (o + Fraction(1, 2)) * step - Fraction(1, 2)
+        at = (o + Fraction(u, 2)) * step + Fraction(v, 2)
         positions.append(min(max(at, Fraction(0)), Fraction(size - 1)))
     before = np.array([math.floor(at) for at in positions], int)
     part = np.array([float(at - math.floor(at)) for at in positions])

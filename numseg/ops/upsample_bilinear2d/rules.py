@@ -1,22 +1,32 @@
 """Where an output pixel lies among the input pixels."""
 
+import math
+
 from numseg.kernels.jit import rule
 
 
 @rule
-def position(o, size, out, factor, align_corners):
+def position(o, line, factor):
     """Along one axis: the pixel before output pixel ``o``, and the part of the way to the next.
 
-    Integers as far as they go, so that no rounding moves a pixel.
+    Integers as far as they go, so that no rounding moves a pixel. May lie outside the image.
     """
-    if factor != 0 and not align_corners:
-        at = min(max((o + 0.5) / factor - 0.5, 0.0), size - 1.0)
-        before = int(at)
+    u, v, numerator, denominator = line
+    if factor != 0:
+        at = (2 * o + u) / (2 * factor) + v / 2
+        before = math.floor(at)
         return before, at - before
-    if align_corners:
-        numerator, denominator = o * (size - 1), max(out - 1, 1)
-    else:
-        numerator, denominator = (2 * o + 1) * size - out, 2 * out
-    numerator = min(max(numerator, 0), (size - 1) * denominator)
-    before = numerator // denominator
-    return before, (numerator - before * denominator) / denominator
+    above, below = (2 * o + u) * numerator + v * denominator, 2 * denominator
+    before = above // below
+    return before, (above - before * below) / below
+
+
+@rule
+def clamped(o, line, factor, size):
+    """The same, on the image."""
+    before, part = position(o, line, factor)
+    if before < 0:
+        return 0, 0.0
+    if before >= size - 1:
+        return size - 1, 0.0
+    return before, part

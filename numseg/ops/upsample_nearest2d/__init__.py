@@ -17,9 +17,17 @@ class Geometry(NamedTuple):
     w: int
     oh: int
     ow: int
+    rows: tuple[int, int, int, int]
+    """Where output rows lie (``geometry.Line``)."""
     fy: float
-    """Rows of the output for a row of x; 0 where it is OH / H."""
+    """If it is not 0, the step between rows is its inverse."""
+    columns: tuple[int, int, int, int]
     fx: float
+    rounding: int
+    """Its place in ``ROUNDINGS``."""
+
+
+ROUNDINGS = ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
 
 
 @operator("x", linear="x")
@@ -27,6 +35,9 @@ def upsample_nearest2d(
     x: ArrayLike,
     size: Pair | None = None,
     scale_factor: float | Sequence[float] | None = None,
+    recompute_scale_factor: bool = False,
+    coordinates: str = "nearest",
+    rounding: str = "floor",
 ) -> Plan[Array]:
     """Each output pixel is a copy of an input pixel.
 
@@ -42,6 +53,22 @@ def upsample_nearest2d(
     scale_factor : float or (rows, columns), optional
         Output size ``floor(H * scale_factor)``; and ``source(p) = min(floor(p / scale_factor), H -
         1)``, unless OH is H or 2 H: then it is the same as by size.
+    recompute_scale_factor : bool
+        Let the factor decide the size only.
+    coordinates : str
+        Where output pixels lie on the input, before rounding; ``f`` is scale_factor or ``OH / H``.
+        "nearest" is ``p / f`` as above, "nearest-exact" ``(p + 1/2) / f``, which looks up the pixel
+        under the centre; or one of ONNX's names, which make no difference where OH is H or 2 H:
+
+        - "asymmetric": ``p / f``
+        - "half_pixel": ``(p + 1/2) / f - 1/2``
+        - "pytorch_half_pixel": the same, 0 if OH is 1
+        - "half_pixel_symmetric": ``(p + 1/2 - OH/2) / f + H/2 - 1/2``
+        - "align_corners": ``p * (H - 1) / (OH - 1)``, 0 if OH is 1
+        - "tf_half_pixel_for_nn": ``(p + 1/2) / f``
+    rounding : {"floor", "ceil", "round_prefer_floor", "round_prefer_ceil"}
+        To which pixel a position between two goes; the last two go to the nearer one, and from the
+        middle to the one they name. A pixel outside the image is then the one at the border.
 
     Returns
     -------
@@ -51,7 +78,8 @@ def upsample_nearest2d(
     ------
     ArgumentError
         For a wrong rank or dtype, both or neither of size and scale_factor, a size below 1, a
-        factor that is not positive or that leaves no pixels, or a size for an x without pixels.
+        factor that is not positive or that leaves no pixels, a size for an x without pixels, or
+        an unknown name.
 
     Notes
     -----
@@ -72,13 +100,20 @@ def upsample_nearest2d(
     """
     dtype = checks.floats(x=x)
     n, c, h, w = checks.axes("x", x, "n c h w")
-    (oh, ow), factors = geometry.resized(size, scale_factor, (h, w))
-    fy, fx = (
-        0.0 if o in (i, 2 * i) else factor
-        for i, o, factor in zip((h, w), (oh, ow), factors, strict=True)
-    )
+    (oh, ow), factors = geometry.resized(size, scale_factor, recompute_scale_factor, (h, w))
+    own = {"nearest": "asymmetric", "nearest-exact": "tf_half_pixel_for_nn"}
+    checks.choice("coordinates", coordinates, (*own, *geometry.COORDINATES))
+    if coordinates == "nearest":
+        whole = oh in (h, 2 * h), ow in (w, 2 * w)
+        factors = 0.0 if whole[0] else factors[0], 0.0 if whole[1] else factors[1]
+    rows = geometry.line(h, oh, factors[0], own.get(coordinates, coordinates))
+    columns = geometry.line(w, ow, factors[1], own.get(coordinates, coordinates))
+    number = ROUNDINGS.index(checks.choice("rounding", rounding, ROUNDINGS))
     return Plan(
         outputs=(Spec((n, c, oh, ow), dtype),),
-        geometry=Geometry(n, c, h, w, oh, ow, fy, fx),
-        reach=(geometry.nearest_reach(h, oh, fy), geometry.nearest_reach(w, ow, fx)),
+        geometry=Geometry(n, c, h, w, oh, ow, *rows, *columns, number),
+        reach=(
+            geometry.nearest_reach(h, oh, rows, rounding),
+            geometry.nearest_reach(w, ow, columns, rounding),
+        ),
     )

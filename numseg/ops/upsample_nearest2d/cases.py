@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from numseg.geometry import COORDINATES
 from numseg.operator import Plan
+from numseg.ops.upsample_nearest2d import ROUNDINGS
 from numseg.testing.cases import Case, Invalid
 
 EXACT = True
@@ -28,10 +30,20 @@ def resizing(draw: st.DrawFn) -> Case:
     for a, i in enumerate(shape[2:]):
         if i > 0 and math.floor(i * factors[a]) == 0:
             factors[a] = 1.0  # 1 / i, rounded down
-    return Case({"x": shape}, {"scale_factor": factors})
+    recompute = draw(st.booleans())
+    return Case({"x": shape}, {"scale_factor": factors, "recompute_scale_factor": recompute})
 
 
-valid = resizing()
+_COORDINATES = ("nearest", "nearest-exact", *COORDINATES)
+
+valid = st.builds(
+    lambda case, coordinates, rounding: Case(
+        case.arrays, case.params | {"coordinates": coordinates, "rounding": rounding}
+    ),
+    resizing(),
+    st.sampled_from(_COORDINATES),
+    st.sampled_from(ROUNDINGS),
+)
 
 _x = np.zeros((1, 1, 3, 4), np.float32)
 
@@ -53,11 +65,19 @@ invalid_resizing = [
     _bad("scale_factor must be positive and at most 2147483647, got inf", scale_factor=math.inf),
     _bad("scale_factor must be one number or two, got (1, 2, 3)", scale_factor=(1, 2, 3)),
     _bad("scale_factor 0.25 x 0.25 leaves 0 x 1 pixels of 3 x 4", scale_factor=0.25),
+    _bad(
+        "recompute_scale_factor is True, but size is given: 2", size=2, recompute_scale_factor=True
+    ),
     _bad("size is 2 x 2, but x has no pixels: 0 x 4", x=_x[:, :, :0], size=2),
 ]
-invalid = invalid_resizing
+invalid = [
+    *invalid_resizing,
+    _bad("coordinates must be one of 'nearest', 'nearest-exact',", size=2, coordinates=None),
+    _bad("rounding must be one of 'floor', 'ceil',", size=2, rounding="round"),
+]
 
 
 def roundings(plan: Plan[Any]) -> int:
     g = plan.geometry
-    return math.ceil(g.oh / max(g.h, 1)) + math.ceil(g.ow / max(g.w, 1)) + 2  # a pixel's copies
+    # a pixel's copies; by a factor that was rounded, those at the border are more
+    return math.ceil(g.oh / max(g.h, 1)) + math.ceil(g.ow / max(g.w, 1)) + 4

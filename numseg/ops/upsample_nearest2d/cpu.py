@@ -13,9 +13,9 @@ from numseg.typing import Array
 
 
 @kernel()
-def _fill(start, stop, sources, size, factor):
+def _fill(start, stop, sources, size, line, factor, rounding):
     for o in range(start, stop):
-        sources[o] = source(o, size, len(sources), factor)
+        sources[o] = source(o, line, factor, rounding, size)
 
 
 @kernel()
@@ -67,6 +67,6 @@ def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
 def _sources(g: Geometry) -> tuple[Array, Array]:
     """Which row each output row copies, and which column each output column."""
     rows, columns = np.empty(g.oh, np.int64), np.empty(g.ow, np.int64)
-    launch(_fill, g.oh, g.oh, rows, g.h, g.fy)
-    launch(_fill, g.ow, g.ow, columns, g.w, g.fx)
+    launch(_fill, g.oh, g.oh, rows, g.h, g.rows, g.fy, g.rounding)
+    launch(_fill, g.ow, g.ow, columns, g.w, g.columns, g.fx, g.rounding)
     return rows, columns

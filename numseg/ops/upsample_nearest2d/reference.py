@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from numseg.ops.upsample_nearest2d import Geometry
+from numseg.geometry import Line
+from numseg.ops.upsample_nearest2d import ROUNDINGS, Geometry
 from numseg.typing import Array
 
 
@@ -41,10 +42,20 @@ def matrix(g: Geometry) -> Any:
 
 def _sources(g: Geometry) -> tuple[list[int], list[int]]:
     """The row that each output row copies, and the column that each output column copies."""
-    rows = [_source(p, g.h, g.oh, g.fy) for p in range(g.oh)]
-    return rows, [_source(q, g.w, g.ow, g.fx) for q in range(g.ow)]
+    rows = [_source(p, g.h, g.rows, g.fy, g.rounding) for p in range(g.oh)]
+    return rows, [_source(q, g.w, g.columns, g.fx, g.rounding) for q in range(g.ow)]
 
 
-def _source(o: int, size: int, out: int, factor: float) -> int:
-    at = o / factor if factor else Fraction(o * size, out)
-    return min(math.floor(at), size - 1)
+def _source(o: int, size: int, line: Line, factor: float, rounding: int) -> int:
+    u, v, numerator, denominator = line
+    half = Fraction(1, 2)
+    at = (o + u * half) * Fraction(numerator, denominator) + v * half
+    if factor:  # float64, which is what a position by a factor is
+        at = Fraction((2 * o + u) / (2 * factor) + v / 2)
+    rounded = {
+        "floor": math.floor(at),
+        "ceil": math.ceil(at),
+        "round_prefer_floor": math.ceil(at - half),
+        "round_prefer_ceil": math.floor(at + half),
+    }
+    return min(max(rounded[ROUNDINGS[rounding]], 0), size - 1)
