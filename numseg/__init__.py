@@ -7,6 +7,8 @@ from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError, FileErr
 from numseg.graph import Graph
 from numseg.kernels.parallel import get_num_threads, num_threads, set_num_threads
 from numseg.operator import Cost, Operator, Plan, Spec, use
+from numseg.ops.adaptive_avg_pool2d import adaptive_avg_pool2d
+from numseg.ops.adaptive_max_pool2d import adaptive_max_pool2d
 from numseg.ops.add import add
 from numseg.ops.avg_pool2d import avg_pool2d
 from numseg.ops.batch_norm import batch_norm
@@ -19,6 +21,8 @@ from numseg.ops.conv2d import conv2d
 from numseg.ops.conv_transpose2d import conv_transpose2d
 from numseg.ops.cross_entropy import cross_entropy
 from numseg.ops.dropout import dropout
+from numseg.ops.global_avg_pool2d import global_avg_pool2d
+from numseg.ops.global_max_pool2d import global_max_pool2d
 from numseg.ops.group_norm import group_norm
 from numseg.ops.hard_sigmoid import hard_sigmoid
 from numseg.ops.hard_swish import hard_swish
@@ -38,6 +42,7 @@ from numseg.ops.sigmoid_focal_loss import sigmoid_focal_loss
 from numseg.ops.silu import silu
 from numseg.ops.smooth_l1_loss import smooth_l1_loss
 from numseg.ops.softmax import softmax
+from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
 from numseg.ops.upsample_nearest2d import upsample_nearest2d
 from numseg.testing.gradients import gradcheck
@@ -55,6 +60,8 @@ __all__ = [
     "Operator",
     "Plan",
     "Spec",
+    "adaptive_avg_pool2d",
+    "adaptive_max_pool2d",
     "add",
     "avg_pool2d",
     "batch_norm",
@@ -68,6 +75,8 @@ __all__ = [
     "cross_entropy",
     "dropout",
     "get_num_threads",
+    "global_avg_pool2d",
+    "global_max_pool2d",
     "gradcheck",
     "group_norm",
     "hard_sigmoid",
@@ -91,6 +100,7 @@ __all__ = [
     "silu",
     "smooth_l1_loss",
     "softmax",
+    "spatial_pyramid_pool2d",
     "upsample_bilinear2d",
     "upsample_nearest2d",
     "use",

@@ -7,6 +7,7 @@ stride, ``d`` dilation, ``p0`` and ``p1`` padding before and after.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
@@ -124,6 +125,48 @@ def window_counts(
     oh = count(size[0], kernel[0], stride[0], top, bottom, dilation[0])
     ow = count(size[1], kernel[1], stride[1], left, right, dilation[1])
     return oh, ow
+
+
+BinRule = Callable[[int, int], list[tuple[int, int, int]]]
+"""From the sizes of an axis and of the result, each bin: its first pixel, one past its last, and
+how many its divisor counts."""
+
+
+def adaptive_bins(i: int, o: int) -> list[tuple[int, int, int]]:
+    """``o`` bins that cover an axis: bin p has the pixels ``floor(p i / o)`` up to, not including,
+    ``ceil((p + 1) i / o)``. Neighbours may share a pixel."""
+    edges = ((p * i // o, -(-(p + 1) * i // o)) for p in range(o))
+    return [(start, end, end - start) for start, end in edges]
+
+
+def caffe_bins(i: int, o: int) -> list[tuple[int, int, int]]:
+    """Caffe's spatial pyramid: ``k = ceil(i / o)`` pixels each, after padding by half of what
+    ``k o`` exceeds i, rounded up. The count includes the padding."""
+    k, pad = _caffe_window(i, o)
+    starts = range(-pad, k * o - pad, k)
+    return [(max(s, 0), min(s + k, i), min(s + k, i + pad) - s) for s in starts]
+
+
+def check_caffe_bins(i: int, o: int) -> None:
+    """An error where Caffe's bins would need as much padding as they have pixels, as in Caffe."""
+    k, pad = _caffe_window(i, o)
+    if pad >= k:
+        raise ArgumentError(
+            f"levels has {o}, but Caffe's bins of {k} pixels would be padded by {pad} on an axis "
+            f"of {i} (bins='adaptive' has bins for every size)"
+        )
+
+
+def _caffe_window(i: int, o: int) -> tuple[int, int]:
+    k = -(-i // o)
+    return k, (k * o - i + 1) // 2
+
+
+def adaptive_reach(i: int, o: int) -> Reach:
+    """The reach of adaptive bins."""
+    step = Fraction(i, max(o, 1))
+    part = Fraction(1, step.denominator)  # edges are multiples of it, before they are rounded
+    return Reach(step, part - 1, step - part)
 
 
 def resized(

@@ -1,0 +1,29 @@
+"""spatial_pyramid_pool2d on the CPU: level after level, by the kernels of numseg.kernels.bins."""
+
+from __future__ import annotations
+
+from numseg.kernels.bins import average, largest, scatter, spread
+from numseg.ops.spatial_pyramid_pool2d import Geometry
+from numseg.typing import Array
+
+
+def forward(x: Array, y: Array, switches: Array, g: Geometry) -> None:
+    bins = g.rule()
+    for level, offset in zip(g.levels, g.offsets(), strict=False):
+        rows, columns = bins(g.h, level), bins(g.w, level)
+        if g.maximum:
+            largest(x, rows, columns, y, switches, offset)
+        else:
+            average(x, rows, columns, y, offset)
+
+
+def backward(switches: Array, gy: Array, gx: Array | None, g: Geometry) -> None:
+    if gx is None:
+        return
+    bins = g.rule()
+    for number, (level, offset) in enumerate(zip(g.levels, g.offsets(), strict=False)):
+        if g.maximum:
+            scatter(switches, gy, gx, level * level, offset, add=number > 0)
+        else:
+            rows, columns = bins(g.h, level), bins(g.w, level)
+            spread(gy, rows, columns, gx, offset, add=number > 0)
