@@ -337,7 +337,8 @@ class Operator(Generic[P, R]):
             entries, given, plan = self._without_first(args, kwargs)
             wanted = inspect.signature(face.matrix).parameters
             for name in self.outputs:
-                if name in wanted and name not in given:
+                needed = name in wanted and wanted[name].default is inspect.Parameter.empty
+                if needed and name not in given:
                     raise ArgumentError(f"linear only for given {name}: pass it by name")
                 if name in given and name not in wanted:
                     raise ArgumentTypeError(f"its matrix does not depend on {name}")
@@ -357,6 +358,9 @@ class Operator(Generic[P, R]):
             first, spec = self.inputs[0], plan.inputs[0]
             nothing = each(spec, lambda s: np.zeros(s.shape, s.dtype))
             known = {**dict(zip(self.inputs, entries, strict=True)), first: nothing, **given}
+            outputs = zip(self.outputs, plan.outputs, strict=True)
+            unused = {name: np.empty(*spec) for name, spec in outputs if spec.size == 0}
+            known = {**unused, **known}
             if missing := [name for name in self.saves if name not in known]:
                 raise ArgumentError(f"linear only for given {missing[0]}: pass it by name")
             if not given and not (first in self.linear and plan.linear):

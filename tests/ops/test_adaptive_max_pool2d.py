@@ -100,3 +100,15 @@ def test_the_maximum_of_a_plane(op):
     assert gx.tolist() == [[[[0, 4], [0, 0]], [[8, 0], [0, 0]]]]
     x[0, 0, 0, 0] = x[0, 1, 1, 0] = nan
     assert op(x, return_switches=True)[1].tolist() == [[[[0]], [[2]]]]
+
+
+def test_the_matrix_for_given_switches():
+    x = np.random.default_rng(0).normal(size=(2, 3, 5, 4))
+    for op, size in ((ns.adaptive_max_pool2d, ((3, 2),)), (ns.global_max_pool2d, ())):
+        y, switches = op(x, *size, return_switches=True)
+        m = op.matrix(x.shape, *size, switches=switches)
+        assert m.sum() == y.size
+        np.testing.assert_array_equal(m @ x.ravel(), y.ravel())
+        a = op.linear_operator(x.shape, *size, switches=switches)
+        np.testing.assert_array_equal(a @ x.ravel(), y.ravel())
+        np.testing.assert_array_equal(a.T @ y.ravel(), m.T @ y.ravel())

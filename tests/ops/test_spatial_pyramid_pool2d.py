@@ -82,7 +82,7 @@ def test_the_length_does_not_depend_on_the_image():
 def test_the_matrix_of_means():
     m = ns.spatial_pyramid_pool2d.matrix((1, 1, 1, 2), (1, 2), "avg")
     assert m.toarray().tolist() == [[0.5, 0.5], [1, 0], [0, 1], [1, 0], [0, 1]]
-    with pytest.raises(ns.ArgumentError, match="linear for given switches only"):
+    with pytest.raises(ns.ArgumentError, match="linear only for given switches"):
         ns.spatial_pyramid_pool2d.matrix((1, 1, 1, 2), (1, 2))
 
 
@@ -91,3 +91,15 @@ def test_switches_changed_after_forward_write_nothing_outside():
     saved.switches[...] = 9
     for op in (ns.spatial_pyramid_pool2d, ns.spatial_pyramid_pool2d.reference):
         assert not op.backward(saved, np.ones((1, 1)))[0].any()
+
+
+def test_the_matrix_of_maxima_at_their_switches():
+    x = np.random.default_rng(0).normal(size=(2, 3, 5, 4))
+    y, switches = ns.spatial_pyramid_pool2d(x, return_switches=True)
+    m = ns.spatial_pyramid_pool2d.matrix(x.shape, switches=switches)
+    np.testing.assert_array_equal(m @ x.ravel(), y.ravel())
+    a = ns.spatial_pyramid_pool2d.linear_operator(x.shape, switches=switches)
+    np.testing.assert_array_equal(a @ x.ravel(), y.ravel())
+    np.testing.assert_array_equal(a.T @ y.ravel(), m.T @ y.ravel())
+    means = ns.spatial_pyramid_pool2d.linear_operator(x.shape, mode="avg")
+    np.testing.assert_allclose(means @ x.ravel(), ns.spatial_pyramid_pool2d(x, mode="avg").ravel())

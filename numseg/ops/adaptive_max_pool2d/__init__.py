@@ -72,4 +72,5 @@ def adaptive_max_pool2d(
         results=2 if checks.flag("return_switches", return_switches) else 1,
         flops=g.n * g.c * g.h * g.w,
         reach=(geometry.adaptive_reach(g.h, g.oh), geometry.adaptive_reach(g.w, g.ow)),
+        linear=False,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from numseg.ops.adaptive_avg_pool2d.reference import bin_of
@@ -35,3 +37,20 @@ def backward(switches: Array, gy: Array, g: Geometry) -> Array:
         if 0 <= switches[n, c, p, q] < g.h * g.w:
             gx[n, c, switches[n, c, p, q]] += gy[n, c, p, q]
     return gx.reshape(g.n, g.c, g.h, g.w)
+
+
+def matrix(g: Geometry, switches: Array) -> Any:
+    """A 1 in each row, at its switch."""
+    return matrix_of(switches, g)
+
+
+def matrix_of(switches: Array, g: Any) -> Any:
+    """For every value of (N, C, ...) switches, a 1 at the pixel of its plane; -1 is none."""
+    from scipy import sparse
+
+    rows = np.arange(switches.size).reshape(switches.shape)
+    planes = np.arange(g.n * g.c).reshape(g.n, g.c, *[1] * (switches.ndim - 2))
+    at = (switches >= 0) & (switches < g.h * g.w)
+    columns = (planes * g.h * g.w + switches)[at]
+    shape = switches.size, g.n * g.c * g.h * g.w
+    return sparse.csr_matrix((np.ones(len(columns)), (rows[at], columns)), shape)

@@ -62,4 +62,5 @@ def global_max_pool2d(
         results=2 if checks.flag("return_switches", return_switches) else 1,
         flops=g.n * g.c * g.h * g.w,
         reach=(geometry.adaptive_reach(g.h, 1), geometry.adaptive_reach(g.w, 1)),
+        linear=False,
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from numseg.ops.adaptive_avg_pool2d import Geometry
-from numseg.ops.adaptive_max_pool2d.reference import backward, largest
+from numseg.ops.adaptive_max_pool2d.reference import backward, largest, matrix
 from numseg.typing import Array
 
-__all__ = ["backward", "forward"]
+__all__ = ["backward", "forward", "matrix"]
 
 
 def forward(x: Array, g: Geometry) -> tuple[Array, Array]:

@@ -45,7 +45,7 @@ def matrix(g: Geometry, switches: Array | None = None) -> Any:
     from scipy import sparse
 
     if g.maximum and switches is None:
-        raise ArgumentError("the maximum is linear for given switches only: give switches")
+        raise ArgumentError("linear only for given switches: pass it by name")
     pixels = np.arange(g.n * g.c * g.h * g.w).reshape(g.n, g.c, g.h, g.w)
     m = sparse.lil_matrix((g.n * g.c * sum(k * k for k in g.levels), pixels.size))
     number = np.arange(m.shape[0]).reshape(g.n, -1)
@@ -54,7 +54,8 @@ def matrix(g: Geometry, switches: Array | None = None) -> Any:
             row = number[n, _of_bin(k, g)][c]
             if switches is not None:
                 place = switches[n, _of_bin(k, g)][c]
-                m[row, pixels[n, c].ravel()[place]] = 1
+                if 0 <= place < g.h * g.w:
+                    m[row, pixels[n, c].ravel()[place]] = 1
             else:
                 m[row, pixels[n, c, rows, columns].ravel()] = 1 / divisor
     return m

@@ -1,0 +1,27 @@
+"""Derivatives of adaptive_max_pool2d, and of all maxima with switches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numseg.typing import Array
+
+
+def jvp(saved: Any, along: dict[str, Any]) -> Array:
+    return at_switches(along["x"], saved.switches)
+
+
+def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+    """Linear around the point: no second derivative."""
+    return {}
+
+
+def at_switches(x: Array, switches: Array) -> Array:
+    """The pixel at each switch, a flat index in its plane; 0 where that is none."""
+    n, c, h, w = x.shape
+    flat = switches.reshape(n, c, -1)
+    inside = (flat >= 0) & (flat < h * w)
+    pixels = np.take_along_axis(x.reshape(n, c, h * w), np.where(inside, flat, 0), -1)
+    return np.where(inside, pixels, 0).reshape(switches.shape)

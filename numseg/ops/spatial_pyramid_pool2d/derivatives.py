@@ -1,0 +1,28 @@
+"""Derivatives of spatial_pyramid_pool2d: of means the means, of maxima what is at the switches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numseg.ops.adaptive_max_pool2d.derivatives import at_switches
+from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
+from numseg.typing import Array
+
+
+def jvp(saved: Any, along: dict[str, Any]) -> Array:
+    g = saved.plan.geometry
+    if not g.maximum:
+        return spatial_pyramid_pool2d(along["x"], **saved.plan.parameters)  # type: ignore[return-value]
+    ends = g.offsets()
+    parts = [
+        at_switches(along["x"], saved.switches[:, start:end].reshape(g.n, g.c, n, n))
+        for n, start, end in zip(g.levels, ends, ends[1:], strict=False)
+    ]
+    return np.concatenate([part.reshape(g.n, -1) for part in parts], 1)
+
+
+def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+    """Linear around the point: no second derivative."""
+    return {}
