@@ -13,6 +13,7 @@ import numpy as np
 
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
+from numseg.kernels.sums import row_sum
 from numseg.ops.max_pool2d.rules import wins, wins_at
 from numseg.typing import Array
 
@@ -20,6 +21,9 @@ Bins = list[tuple[int, int, int]]
 
 NARROW = np.int32(np.iinfo(np.int32).max)
 """Places up to here are as wide as float32, which makes vectors of as many numbers."""
+
+CHUNK = 1024
+"""Numbers that are looked through at a time."""
 
 
 @rule
@@ -29,37 +33,31 @@ def _add(source, target):
 
 
 @rule
-def _total(values):
-    """A sum in eight parts, side by side."""
-    parts = np.zeros(8, values.dtype)
-    whole = len(values) // 8
-    for k in range(whole):
-        eight = values[8 * k : 8 * k + 8]
-        for lane in range(8):
-            parts[lane] += eight[lane]
-    for k in range(8 * whole, len(values)):
-        parts[k % 8] += values[k]
-    total = parts[0]
-    for lane in range(1, 8):
-        total += parts[lane]
-    return total
+def _copy(source, target):
+    for i in range(len(target)):
+        target[i] = source[i]
 
 
 @kernel()
-def _average(start, stop, x, rows, columns, y, offset):
-    """A unit is a row of bins in a plane; x is (N, C, H, W)."""
+def _average(start, stop, x, rows, columns, width, y, offset):
+    """A unit is a row of bins in a plane; x is (N, C, H * W)."""
     channels, oh, ow = x.shape[1], len(rows), len(columns)
-    sums = np.empty(x.shape[3], x.dtype)
+    whole = ow == 1 and columns[0, 0] == 0 and columns[0, 1] == width
+    sums = np.empty(width, x.dtype)
     for unit in range(start, stop):
         plane, p = divmod(unit, oh)
         n, c = divmod(plane, channels)
-        sums[:] = 0
-        for r in range(rows[p, 0], rows[p, 1]):
-            _add(x[n, c, r], sums)
+        image, first, end = x[n, c], rows[p, 0] * width, rows[p, 1] * width
         out = y[n, offset + (c * oh + p) * ow :]
+        if whole:
+            out[0] = row_sum(image[first:end]) / max(rows[p, 2] * columns[0, 2], 1)
+            continue
+        _copy(image[first : first + width], sums)
+        for at in range(first + width, end, width):
+            _add(image[at : at + width], sums)
         for q in range(ow):
-            pixels = max(rows[p, 2] * columns[q, 2], 1)
-            out[q] = _total(sums[columns[q, 0] : columns[q, 1]]) / x.dtype.type(pixels)
+            total = row_sum(sums[columns[q, 0] : columns[q, 1]])
+            out[q] = total / max(rows[p, 2] * columns[q, 2], 1)
 
 
 @kernel()
@@ -81,14 +79,19 @@ def _spread(start, stop, rows, columns, gy, gx, offset, add):
         first = 0
         for r in range(h):
             out = gx[n, c, r]
-            if not add:
-                out[:] = 0
+            fresh = not add
             while first < oh and rows[first, 1] <= r:
                 first += 1
             p = first
             while p < oh and rows[p, 0] <= r:
-                _add(shares[p], out)
+                if fresh:
+                    _copy(shares[p], out)
+                else:
+                    _add(shares[p], out)
+                fresh = False
                 p += 1
+            if fresh:
+                out[:] = 0
 
 
 @kernel()
@@ -120,6 +123,84 @@ def _largest(start, stop, x, rows, columns, y, switches, offset, nowhere):
             switches[n, at + q] = there if there != nowhere else -1
 
 
+@rule
+def _first(array, value):
+    """Where the value stands first: it must be there."""
+    at = 0
+    while at + 64 <= len(array):
+        block, found = array[at : at + 64], 0
+        for i in range(64):
+            found += block[i] == value
+        if found > 0:
+            break
+        at += 64
+    while array[at] != value:
+        at += 1
+    return at
+
+
+@rule
+def _highest(bits, magnitudes):
+    """The highest of some floats, as signed and as unsigned integers."""
+    high, top = bits[0], magnitudes[0]
+    for i in range(len(bits)):
+        high = bits[i] if bits[i] > high else high
+        top = magnitudes[i] if magnitudes[i] > top else top
+    return high, top
+
+
+@rule
+def _lowest(bits):
+    low = bits[0]
+    for i in range(len(bits)):
+        low = bits[i] if bits[i] < low else low
+    return low
+
+
+@rule
+def _winner(values, bits, magnitudes, limits):
+    """Place of the last NaN or else the first maximum. The arrays are the same memory.
+
+    A compiler has vectors for the extremes of integers, but for those of floats only if none is
+    NaN. As signed integers positive floats are in their order, and negative ones, which begin with
+    -0.0, in the opposite one; NaN lies beyond the infinities. What is found in a chunk is an order
+    that is 0 for both zeros; the first chunk with the highest is then searched for the place.
+    """
+    infinity, minus_infinity, zero = limits
+    chunk, best, nan = 0, np.int64(zero), -1
+    for at in range(0, len(bits), CHUNK):
+        here = bits[at : at + CHUNK]
+        high, top = _highest(here, magnitudes[at : at + CHUNK])
+        order = np.int64(high)
+        if high < 0:
+            order = np.int64(zero) - _lowest(here)
+        if order > best:
+            chunk, best = at, order
+        if high > infinity or top > minus_infinity:
+            nan = at
+    if nan >= 0:
+        place = min(nan + CHUNK, len(values)) - 1
+        while values[place] == values[place]:
+            place -= 1
+        return place
+    if best == 0:
+        return chunk + _first(values[chunk:], values.dtype.type(0))
+    return chunk + _first(bits[chunk:], bits.dtype.type(best if best > 0 else zero - best))
+
+
+@kernel()
+def _largest_rows(start, stop, x, bits, magnitudes, limits, rows, width, y, switches, offset):
+    """A unit is one bin, of whole rows; x is (N, C, H * W), the next two the same as integers."""
+    for unit in range(start, stop):
+        plane, p = divmod(unit, len(rows))
+        n, c = divmod(plane, x.shape[1])
+        first, end = rows[p, 0] * width, rows[p, 1] * width
+        place = first + _winner(x[n, c, first:end], bits[n, c, first:end],
+                                magnitudes[n, c, first:end], limits)  # fmt: skip
+        at = offset + c * len(rows) + p
+        y[n, at], switches[n, at] = x[n, c, place], place
+
+
 @kernel()
 def _scatter(start, stop, switches, gy, gx, offset, count, add):
     """Each gradient goes to the pixel in its switch. A unit is a plane of ``count`` bins."""
@@ -138,8 +219,9 @@ def _scatter(start, stop, switches, gy, gx, offset, count, add):
 
 def average(x: Array, rows: Bins, columns: Bins, y: Array, offset: int = 0) -> None:
     """Fill ``y[n, offset : offset + C * OH * OW]`` with the means of an image's bins."""
-    n, c = x.shape[:2]
-    launch(_average, n * c * len(rows), x.size, x, _table(rows), _table(columns), y, offset)
+    n, c, h, w = x.shape
+    launch(_average, n * c * len(rows), x.size, x.reshape(n, c, h * w), _table(rows),
+           _table(columns), w, y, offset)  # fmt: skip
 
 
 def spread(
@@ -155,6 +237,14 @@ def largest(
 ) -> None:
     """The same for the maxima, and where they stand in their plane."""
     n, c, h, w = x.shape
+    if [bin_[:2] for bin_ in columns] == [(0, w)]:
+        flat = x.reshape(n, c, h * w)
+        edges = np.array([np.inf, -np.inf, -0.0], x.dtype)
+        signed, unsigned = f"i{x.itemsize}", f"u{x.itemsize}"
+        limits = edges.view(signed)[0], edges.view(unsigned)[1], edges.view(signed)[2]
+        launch(_largest_rows, n * c * len(rows), x.size, flat, flat.view(signed),
+               flat.view(unsigned), limits, _table(rows), w, y, switches, offset)  # fmt: skip
+        return
     nowhere = NARROW if h * w <= NARROW else np.iinfo(np.int64).max
     launch(_largest, n * c * len(rows), 2 * x.size, x, _table(rows), _table(columns), y, switches,
            offset, nowhere)  # fmt: skip

@@ -90,6 +90,26 @@ def test_rows_longer_than_a_vector(monkeypatch):
             np.testing.assert_array_equal(found[1], expected[1])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, 63, 64, 1024, 1025, 5000])
+def test_planes_of_several_chunks(size, dtype):
+    """The winner in the first, a middle and the last chunk; zeros of both signs; all negative."""
+    rng = np.random.default_rng(size)
+    negative = -1 - rng.random(size)
+    ones = np.zeros(size)
+    for place in {0, size // 2, size - 1}:
+        for base, value in [
+            (negative, -0.5), (negative, 0.0), (negative, nan), (negative, -nan), (ones, -0.0),
+            (ones - inf, -1e30), (ones - inf, -0.0), (ones, 1e-300), (-ones, 0.0), (ones, inf),
+        ]:  # fmt: skip
+            x = base.astype(dtype).reshape(1, 1, 1, size)
+            x[..., place] = value
+            found = ns.global_max_pool2d(x, return_switches=True)
+            expected = ns.global_max_pool2d.reference(x, return_switches=True)
+            assert found[1] == expected[1]
+            assert found[0].tobytes() == expected[0].tobytes()
+
+
 @both_global
 def test_the_maximum_of_a_plane(op):
     x = np.array([[[[1.0, 6], [3, 6]], [[-inf, -inf], [-inf, -inf]]]])
