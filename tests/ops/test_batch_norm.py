@@ -74,9 +74,10 @@ def test_a_single_value_has_variance_zero(op, unbiased):
 
 
 @FACES
-def test_caffes_sums_are_running_statistics_with_a_momentum_of_their_own(op):
+@pytest.mark.parametrize("f", [0.5, 1.0], ids=["Caffe", "mean of all batches"])
+def test_caffes_sums_are_running_statistics_with_a_momentum_of_their_own(op, f):
     """Caffe keeps S' = f S + s, and divides by c' = f c + 1: a share of 1 / c' for the new s."""
-    f, sums, count = 0.5, np.zeros(2), 0.0
+    sums, count = np.zeros(2), 0.0
     mean = var = np.zeros(2)
     for step in range(3):
         x = X + step

@@ -36,6 +36,13 @@ def test_weight_and_bias_are_of_channels(op):
 
 
 @FACES
+def test_a_weight_for_each_group(op):
+    y = op(X, 2, np.repeat([2.0, 3.0], 2), eps=0.0)
+    np.testing.assert_allclose(y[:, :2], 2 * op(X, 2, eps=0.0)[:, :2], rtol=1e-15)
+    np.testing.assert_allclose(y[:, 2:], 3 * op(X, 2, eps=0.0)[:, 2:], rtol=1e-15)
+
+
+@FACES
 def test_one_group_of_each_channel_is_instance_norm_and_one_of_all_is_layer_norm(op):
     x = np.random.default_rng(0).normal(3, 2, (2, 6, 5, 4))
     for groups, axes in ((6, (2, 3)), (1, (1, 2, 3))):

@@ -36,6 +36,18 @@ def test_where_eps_is(op, rule, eps, d):
 
 
 @FACES
+def test_other_normalisations_in_its_terms(op):
+    x, w = np.array([[[3.0, 0.0], [0.0, 4.0]]]), np.array([2.0, 10.0])
+    # Caffe's across_spatial: one norm for an image, 5
+    whole = op(x.reshape(1, -1), eps_rule="inside", eps=0.0).reshape(x.shape) * w[:, None]
+    np.testing.assert_allclose(whole, [[[6 / 5, 0], [0, 8]]], rtol=1e-15)
+    # its channel_shared: the same number for each channel
+    np.testing.assert_allclose(op(x, np.full(2, 7.0)), 7 * op(x), rtol=1e-15)
+    # TensorFlow: x / sqrt(max(norm**2, epsilon)), and epsilon 100 is more than 9 and 16
+    np.testing.assert_allclose(op(x, eps=100**0.5), x / 10, rtol=1e-15)
+
+
+@FACES
 @pytest.mark.parametrize("rule", ["max", "inside", "outside"])
 def test_a_pixel_of_zeros_is_zero_and_its_gradient_is_divided_by_eps(op, rule):
     x = np.zeros((1, 2, 3))

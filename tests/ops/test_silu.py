@@ -58,3 +58,10 @@ def test_the_smallest_value(op):
     y, saved = op.forward(x)
     np.testing.assert_allclose(y, -0.2784645427610738, rtol=1e-15)
     assert abs(op.backward(saved, np.ones(1))[0][0]) < 1e-15
+
+
+@FACES
+def test_another_slope_in_the_sigmoid(op):
+    # x sigmoid(2 x) at x = log(3) / 2: 3/4 x
+    x = np.array([math.log(3) / 2])
+    np.testing.assert_allclose(op(2 * x) / 2, 0.75 * x, rtol=1e-15)

@@ -132,6 +132,13 @@ def test_onnxs_softmaxes(by, name, op):
         np.testing.assert_allclose(flat, run(name, [x], 11, by), **close)
 
 
+@pytest.mark.filterwarnings("ignore:Implicit dimension choice")
+@pytest.mark.parametrize(("axes", "axis"), [(1, 0), (2, 1), (3, 0), (4, 1)])
+def test_the_axis_pytorch_takes_if_none_is_given(axes, axis):
+    x = X.reshape(-1)[: 2**axes].reshape((2,) * axes)
+    np.testing.assert_allclose(ns.softmax(x, axis), F.softmax(torch.tensor(x)), rtol=1e-15)
+
+
 # -- normalisations -------------------------------------------------------------------------------
 
 
