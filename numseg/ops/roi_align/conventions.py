@@ -1,0 +1,76 @@
+"""Whose RoI Align is whose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numseg.testing.conventions import Arguments, Node, Unsupported
+from numseg.typing import Array
+
+CONVENTIONS: dict[str, Arguments] = {
+    "torchvision": {"mode": "avg", "arithmetic": None},
+    "torchvision aligned=False": {"mode": "avg", "aligned": False, "arithmetic": None},
+    "detectron2 aligned=True": {"mode": "avg", "aligned": True, "arithmetic": None},
+    "ONNX 10 avg, output_half_pixel": {"mode": "avg", "aligned": False},
+    "ONNX 16 avg, half_pixel": {"mode": "avg", "aligned": True},
+    "ONNX max, output_half_pixel": {"mode": "max_corners", "aligned": False},
+    "ONNX max, half_pixel": {"mode": "max_corners", "aligned": True},
+    "mmcv max": {"mode": "max"},
+}
+
+CHOICES = {"sampling_ratio": (-1, 1, 2)}
+
+
+def _moved(pixels: float) -> Any:
+    def change(arguments: Arguments) -> Arguments:
+        shift = pixels / (arguments["spatial_scale"] or 1.0)
+        rois = arguments["rois"] + np.array([0, shift, shift, shift, shift])
+        return arguments | {"rois": rois.astype(arguments["rois"].dtype)}
+
+    return change
+
+
+def _ordered(columns: list[int]) -> Any:
+    return lambda arguments: arguments | {"rois": arguments["rois"][:, columns]}
+
+
+def _inclusive(arguments: Arguments) -> Arguments:
+    one = 1 / (arguments["spatial_scale"] or 1.0)
+    end = np.array([0, 0, 0, one, one])
+    return arguments | {"rois": (arguments["rois"] + end).astype(arguments["rois"].dtype)}
+
+
+PROBES = {
+    "off by half a pixel: boxes moved by -1/2": _moved(-0.5),
+    "off by half a pixel: boxes moved by +1/2": _moved(0.5),
+    "boxes read as (y1, x1, y2, x2)": _ordered([0, 2, 1, 4, 3]),
+    "the end of a box taken as inside: one pixel more": _inclusive,
+}
+
+
+def _node(
+    x: Array,
+    rois: Array,
+    output_size: tuple[int, int],
+    spatial_scale: float,
+    sampling_ratio: int,
+    aligned: bool,
+    mode: str,
+) -> Node:
+    if mode == "max":
+        raise Unsupported("ONNX takes the maximum over corners, not over samples")
+    index = rois[:, 0].astype(np.int64)
+    attributes = {
+        "coordinate_transformation_mode": "half_pixel" if aligned else "output_half_pixel",
+        "mode": {"avg": "avg", "max_corners": "max"}[mode],
+        "output_height": output_size[0],
+        "output_width": output_size[1],
+        "sampling_ratio": max(sampling_ratio, 0),
+        "spatial_scale": spatial_scale,
+    }
+    return Node({"x": x, "rois": rois[:, 1:], "index": index}, attributes, opset=16)
+
+
+ONNX = {"RoiAlign": _node}

@@ -1,0 +1,118 @@
+"""Conventions: whose behaviour an operator reproduces with which arguments.
+
+An operator's folder may have a module ``conventions.py``. It states what it likes of
+
+``CONVENTIONS``
+    the name of a framework's convention, and the arguments that reproduce it; arguments that mean
+    the same on both sides are left out, so ``{}`` is the operator as it stands;
+``CHOICES``
+    values worth trying for an argument that is neither a word nor a flag;
+``PROBES``
+    known mistakes: words, and a function that changes the arguments of a call (by name, all of
+    them) such that the operator gives for the changed ones what the mistake gives for the others;
+``ONNX``
+    a type of ONNX node, and the function that makes a :class:`Node` of the operator's arguments.
+    Arguments that it does not take are conventions that ONNX has settled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from numseg.operator import Operator
+from numseg.typing import Array
+
+Arguments = dict[str, Any]
+Probe = Callable[[Arguments], Arguments]
+
+
+class Unsupported(Exception):
+    """A framework has no words for a call: it is left out of the comparison."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """One ONNX node and its inputs, in order; None for an optional input that is not given."""
+
+    inputs: Mapping[str, Array | None]
+    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    outputs: int = 1
+    opset: int = 22
+
+
+def named(op: Operator[..., Any]) -> dict[str, Arguments]:
+    """The named conventions of an operator."""
+    return dict(_stated(op, "CONVENTIONS"))
+
+
+def probes(op: Operator[..., Any]) -> dict[str, Probe]:
+    """The mistakes that the operator's folder knows."""
+    return dict(_stated(op, "PROBES"))
+
+
+def onnx_nodes(op: Operator[..., Any]) -> dict[str, Callable[..., Node]]:
+    """The ONNX nodes that compute what the operator does."""
+    return dict(_stated(op, "ONNX"))
+
+
+def choices(op: Operator[..., Any]) -> dict[str, list[Any]]:
+    """The arguments that choose a convention, and their values, the default first.
+
+    Those whose values are words or flags in the operator's cases, and what its folder adds.
+    """
+    from numseg.testing import cases
+
+    seen: dict[str, list[Any]] = {name: [value] for name, value in op._defaults.items()}
+    for case in cases.drawn(op, 300):
+        for name, value in case.params.items():
+            values = seen.setdefault(name, [])
+            if not any(value is v or (type(value) is type(v) and value == v) for v in values):
+                values.append(value)
+    words = {
+        name: values
+        for name, values in seen.items()
+        if name not in op.inputs
+        and all(isinstance(v, (bool, str, type(None))) for v in values)
+        and any(v is not None for v in values)
+        and len(values) > 1
+    }
+    for name, more in _stated(op, "CHOICES").items():
+        default = [op._defaults[name]] if name in op._defaults else []
+        words[name] = list(dict.fromkeys([*default, *more]))
+    return words
+
+
+def operators() -> dict[str, Operator[..., Any]]:
+    """numseg's operators by name."""
+    import numseg
+
+    return {name: v for name, v in vars(numseg).items() if isinstance(v, Operator)}
+
+
+def names_of(op: Operator[..., Any], free: set[str], chosen: Arguments) -> list[str]:
+    """The named conventions that ``chosen``, values of the ``free`` arguments, is; those that say
+    most about it first."""
+    fitting = [
+        (len(arguments), name)
+        for name, arguments in named(op).items()
+        if arguments.keys() <= free and all(_same(chosen.get(k), v) for k, v in arguments.items())
+    ]
+    most = max((size for size, _ in fitting), default=0)
+    return [name for size, name in fitting if size == most]
+
+
+def _same(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and bool(a == b)
+
+
+def _stated(op: Operator[..., Any], what: str) -> Mapping[str, Any]:
+    name = f"{op.__module__}.conventions"
+    try:
+        return getattr(importlib.import_module(name), what, {})
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        return {}

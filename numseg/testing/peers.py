@@ -1,0 +1,156 @@
+"""Implementations by name: ``onnx:RoiAlign``, ``ort:RoiAlign``, ``package.module:function``.
+
+``onnx`` is the reference evaluator of the onnx package, ``ort`` is ONNX Runtime on the CPU. Both
+run a model of one node, which the operator's ``conventions.py`` makes of its arguments.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from numseg.errors import ArgumentError, FileError
+from numseg.operator import Operator
+from numseg.testing.conventions import Node, onnx_nodes, operators
+from numseg.typing import Array
+
+EVALUATORS = {"onnx": "onnx", "ort": "onnxruntime"}
+"""The prefixes, and the packages that they need."""
+
+
+def load(target: str, op: Operator[..., Any]) -> Callable[..., Any]:
+    """The implementation that ``target`` names, for the arguments of ``op``.
+
+    Parameters
+    ----------
+    target : str
+        ``package.module:function``, ``folder/file.py:function``, ``onnx:Node`` or ``ort:Node``.
+    op : Operator
+        Whose arguments an ONNX node is made of.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such thing, or its package is not installed.
+    """
+    where, _, what = target.partition(":")
+    if not where or not what:
+        raise ArgumentError(f"expected module:function, onnx:Node or ort:Node, got {target!r}")
+    if where not in EVALUATORS:
+        return _function(where, what)
+    nodes = onnx_nodes(op)
+    if what not in nodes:
+        known = ", ".join(nodes) or "none"
+        raise ArgumentError(f"{op.__name__} has no ONNX node {what!r}: {known}")
+    _imported(EVALUATORS[where])
+    _imported("onnx")
+    return node_function(target, where, what, nodes[what])
+
+
+def operator_of(target: str) -> Operator[..., Any] | None:
+    """The one operator that a target's name can mean, if it is one."""
+    where, _, what = target.partition(":")
+    known = operators()
+    if where in EVALUATORS:
+        fitting = [op for op in known.values() if what in onnx_nodes(op)]
+        return fitting[0] if len(fitting) == 1 else None
+    return known.get(what.rpartition(".")[2])
+
+
+def version(target: str) -> str:
+    """``onnx 1.23.2``: the package that an implementation is from, and its version."""
+    where = target.partition(":")[0]
+    package = EVALUATORS.get(where, where.partition(".")[0])
+    try:
+        return f"{package} {importlib.metadata.version(package)}"
+    except importlib.metadata.PackageNotFoundError:
+        return package
+
+
+def node_function(
+    name: str, evaluator: str, op_type: str, make: Callable[..., Node]
+) -> Callable[..., Any]:
+    """A function with the signature of ``make`` that runs the node."""
+
+    @functools.wraps(make)
+    def function(**arguments: Any) -> list[Array]:
+        return run_node(evaluator, op_type, make(**arguments))
+
+    function.__name__ = name
+    vars(function)["__signature__"] = inspect.signature(make)
+    return function
+
+
+def run_node(evaluator: str, op_type: str, node: Node) -> list[Array]:
+    """What an evaluator gives for a model of this one node."""
+    onnx = importlib.import_module("onnx")
+    helper, infos = onnx.helper, []
+    given = {n: np.ascontiguousarray(a) for n, a in node.inputs.items() if a is not None}
+    for name, array in given.items():
+        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+        infos.append(helper.make_tensor_value_info(name, kind, array.shape))
+    results = [f"result{j}" for j in range(node.outputs)]
+    made = helper.make_node(
+        op_type, [n if n in given else "" for n in node.inputs], results, **node.attributes
+    )
+    outputs = [onnx.ValueInfoProto(name=name) for name in results]
+    model = helper.make_model(
+        helper.make_graph([made], "one_node", infos, outputs),
+        opset_imports=[helper.make_opsetid("", node.opset)],
+        ir_version=10,
+    )
+    if evaluator == "onnx":
+        reference = importlib.import_module("onnx.reference")
+        return list(reference.ReferenceEvaluator(model).run(None, given))
+    runtime = importlib.import_module("onnxruntime")
+    runtime.set_default_logger_severity(4)  # errors are raised; the rest need not be printed
+    options = runtime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    session = runtime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return list(session.run(None, given))
+
+
+def _function(where: str, what: str) -> Callable[..., Any]:
+    if where.endswith(".py"):
+        module = _file(Path(where))
+    else:
+        if os.getcwd() not in sys.path:  # as python -m has it; the numseg command does not
+            sys.path.insert(0, os.getcwd())
+        module = _imported(where)
+    found = module
+    for part in what.split("."):
+        found = getattr(found, part, None)
+    if not callable(found):
+        raise ArgumentError(f"{where} has no function {what!r}")
+    return found
+
+
+def _file(path: Path) -> Any:
+    if not path.is_file():
+        raise FileError(f"{path}: there is no such file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _imported(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ArgumentError(f"cannot import {module}: {error}") from None
