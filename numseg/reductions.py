@@ -20,14 +20,14 @@ def divisor(
 ) -> float:
     """Of the sum over ``count`` elements of ``images`` images.
 
-    "mean" divides by the elements, "batch_size" by the images, "sum" and "none" by nothing. The
-    mean over no element is 0 or NaN, as ``empty`` says.
+    "mean" and "full" divide by the elements, "batch_size" by the images, the others by nothing. The
+    mean over no element is 0 or NaN, as ``empty`` says; the sum by name is never divided by 0.
     """
     checks.choice("reduction", reduction, (*REDUCTIONS, *also))
     nothing = 1.0 if checks.choice("empty", empty, EMPTY) == "zero" else math.nan
     if reduction == "mean":
         return float(count) if count else nothing
-    return float(max(images, 1)) if reduction == "batch_size" else 1.0
+    return float(max({"full": count, "batch_size": images}.get(reduction, 1), 1))
 
 
 def jvp(op: Any, saved: Any, along: Mapping[str, Any]) -> Array:

@@ -188,3 +188,95 @@ def test_blocks_and_threads_change_no_bit(shape):
     np.testing.assert_allclose(results[0][0], exact, rtol=1e-7)
     (gx,) = ns.cross_entropy.reference.backward(saved, exact)
     assert np.abs(results[0][1] - gx).max() <= 3 * np.finfo(np.float32).eps * np.abs(gx).max()
+
+
+@FACES
+def test_caffes_divisors(op):
+    """Four pixels, one ignored, weights 1, 3 and 0.5; two images if they are taken as rows."""
+    weight, target = np.array([1.0, 3.0, 0.5]), np.array([[0, 255, 1, 2]])
+    total = (2 + 6 + 0.5) * L2
+    x, rows = X[0].T, (target[0], weight, 255)
+    for reduction, divisor in (("mean", 4.5), ("valid", 3), ("full", 4), ("batch_size", 1)):
+        y, saved = op.forward(X, target, weight, 255, reduction)
+        np.testing.assert_allclose(y, total / divisor, rtol=1e-14)
+        (gx,) = op.backward(saved, np.array(1.0))
+        expected = np.array([1, 0, 3, 0.5]) / divisor * (SOFTMAX - ONEHOT)
+        np.testing.assert_allclose(gx[0], expected, rtol=1e-14)
+    np.testing.assert_allclose(op(x, *rows, "batch_size"), total / 4, rtol=1e-14)
+    for reduction in ("valid", "full", "batch_size"):  # never by zero
+        y = op(X, np.full((1, 4), 255), ignore_index=255, reduction=reduction, empty="nan")
+        assert y == 0
+        assert op(X[:0], T[:0], reduction=reduction, empty="nan") == 0
+
+
+@FACES
+def test_the_mean_over_nothing_by_name(op):
+    """As PyTorch: NaN, with a gradient of 0."""
+    y, saved = op.forward(X, np.full((1, 4), 255), ignore_index=255, empty="nan")
+    assert np.isnan(y)
+    np.testing.assert_array_equal(op.backward(saved, np.array(1.0))[0], 0)
+    assert np.isnan(op(X, np.zeros_like(T), np.array([0.0, 1.0, 1.0]), empty="nan"))
+    assert op(X, np.full((1, 4), 255), ignore_index=255, reduction="sum", empty="nan") == 0
+
+
+@FACES
+@pytest.mark.parametrize("rows", [False, True])
+def test_label_smoothing(op, rows):
+    """A pixel's loss is 0.7 of the label's, and 0.1 of each of the three classes'."""
+    each = np.array([[L4, L2, L8, L4], [L4, L4, L4, L4], [L2, L4, math.log(1.6), L2]])
+    weight, target = np.array([1.0, 3.0, 0.5]), np.array([[0, 255, 1, 2]])
+    nll = np.array([L4, 0, 3 * L4, 0.5 * L2])
+    expected = 0.7 * nll + 0.1 * weight @ each
+    expected[1] = 0
+    onehot = np.array([[1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    shares = 0.7 * onehot * weight[:, None] + 0.1 * weight[:, None]
+    slopes = SOFTMAX * shares.sum(0) - shares
+    slopes[:, 1] = 0
+    x, target = (X[0].T, target[0]) if rows else (X, target)
+    y, saved = op.forward(x, target, weight, 255, "none", 0.3)
+    np.testing.assert_allclose(y.reshape(-1), expected, rtol=1e-14)
+    (gx,) = op.backward(saved, np.ones_like(y))
+    np.testing.assert_allclose(gx if rows else gx[0].T, slopes.T, rtol=1e-13, atol=1e-15)
+    mean = op(x, target, weight, 255, label_smoothing=0.3)
+    np.testing.assert_allclose(mean, expected.sum() / 4.5, rtol=1e-14)  # the labels' weights
+
+
+@FACES
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
+def test_focal(op, gamma, rows):
+    p = np.array([1 / 4, 1 / 2, 1 / 4, 1 / 2])
+    x, target = (X[0].T, T[0]) if rows else (X, T)
+    y, saved = op.forward(x, target, reduction="none", gamma=gamma)
+    np.testing.assert_allclose(y.reshape(-1), (1 - p) ** gamma * -np.log(p), rtol=1e-14)
+    (gx,) = op.backward(saved, np.ones_like(y))
+    factor = (1 - p) ** gamma - gamma * p * (1 - p) ** (gamma - 1) * np.log(p)
+    np.testing.assert_allclose(gx.T if rows else gx[0], factor * (SOFTMAX - ONEHOT), rtol=1e-13)
+
+
+@FACES
+@pytest.mark.parametrize("rows", [False, True])
+def test_focal_where_the_label_has_all_or_nothing(op, rows):
+    x = np.array([[[0.0, 0.0], [-np.inf, -np.inf]]])
+    target = np.array([[0, 1]])
+    x, target = (x[0].T, target[0]) if rows else (x, target)
+    for gamma in (0.5, 2.0):
+        y, saved = op.forward(x, target, reduction="none", gamma=gamma)
+        np.testing.assert_array_equal(y.reshape(-1).round(100), [0, np.inf])
+        (gx,) = op.backward(saved, np.ones_like(y))
+        gx = gx.T if rows else gx[0]
+        np.testing.assert_array_equal(gx.round(100), [[0, 1], [0, -1]])
+
+
+@FACES
+@pytest.mark.parametrize("rows", [False, True])
+def test_the_smallest_probability(op, rows):
+    """Caffe: the loss stops at -log FLT_MIN, the gradient does not."""
+    tiny = float(np.finfo(np.float32).tiny)
+    x, target = np.array([[[0.0, 0.0, 0.0], [100.0, 80.0, -np.inf]]]), np.array([[0, 0, 1]])
+    x, target = (x[0].T, target[0]) if rows else (x, target)
+    y, saved = op.forward(x, target, reduction="none", min_probability=tiny)
+    np.testing.assert_allclose(y.reshape(-1), [87.33654475, 80, 87.33654475], rtol=1e-9)
+    (gx,) = op.backward(saved, np.ones_like(y))
+    gx = gx.T if rows else gx[0]
+    np.testing.assert_allclose(gx, [[-1, -1, 1], [1, 1, -1]], rtol=1e-14)

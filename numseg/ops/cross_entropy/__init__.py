@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg import checks
+from numseg import checks, reductions
 from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
 from numseg.typing import Array, ArrayLike, Shape
@@ -24,7 +24,17 @@ class Geometry(NamedTuple):
     per_pixel: bool
     """No reduction."""
     mean: bool
-    """Divide the sum."""
+    """Divide the sum by the weights of the pixels that count."""
+    valid: bool
+    """Divide it by their number, at least 1."""
+    divisor: float
+    """Else divide it by this."""
+    empty_is_nan: bool
+    """The mean over no weight is NaN, not 0."""
+    smoothing: float
+    gamma: float
+    worst: float
+    """The largest loss of a pixel, before its weight."""
 
 
 @operator(
@@ -40,6 +50,10 @@ def cross_entropy(
     weight: ArrayLike | None = None,
     ignore_index: int | None = None,
     reduction: str = "mean",
+    label_smoothing: float = 0.0,
+    gamma: float = 0.0,
+    min_probability: float = 0.0,
+    empty: str = "zero",
 ) -> Plan[Array]:
     """Cross-entropy loss: ``-weight[t] * log softmax(x)[t]`` for each pixel with label ``t``.
 
@@ -54,9 +68,20 @@ def cross_entropy(
     ignore_index : int, optional
         Pixels with this label count for nothing. None, the default, ignores no label; PyTorch's
         default of -100 is spelled out here, as is the usual 255.
-    reduction : {"mean", "sum", "none"}
+    reduction : {"mean", "sum", "none", "valid", "full", "batch_size"}
         "sum" adds up the pixels' losses. "mean" divides the sum by the weights of the pixels that
-        are not ignored, as PyTorch does, not by their number.
+        are not ignored, as PyTorch does, not by their number. The other three are Caffe's: they
+        divide by the number of pixels that are not ignored, of all pixels, or of images, and by 1
+        if that is 0. FCN's ``normalize: false`` is "batch_size".
+    label_smoothing : float
+        In [0, 1]: how much of the target is spread evenly over all classes.
+    gamma : float
+        Focal loss: multiply a pixel's loss by ``(1 - softmax(x)[t])**gamma``.
+    min_probability : float
+        In [0, 1]: softmax(x)[t] counts as at least this. Caffe has the smallest normal float32, so
+        no pixel's loss is above 87.3365. Only one of the last three may be given.
+    empty : {"zero", "nan"}
+        What the mean over no weight is (every pixel ignored, or no pixel). PyTorch's is NaN.
 
     Returns
     -------
@@ -66,7 +91,8 @@ def cross_entropy(
     Raises
     ------
     ArgumentError
-        For a wrong rank, shape or dtype, and for a label outside [0, C) that is not ignored.
+        For a wrong rank, shape or dtype, a number out of its range, and for a label outside [0, C)
+        that is not ignored.
 
     Notes
     -----
@@ -76,13 +102,19 @@ def cross_entropy(
     inf; NaN, inf, or nothing but -inf among a pixel's scores make its loss NaN. The scores of an
     ignored pixel do not matter, NaN included.
 
-    The mean over no weight at all (every pixel ignored, or no pixel) is 0 and has gradient 0.
-    PyTorch gives NaN with gradient 0 (pytorch#70348).
+    The mean over no weight at all has gradient 0, be it 0 or, as in PyTorch, NaN (pytorch#70348).
 
-    Gradient: ``grad_x = grad_y * weight[t] * (softmax(x) - onehot(t))``, divided by the mean's
-    divisor; exactly 0 where the factor before the brackets is 0.
+    With ``label_smoothing = e`` a pixel's loss is ``(1 - e) weight[t] l[t] + e / C * sum over c of
+    weight[c] l[c]``, ``l = -log softmax(x)``; the mean still divides by the sum of ``weight[t]``.
 
-    Source: PyTorch 2.13, ``torch.nn.functional.cross_entropy``, up to rounding.
+    Gradient: ``grad_x = grad_y * weight[t] * (softmax(x) - onehot(t))``, divided by the reduction's
+    divisor; exactly 0 where the factor before the brackets is 0. Label smoothing puts ``(1 - e)
+    onehot(t) + e / C`` in the place of the one-hot target, for classes of equal weight. With gamma,
+    for ``p = softmax(x)[t]``, it is multiplied by ``(1 - p)**gamma - gamma p (1 - p)**(gamma - 1)
+    log p``. ``min_probability`` has no part in it, as in Caffe: a wrong pixel goes on learning.
+
+    Source: PyTorch 2.13, ``torch.nn.functional.cross_entropy``, up to rounding; Caffe,
+    ``softmax_loss_layer.cpp``.
 
     Examples
     --------
@@ -97,11 +129,19 @@ def cross_entropy(
     checks.shape("target", target, (n, *rest), "a label for each pixel of x")
     if weight is not None:
         checks.shape("weight", weight, (c,), f"one for each of the {c} classes of x")
-    checks.choice("reduction", reduction, ("mean", "sum", "none"))
+    size = math.prod(rest)
+    divisor = reductions.divisor(reduction, empty, n * size, n, ["valid", "full", "batch_size"])
+    smoothing = checks.real("label_smoothing", label_smoothing, 0, 1)
+    gamma = checks.real("gamma", gamma, minimum=0)
+    floor = checks.real("min_probability", min_probability, 0, 1)
+    if np.count_nonzero([smoothing, gamma, floor]) > 1:
+        raise ArgumentError(
+            "label_smoothing, gamma and min_probability exclude each other, "
+            f"got {smoothing}, {gamma} and {floor}"
+        )
     ignored = 0
     if ignore_index is not None:
         ignored = checks.integer("ignore_index", ignore_index, -(2**63), 2**63 - 1)
-    size = math.prod(rest)
     result: Shape = (n, *rest) if reduction == "none" else ()
     return Plan(
         outputs=(
@@ -111,7 +151,19 @@ def cross_entropy(
             Spec((), np.dtype(np.float64)),
         ),
         geometry=Geometry(
-            n, c, size, ignore_index is not None, ignored, reduction == "none", reduction == "mean"
+            n=n,
+            c=c,
+            size=size,
+            ignores=ignore_index is not None,
+            ignore_index=ignored,
+            per_pixel=reduction == "none",
+            mean=reduction == "mean",
+            valid=reduction == "valid",
+            divisor=divisor,
+            empty_is_nan=empty == "nan",
+            smoothing=smoothing,
+            gamma=gamma,
+            worst=-math.log(floor) if floor else math.inf,
         ),
         flops=4 * n * c * size + 4 * n * size,
         reach=None,

@@ -28,8 +28,23 @@ def valid(draw: st.DrawFn) -> Case:
         "target": lambda rng, dtype: _labels((n, *rest), c, kind, ignored, rng),
         "weight": draw(st.sampled_from([None, (c,)])) and _positive((c,)),
     }
-    reduction = draw(st.sampled_from(["mean", "sum", "none"]))
-    return Case(arrays, {"ignore_index": ignored, "reduction": reduction})
+    reductions = ["mean", "sum", "none", "valid", "full", "batch_size"]
+    params = {
+        "ignore_index": ignored,
+        "reduction": draw(st.sampled_from(reductions)),
+        "empty": draw(st.sampled_from(["zero", "nan"])),
+    }
+    return Case(arrays, params | draw(st.sampled_from(CHANGES)))
+
+
+CHANGES: list[dict[str, Any]] = [
+    {},
+    {"label_smoothing": 0.1},
+    {"label_smoothing": 1},
+    {"gamma": 2},
+    {"gamma": 0.5},
+    {"min_probability": float(np.finfo(np.float32).tiny)},
+]
 
 
 def _labels(
@@ -64,8 +79,14 @@ invalid = [
     _bad("the label 255 in 8 places", target=_t + 255, ignore_index=254),
     _bad("ignore_index must be an integer, got 1.5", ignore_index=1.5),
     _bad("ignore_index must be at most 9223372036854775807", ignore_index=2**63),
-    _bad("reduction must be one of 'mean', 'sum', 'none', got 'avg'", reduction="avg"),
-]
+    _bad("reduction must be one of 'mean', 'sum', 'none', 'valid', 'full', 'batch_size', got 'avg'",
+         reduction="avg"),
+    _bad("empty must be one of 'zero', 'nan', got None", empty=None),
+    _bad("label_smoothing must lie in [0, 1], got 1.5", label_smoothing=1.5),
+    _bad("gamma must lie in [0, inf], got -1.0", gamma=-1),
+    _bad("min_probability must lie in [0, 1], got -1.0", min_probability=-1),
+    _bad("exclude each other, got 0.1, 2.0 and 0.0", label_smoothing=0.1, gamma=2),
+]  # fmt: skip
 
 
 def roundings(plan: Plan[Any]) -> int:
@@ -74,4 +95,5 @@ def roundings(plan: Plan[Any]) -> int:
     exp, log, difference and weight, of numbers of at most 4; the sum of losses, all positive, has
     one for each pixel."""
     g = plan.geometry
-    return 3 if plan.outputs[0].dtype == np.float32 else 4 * (g.c + 4) + g.n * g.size
+    more = 16 if g.smoothing or g.gamma else 0  # a gradient is a difference of larger numbers
+    return more + 3 if plan.outputs[0].dtype == np.float32 else 4 * (g.c + 4) + g.n * g.size

@@ -15,12 +15,23 @@ def forward(
     largest = x.max(1, initial=-np.inf)
     total = np.exp(x - largest[:, None]).sum(1)
     counts, labels = _counts(target, weight, g)
-    score = np.take_along_axis(x, labels[:, None], 1)[:, 0] if g.c else largest
-    loss = np.where(_ignored(target, g), 0, counts * (np.log(total) + (largest - score)))
-    divisor = counts.sum() if g.mean else np.array(1.0)
+    losses = np.log(total)[:, None] + (largest[:, None] - x)  # of every class
+    loss = np.take_along_axis(losses, labels[:, None], 1)[:, 0] if g.c else largest
+    wrong, _ = _others(x, labels, largest, total)
+    loss = (1 - g.smoothing) * counts * wrong**g.gamma * np.minimum(loss, g.worst)
+    if g.smoothing:
+        weight = np.ones(g.c) if weight is None else weight
+        loss = loss + g.smoothing / g.c * (weight[:, None] * losses).sum(1)
+    loss = np.where(_ignored(target, g), 0, loss)
+    divisor = np.array(g.divisor)
+    if g.mean:
+        divisor = counts.sum()
+    elif g.valid:
+        divisor = np.maximum(1.0, np.count_nonzero(~_ignored(target, g)))
     if g.per_pixel:
         return loss, largest, total, divisor
-    return loss.sum() / divisor if divisor != 0 else np.array(0.0), largest, total, divisor
+    nothing = np.array(np.nan if g.empty_is_nan else 0.0)
+    return loss.sum() / divisor if divisor != 0 else nothing, largest, total, divisor
 
 
 def backward(
@@ -38,8 +49,24 @@ def backward(
     onehot = np.arange(g.c)[:, None] == labels[:, None]  # (N, C, size)
     softmax = np.exp(x - largest[:, None]) / total[:, None]
     gy = gy.reshape(g.n, g.size) if g.per_pixel else gy
-    factor = (gy * counts / divisor if divisor != 0 else 0 * counts)[:, None]
-    return np.where(factor != 0, factor * (softmax - onehot), 0)
+    gy = gy / divisor + 0 * counts if divisor != 0 else 0 * counts
+    wrong, right = _others(x, labels, largest, total)
+    ratio = np.where(wrong > 0, -np.log(right) / wrong, 1)  # in the limit
+    focus = wrong**g.gamma * (1 + g.gamma * np.where(right > 0, right * ratio, right))
+    factor = ((1 - g.smoothing) * gy * counts)[:, None]
+    grad = np.where(factor != 0, factor * focus[:, None] * (softmax - onehot), 0)
+    if g.smoothing:
+        weight = (np.ones(g.c) if weight is None else weight)[:, None]
+        even = g.smoothing / g.c * gy[:, None] * (softmax * weight.sum() - weight)
+        grad = grad + np.where(_ignored(target, g)[:, None], 0, even)
+    return grad
+
+
+def _others(x: Array, labels: Array, largest: Array, total: Array) -> tuple[Array, Array]:
+    """The share of all classes but the label's, and of that."""
+    exps = np.exp(x - largest[:, None])
+    onehot = np.arange(x.shape[1])[:, None] == labels[:, None]
+    return (np.where(onehot, 0, exps).sum(1) / total, np.where(onehot, exps, 0).sum(1) / total)
 
 
 def _ignored(target: Array, g: Geometry) -> Array:

@@ -1,0 +1,50 @@
+"""Derivatives of cross_entropy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numseg import reductions
+from numseg.ops.cross_entropy import Geometry, cross_entropy
+from numseg.ops.softmax import softmax
+from numseg.typing import Array
+
+
+def jvp(saved: Any, along: dict[str, Any]) -> Array:
+    return reductions.jvp(cross_entropy, saved, along)
+
+
+def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+    """Of ``factor h(p[t]) (p - onehot) + even (p sum(w) - w)``, for ``p = softmax(x)``."""
+    g: Geometry = saved.plan.geometry
+    if g.c == 0 or saved.divisor == 0:
+        return {}
+    target = saved.target.reshape(g.n, g.size).astype(np.int64)
+    counted = (target != g.ignore_index) | (not g.ignores)
+    labels = np.where(counted, target, 0)
+    weight = np.ones(g.c) if saved.weight is None else saved.weight
+    grad = (grad_y.reshape(g.n, g.size) if g.per_pixel else grad_y) / saved.divisor
+    factor = (1 - g.smoothing) * grad * weight[labels]
+    p = softmax(saved.x, axis=1).reshape(g.n, g.c, g.size)
+    step = along["x"].reshape(p.shape)
+    moved = p * (step - (p * step).sum(1, keepdims=True))  # of p
+    right, right_moved = (np.take_along_axis(a, labels[:, None], 1)[:, 0] for a in (p, moved))
+    h, slope = _focus(right, g.gamma)
+    onehot = np.arange(g.c)[:, None] == labels[:, None]
+    even = g.smoothing / g.c * grad * weight.sum()
+    found = (factor * h + even)[:, None] * moved
+    slope = np.where(right_moved == 0, 0, slope * right_moved)  # infinite where p[t] is 1
+    found = found + (factor * slope)[:, None] * (p - onehot)
+    return {"x": np.where(counted[:, None], found, 0).reshape(saved.x.shape)}
+
+
+def _focus(p: Array, gamma: float) -> tuple[Array, Array]:
+    """``h(p) = (1 - p)**gamma - gamma p (1 - p)**(gamma - 1) log p`` and its derivative."""
+    if gamma == 0:
+        return np.ones_like(p), np.zeros_like(p)
+    wrong, log = 1 - p, np.log(p)
+    less = gamma * wrong ** (gamma - 1)
+    bent = gamma * (gamma - 1) * p * wrong ** (gamma - 2) * log
+    return wrong**gamma - less * p * log, bent - less * (2 + log)
