@@ -159,7 +159,7 @@ class _Second:
         self.op, self.arguments, self.fixed = op, arguments, op.fixed
         self.__name__ = f"{op.__name__}.backward"
         self.along = {
-            n: _map(lambda a: cases.reals(a.shape, a.dtype, rng), arguments[n])
+            n: _map(lambda a: np.asarray(rng.normal(size=a.shape), a.dtype), arguments[n])
             for n in op.differentiable
             if arrays(arguments.get(n))
         }
