@@ -35,8 +35,7 @@ def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[st
     onehot = np.arange(g.c)[:, None] == labels[:, None]
     even = g.smoothing / g.c * grad * weight.sum()
     found = (factor * h + even)[:, None] * moved
-    slope = np.where(right_moved == 0, 0, slope * right_moved)  # infinite where p[t] is 1
-    found = found + (factor * slope)[:, None] * (p - onehot)
+    found = found + (factor * slope * right_moved)[:, None] * (p - onehot)
     return {"x": np.where(counted[:, None], found, 0).reshape(saved.x.shape)}
 
 
@@ -44,6 +43,7 @@ def _focus(p: Array, gamma: float) -> tuple[Array, Array]:
     """``h(p) = (1 - p)**gamma - gamma p (1 - p)**(gamma - 1) log p`` and its derivative."""
     if gamma == 0:
         return np.ones_like(p), np.zeros_like(p)
+    p = np.clip(p, np.finfo(p.dtype).tiny, 1 - np.finfo(p.dtype).epsneg)  # finite at the ends
     wrong, log = 1 - p, np.log(p)
     less = gamma * wrong ** (gamma - 1)
     bent = gamma * (gamma - 1) * p * wrong ** (gamma - 2) * log
