@@ -20,6 +20,7 @@ from numseg.ops.concat import concat
 from numseg.ops.conv2d import conv2d
 from numseg.ops.conv_transpose2d import conv_transpose2d
 from numseg.ops.cross_entropy import cross_entropy
+from numseg.ops.deform_conv2d import deform_conv2d
 from numseg.ops.dropout import dropout
 from numseg.ops.global_avg_pool2d import global_avg_pool2d
 from numseg.ops.global_max_pool2d import global_max_pool2d
@@ -73,6 +74,7 @@ __all__ = [
     "conv2d",
     "conv_transpose2d",
     "cross_entropy",
+    "deform_conv2d",
     "dropout",
     "get_num_threads",
     "global_avg_pool2d",

@@ -271,7 +271,7 @@ def _plan(
 ) -> tuple[Sizes, Layout, Array]:  # fmt: skip
     images, channels, filters = x_shape[0], x_shape[1] // groups, y_channels // groups
     lanes, taps = TARGET.vector_bytes // itemsize, rows.taps * columns.taps
-    tile, padded = _tile(channels * taps, filters, lanes)
+    tile, padded = best_tile(channels * taps, filters, lanes)
     tile_taps, tile_vectors = TILES[tile]
 
     one_row = layout(rows, columns, channels, 1, itemsize)
@@ -319,7 +319,7 @@ def _on_image(axis: Axis) -> float:
     return float(np.mean((pixels >= 0) & (pixels < axis.size))) if pixels.size else 1.0
 
 
-def _tile(taps: int, filters: int, lanes: int) -> tuple[int, int]:
+def best_tile(taps: int, filters: int, lanes: int) -> tuple[int, int]:
     """The tile that wastes least, and the filters made up to whole tiles."""
 
     def cost(tile: int) -> tuple[float, int]:
