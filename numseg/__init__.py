@@ -19,6 +19,7 @@ from numseg.ops.col2im import col2im
 from numseg.ops.concat import concat
 from numseg.ops.conv2d import conv2d
 from numseg.ops.conv_transpose2d import conv_transpose2d
+from numseg.ops.crop import crop
 from numseg.ops.cross_entropy import cross_entropy
 from numseg.ops.deform_conv2d import deform_conv2d
 from numseg.ops.dropout import dropout
@@ -73,6 +74,7 @@ __all__ = [
     "concat",
     "conv2d",
     "conv_transpose2d",
+    "crop",
     "cross_entropy",
     "deform_conv2d",
     "dropout",

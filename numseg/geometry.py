@@ -229,6 +229,11 @@ def line(i: int, o: int, factor: float, coordinates: str) -> tuple[Line, float]:
     return (u, v, i, max(o, 1)), factor
 
 
+def center(i: int, o: int, half_even: bool) -> int:
+    """Where the middle ``o`` of ``i`` pixels begin; before the image if they are more."""
+    return -((o - i) // 2) if o > i else round((i - o) / 2) if half_even else (i - o) // 2
+
+
 class Reach(NamedTuple):
     """Which inputs an output reads, along one axis: pixel ``o`` reads within
     ``[stride * o + first, stride * o + last]``. Receptive fields are compositions of these."""
@@ -248,6 +253,19 @@ def shifted(rows: int, columns: int) -> tuple[Reach, Reach]:
         Reach(first=Fraction(rows), last=Fraction(rows)),
         Reach(first=Fraction(columns), last=Fraction(columns)),
     )
+
+
+def padded_reach(i: int, before: int, after: int, mode: str) -> Reach:
+    """The reach of a padding: one pixel; where the image is continued, as much further as an outer
+    pixel is from the one that it is a copy of."""
+
+    def away(p: int) -> int:
+        turn = {"replicate": p, "reflect": 2 * p, "symmetric": max(2 * p - 1, 0)}
+        if mode == "circular":
+            return -(-p // max(i, 1)) * i
+        return max(min(turn.get(mode, 0), p + i - 1), 0)
+
+    return Reach(first=Fraction(-before - away(after)), last=Fraction(-before + away(before)))
 
 
 def nearest_reach(i: int, o: int, at: tuple[Line, float], rounding: str) -> Reach:

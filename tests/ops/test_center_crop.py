@@ -55,3 +55,27 @@ def test_the_matrix_picks():
 def test_a_crop_equals_a_negative_padding():
     x = np.random.default_rng(0).normal(size=(2, 2, 6, 9))
     np.testing.assert_array_equal(ns.center_crop(x, (3, 4)), ns.pad(x, (-1, -2, -2, -3)))
+
+
+@both
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (6, [0, 1, 2, 3, 4, 5]),  # 1/2 becomes 0
+        (4, [2, 3, 4, 5]),  # 3/2 becomes 2
+        (2, [2, 3]),  # 5/2 becomes 2
+        (0, []),
+    ],
+)
+def test_half_of_the_difference_rounded_to_even(op, columns, expected):
+    assert op(ROW, (1, columns), rounding="half_even")[0, 0].tolist() == [expected]
+
+
+@both
+def test_a_crop_larger_than_the_image_is_padded(op):
+    x = np.array([[[[1.0, 2.0, 3.0]]]])
+    y = op(x, (2, 6), pad=True)  # one row below; three columns, one before
+    assert y[0, 0].tolist() == [[0, 1, 2, 3, 0, 0], [0] * 6]
+    assert op(x, (3, 2), pad=True)[0, 0].tolist() == [[0, 0], [1, 2], [0, 0]]
+    _, saved = op.forward(x, (2, 2), pad=True)
+    assert op.backward(saved, np.array([[[[5.0, 6.0], [7.0, 8.0]]]]))[0].tolist() == [[[[5, 6, 0]]]]

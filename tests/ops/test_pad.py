@@ -82,3 +82,61 @@ def test_the_matrix_leaves_out_the_value():
 def test_reach():
     rows, columns = ns.pad.plan((1, 1, 2, 3), (3, 0, 2, 0)).reach
     assert (rows.first, rows.last, columns.first) == (-3, -3, -2)
+
+
+CONTINUED = [  # of the row 1 2 3
+    ("reflect", 2, [3, 2, 1, 2, 3, 2, 1]),
+    ("reflect", 5, [2, 1, 2, 3, 2, 1, 2, 3, 2, 1, 2, 3, 2]),
+    ("replicate", 2, [1, 1, 1, 2, 3, 3, 3]),
+    ("circular", 2, [2, 3, 1, 2, 3, 1, 2]),
+    ("circular", 4, [3, 1, 2, 3, 1, 2, 3, 1, 2, 3, 1]),
+    ("symmetric", 2, [2, 1, 1, 2, 3, 3, 2]),
+    ("symmetric", 4, [3, 3, 2, 1, 1, 2, 3, 3, 2, 1, 1]),
+]
+
+
+@both
+@pytest.mark.parametrize(("mode", "width", "expected"), CONTINUED)
+def test_the_image_is_continued(op, mode, width, expected):
+    row = X[:, :, :1]
+    assert op(row, (0, width), mode=mode)[0, 0].tolist() == [expected]
+    column = op(row.swapaxes(2, 3), (width, 0), mode=mode)
+    assert column[0, 0, :, 0].tolist() == expected
+    before = op(row, (0, 0, width, 0), mode=mode)
+    assert before[0, 0].tolist() == [expected[: width + 3]]
+
+
+@both
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular", "symmetric"])
+def test_one_pixel_is_all_there_is(op, mode):
+    assert op(X[:, :, :1, :1], (0, 2, 1, 0), mode=mode)[0, 0].tolist() == [[1, 1]] * 3
+
+
+@both
+def test_the_gradient_adds_up_the_copies(op):
+    _, saved = op.forward(X[:, :, :1], (0, 2), mode="reflect")  # 3 2 1 2 3 2 1
+    gx = op.backward(saved, np.array([[[[1.0, 2, 3, 4, 5, 6, 7]]]]))[0]
+    assert gx.tolist() == [[[[3 + 7, 2 + 4 + 6, 1 + 5]]]]
+    _, saved = op.forward(X[:, :, :, :1], (1, 0), mode="circular")  # rows 1 0 1 0
+    gx = op.backward(saved, np.array([[[[1.0], [2], [3], [4]]]]))[0]
+    assert gx.tolist() == [[[[2 + 4], [1 + 3]]]]
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular", "symmetric"])
+def test_the_modes_are_those_of_numpy(mode):
+    names = {"replicate": "edge", "circular": "wrap"}
+    x = np.random.default_rng(0).normal(size=(2, 1, 3, 4))
+    for sides in [(1, 2, 3, 0), (7, 0, 5, 9)]:
+        widths = [(0, 0), (0, 0), sides[:2], sides[2:]]
+        np.testing.assert_array_equal(
+            ns.pad(x, sides, mode=mode), np.pad(x, widths, mode=names.get(mode, mode))
+        )
+
+
+@pytest.mark.parametrize(
+    ("mode", "first", "last"),
+    [("reflect", -5, 1), ("replicate", -3, 0), ("circular", -11, 9), ("symmetric", -4, 0)],
+)
+def test_reach_of_the_image_continued(mode, first, last):
+    _, columns = ns.pad.plan((1, 1, 1, 10), (0, 0, 1, 2), mode=mode).reach
+    assert (columns.first, columns.last) == (first, last)

@@ -10,7 +10,9 @@ from numseg.typing import Array, ArrayLike, Pair
 
 
 @operator("x", linear="x")
-def center_crop(x: ArrayLike, size: Pair) -> Plan[Array]:
+def center_crop(
+    x: ArrayLike, size: Pair, rounding: str = "floor", pad: bool = False
+) -> Plan[Array]:
     """The middle of an image.
 
     ``y[n, c, p, q] = x[n, c, p + (H - rows) // 2, q + (W - columns) // 2]``
@@ -19,7 +21,14 @@ def center_crop(x: ArrayLike, size: Pair) -> Plan[Array]:
     ----------
     x : array, (N, C, H, W), float32 or float64
     size : int or (rows, columns)
-        At most (H, W).
+        At most (H, W), unless ``pad``.
+    rounding : {"floor", "half_even"}
+        Where the difference is odd, the extra row or column is cut off at the end; or half the
+        difference is rounded to even, as torchvision does: the same for a difference of 1, 5, 9,
+        ..., one pixel further for 3, 7, 11, ...
+    pad : bool
+        Let a crop be larger than the image: there are zeros around it, the odd row or column of
+        them at the end.
 
     Returns
     -------
@@ -28,19 +37,14 @@ def center_crop(x: ArrayLike, size: Pair) -> Plan[Array]:
     Raises
     ------
     ArgumentError
-        For a wrong rank or dtype, or a crop larger than the image.
+        For a wrong rank or dtype, or a crop larger than the image without ``pad``.
 
     Notes
     -----
-    Where the difference is odd, the extra row or column is cut off at the end. torchvision 0.28
-    (``CenterCrop``) rounds half of it to even instead, ``int(round((H - rows) / 2))``: the same
-    for a difference of 1, 5, 9, ..., one pixel further for 3, 7, 11, ... It also pads an image
-    that is smaller than the crop, which is an error here.
-
     Gradient: ``grad_y`` in the middle, 0 around it.
 
     Source: U-Net (Ronneberger, Fischer, Brox 2015), whose skip connections are cropped to the size
-    of the unpadded decoder.
+    of the unpadded decoder. torchvision 0.28 ``center_crop`` is ``rounding="half_even", pad=True``.
 
     Examples
     --------
@@ -51,11 +55,12 @@ def center_crop(x: ArrayLike, size: Pair) -> Plan[Array]:
     dtype = checks.floats(x=x)
     n, c, h, w = checks.axes("x", x, "n c h w")
     rows, columns = checks.pair("size", size, minimum=0)
-    if rows > h or columns > w:
+    if (rows > h or columns > w) and not checks.flag("pad", pad):
         raise ArgumentError(f"size is {rows} x {columns}, but x has {h} rows and {w} columns")
-    top, left = (h - rows) // 2, (w - columns) // 2
+    even = checks.choice("rounding", rounding, ("floor", "half_even")) == "half_even"
+    top, left = geometry.center(h, rows, even), geometry.center(w, columns, even)
     return Plan(
         outputs=(Spec((n, c, rows, columns), dtype),),
-        geometry=Geometry(n * c, h, w, rows, columns, -top, -left, 0.0),
+        geometry=Geometry(n * c, h, w, rows, columns, -top, -left, 0.0, 0),
         reach=geometry.shifted(top, left),
     )

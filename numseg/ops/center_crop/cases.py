@@ -18,14 +18,18 @@ def valid(draw: st.DrawFn) -> Case:
     size = draw(st.tuples(st.integers(0, 4), st.integers(0, 4)))
     cut = draw(st.tuples(st.integers(0, 5), st.integers(0, 5)))
     planes = draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))
-    return Case({"x": (*planes, size[0] + cut[0], size[1] + cut[1])}, {"size": size})
+    params = {"rounding": draw(st.sampled_from(["floor", "half_even"])), "pad": draw(st.booleans())}
+    small, large = size, (size[0] + cut[0], size[1] + cut[1])
+    if params["pad"] and draw(st.booleans()):  # rows are padded, columns are cut
+        small, large = (large[0], small[1]), (small[0], large[1])
+    return Case({"x": (*planes, *large)}, {"size": small, **params})
 
 
 _x = np.zeros((1, 1, 3, 4), np.float32)
 
 
-def _bad(message: str, x: object = _x, size: object = 2) -> Invalid:
-    return Invalid(Case({"x": x}, {"size": size}), message)
+def _bad(message: str, x: object = _x, size: object = 2, **params: object) -> Invalid:
+    return Invalid(Case({"x": x}, {"size": size, **params}), message)
 
 
 invalid = [
@@ -33,6 +37,8 @@ invalid = [
     _bad("x has dtype int64", x=_x.astype(np.int64)),
     _bad("size is 4 x 4, but x has 3 rows and 4 columns", size=4),
     _bad("size is 1 x 5, but x has 3 rows and 4 columns", size=(1, 5)),
+    _bad("rounding must be one of 'floor', 'half_even', got 'ceil'", rounding="ceil"),
+    _bad("pad must be True or False, got 1", size=4, pad=1),
     _bad("size must be at least 0, got -1", size=-1),
     _bad("size must be one integer or two, got (1, 2, 3)", size=(1, 2, 3)),
     _bad("size must be an integer, got 1.5", size=1.5),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from numseg.kernels.copy import copy
 from numseg.kernels.jit import kernel
+from numseg.kernels.lookup import add_up, look_up
 from numseg.kernels.parallel import launch
-from numseg.ops.pad import Geometry
+from numseg.ops.pad import MODES, Geometry
 from numseg.typing import Array
 
 
@@ -27,12 +30,32 @@ def _place(start, stop, x, y, top, left, value):
 
 
 def forward(x: Array, y: Array, g: Geometry) -> None:
-    image, out = (g.planes, g.h, g.w), (g.planes, g.oh, g.ow)
-    launch(_place, g.planes * g.oh, y.size, x.reshape(image), y.reshape(out), g.pt, g.pl, g.value)
+    image, out = x.reshape(g.planes, g.h, g.w), y.reshape(g.planes, g.oh, g.ow)
+    if g.mode:
+        return look_up(image, out, *_sources(g))
+    launch(_place, g.planes * g.oh, y.size, image, out, g.pt, g.pl, g.value)
 
 
 def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
     if gx is None:
         return
-    image, out = (g.planes, g.h, g.w), (g.planes, g.oh, g.ow)
-    launch(_place, g.planes * g.h, gx.size, gy.reshape(out), gx.reshape(image), -g.pt, -g.pl, 0.0)
+    out, image = gy.reshape(g.planes, g.oh, g.ow), gx.reshape(g.planes, g.h, g.w)
+    if g.mode:
+        return add_up(out, image, *_sources(g))
+    launch(_place, g.planes * g.h, gx.size, out, image, -g.pt, -g.pl, 0.0)
+
+
+def _sources(g: Geometry) -> tuple[Array, Array]:
+    """Which row each output row copies, and which column each output column."""
+
+    def axis(o: int, n: int, before: int) -> Array:
+        t = np.arange(o) - before
+        if MODES[g.mode] == "replicate":
+            return np.clip(t, 0, n - 1)
+        if MODES[g.mode] == "circular":
+            return t % max(n, 1)
+        turn = 2 * n - 2 if MODES[g.mode] == "reflect" else 2 * n - 1  # t and turn - t are alike
+        t %= max(turn + (MODES[g.mode] == "symmetric"), 1)
+        return np.minimum(t, turn - t) if n > 0 else t
+
+    return axis(g.oh, g.h, g.pt), axis(g.ow, g.w, g.pl)

@@ -6,25 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from numseg.ops.pad import Geometry
+from numseg.ops.pad import MODES, Geometry
 from numseg.typing import Array
 
 
 def forward(x: Array, g: Geometry) -> Array:
     y = np.full((*x.shape[:2], g.oh, g.ow), g.value)
-    for p in range(g.oh):
-        for q in range(g.ow):
-            if 0 <= p - g.pt < g.h and 0 <= q - g.pl < g.w:
-                y[:, :, p, q] = x[:, :, p - g.pt, q - g.pl]
+    for p, row in enumerate(_sources(g.oh, g.h, g.pt, g)):
+        for q, column in enumerate(_sources(g.ow, g.w, g.pl, g)):
+            if row is not None and column is not None:
+                y[:, :, p, q] = x[:, :, row, column]
     return y
 
 
 def backward(gy: Array, g: Geometry) -> Array:
     gx = np.zeros((*gy.shape[:2], g.h, g.w))
-    for p in range(g.oh):
-        for q in range(g.ow):
-            if 0 <= p - g.pt < g.h and 0 <= q - g.pl < g.w:
-                gx[:, :, p - g.pt, q - g.pl] = gy[:, :, p, q]
+    for p, row in enumerate(_sources(g.oh, g.h, g.pt, g)):
+        for q, column in enumerate(_sources(g.ow, g.w, g.pl, g)):
+            if row is not None and column is not None:
+                gx[:, :, row, column] += gy[:, :, p, q]
     return gx
 
 
@@ -32,9 +32,32 @@ def matrix(g: Geometry) -> Any:
     """A row of a plane is a row of the image, and likewise a column: a Kronecker product."""
     from scipy import sparse
 
-    def shift(o: int, i: int, before: int) -> Any:
-        kept = np.arange(max(before, 0), min(o, i + before))
-        return sparse.csr_array((np.ones(len(kept)), (kept, kept - before)), shape=(o, i))
+    def axis(o: int, i: int, before: int) -> Any:
+        read = [(p, r) for p, r in enumerate(_sources(o, i, before, g)) if r is not None]
+        places = np.array(read, int).reshape(-1, 2).T
+        return sparse.csr_array((np.ones(len(read)), tuple(places)), shape=(o, i))
 
-    plane = sparse.kron(shift(g.oh, g.h, g.pt), shift(g.ow, g.w, g.pl))
+    plane = sparse.kron(axis(g.oh, g.h, g.pt), axis(g.ow, g.w, g.pl))
     return sparse.kron(sparse.eye_array(g.planes), plane).tocsr()
+
+
+def _sources(o: int, i: int, before: int, g: Geometry) -> list[int | None]:
+    """The pixel that each output pixel of a row copies; None where it is ``value``."""
+    return [_source(p - before, i, MODES[g.mode]) for p in range(o)]
+
+
+def _source(t: int, n: int, mode: str) -> int | None:
+    """Of the image continued, pixel t."""
+    if 0 <= t < n:
+        return t
+    if mode == "replicate":
+        return 0 if t < 0 else n - 1
+    if mode == "circular":
+        return t % n
+    if mode == "reflect":  # abcdcb abcdcb ...
+        t %= max(2 * n - 2, 1)
+        return t if t < n else 2 * n - 2 - t
+    if mode == "symmetric":  # abcddcba abcddcba ...
+        t %= 2 * n
+        return t if t < n else 2 * n - 1 - t
+    return None
