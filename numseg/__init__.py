@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numseg import nets
+from numseg import boxes, nets
 from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError, FileError, MissingExtra
 from numseg.graph import Graph
 from numseg.kernels.parallel import get_num_threads, num_threads, set_num_threads
@@ -69,6 +69,7 @@ __all__ = [
     "batch_norm",
     "bed_of_nails2d",
     "binary_cross_entropy_with_logits",
+    "boxes",
     "center_crop",
     "col2im",
     "concat",

@@ -1,0 +1,77 @@
+"""What every function of boxes does first: view the arrays, check them, name itself in errors."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from numseg import checks
+from numseg.device import Host
+from numseg.errors import ArgumentError
+from numseg.typing import Array, ArrayLike
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CORNERS = "x1, y1, x2, y2"
+
+
+def named(function: Callable[P, R]) -> Callable[P, R]:
+    """Errors begin with the function's name, as those of operators do."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except ArgumentError as error:
+            raise type(error)(f"boxes.{function.__name__}: {error}") from None
+
+    return call
+
+
+def floats(**given: ArrayLike) -> list[Array]:
+    """Arrays of one dtype, float32 or float64, in native order."""
+    views = {name: Host.view(name, value) for name, value in given.items()}
+    native = {name: v.astype(v.dtype.newbyteorder("="), copy=False) for name, v in views.items()}
+    checks.floats(**native)
+    return list(native.values())
+
+
+def quadruples(name: str, array: Array) -> None:
+    """Any leading axes, then four finite numbers."""
+    if array.ndim < 1 or array.shape[-1] != 4:
+        raise ArgumentError(f"{name} has shape {array.shape}, expected (..., 4)")
+    if not np.isfinite(array).all():
+        raise ArgumentError(f"{_first(name, array, ~np.isfinite(array))}, expected a finite number")
+
+
+def upright(name: str, boxes: Array, positive: bool = False) -> None:
+    """Corners in order: neither side negative, or, if asked, each positive."""
+    low, high = boxes[..., :2], boxes[..., 2:]
+    wrong = ~(low < high) if positive else ~(low <= high)
+    if wrong.any():
+        *place, axis = (int(i) for i in np.argwhere(wrong)[0])
+        box, letter = boxes[tuple(place)], "xy"[axis]
+        raise ArgumentError(
+            f"{name}{place} has {letter}1 {box[axis]} and {letter}2 {box[axis + 2]}, expected "
+            f"{letter}1 {'<' if positive else '<='} {letter}2"
+        )
+
+
+def rows(name: str, array: Array, count: int, of: str) -> None:
+    """As many rows as another array has."""
+    if array.shape[:1] != (count,):
+        raise ArgumentError(f"{name} has shape {array.shape}, but there are {count} {of}")
+
+
+def legacy(offset: Any) -> int:
+    """0, or 1 where the last pixel belongs to the box: its width is ``x2 - x1 + 1``."""
+    return checks.integer("offset", offset, 0, 1)
+
+
+def _first(name: str, array: Array, wrong: Array) -> str:
+    place = tuple(int(i) for i in np.argwhere(wrong)[0])
+    return f"{name}{list(place)} is {array[place]}"

@@ -1,0 +1,196 @@
+"""Non-maximum suppression."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numseg import checks
+from numseg.boxes.door import floats, legacy, named, rows
+from numseg.boxes.overlap import overlaps
+from numseg.boxes.shapes import corners_of
+from numseg.device import Host
+from numseg.errors import ArgumentError
+from numseg.kernels.suppress import suppress
+from numseg.operator import _face
+from numseg.typing import Array, ArrayLike
+
+
+@named
+def nms(
+    boxes: ArrayLike,
+    scores: ArrayLike,
+    iou_threshold: float,
+    *,
+    comparison: str = ">",
+    max_output: int | None = None,
+    score_threshold: float | None = None,
+    fmt: str = "xyxy",
+    offset: int = 0,
+    zero_area: str = "nan",
+    corners: str = "ordered",
+) -> Array:
+    """Non-maximum suppression: the best box, then the best that overlaps none kept, and so on.
+
+    Parameters
+    ----------
+    boxes : array, (K, 4), float32 or float64
+    scores : array, (K,), dtype of boxes
+        Equal scores: the box with the lower index comes first.
+    iou_threshold : float
+        A box goes whose overlap with a kept one is larger. Compared in float64.
+    comparison : {">", ">="}
+        ">=": an overlap of exactly the threshold goes too (Caffe's Faster R-CNN).
+    max_output : int, optional
+        Stop after so many.
+    score_threshold : float, optional
+        Boxes whose score is not larger take no part.
+    fmt, offset, zero_area, corners
+        As in :func:`iou`. An overlap of NaN suppresses nothing.
+
+    Returns
+    -------
+    array, int64
+        Indices of the boxes kept, in the order of their scores.
+
+    Raises
+    ------
+    ArgumentError
+        For another shape or dtype, a coordinate that is not finite, an inverted box, a score of
+        NaN.
+
+    Examples
+    --------
+    >>> import numpy as np, numseg as ns
+    >>> boxes = np.array([[0.0, 0, 2, 2], [0, 0, 2, 1], [5, 5, 6, 6], [0, 0, 2, 2]])
+    >>> scores = np.array([0.5, 0.9, 0.1, 0.5])
+    >>> ns.boxes.nms(boxes, scores, 0.5)  # box 1 covers exactly half of 0, which goes before 3
+    array([1, 0, 2])
+    >>> ns.boxes.nms(boxes, scores, 0.5, comparison=">=")
+    array([1, 2])
+    """
+    found = _Candidates(boxes, scores, None, (fmt, corners), score_threshold)
+    return found.keep(iou_threshold, comparison, max_output, offset, zero_area)
+
+
+@named
+def batched_nms(
+    boxes: ArrayLike,
+    scores: ArrayLike,
+    classes: ArrayLike,
+    iou_threshold: float,
+    *,
+    comparison: str = ">",
+    max_output: int | None = None,
+    score_threshold: float | None = None,
+    fmt: str = "xyxy",
+    offset: int = 0,
+    zero_area: str = "nan",
+    corners: str = "ordered",
+) -> Array:
+    """Non-maximum suppression within each class: boxes of different classes do not compete.
+
+    Parameters
+    ----------
+    boxes, scores, iou_threshold, comparison, score_threshold, fmt, offset, zero_area, corners
+        As in :func:`nms`.
+    classes : array, (K,), integers
+        Of each box; images of a batch are classes too.
+    max_output : int, optional
+        The most of each class.
+
+    Returns
+    -------
+    array, int64
+        Indices of the boxes kept, in the order of their scores, all classes together; of equal
+        scores the lower index first.
+
+    Raises
+    ------
+    ArgumentError
+        As :func:`nms`.
+    """
+    found = _Candidates(boxes, scores, classes, (fmt, corners), score_threshold)
+    return found.keep(iou_threshold, comparison, max_output, offset, zero_area)
+
+
+class _Candidates:
+    """Checked boxes, in the order of their scores."""
+
+    def __init__(
+        self,
+        boxes: Any,
+        scores: Any,
+        classes: Any,
+        form: tuple[str, str],
+        score_threshold: float | None,
+    ) -> None:
+        boxes, scores = floats(boxes=boxes, scores=scores)
+        corners = corners_of("boxes", boxes, *form)
+        checks.axes("scores", scores, "k")
+        rows("scores", scores, len(corners), "boxes")
+        if (wrong := np.isnan(scores)).any():
+            raise ArgumentError(f"scores[{int(np.argmax(wrong))}] is nan: it has no order")
+        order = np.argsort(-scores, kind="stable")
+        if score_threshold is not None:
+            least = checks.real("score_threshold", score_threshold, finite=False)
+            order = order[scores[order].astype(np.float64) > least]
+        group = np.zeros(len(corners), np.int64)
+        if classes is not None:
+            labels = Host.view("classes", classes)
+            checks.integers(classes=labels)
+            checks.axes("classes", labels, "k")
+            rows("classes", labels, len(corners), "boxes")
+            group = np.unique(labels, return_inverse=True)[1].reshape(-1).astype(np.int64)
+        self.order, self.corners, self.group = order, corners[order], group[order]
+        self.scores = scores[order]
+
+    def keep(
+        self, threshold: Any, comparison: str, most: Any, offset: Any, zero_area: str
+    ) -> Array:
+        threshold = checks.real("iou_threshold", threshold)
+        inclusive = checks.choice("comparison", comparison, (">", ">=")) == ">="
+        zero = checks.choice("zero_area", zero_area, ("nan", "zero")) == "zero"
+        most = len(self.order) if most is None else checks.integer("max_output", most, 0)
+        how = threshold, inclusive, legacy(offset), zero
+        keep = _by_definition if _face.get() == "reference" else _by_kernel
+        return self.order[keep(self.corners, self.group, min(most, len(self.order)), *how)]
+
+
+def _by_definition(
+    boxes: Array,
+    group: Array,
+    most: int,
+    threshold: float,
+    inclusive: bool,
+    offset: int,
+    zero: bool,
+) -> Array:
+    """A mask of the boxes, which come in the order of their scores, that stay."""
+    share = overlaps(boxes, boxes, offset, zero).astype(np.float64)
+    rivals = (share >= threshold if inclusive else share > threshold) & (group[:, None] == group)
+    kept = np.zeros(len(boxes), bool)
+    for i in range(len(boxes)):
+        full = kept[group == group[i]].sum() >= most
+        kept[i] = not full and not (kept[:i] & rivals[:i, i]).any()
+    return kept
+
+
+def _by_kernel(
+    boxes: Array,
+    group: Array,
+    most: int,
+    threshold: float,
+    inclusive: bool,
+    offset: int,
+    zero: bool,
+) -> Array:
+    dead = np.zeros(len(boxes), np.uint8)
+    x1, y1, x2, y2 = np.ascontiguousarray(boxes.T)
+    one = boxes.dtype.type(offset)
+    areas = (x2 - x1 + one) * (y2 - y1 + one)
+    left = np.full(group.max(initial=-1) + 1, most)
+    suppress(0, len(boxes), x1, y1, x2, y2, areas, group, left, one, threshold, inclusive, zero,
+             dead)  # fmt: skip
+    return dead == 0
