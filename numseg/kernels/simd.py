@@ -107,7 +107,7 @@ def micro_kernel(rows: int, vectors: int, across: bool = False) -> Any:
                 data(value, kind) if isinstance(kind, types.Array) else value
                 for value, kind in zip(values, kinds, strict=True)
             )  # fmt: skip
-            emit = _Emitter(builder, context.get_value_type(kinds[0].dtype))
+            emit = Emitter(builder, context.get_value_type(kinds[0].dtype))
             a_at = [emit.place(a, a_rows, i, r) for r in range(rows)]
             x_at = [emit.place(x, x_vectors, j, v) for v in range(vectors)]
             out_at = [
@@ -141,7 +141,7 @@ def _transpose_square(typing, source, s0, source_step, target, t0, target_step):
         source_at, target_at = (
             context.make_array(kinds[i])(context, builder, values[i]).data for i in (0, 3)
         )
-        emit = _Emitter(builder, context.get_value_type(source.dtype))
+        emit = Emitter(builder, context.get_value_type(source.dtype))
 
         def line(base, first, step, number):
             offset = builder.add(first, builder.mul(step, INT(number)))
@@ -191,7 +191,7 @@ def _stencil(typing, w, steps, x, x_at, x_row, x_column, start, y, y_at, y_row, 
             if isinstance(kind, types.Array) else value
             for value, kind in zip(values, kinds, strict=True)
         )  # fmt: skip
-        emit = _Emitter(builder, context.get_value_type(kinds[2].dtype))
+        emit = Emitter(builder, context.get_value_type(kinds[2].dtype))
 
         def at(base, first, step, number):
             offset = builder.add(first, builder.mul(step, INT(number)))
@@ -225,7 +225,7 @@ def _stencil(typing, w, steps, x, x_at, x_row, x_column, start, y, y_at, y_row, 
 stencil: Any = intrinsic(_stencil)
 
 
-class _Emitter:
+class Emitter:
     """Writes LLVM IR that speaks of whole vectors of one float type."""
 
     def __init__(self, builder, scalar):

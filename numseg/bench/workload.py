@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import numseg as ns
-from benchmarks import conv2d
-
-Call = Callable[[], Any]
+from numseg.bench import conv2d, networks
+from numseg.bench.timing import Call, Case
 
 
 class Row(NamedTuple):
@@ -25,23 +24,27 @@ class Row(NamedTuple):
     needs: tuple[str, ...] = ("x",)
 
 
-def cases() -> Iterator[tuple[str, str, dict[str, Call], int]]:
-    """Row, direction, a call for each contender, and the floating-point operations of a call.
+def cases(only: str = "") -> Iterator[Case]:
+    """Forward, and forward and backward, of every row whose name contains ``only``.
 
     Contenders are compared with each other first: a fast wrong answer would be worth nothing.
     """
     import torch
 
-    for row, direction, calls, flops in conv2d.cases():
-        yield f"conv {row}", direction, {n: calls[n] for n in ("numseg", "torch")}, flops
+    for case in conv2d.cases(only.removeprefix("conv ")):
+        calls = {name: case.calls[name] for name in ("numseg", "torch")}
+        yield case._replace(row=f"conv {case.row}", calls=calls)
     for name, make in _rows().items():
+        if only not in name:
+            continue
         row = make()
         ours, theirs = _numseg(row), _torch(torch, row)
-        flops = row.op.cost(*row.arrays, **row.params).flops
-        for place, direction in enumerate(("forward", "forward and backward")):
-            calls = {"numseg": ours[place], "torch": theirs[place]}
+        flops, size = row.op.cost(*row.arrays, **row.params)
+        for times, direction in enumerate(("forward", "forward and backward")):
+            calls = {"numseg": ours[times], "torch": theirs[times]}
             _agree(name, calls)
-            yield name, direction, calls, (2 if place else 1) * flops
+            yield Case(name, direction, calls, (1 + times) * flops, (1 + times) * size)
+    yield from networks.cases(only)
 
 
 def _agree(row: str, calls: dict[str, Call]) -> None:

@@ -5,6 +5,23 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any, NamedTuple
+
+Call = Callable[[], Any]
+
+
+class Case(NamedTuple):
+    """One line of a table."""
+
+    row: str
+    direction: str
+    calls: dict[str, Call]
+    """By contender."""
+    flops: int
+    """Floating-point operations of a call."""
+    bytes: int
+    """What a call at least reads and writes."""
+
 
 PAUSE = 0.05
 """Seconds before a turn. OpenBLAS and OpenMP keep their threads spinning for some time after a
@@ -38,7 +55,7 @@ def in_turns(
 
 def _burst(call: Callable[[], object]) -> list[float]:
     """Milliseconds of calls, one after the other: at least one, then as many as fit."""
-    times = []
+    times: list[float] = []
     end = time.perf_counter() + BURST
     while not times or time.perf_counter() < end:
         start = time.perf_counter()

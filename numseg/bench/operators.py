@@ -8,18 +8,20 @@ from typing import Any
 import numpy as np
 
 import numseg as ns
+from numseg.bench.timing import Call, Case
 
-Call = Callable[[], Any]
 Twin = Callable[..., tuple[Any, Callable[[Any], tuple[Any, ...]]]]
 """NumPy's value, and the function that makes gradients of the value's gradient."""
 
 
-def cases() -> Iterator[tuple[str, str, dict[str, Call], int]]:
-    """Row, direction, a call for each contender, and the floating-point operations of a call.
+def cases(only: str = "") -> Iterator[Case]:
+    """Forward, and forward and backward, of every row whose name contains ``only``.
 
     Contenders are compared with each other first: a fast wrong answer would be worth nothing.
     """
     for row, (op, twin, arrays, params, tell) in _rows().items():
+        if only not in row:
+            continue
         y, saved = op.forward(*arrays, **params)
         first = y[0] if isinstance(y, tuple) else y
         gy = np.random.default_rng(1).standard_normal(first.shape).astype(first.dtype)
@@ -42,9 +44,10 @@ def cases() -> Iterator[tuple[str, str, dict[str, Call], int]]:
             y, backward = twin(*arrays, **told)
             return y, backward(gy)
 
-        flops = op.cost(*arrays, **params).flops
-        yield row, "forward", {"numseg": forward, "numpy": numpy}, flops
-        yield row, "forward and backward", {"numseg": both, "numpy": numpy_both}, 2 * flops
+        flops, size = op.cost(*arrays, **params)
+        yield Case(row, "forward", {"numseg": forward, "numpy": numpy}, flops, size)
+        pair: dict[str, Call] = {"numseg": both, "numpy": numpy_both}
+        yield Case(row, "forward and backward", pair, 2 * flops, 2 * size)
 
 
 def _agree(row: str, ours: Any, twin: Twin, arrays: Any, params: Any, gy: Any) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 import numseg as ns
+from numseg.bench.timing import Call, Case
 
 ROWS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, int]]] = {
     "3x3 64>64 @128": ((1, 64, 128, 128), (64, 64, 3, 3), {"padding": 1}),
@@ -37,16 +38,16 @@ ROWS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, int]]] = {
     "groups 32 3x3 256>256 @32": ((1, 256, 32, 32), (256, 8, 3, 3), {"padding": 1, "groups": 32}),
 }
 
-Call = Callable[[], Any]
 
-
-def cases() -> Iterator[tuple[str, str, dict[str, Call], int]]:
-    """Row, direction, a call for each contender, and the floating-point operations of a call.
+def cases(only: str = "") -> Iterator[Case]:
+    """Forward, and forward and backward, of every row whose name contains ``only``.
 
     Contenders are compared with each other first: a fast wrong answer would be worth nothing.
     """
     rng = np.random.default_rng(0)
     for row, (x_shape, w_shape, params) in ROWS.items():
+        if only not in row:
+            continue
         x, w, b = (rng.standard_normal(s, np.float32) for s in (x_shape, w_shape, w_shape[:1]))
         gy = rng.standard_normal(ns.conv2d.output_shape(x_shape, w_shape, **params), np.float32)
         contenders = {
@@ -59,9 +60,9 @@ def cases() -> Iterator[tuple[str, str, dict[str, Call], int]]:
         both = {name: pair[1] for name, pair in contenders.items()}
         _agree(row, forward)
         _agree(row, both)
-        flops = ns.conv2d.cost(x_shape, w_shape, **params).flops
-        yield row, "forward", forward, flops
-        yield row, "forward and backward", both, 3 * flops
+        flops, size = ns.conv2d.cost(x_shape, w_shape, w_shape[:1], **params)
+        yield Case(row, "forward", forward, flops, size)
+        yield Case(row, "forward and backward", both, 3 * flops, 3 * size)
 
 
 def _agree(row: str, calls: dict[str, Call]) -> None:

@@ -1,0 +1,1 @@
+"""Benchmarks: numseg beside its peers, in turns, in one process. ``numseg bench --help``."""
