@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from numseg.graph.execute import Tape
 from numseg.graph.graph import Builder, Graph
-from numseg.graph.init import he_normal, ones, zeros
+from numseg.graph.init import (
+    bilinear,
+    bilinear_filter,
+    bilinear_weights,
+    he_normal,
+    ones,
+    zeros,
+)
 from numseg.graph.node import Init, Input, Late, Node, Param, SizeOf, Value
 from numseg.graph.receptive import Field
 from numseg.graph.summary import Row, Summary
@@ -23,6 +30,9 @@ __all__ = [
     "Summary",
     "Tape",
     "Value",
+    "bilinear",
+    "bilinear_filter",
+    "bilinear_weights",
     "he_normal",
     "ones",
     "zeros",

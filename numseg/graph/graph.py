@@ -251,6 +251,20 @@ class Graph:
         checks.choice("name", name, [node.name for node in self.nodes])
         return receptive.field(self, self.plans(*inputs), name)
 
+    def crop_offset(self, name: str, like: str, *inputs: Any) -> tuple[int, int]:
+        """Where :func:`numseg.crop` must begin in a node, so that its pixels lie on those of
+        another node or input: FCN's offsets, derived from every layer's geometry.
+
+        An error if their pixels differ in size, if none lies on the first pixel of ``like``, or if
+        what a node on the way adds up does not lie together.
+        """
+        known = [self.inputs[0].name, *(node.name for node in self.nodes)]
+        for argument, value in (("name", name), ("like", like)):
+            checks.choice(argument, value, known)
+        plans = self.plans(*inputs)
+        (y, x), (like_y, like_x) = (receptive.centres(self, plans, n) for n in (name, like))
+        return receptive.offset(y, like_y), receptive.offset(x, like_x)
+
     def summary(self, *inputs: Any) -> summary.Summary:
         """A table of the nodes, given the shape of each input; print it."""
         shapes = [spec.shape for spec in self._specs(inputs)]

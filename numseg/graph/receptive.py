@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from numseg.errors import ArgumentError
 from numseg.geometry import Reach
 from numseg.operator import Plan
 from numseg.typing import Array
@@ -70,6 +71,44 @@ def field(graph: Graph, plans: Mapping[str, Plan[Any]], name: str) -> Field | No
     agreed = all(len(found) == 1 for found in strides)
     stride = (min(strides[0]), min(strides[1])) if agreed else None
     return Field(rows.intervals(), columns.intervals(), stride)
+
+
+def centres(graph: Graph, plans: Mapping[str, Plan[Any]], name: str) -> tuple[Reach, Reach]:
+    """Where the pixels of a node, or of an input, lie on the first input: pixel o is centred at
+    ``stride * o + first``. Caffe's ``coord_map``, without a layer known by name.
+
+    Raises where two paths to the node disagree: what it adds or stacks up does not lie together.
+    """
+    known = {graph.inputs[0].name: (Reach(), Reach())}
+    for node in graph.nodes:
+        found = {known[value.source] for value in node.reads() if value.source in known}
+        reach = plans[node.name].reach
+        if found and reach is not None:
+            if len(found) > 1:
+                raise ArgumentError(
+                    f"the pixels that {node.name} reads do not lie together: {found}"
+                )
+            rows, columns = found.pop()
+            known[node.name] = _centred(rows, reach[0]), _centred(columns, reach[1])
+    if name not in known:
+        raise ArgumentError(f"{name} reads the whole of {graph.inputs[0].name}, or nothing of it")
+    return known[name]
+
+
+def _centred(outer: Reach, reach: Reach) -> Reach:
+    """Through one more operator: its output pixel o is centred among the pixels it reads."""
+    at = outer.stride * (reach.first + reach.last) / 2 + outer.first
+    return Reach(outer.stride * reach.stride, at, at)
+
+
+def offset(of: Reach, like: Reach) -> int:
+    """The pixel of ``of`` that lies on pixel 0 of ``like``, along one axis."""
+    if of.stride != like.stride:
+        raise ArgumentError(f"a pixel measures {of.stride} pixels of the input, but {like.stride}")
+    at = (like.first - of.first) / of.stride
+    if at < 0 or at.denominator > 1:
+        raise ArgumentError(f"no pixel lies on the first one: it would be number {at}")
+    return int(at)
 
 
 _NONE = 2**40

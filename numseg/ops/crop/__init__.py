@@ -18,7 +18,7 @@ def crop(x: ArrayLike, size: Pair, offset: Pair = 0) -> Plan[Array]:
     x : array, (N, C, H, W), float32 or float64
     size : int or (rows, columns)
     offset : int or (rows, columns)
-        ``top`` and ``left``. ``numseg.nets.crop_offset`` derives it from a network, as FCN needs.
+        ``top`` and ``left``. ``Graph.crop_offset`` derives them from a network, as FCN needs it.
 
     Returns
     -------
