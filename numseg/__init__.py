@@ -29,6 +29,7 @@ from numseg.ops.group_norm import group_norm
 from numseg.ops.hard_sigmoid import hard_sigmoid
 from numseg.ops.hard_swish import hard_swish
 from numseg.ops.im2col import im2col
+from numseg.ops.interp2d import interp2d
 from numseg.ops.l2_norm import l2_norm
 from numseg.ops.leaky_relu import leaky_relu
 from numseg.ops.linear import linear
@@ -87,6 +88,7 @@ __all__ = [
     "hard_sigmoid",
     "hard_swish",
     "im2col",
+    "interp2d",
     "l2_norm",
     "leaky_relu",
     "linear",

@@ -200,6 +200,11 @@ def resized(
     return (o[0], o[1]), (0.0, 0.0) if recompute else factors
 
 
+def zoomed(i: int, zoom: int) -> int:
+    """``zoom - 1`` pixels between any two."""
+    return i + (i - 1) * (zoom - 1)
+
+
 COORDINATES = (
     "half_pixel",
     "pytorch_half_pixel",
