@@ -22,6 +22,7 @@ from numseg.ops.conv_transpose2d import conv_transpose2d
 from numseg.ops.crop import crop
 from numseg.ops.cross_entropy import cross_entropy
 from numseg.ops.deform_conv2d import deform_conv2d
+from numseg.ops.dice_loss import dice_loss
 from numseg.ops.dropout import dropout
 from numseg.ops.global_avg_pool2d import global_avg_pool2d
 from numseg.ops.global_max_pool2d import global_max_pool2d
@@ -79,6 +80,7 @@ __all__ = [
     "crop",
     "cross_entropy",
     "deform_conv2d",
+    "dice_loss",
     "dropout",
     "get_num_threads",
     "global_avg_pool2d",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from numseg.errors import ArgumentError, ArgumentTypeError
-from numseg.typing import ArrayLike
+from numseg.typing import Array, ArrayLike
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -76,6 +76,24 @@ def shape(name: str, array: ArrayLike, expected: Sequence[int], reason: str) -> 
     if tuple(array.shape) != tuple(expected):
         raise ArgumentError(
             f"{name} has shape {tuple(array.shape)}, expected {tuple(expected)} ({reason})"
+        )
+
+
+def labels(name: str, array: Array, classes: int, ignored: Sequence[int | None] = ()) -> None:
+    """Every number in the array is a class, or the one that is ignored.
+
+    ``ignored`` is what the argument ``ignore_index`` is; empty where there is no such argument.
+    """
+    wrong = (array < 0) | (array >= classes)
+    for label in ignored:
+        wrong &= array != label  # everything differs from None
+    if wrong.any():
+        label = int(array[wrong][0])
+        count = np.count_nonzero(array == label)
+        rest = "".join(f" or ignore_index = {label}" for label in ignored)
+        raise ArgumentError(
+            f"{name} has the label {label} in {count} place{'s' if count > 1 else ''}, "
+            f"expected labels in [0, {classes}){rest}"
         )
 
 

@@ -125,7 +125,5 @@ def check(
     g: Geometry,
 ) -> None:
     """Every label is a class."""
-    if labels is None:
-        return
-    for label in labels[(labels < 0) | (labels >= g.classes)]:
-        raise ArgumentError(f"labels has {label}, expected classes in [0, {g.classes})")
+    if labels is not None:
+        checks.labels("labels", labels, g.classes)

@@ -69,8 +69,10 @@ invalid = [
          labels=np.zeros(2, int)),
     _bad("labels has shape (3,), expected (2,)", target=_x[:, 0], labels=np.zeros(3, int)),
     _bad("labels has dtype float32", target=_x[:, 0], labels=_x[:, 0]),
-    _bad("labels has 3, expected classes in [0, 3)", target=_x[:, 0], labels=np.array([0, 3])),
-    _bad("labels has -1, expected classes in [0, 3)", target=_x[:, 0], labels=np.array([-1, 0])),
+    _bad("labels has the label 3 in 1 place, expected labels in [0, 3)", target=_x[:, 0],
+         labels=np.array([0, 3])),
+    _bad("labels has the label -1 in 1 place, expected labels in [0, 3)", target=_x[:, 0],
+         labels=np.array([-1, 0])),
     _bad("reduction must be one of 'mean', 'sum', 'none', 'batch_size', got None", reduction=None),
 ]  # fmt: skip
 

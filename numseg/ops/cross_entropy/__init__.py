@@ -172,14 +172,4 @@ def cross_entropy(
 
 def check(x: ArrayLike, target: Array, weight: ArrayLike | None, g: Geometry) -> None:
     """Every label is a class or ignored."""
-    wrong = (target < 0) | (target >= g.c)
-    if g.ignores:
-        wrong &= target != g.ignore_index
-    if wrong.any():
-        label = int(target[wrong][0])
-        count = np.count_nonzero(target == label)
-        ignored = g.ignore_index if g.ignores else None
-        raise ArgumentError(
-            f"target has the label {label} in {count} place{'s' if count > 1 else ''}, "
-            f"expected labels in [0, {g.c}) or ignore_index = {ignored}"
-        )
+    checks.labels("target", target, g.c, (g.ignore_index if g.ignores else None,))
