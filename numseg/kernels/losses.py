@@ -19,6 +19,12 @@ def blocks(size):
     return -(-size // BLOCK)
 
 
+def store(y, value):
+    """Round the value to the dtype of y; what is too large for it is infinite, without warning."""
+    with np.errstate(over="ignore"):
+        y[...] = value
+
+
 @rule
 def spread(values, first, out):
     """Fill ``out`` with ``values[first:]``, or with the only number that values has."""

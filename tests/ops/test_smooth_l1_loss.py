@@ -75,3 +75,10 @@ def test_nothing_to_lose(op):
     assert op(nothing, nothing) == 0
     assert np.isnan(op(nothing, nothing, empty="nan"))
     assert op(nothing, nothing, reduction="batch_size", empty="nan") == 0
+
+
+@FACES
+def test_a_sum_beyond_float32_is_infinite_without_a_warning(op):
+    x = np.full(10, 3e38, np.float32)
+    assert op(x, np.zeros_like(x), reduction="sum") == np.inf
+    assert op(x, np.zeros_like(x)) == np.float32(3e38)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from numseg.kernels.jit import kernel
-from numseg.kernels.losses import BLOCK, blocks, logistic, spread, times
+from numseg.kernels.losses import BLOCK, blocks, logistic, spread, store, times
 from numseg.kernels.parallel import launch
 from numseg.kernels.sums import row_sum
 from numseg.ops.binary_cross_entropy_with_logits import Geometry
@@ -64,7 +64,7 @@ def forward(
     launch(_forward, len(sums), 20 * g.size, *_flat(x, target, weight, pos_weight, labels, g),
            y.reshape(-1), sums, g)  # fmt: skip
     if not g.each:
-        y[...] = sums.sum() / g.divisor
+        store(y, sums.sum() / g.divisor)
 
 
 def backward(

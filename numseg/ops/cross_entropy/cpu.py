@@ -10,7 +10,7 @@ import numpy as np
 
 from numseg.kernels.elementary import exp, log
 from numseg.kernels.jit import kernel, rule
-from numseg.kernels.losses import power, times
+from numseg.kernels.losses import power, store, times
 from numseg.kernels.parallel import launch
 from numseg.kernels.softmax import BLOCK, column_statistics, row_statistics
 from numseg.kernels.sums import row_sum
@@ -185,9 +185,9 @@ def forward(
     if g.valid:
         divisor[...] = max(np.count_nonzero(given[0] >= 0), 1)
     if g.per_pixel:
-        y[...] = losses.reshape(y.shape)
+        store(y, losses.reshape(y.shape))
     elif divisor != 0:
-        y[...] = loss / divisor
+        store(y, loss / divisor)
     else:
         y[...] = np.nan if g.empty_is_nan else 0
 

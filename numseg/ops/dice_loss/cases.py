@@ -34,10 +34,11 @@ def valid(draw: st.DrawFn) -> Case:
             array[rng.random(array.shape) < (0.3 if c else 2.0)] = ignored
         return array.astype(kind)
 
+    empty = n * c * math.prod(rest) == 0
     x: Any = probabilities if activation == "none" else (n, c, *rest)
     smooth = draw(st.sampled_from([(1e-5, 1e-5), (1, 1), (0, 0.5), (0, 0)]))
-    if smooth == (0, 0) and (ignored is not None or n * c * math.prod(rest) == 0):
-        smooth = (1, 1)  # not 0 / 0
+    if ignored is not None or empty:
+        smooth = draw(st.sampled_from([(1e-5, 1e-5), (1, 1), (0, 0.5)]))  # not 0 / 0
     params = {
         "activation": activation,
         "squared": draw(st.booleans()),

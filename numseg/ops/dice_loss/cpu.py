@@ -7,6 +7,7 @@ import numpy as np
 
 from numseg.kernels.elementary import exp
 from numseg.kernels.jit import kernel, rule
+from numseg.kernels.losses import store
 from numseg.kernels.parallel import launch
 from numseg.kernels.softmax import BLOCK, column_statistics
 from numseg.kernels.sums import row_sum
@@ -116,7 +117,7 @@ def forward(x: Array, target: Array, y: Array, sums: Array, g: Geometry) -> None
     above, below = _quotient(sums, g)
     with np.errstate(invalid="ignore", divide="ignore"):
         losses = 1 - above / below
-        y[...] = losses.reshape(y.shape) if g.each else losses.sum() / g.divisor
+        store(y, losses.reshape(y.shape) if g.each else losses.sum() / g.divisor)
 
 
 def backward(

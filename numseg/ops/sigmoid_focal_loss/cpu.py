@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from numseg.kernels.jit import kernel
-from numseg.kernels.losses import BLOCK, blocks, logistic, power, spread, times
+from numseg.kernels.losses import BLOCK, blocks, logistic, power, spread, store, times
 from numseg.kernels.parallel import launch
 from numseg.kernels.sums import row_sum
 from numseg.ops.sigmoid_focal_loss import Geometry
@@ -53,7 +53,7 @@ def forward(x: Array, target: Array, y: Array, g: Geometry) -> None:
     launch(_forward, len(sums), 40 * g.size, x.reshape(-1), target.reshape(-1), y.reshape(-1),
            sums, g)  # fmt: skip
     if not g.each:
-        y[...] = sums.sum() / g.divisor
+        store(y, sums.sum() / g.divisor)
 
 
 def backward(x: Array, target: Array, gy: Array, gx: Array | None, g: Geometry) -> None:

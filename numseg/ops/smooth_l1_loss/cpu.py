@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from numseg.kernels.jit import kernel
-from numseg.kernels.losses import BLOCK, blocks, spread
+from numseg.kernels.losses import BLOCK, blocks, spread, store
 from numseg.kernels.parallel import launch
 from numseg.kernels.sums import row_sum
 from numseg.ops.smooth_l1_loss import Geometry
@@ -49,7 +49,7 @@ def forward(x: Array, target: Array, y: Array, g: Geometry) -> None:
     sums = np.zeros(blocks(g.size))
     launch(_forward, len(sums), g.size, x.reshape(-1), target.reshape(-1), y.reshape(-1), sums, g)
     if not g.each:
-        y[...] = sums.sum() / g.divisor
+        store(y, sums.sum() / g.divisor)
 
 
 def backward(
