@@ -1,11 +1,6 @@
 """roi_align on the CPU.
 
-The weights of a bin's samples are separable: with a row of weights for each bin along either axis,
-an average is ``Wy X Wx'``, its gradient ``Wy' dY Wx``. The rows are sparse and are tabulated once
-for all channels. Then a unit is a block of channels of one image: it brings the part of these
-planes that RoIs touch into an order in which the channels lie side by side, goes through the
-image's RoIs in their order, and every step is a vector operation over columns and channels.
-
+An average has separable weights: they are tabulated here, numseg/kernels/regions.py does the rest.
 A maximum has no such structure. Forward: a unit is a RoI; backward: a plane.
 """
 
@@ -17,36 +12,20 @@ import numba
 import numpy as np
 
 from numseg.kernels.jit import kernel
-from numseg.kernels.lanes import LANES, blocks_of, load, store
 from numseg.kernels.parallel import launch
+from numseg.kernels.regions import (
+    Averages,
+    Sizes,
+    Weights,
+    average,
+    averages,
+    by_image,
+    motion,
+    spread,
+)
 from numseg.ops.roi_align import Geometry, check
 from numseg.ops.roi_align.rules import neighbours, position, rounded, samples, span
 from numseg.typing import Array
-
-
-class Weights(NamedTuple):
-    """Along one axis, for bin p of RoI k: entries ``first[k, p]`` up to ``end[k, p]``."""
-
-    first: Array
-    end: Array
-    pixel: Array
-    value: Array
-    """Summed over the bin's samples at this pixel."""
-    by_place: Array
-    """Derivative of ``value`` when all samples move along."""
-    by_size: Array
-    """The same, each sample weighed by where it lies in the box, from 0 to 1."""
-    reach: Array
-    """The pixels that bin p has weights for lie from ``reach[k, p, 0]`` up to ``[k, p, 1]``."""
-
-
-class Parts(NamedTuple):
-    """Which pixels are read."""
-
-    tile: Array
-    """By all RoIs of image n together: the first row, the last + 1, the columns alike: (N, 4)."""
-    columns: Array
-    """By RoI k: the first column, and the last + 1: (K, 2)."""
 
 
 class Samples(NamedTuple):
@@ -108,138 +87,6 @@ def _tabulate(start, stop, boxes, pixels, bins, g, weights):
                 weights.by_size[here] += (slope if corner else -slope) * share
         weights.end[k, p] = end
         weights.reach[k, p, 0], weights.reach[k, p, 1] = least, most
-
-
-contracted = numba.njit(error_model="numpy", fastmath={"contract"})
-
-
-@contracted
-def _add(out, factor, row):
-    for i in range(len(out)):
-        out[i] += factor * row[i]
-
-
-@contracted
-def _combine(out, first, end, factor, pixel, origin, lanes):
-    """``out = sum over entries of factor * lanes[pixel - origin]``, side by side."""
-    out[:] = 0
-    for e in range(first, end):
-        at = (pixel[e] - origin) * LANES
-        _add(out, factor[e], lanes[at : at + len(out)])
-
-
-@kernel({"contract"})
-def _forward_average(start, stop, x, rows, columns, counts, order, image, parts, y, g):
-    blocks = blocks_of(g.c)
-    sums = np.zeros((g.oh * g.ow, LANES), x.dtype)
-    line = np.zeros((1, g.w * LANES), x.dtype)[0]
-    for unit in range(start, stop):
-        n, block = divmod(unit, blocks)
-        c0, c1 = block * LANES, min((block + 1) * LANES, g.c)
-        mine = order[image[n] : image[n + 1]]
-        r0, r1, s0, s1 = parts.tile[n, 0], parts.tile[n, 1], parts.tile[n, 2], parts.tile[n, 3]
-        tile = load(x[n, c0:c1], r0, r1, s0, s1)
-        for k in mine:
-            left, right = parts.columns[k, 0], parts.columns[k, 1]
-            part = line[: (right - left) * LANES]
-            for p in range(g.oh):
-                part[:] = 0
-                for e in range(rows.first[k, p], rows.end[k, p]):
-                    at = (left - s0) * LANES
-                    row = tile[rows.pixel[e] - r0, at : at + len(part)]
-                    _add(part, rows.value[e], row)
-                for q in range(g.ow):
-                    _combine(sums[p * g.ow + q], columns.first[k, q], columns.end[k, q],
-                             columns.value, columns.pixel, left, part)  # fmt: skip
-            for c in range(c1 - c0):
-                out = y[k, c0 + c]
-                for b in range(g.oh * g.ow):
-                    out[b] = sums[b, c] / counts[k]
-
-
-@numba.njit(error_model="numpy")
-def _load_shares(gy, count, shares):
-    """``grad_y`` of one RoI over its number of samples, one channel beside the other."""
-    for c in range(len(gy)):
-        for b in range(len(shares)):
-            shares[b, c] = gy[c, b] / count
-
-
-@kernel({"contract"})
-def _grad_x_average(start, stop, rows, columns, counts, order, image, parts, gy, gx, g):
-    blocks = blocks_of(g.c)
-    shares = np.zeros((g.oh * g.ow, LANES), gx.dtype)
-    line = np.zeros((1, g.w * LANES), gx.dtype)[0]
-    for unit in range(start, stop):
-        n, block = divmod(unit, blocks)
-        c0, c1 = block * LANES, min((block + 1) * LANES, g.c)
-        mine = order[image[n] : image[n + 1]]
-        r0, r1, s0, s1 = parts.tile[n, 0], parts.tile[n, 1], parts.tile[n, 2], parts.tile[n, 3]
-        tile = np.zeros((r1 - r0, (s1 - s0) * LANES), gx.dtype)
-        for k in mine:
-            left, right = parts.columns[k, 0], parts.columns[k, 1]
-            part = line[: (right - left) * LANES]
-            _load_shares(gy[k, c0:c1], counts[k], shares)
-            for p in range(g.oh):
-                part[:] = 0
-                for q in range(g.ow):
-                    for e in range(columns.first[k, q], columns.end[k, q]):
-                        at = (columns.pixel[e] - left) * LANES
-                        _add(part[at : at + LANES], columns.value[e], shares[p * g.ow + q])
-                for e in range(rows.first[k, p], rows.end[k, p]):
-                    at = (left - s0) * LANES
-                    row = tile[rows.pixel[e] - r0, at : at + len(part)]
-                    _add(row, rows.value[e], part)
-        store(tile, gx[n, c0:c1], r0, r1, s0, s1)
-
-
-@numba.njit(error_model="numpy")
-def _dot(a, b):
-    total = 0.0
-    for i in range(len(a)):
-        total += np.float64(a[i]) * b[i]
-    return total
-
-
-@kernel({"contract"})
-def _grad_rois_average(
-    start, stop, x, rows, columns, counts, order, image, parts, gy, by_place, by_size, g
-):
-    """What each block of channels contributes, along the rows [0] and the columns [1]."""
-    blocks = blocks_of(g.c)
-    shares = np.zeros((g.oh * g.ow, LANES), x.dtype)
-    lines = np.zeros((3, g.w * LANES), x.dtype)
-    value = np.zeros((1, LANES), x.dtype)[0]
-    for unit in range(start, stop):
-        n, block = divmod(unit, blocks)
-        c0, c1 = block * LANES, min((block + 1) * LANES, g.c)
-        mine = order[image[n] : image[n + 1]]
-        r0, r1, s0, s1 = parts.tile[n, 0], parts.tile[n, 1], parts.tile[n, 2], parts.tile[n, 3]
-        tile = load(x[n, c0:c1], r0, r1, s0, s1)
-        for k in mine:
-            left, right = parts.columns[k, 0], parts.columns[k, 1]
-            width, at = (right - left) * LANES, (left - s0) * LANES
-            _load_shares(gy[k, c0:c1], counts[k], shares)
-            y_place = y_size = x_place = x_size = 0.0
-            for p in range(g.oh):
-                lines[:, :width] = 0
-                for e in range(rows.first[k, p], rows.end[k, p]):
-                    row = tile[rows.pixel[e] - r0, at : at + width]
-                    _add(lines[0, :width], rows.value[e], row)
-                    _add(lines[1, :width], rows.by_place[e], row)
-                    _add(lines[2, :width], rows.by_size[e], row)
-                for q in range(g.ow):
-                    first, end, share = columns.first[k, q], columns.end[k, q], shares[p * g.ow + q]
-                    _combine(value, first, end, columns.value, columns.pixel, left, lines[1])
-                    y_place += _dot(value, share)
-                    _combine(value, first, end, columns.value, columns.pixel, left, lines[2])
-                    y_size += _dot(value, share)
-                    _combine(value, first, end, columns.by_place, columns.pixel, left, lines[0])
-                    x_place += _dot(value, share)
-                    _combine(value, first, end, columns.by_size, columns.pixel, left, lines[0])
-                    x_size += _dot(value, share)
-            by_place[block, 0, k], by_size[block, 0, k] = y_place, y_size
-            by_place[block, 1, k], by_size[block, 1, k] = x_place, x_size
 
 
 # -- the largest sample ---------------------------------------------------------------------------
@@ -356,22 +203,14 @@ def _weights(boxes: Samples, pixels: int, bins: int, g: Geometry, dtype: type) -
     return weights._replace(value=values[0], by_place=values[1], by_size=values[2])
 
 
-def _parts(rows: Weights, columns: Weights, index: Array, g: Geometry) -> Parts:
-    tile = np.zeros((g.n, 2, 2), np.int64)
-    for axis, weights, pixels in ((0, rows, g.h), (1, columns, g.w)):
-        low, high = weights.reach[..., 0].min(1), weights.reach[..., 1].max(1)
-        tile[:, axis, 0] = pixels
-        np.minimum.at(tile[:, axis, 0], index, low)
-        np.maximum.at(tile[:, axis, 1], index, high)
-    np.minimum(tile[..., 0], tile[..., 1], out=tile[..., 0])  # nothing, where there is no pixel
-    return Parts(tile.reshape(g.n, 4), np.stack([np.minimum(low, high), high], 1))
+def _averages(index: Array, rows: Samples, columns: Samples, g: Geometry, dtype: type) -> Averages:
+    counts = rows.number.astype(np.float64) * columns.number
+    along_y, along_x = _weights(rows, g.h, g.oh, g, dtype), _weights(columns, g.w, g.ow, g, dtype)
+    return averages(index, along_y, along_x, counts, _sizes(g))
 
 
-def by_image(rois: Array, images: int) -> tuple[Array, Array, Array]:
-    """Each RoI's image; the RoIs sorted by it; where in that order each image begins."""
-    index = rois[:, 0].astype(np.int64)
-    order = np.argsort(index, kind="stable")
-    return index, order, np.searchsorted(index[order], np.arange(images + 1))
+def _sizes(g: Geometry) -> Sizes:
+    return Sizes(g.n, g.c, g.h, g.w, g.k, g.oh, g.ow)
 
 
 def _planes(y: Array, g: Geometry) -> Array:
@@ -379,54 +218,37 @@ def _planes(y: Array, g: Geometry) -> Array:
 
 
 def forward(x: Array, rois: Array, y: Array, g: Geometry) -> None:
-    index, order, image = by_image(rois, g.n)
+    index = rois[:, 0].astype(np.int64)
     rows, columns = _boxes(rois, g)
-    work = y.size * 8
     if g.maximum:
+        work = 8 * y.size
         launch(_forward_maximum, g.k, work, x, index, rows, columns, _planes(y, g), g)
-        return
-    counts = np.asarray(rows.number.astype(np.float64) * columns.number, x.dtype)
-    along_y = _weights(rows, g.h, g.oh, g, x.dtype.type)
-    along_x = _weights(columns, g.w, g.ow, g, x.dtype.type)
-    launch(_forward_average, blocks_of(g.c) * g.n, work, x, along_y, along_x, np.maximum(counts, 1),
-           order, image, _parts(along_y, along_x, index, g), _planes(y, g), g)  # fmt: skip
+    else:
+        average(x, _averages(index, rows, columns, g, x.dtype.type), y, _sizes(g))
 
 
 def backward(
     x: Array, rois: Array, gy: Array, gx: Array | None, grois: Array | None, g: Geometry
 ) -> None:
     check(x, rois, g)  # again: they may have been written to since forward
-    index, order, image = by_image(rois, g.n)
+    index = rois[:, 0].astype(np.int64)
     rows, columns = _boxes(rois, g)
-    work = gy.size * 8
-    shares = _planes(gy, g)
-    by_place, by_size = np.zeros((2, g.c if g.maximum else blocks_of(g.c), 2, g.k))
     if g.maximum:
         target = np.empty_like(x) if gx is None else gx
-        launch(_backward_maximum, g.n * g.c, work, x, rows, columns, order, image, shares, target,
-               by_place, by_size, g)  # fmt: skip
+        moved = np.zeros((2, g.c, 2, g.k))
+        launch(_backward_maximum, g.n * g.c, 8 * gy.size, x, rows, columns, *by_image(index, g.n),
+               _planes(gy, g), target, moved[0], moved[1], g)  # fmt: skip
+        by_place, by_size = moved.sum(1)
     else:
-        counts = np.asarray(rows.number.astype(np.float64) * columns.number, x.dtype)
-        along_y = _weights(rows, g.h, g.oh, g, x.dtype.type)
-        along_x = _weights(columns, g.w, g.ow, g, x.dtype.type)
-        parts = _parts(along_y, along_x, index, g)
-        table = along_y, along_x, np.maximum(counts, 1), order, image, parts, shares
-        units = blocks_of(g.c) * g.n
+        table = _averages(index, rows, columns, g, x.dtype.type)
         if gx is not None:
-            launch(_grad_x_average, units, work, *table, gx, g)
+            spread(gy, table, gx, _sizes(g))
         if grois is not None:
-            launch(_grad_rois_average, units, work, x, *table, by_place, by_size, g)
+            by_place, by_size = motion(x, gy, table, _sizes(g))
     if grois is not None:
-        _gather(by_place, by_size, rows, columns, grois, g)
-
-
-def _gather(
-    by_place: Array, by_size: Array, rows: Samples, columns: Samples, grois: Array, g: Geometry
-) -> None:
-    """The places are ``start + fraction * size``: a box's first coordinate moves all of a sample
-    but that fraction, its last coordinate the fraction."""
-    grois[:, 0] = 0
-    for axis, (low, high) in enumerate(((2, 4), (1, 3))):
-        place, size = by_place[:, axis].sum(0), by_size[:, axis].sum(0)
-        grois[:, low] = g.scale * (place - size)
-        grois[:, high] = g.scale * size
+        grois[:, 0] = 0
+        for axis, low, high in ((0, 2, 4), (1, 1, 3)):
+            # The places are start + fraction * size: a box's first coordinate moves all of a sample
+            # but that fraction, its last coordinate the fraction.
+            grois[:, low] = g.scale * (by_place[axis] - by_size[axis])
+            grois[:, high] = g.scale * by_size[axis]

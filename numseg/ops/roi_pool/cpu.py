@@ -12,7 +12,7 @@ import numpy as np
 from numseg.kernels.jit import kernel
 from numseg.kernels.lanes import LANES, blocks_of, compiled, load
 from numseg.kernels.parallel import launch
-from numseg.ops.roi_align.cpu import by_image
+from numseg.kernels.regions import by_image
 from numseg.ops.roi_pool import Geometry, check
 from numseg.ops.roi_pool.rules import edges, ends
 from numseg.typing import Array
@@ -99,7 +99,7 @@ def forward(x: Array, rois: Array, y: Array, switches: Array, g: Geometry) -> No
     for bins, low, high, pixels in ((rows, 2, 4, g.h), (columns, 1, 3, g.w)):
         first, last = (np.ascontiguousarray(rois[:, j], np.float64) for j in (low, high))
         launch(_edges, g.k, bins.size, first, last, pixels, g, bins)
-    _, order, image = by_image(rois, g.n)
+    order, image = by_image(rois[:, 0].astype(np.int64), g.n)
     flat = g.k, g.c, g.oh * g.ow
     launch(_forward, g.n * blocks_of(g.c), 8 * y.size, x, rows, columns, order, image,
            y.reshape(flat), switches.reshape(flat), g)  # fmt: skip
@@ -109,7 +109,7 @@ def backward(rois: Array, switches: Array, gy: Array, gx: Array | None, g: Geome
     check(None, rois, g)  # again: they may have been written to since forward
     if gx is None:
         return
-    _, order, image = by_image(rois, g.n)
+    order, image = by_image(rois[:, 0].astype(np.int64), g.n)
     flat = g.k, g.c, g.oh * g.ow
     launch(_backward, g.n * g.c, gx.size + gy.size, order, image, switches.reshape(flat),
            gy.reshape(flat), gx.reshape(g.n, g.c, g.h * g.w), g)  # fmt: skip
