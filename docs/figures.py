@@ -101,6 +101,41 @@ def activations() -> Figure:
     return page
 
 
+@figure
+def deform_conv2d() -> Figure:
+    """The taps of a 3 x 3 kernel and their offsets; a sample by its place, by each boundary."""
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(1, 1.25))
+    rng = np.random.default_rng(2)
+    rows, columns = np.mgrid[1:4, 1:4]
+    down, across = rng.uniform(-0.9, 0.9, (2, 3, 3))
+    left.set(xlim=(-0.6, 4.6), ylim=(4.6, -0.6), xticks=range(5), yticks=range(5), aspect="equal")
+    left.set_xlabel("column")
+    left.set_ylabel("row")
+    left.grid(color="0.85", linewidth=0.6)
+    left.set_axisbelow(True)
+    arrows = {"color": "0.55", "angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.005}
+    left.quiver(columns, rows, across, down, **arrows)
+    left.scatter(columns, rows, s=22, color="0.3", label="tap")
+    left.scatter(columns + across, rows + down, s=30, color="C3", label="sample")
+    left.legend(ncols=2, loc="upper center", frameon=False, bbox_to_anchor=(0.5, 1.16))
+
+    pixels = np.array([2.0, 3.0, 1.0])
+    place = np.linspace(-1.6, 3.6, 521)
+    x = np.broadcast_to(pixels, (len(place), 1, 1, 3))
+    offset = np.stack([np.zeros_like(place), place], 1)[..., None, None]
+    for boundary, style in (("torchvision", "-"), ("mxnet", "--")):
+        y = ns.deform_conv2d(x, offset, np.ones((1, 1, 1, 1)), stride=3, boundary=boundary).ravel()
+        y[1:][np.abs(np.diff(y)) > 0.5] = np.nan  # no line where it jumps
+        label = '"torchvision", "mmcv"' if boundary == "torchvision" else f'"{boundary}"'
+        right.plot(place, y, style, label=label)
+    right.scatter(range(3), pixels, s=25, color="0.3", zorder=3)
+    right.set(xticks=range(-1, 4), yticks=range(4), xlabel="place on a row of 3 pixels")
+    right.set_ylabel("sample")
+    right.legend(frameon=False, loc="upper right")
+    return figure
+
+
 if __name__ == "__main__":
     for chosen in sys.argv[1:] or FIGURES:
         print(save(chosen))
