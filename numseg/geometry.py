@@ -25,13 +25,10 @@ def window_count(i: int, k: int, s: int, p0: int, p1: int, d: int) -> int:
     return (i + p0 + p1 - extent(k, d)) // s + 1
 
 
-def window_count_ceil(i: int, k: int, s: int, p0: int, p1: int, d: int) -> int:
-    """``ceil_mode``: round up, but drop a last window that starts in the padding after the image.
-
-    The drop rule is PyTorch's: the last window must start before ``i + p0``.
-    """
+def window_count_ceil(i: int, k: int, s: int, p0: int, p1: int, d: int, drop: bool = True) -> int:
+    """``ceil_mode``: round up, but ``drop`` a last window that starts after the image."""
     o = -(-(i + p0 + p1 - extent(k, d)) // s) + 1
-    return o - 1 if (o - 1) * s >= i + p0 else o
+    return o - 1 if drop and (o - 1) * s >= i + p0 else o
 
 
 def transposed_size(i: int, k: int, s: int, p0: int, p1: int, d: int, output_padding: int) -> int:
@@ -93,14 +90,17 @@ def sides(name: str, value: Any, minimum: int | None = 0) -> tuple[int, int, int
     )
 
 
-def at_most_half(sides: tuple[int, int, int, int], window: tuple[int, int]) -> None:
-    """Padding of a pooling: no window may lie wholly in it."""
+def less_than_window(sides: tuple[int, int, int, int], window: tuple[int, int]) -> None:
+    """Padding of a pooling: no window of neighbouring pixels may lie wholly in it."""
     top, bottom, left, right = sides
-    if max(top, bottom) > window[0] // 2 or max(left, right) > window[1] // 2:
+    if max(top, bottom) >= window[0] or max(left, right) >= window[1]:
         raise ArgumentError(
-            f"padding (top {top}, bottom {bottom}, left {left}, right {right}) exceeds half the "
-            f"window's extent of {window[0]} x {window[1]}"
+            f"padding (top {top}, bottom {bottom}, left {left}, right {right}) must be less than "
+            f"the window's extent of {window[0]} x {window[1]}"
         )
+
+
+CEIL_RULES = "torch", "caffe"
 
 
 def window_counts(
@@ -110,10 +110,15 @@ def window_counts(
     sides: tuple[int, int, int, int],
     dilation: tuple[int, int],
     ceil_mode: bool = False,
+    ceil_rule: str = "torch",
 ) -> tuple[int, int]:
-    """Output rows and columns of a windowed operator; an error where no window fits."""
-    count = window_count_ceil if ceil_mode else window_count
+    """Output rows and columns of a windowed operator; an error where no window fits.
+
+    With ``ceil_mode`` PyTorch drops a last window that starts after the image, and Caffe only where
+    there is padding, on any side.
+    """
     top, bottom, left, right = sides
+    drop = checks.choice("ceil_rule", ceil_rule, CEIL_RULES) == "torch" or any(sides)
     for axis, i, k, p0, p1, d in zip(
         ("rows", "columns"), size, kernel, (top, left), (bottom, right), dilation, strict=True
     ):
@@ -122,9 +127,25 @@ def window_counts(
                 f"the window spans {extent(k, d)} {axis} (kernel {k}, dilation {d}), "
                 f"but x has {i} {axis} plus {p0} + {p1} of padding"
             )
-    oh = count(size[0], kernel[0], stride[0], top, bottom, dilation[0])
-    ow = count(size[1], kernel[1], stride[1], left, right, dilation[1])
-    return oh, ow
+    rows = size[0], kernel[0], stride[0], top, bottom, dilation[0]
+    columns = size[1], kernel[1], stride[1], left, right, dilation[1]
+    if ceil_mode:
+        return window_count_ceil(*rows, drop), window_count_ceil(*columns, drop)
+    return window_count(*rows), window_count(*columns)
+
+
+INDEX_LAYOUTS = "hw", "nchw", "ncwh", "hwc", "nhwc"
+
+
+def index_strides(layout: str, c: int, h: int, w: int) -> tuple[int, int, int, int]:
+    """What a switch counts for each step along n, c, h and w: ``layout`` names the axes of the
+    array in which it is a flat index, the last one fastest."""
+    sizes = {"n": 0, "c": c, "h": h, "w": w}
+    strides, step = dict.fromkeys("nchw", 0), 1
+    for axis in reversed(checks.choice("index_layout", layout, INDEX_LAYOUTS)):
+        strides[axis] = step
+        step *= sizes[axis]
+    return strides["n"], strides["c"], strides["h"], strides["w"]
 
 
 BinRule = Callable[[int, int], list[tuple[int, int, int]]]

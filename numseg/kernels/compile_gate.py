@@ -77,7 +77,9 @@ class Row(NamedTuple):
 
 def twins() -> list[str]:
     """The modules ``numseg.ops.<name>.cuda`` that exist."""
-    names = [f"numseg.ops.{m.name}.cuda" for m in pkgutil.iter_modules(numseg.ops.__path__)]
+    names = [
+        f"numseg.ops.{m.name}.cuda" for m in pkgutil.iter_modules(numseg.ops.__path__) if m.ispkg
+    ]
     return [name for name in names if importlib.util.find_spec(name) is not None]
 
 

@@ -1,8 +1,8 @@
 """How numseg writes CUDA kernels: what a kernel says about its arguments, and how it is launched.
 
 A kernel states the type of every argument in its annotations, from the few that exist here: flat
-arrays (:data:`Reals`, :data:`Ints`, :data:`Longs`), numbers (``int``, ``float``, ``bool``), and
-NamedTuples of numbers, such as an operator's Geometry. So :mod:`numseg.kernels.compile_gate` can
+arrays (:data:`Reals`, :data:`Ints`, :data:`Longs`, :data:`Bytes`), numbers (``int``, ``float``,
+``bool``), and NamedTuples of numbers, such as an operator's Geometry. So :mod:`numseg.kernels.compile_gate` can
 compile every kernel of every operator for GPUs that are not there, and no launch can need a kernel
 that the gate has not seen.
 
@@ -41,6 +41,8 @@ Ints = Annotated[Any, types.int32]
 """A flat array of int32: a workspace."""
 Longs = Annotated[Any, types.int64]
 """A flat array of int64: switches and labels."""
+Bytes = Annotated[Any, types.uint8]
+"""A flat array of uint8: marks."""
 
 # In Numba's simulator every CUDA thread is a Python thread: blocks and grids are small there, small
 # enough that tiny tests stride over planes.

@@ -207,3 +207,217 @@ def test_rows_longer_than_a_vector(kernel, stride):
     found = ns.max_pool2d(x, kernel, stride, return_switches=True)
     np.testing.assert_array_equal(found[0], expected[0])
     np.testing.assert_array_equal(found[1], expected[1])
+
+
+# -- conventions ----------------------------------------------------------------------------------
+
+FLT_MAX = 3.4028234663852886e38
+
+
+def pool(op, values, kernel, **how):
+    """Values, switches, and the gradient where each window has 6."""
+    x = np.array(values, float).reshape(1, 1, 1, -1)
+    how = {name: (0, value) if name == "padding" else value for name, value in how.items()}
+    y, saved = op.forward(x, (1, kernel), **how)
+    grad = op.backward(saved, np.full_like(y, 6))[0]
+    return y[0, 0, 0].tolist(), saved.switches[0, 0, 0].tolist(), grad[0, 0, 0].tolist()
+
+
+@both
+def test_caffe_keeps_an_empty_last_window_without_padding(op):
+    # windows of 1 from 0, 3, 6: the third starts after the five pixels
+    how = {"stride": (1, 3), "ceil_mode": True}
+    x = [1, 2, 3, 4, 5]
+    assert pool(op, x, 1, **how)[:2] == ([1, 4], [0, 3])
+    assert pool(op, x, 1, **how, ceil_rule="caffe")[:2] == ([1, 4, -inf], [0, 3, -1])
+    # of two pixels and a stride of 4, from 0 and 4: ceil((5 - 2) / 4) + 1 = 2, the second is 4
+    assert pool(op, x, 2, stride=(1, 4), ceil_mode=True)[:2] == ([2, 5], [1, 4])
+    # of 2 with stride 4 over 4 pixels: from 0 and 4, where nothing is
+    how = {"stride": (1, 4), "ceil_mode": True}
+    assert pool(op, x[:4], 2, **how)[:2] == ([2], [1])
+    y, switches, grad = pool(op, x[:4], 2, **how, ceil_rule="caffe", lowest=-FLT_MAX)
+    assert (y, switches, grad) == ([2, -FLT_MAX], [1, -1], [0, 6, 0, 0])
+    assert pool(op, x[:4], 2, **how, ceil_rule="caffe")[0] == [2, -inf]
+
+
+@both
+def test_with_padding_on_any_side_caffe_drops_it_too(op):
+    # 3 pixels, padding 1, windows of 2 from -1 and 3: the second starts in the padding
+    how = {"stride": (1, 4), "ceil_mode": True, "padding": 1}
+    assert pool(op, [1, 2, 3], 2, **how)[:2] == ([1], [0])
+    assert pool(op, [1, 2, 3], 2, **how, ceil_rule="caffe")[:2] == ([1], [0])
+    # padding of the rows alone counts: without it the row has a second window, from 4
+    x = np.ones((1, 1, 2, 4))
+    for padding, windows in ((0, 2), (1, 1)):
+        y = op(x, 2, (1, 4), (padding, 0), ceil_mode=True, ceil_rule="caffe")
+        assert y.shape[3] == windows
+
+
+@both
+def test_padding_up_to_one_less_than_the_window(op):
+    values, switches, _ = pool(op, [4, 5], 3, stride=1, padding=2)
+    assert values == [4, 5, 5, 5]
+    assert switches == [0, 1, 1, 1]
+
+
+@both
+def test_caffe_wants_more_than_the_lowest_float(op):
+    how = {"lowest": -FLT_MAX, "nan": "drop"}
+    assert pool(op, [-inf, -inf, -1, -inf, nan, nan], 2, **how)[:2] == (
+        [-FLT_MAX, -1, -FLT_MAX],
+        [-1, 2, -1],
+    )
+    assert pool(op, [0, 1, -2, -1], 2, lowest=0)[:2] == ([1, 0], [1, -1])
+    assert pool(op, [0, 1, nan, -1], 2, lowest=0)[1] == [1, 2]  # NaN is dropped by nan= alone
+
+
+@both
+@pytest.mark.parametrize(
+    ("window", "propagate", "first", "drop"),
+    [
+        ([1, nan, 2], 1, 2, 2),
+        ([nan, 1, 2], 0, 0, 2),
+        ([1, 2, nan], 2, 1, 1),
+        ([nan, 1, nan], 2, 0, 1),
+        ([nan, nan, nan], 2, 0, -1),
+        ([nan, -inf, -inf], 0, 0, 1),
+        ([-inf, nan, -inf], 1, 0, 0),
+        ([-inf, -inf, -inf], 0, 0, 0),
+        ([5, 5, nan], 2, 0, 0),
+    ],
+)
+def test_rules_for_nan(op, window, propagate, first, drop):
+    for rule, place in (("propagate", propagate), ("first", first), ("drop", drop)):
+        for x in (np.reshape(window, (1, 1, 1, 3)), np.reshape(window, (1, 1, 3, 1))):
+            y, switches = op(x, x.shape[2:], nan=rule, return_switches=True)
+            expected = x.ravel()[place] if place >= 0 else -inf
+            assert switches.item() == place, (rule, x.shape)
+            np.testing.assert_array_equal(y.item(), expected)
+
+
+@both
+def test_the_first_pixel_of_a_window_is_the_first_on_the_image(op):
+    assert pool(op, [nan, 1, 2], 3, stride=1, padding=1, nan="first")[1] == [0, 0, 2]
+    x = np.array([[[[1, nan], [2, 3]]]])
+    assert op(x, 2, nan="first", return_switches=True)[1].item() == 3
+    x = np.array([[[[nan, 1], [2, nan]]]])
+    assert op(x, 2, nan="first", return_switches=True)[1].item() == 0
+
+
+@both
+def test_where_the_gradient_of_a_tie_goes(op):
+    x = [3, 3, 1, 3, 2, 2]
+    for ties, gradient in (
+        ("first", [6, 0, 0, 6, 0, 0]),
+        ("split", [3, 3, 0, 6, 0, 0]),
+        ("all", [6, 6, 0, 6, 0, 0]),
+    ):
+        assert pool(op, x, 3, ties=ties)[2] == gradient
+    # windows {3 3} {3 1} {1 3} {3 2} {2 2}
+    assert pool(op, x, 2, stride=1, ties="split")[2] == [3, 9, 0, 12, 3, 3]
+    assert pool(op, x, 2, stride=1, ties="all")[2] == [6, 12, 0, 12, 6, 6]
+
+
+@both
+def test_zeros_tie_and_so_do_nans_and_nothing_has_no_gradient(op):
+    assert pool(op, [0.0, -0.0, nan, nan], 2, ties="split")[2] == [3, 3, 3, 3]
+    assert pool(op, [-1, -1, 1, 1], 2, ties="all", lowest=0)[2] == [0, 0, 6, 6]
+    assert pool(op, [7, 7], 2, stride=1, padding=1, ties="split")[2] == [9, 9]
+
+
+@both
+def test_index_layouts(op):
+    x = np.zeros((2, 3, 2, 4))
+    x[:, :, 1, 1] = x[:, :, 0, 3] = 1  # places 5 and 3
+    shape = x.shape
+    for layout, order in (("nchw", "nchw"), ("nhwc", "nhwc"), ("hwc", "hwc"), ("ncwh", "ncwh")):
+        y, saved = op.forward(x, 2, index_layout=layout)
+        switches = saved.switches
+        for n, c in np.ndindex(2, 3):
+            for q, (row, column) in enumerate([(1, 1), (0, 3)]):
+                at = {"n": n, "c": c, "h": row, "w": column}
+                sizes = dict(zip("nchw", shape, strict=True))
+                flat = np.ravel_multi_index([at[a] for a in order], [sizes[a] for a in order])
+                assert switches[n, c, 0, q] == flat
+        grad = op.backward(saved, np.ones_like(y))[0]
+        np.testing.assert_array_equal(grad, x)
+    # the second image, its last channel: 5 and 3 of (1, 2)
+    found = op(x, 2, index_layout="nchw", return_switches=True)[1]
+    assert found[1, 2, 0].tolist() == [40 + 5, 40 + 3]
+    found = op(x, 2, index_layout="hwc", return_switches=True)[1]
+    assert found[1, 2, 0].tolist() == [5 * 3 + 2, 3 * 3 + 2]
+
+
+@both
+@pytest.mark.parametrize("layout", ["hw", "nchw", "ncwh", "hwc", "nhwc"])
+@pytest.mark.parametrize("size", [(1, 4), (4, 1), (3, 5)])
+def test_every_layout_finds_its_pixels_again(op, layout, size):
+    x = np.random.default_rng(0).normal(size=(2, 3, *size))
+    _, saved = op.forward(x, 1, index_layout=layout)
+    np.testing.assert_array_equal(op.backward(saved, x)[0], x)
+    tangent = 10 * x
+    np.testing.assert_array_equal(op.jvp(x, 1, index_layout=layout, tangents={"x": tangent})[1],
+                                  tangent)  # fmt: skip
+    for wrong in (-1, 10**9, -(10**9)):
+        saved.switches[...] = wrong
+        assert not op.backward(saved, x)[0].any()
+
+
+def test_switches_of_other_planes_are_of_no_pixel():
+    x = np.ones((2, 3, 2, 2))
+    for layout in ("nchw", "nhwc", "hwc"):
+        _, saved = ns.max_pool2d.forward(x, 2, index_layout=layout)
+        saved.switches[...] = np.roll(saved.switches, 1, 1)  # the next channel's
+        assert not ns.max_pool2d.backward(saved, np.ones((2, 3, 1, 1)))[0].any()
+
+
+def test_tangents_at_ties():
+    x = np.array([[[[3.0, 3, 1, 3, 2, 2]]]])
+    v = np.array([[[[1.0, 10, 100, 2, 20, 200]]]])
+    for ties, expected in (("first", [1, 2]), ("split", [5.5, 2]), ("all", [11, 2])):
+        tangent = ns.max_pool2d.jvp(x, (1, 3), ties=ties, tangents={"x": v})[1]
+        assert tangent.ravel().tolist() == expected
+
+
+def test_matrices_for_given_switches():
+    x = np.random.default_rng(0).integers(0, 3, (2, 2, 5, 4)).astype(float)
+    for how in ({}, {"index_layout": "nhwc", "padding": 1}):
+        y, switches = ns.max_pool2d(x, 3, 2, return_switches=True, **how)
+        for face in (ns.max_pool2d.matrix, ns.max_pool2d.linear_operator):
+            m = face(x.shape, 3, 2, switches=switches, **how)
+            np.testing.assert_array_equal(m @ x.ravel(), y.ravel())
+            assert m.shape == (y.size, x.size)
+    with pytest.raises(ns.ArgumentError, match="linear only for given switches"):
+        ns.max_pool2d.matrix(x.shape, 3)
+    y, saved = ns.max_pool2d.forward(x, 2, ties="split")
+    given = {"switches": saved.switches, "tied": saved.tied}
+    for face in (ns.max_pool2d.matrix, ns.max_pool2d.linear_operator):
+        m = face(x.shape, 2, ties="split", **given)
+        np.testing.assert_allclose(m @ x.ravel(), y.ravel(), rtol=1e-15)
+        grad = ns.max_pool2d.backward(saved, y)[0].ravel()
+        np.testing.assert_allclose(m.T @ y.ravel(), grad, rtol=1e-15)
+        with pytest.raises(ns.ArgumentError, match="linear only for given tied"):
+            face(x.shape, 2, ties="split", switches=saved.switches)
+
+
+@pytest.mark.parametrize("nan_rule", ["propagate", "first", "drop"])
+@pytest.mark.parametrize("lowest", [-inf, 0])
+@pytest.mark.parametrize("ties", ["first", "split", "all"])
+def test_conventions_on_rows_longer_than_a_vector(nan_rule, lowest, ties):
+    rng = np.random.default_rng(0)
+    x = rng.choice([0, 1, 2, nan, -inf], (2, 2, 11, 41)).astype(np.float32)
+    for kernel, stride, padding in ((3, 2, 1), ((2, 5), 1, (0, 4)), (11, 41, 0), ((8, 1), 7, 0)):
+        how = {"nan": nan_rule, "lowest": lowest, "ties": ties, "index_layout": "nhwc"}
+        args = x, kernel, stride, padding
+        y, saved = ns.max_pool2d.forward(*args, **how)
+        expected, by_definition = ns.max_pool2d.reference.forward(*args, **how)
+        np.testing.assert_array_equal(y, expected)
+        np.testing.assert_array_equal(saved.switches, by_definition.switches)
+        np.testing.assert_array_equal(saved.tied, by_definition.tied)
+        gy = rng.integers(-9, 9, y.shape).astype(np.float32)
+        grad = ns.max_pool2d.backward(saved, gy)[0]
+        wanted = ns.max_pool2d.reference.backward(by_definition, gy)[0]
+        if ties == "split":
+            np.testing.assert_allclose(grad, wanted, rtol=1e-5, atol=1e-5)
+        else:
+            np.testing.assert_array_equal(grad, wanted)

@@ -96,7 +96,7 @@ def avg_pool2d(
     kh, kw = kernel = checks.pair("kernel_size", kernel_size, minimum=1)
     sy, sx = steps = kernel if stride is None else checks.pair("stride", stride, minimum=1)
     sides = geometry.pads(padding, (h, w), kernel, steps, (1, 1))
-    geometry.at_most_half(sides, kernel)
+    geometry.less_than_window(sides, kernel)
     oh, ow = geometry.window_counts(
         (h, w), kernel, steps, sides, (1, 1), checks.flag("ceil_mode", ceil_mode)
     )

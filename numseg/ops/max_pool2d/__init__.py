@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from numseg import checks, geometry
+from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
 from numseg.typing import Array, ArrayLike, Padding, Pair
 
@@ -26,9 +28,27 @@ class Geometry(NamedTuple):
     pl: int
     dy: int
     dx: int
+    drop_nan: bool
+    first_nan: bool
+    """Though dropped, NaN stays where it is the first pixel of its window."""
+    lowest: float
+    shared: bool
+    """All that are as large as the winner have a part in the gradient."""
+    split: bool
+    image: int
+    """From a pixel's switch to that of the same pixel in the next image; likewise:"""
+    channel: int
+    row: int
+    column: int
+
+    @property
+    def plain(self) -> bool:
+        """Switches are places in their plane, and nothing is done to the largest value."""
+        places = (self.image, self.channel, self.row, self.column) == (0, 0, self.w, 1)
+        return places and not self.drop_nan and self.lowest == -np.inf
 
 
-@operator("x", outputs="y switches", saves="switches")
+@operator("x", outputs="y switches tied", saves="switches tied")
 def max_pool2d(
     x: ArrayLike,
     kernel_size: Pair,
@@ -37,6 +57,12 @@ def max_pool2d(
     dilation: Pair = 1,
     ceil_mode: bool = False,
     return_switches: bool = False,
+    *,
+    ceil_rule: str = "torch",
+    nan: str = "propagate",
+    lowest: float = -math.inf,
+    ties: str = "first",
+    index_layout: str = "hw",
 ) -> Plan[Array | tuple[Array, Array]]:
     """Largest value of each window, and where it stood.
 
@@ -50,36 +76,51 @@ def max_pool2d(
     stride : int or (rows, columns), optional
         Defaults to ``kernel_size``.
     padding : int, (rows, columns), (top, bottom, left, right), "valid" or "same"
-        At most half the window's extent on each side. "same" is TensorFlow's.
+        Less than the window's extent on each side. "same" is TensorFlow's.
     dilation : int or (rows, columns)
     ceil_mode : bool
-        Round the output size up; a last window that would start in the padding after the image is
-        dropped, as in PyTorch.
+        Round the output size up, so that the last window may reach beyond the padding.
     return_switches : bool
         Also return the switches.
+    ceil_rule : {"torch", "caffe"}
+        Which last windows ``ceil_mode`` drops: those that start after the image, or those only if
+        there is padding.
+    nan : {"propagate", "first", "drop"}
+        "propagate": NaN wins over every number, and the last NaN keeps the switch. "drop": NaN is
+        no candidate. "first": nor is it, unless it is the first pixel of its window; then it wins.
+    lowest : float
+        Finite, it must be exceeded to win; a window in which nothing does has this value, and
+        switch -1.
+    ties : {"first", "split", "all"}
+        Where the gradient goes at a tie: to the first, to all in equal parts, or all of it to each.
+    index_layout : {"hw", "nchw", "ncwh", "hwc", "nhwc"}
+        The array in which a switch is a flat index, last axis fastest: the plane, or x transposed.
 
     Returns
     -------
     y : array, (N, C, OH, OW), dtype of x
     switches : array, (N, C, OH, OW), int64
-        Only if asked for: the flat index ``row * W + column`` of the winner in its (H, W) plane.
+        Only if asked for: the flat index of the winner, ``row * W + column`` in its (H, W) plane
+        by default; -1 where there is none.
 
     Raises
     ------
     ArgumentError
-        For a wrong rank or dtype, a stride or dilation below 1, padding of more than half the
-        window, or a window larger than the padded image.
+        For a wrong rank or dtype, a stride or dilation below 1, padding that is not less
+        than the window, a window larger than the padded image, or an unknown convention.
 
     Notes
     -----
-    Ties: the first maximum in row-major order wins. NaN wins over every number, and the last NaN
-    keeps the switch. A window of -inf keeps its first pixel. A window without a pixel on the image
-    (a dilated window may straddle a small one) gives -inf and switch -1.
+    The first maximum in row-major order wins. A window of -inf keeps its first pixel. A window
+    without a candidate (a dilated window may straddle a small image; Caffe's last window may lie
+    after it) gives ``lowest`` and switch -1.
 
     Gradient: each ``grad_y`` goes to the pixel in its switch; where windows overlap they add up, in
-    row-major order of the windows. At ties this is one of the subgradients: the winner takes all.
+    row-major order of the windows. At ties this is one of the subgradients, the winner takes all;
+    ``ties="split"`` is another one. ``ties="all"`` is none, but what Theano computes.
 
-    Source: PyTorch 2.13, ``torch.nn.functional.max_pool2d(return_indices=True)``, bit for bit.
+    Source: PyTorch 2.13, ``torch.nn.functional.max_pool2d(return_indices=True)``, bit for bit. The
+    other conventions: docs/operators/max_pool2d.md.
 
     Examples
     --------
@@ -96,19 +137,37 @@ def max_pool2d(
     sy, sx = steps = kernel if stride is None else checks.pair("stride", stride, minimum=1)
     dy, dx = dilations = checks.pair("dilation", dilation, minimum=1)
     sides = geometry.pads(padding, (h, w), kernel, steps, dilations)
-    geometry.at_most_half(sides, (geometry.extent(kh, dy), geometry.extent(kw, dx)))
+    geometry.less_than_window(sides, (geometry.extent(kh, dy), geometry.extent(kw, dx)))
     oh, ow = geometry.window_counts(
-        (h, w), kernel, steps, sides, dilations, checks.flag("ceil_mode", ceil_mode)
+        (h, w), kernel, steps, sides, dilations, checks.flag("ceil_mode", ceil_mode), ceil_rule
     )
+    checks.choice("nan", nan, ("propagate", "first", "drop"))
+    lowest = checks.real("lowest", lowest, finite=False)
+    if math.isnan(lowest):
+        raise ArgumentError("lowest must be a number, got nan")
+    with np.errstate(over="ignore"):
+        lowest = float(dtype.type(lowest))
+    shared = checks.choice("ties", ties, ("first", "split", "all")) != "first"
+    strides = geometry.index_strides(index_layout, c, h, w)
     top, _, left, _ = sides
     shape = (n, c, oh, ow)
+    tied = (*shape, kh * kw) if shared else (0,)
     return Plan(
-        outputs=(Spec(shape, dtype), Spec(shape, np.dtype(np.int64))),
-        geometry=Geometry(n, c, h, w, oh, ow, kh, kw, sy, sx, top, left, dy, dx),
+        outputs=(
+            Spec(shape, dtype),
+            Spec(shape, np.dtype(np.int64)),
+            Spec(tied, np.dtype(np.uint8)),
+        ),
+        geometry=Geometry(
+            *(n, c, h, w, oh, ow, kh, kw, sy, sx, top, left, dy, dx),
+            *(nan != "propagate", nan == "first", lowest, shared, ties == "split"),
+            *strides,
+        ),
         results=2 if checks.flag("return_switches", return_switches) else 1,
         flops=n * c * oh * ow * kh * kw,
         reach=(
             geometry.window_reach(kh, sy, top, dy),
             geometry.window_reach(kw, sx, left, dx),
         ),
+        linear=False,
     )

@@ -8,18 +8,24 @@ from __future__ import annotations
 
 import numpy as np
 
+from numseg.kernels.bins import NARROW, largest
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
 from numseg.ops.max_pool2d import Geometry
-from numseg.ops.max_pool2d.rules import end_tap, first_tap, wins, wins_at
+from numseg.ops.max_pool2d.rules import (
+    end_tap,
+    first_tap,
+    index_of,
+    place_of,
+    ties,
+    wins,
+    wins_at,
+)
 from numseg.typing import Array
-
-NARROW = np.int32(np.iinfo(np.int32).max)
-"""Places up to here are as wide as float32, which makes vectors of as many numbers."""
 
 
 @rule
-def _winners_of_columns(image, row, end, step, best, place):
+def _winners_of_columns(image, row, end, step, drop_nan, best, place):
     """Of every column, the winner among the rows from ``row`` on, and where it is."""
     width = len(best)
     for c in range(width):
@@ -27,8 +33,15 @@ def _winners_of_columns(image, row, end, step, best, place):
     for r in range(row + step, end, step):
         values, first = image[r], r * width
         for c in range(width):
-            if wins(values[c], best[c]):
+            if wins(values[c], best[c], drop_nan):
                 best[c], place[c] = values[c], first + c
+
+
+@rule
+def _forget_nan(best, place, nowhere):
+    for c in range(len(best)):
+        if best[c] != best[c]:
+            best[c], place[c] = -np.inf, nowhere
 
 
 @rule
@@ -42,8 +55,25 @@ def _deal(row, phases, before):
             target[k] = source[k]
 
 
+@rule
+def _judge(image, top, best, out, base, g):
+    """Of a row of windows: is the largest pixel large enough, and what is its switch?"""
+    i = first_tap(top, g.dy)
+    for q in range(g.ow):
+        if g.first_nan and i < end_tap(top, g.dy, g.kh, g.h):
+            left = q * g.sx - g.pl
+            j = first_tap(left, g.dx)
+            row, column = top + i * g.dy, left + j * g.dx
+            if j < end_tap(left, g.dx, g.kw, g.w) and image[row, column] != image[row, column]:
+                best[q], out[q] = image[row, column], row * g.w + column
+        if out[q] < 0 or (best[q] <= g.lowest and g.lowest > -np.inf):
+            best[q], out[q] = g.lowest, -1
+        if out[q] >= 0:
+            out[q] = index_of(out[q], base, g.row, g.column, g.w)
+
+
 @kernel()
-def _forward(start, stop, x, y, switches, nowhere, g):
+def _forward(start, stop, x, y, switches, nowhere, plain, g):
     """``nowhere``: a place after every other, of the integer type that places have."""
     column_best, column_place = np.empty(g.w, x.dtype), np.full(g.w, nowhere)
     # tap j of output q is number q + j * dx // sx of phase j * dx % sx; padding stays as it is
@@ -58,8 +88,10 @@ def _forward(start, stop, x, y, switches, nowhere, g):
         top = p * g.sy - g.pt
         i0, i1 = first_tap(top, g.dy), end_tap(top, g.dy, g.kh, g.h)
         if i0 < i1:
-            _winners_of_columns(x[plane], top + i0 * g.dy, top + i1 * g.dy, g.dy,
+            _winners_of_columns(x[plane], top + i0 * g.dy, top + i1 * g.dy, g.dy, g.drop_nan,
                                 column_best, column_place)  # fmt: skip
+            if g.drop_nan:
+                _forget_nan(column_best, column_place, nowhere)
             _deal(column_best, values, g.pl)
             _deal(column_place, places, g.pl)
             for j in range(g.kw):
@@ -70,29 +102,94 @@ def _forward(start, stop, x, y, switches, nowhere, g):
                         best[q], place[q] = here[q], there[q]
         for q in range(g.ow):
             out[q] = place[q] if place[q] != nowhere else -1
+        if not plain:
+            n, c = divmod(plane, g.c)
+            _judge(x[plane], top, best, out, n * g.image + c * g.channel, g)
 
 
 @kernel()
-def _backward(start, stop, switches, gy, gx):
+def _mark(start, stop, x, y, switches, tied, g):
+    """Which pixels are as large as the winner. A unit is an output row."""
+    for unit in range(start, stop):
+        plane, p = divmod(unit, g.oh)
+        for q in range(g.ow):
+            largest, marks = y[plane, p, q], tied[plane, p, q]
+            for i in range(g.kh):
+                row = p * g.sy - g.pt + i * g.dy
+                for j in range(g.kw):
+                    column = q * g.sx - g.pl + j * g.dx
+                    mark = False
+                    if switches[plane, p, q] >= 0 and 0 <= row < g.h and 0 <= column < g.w:
+                        mark = ties(x[plane, row, column], largest)
+                    marks[i * g.kw + j] = mark
+
+
+@kernel()
+def _backward(start, stop, switches, gy, gx, plain, g):
     for plane in range(start, stop):
         places, grads, image = switches[plane], gy[plane], gx[plane]
+        n, c = divmod(plane, g.c)
+        base = n * g.image + c * g.channel
         image[:] = 0
-        for i in range(len(grads)):
-            if 0 <= places[i] < len(image):  # -1 is no pixel, and the caller may have written more
-                image[places[i]] += grads[i]
+        # -1 is no pixel, and the caller may have written more
+        if plain:
+            for i in range(len(grads)):
+                if 0 <= places[i] < len(image):
+                    image[places[i]] += grads[i]
+        else:
+            for i in range(len(grads)):
+                place = place_of(places[i], base, g.row, g.column, g.h, g.w)
+                if place >= 0:
+                    image[place] += grads[i]
 
 
-def forward(x: Array, y: Array, switches: Array, g: Geometry) -> None:
+@kernel()
+def _share(start, stop, tied, gy, gx, g):
+    """The gradient of what is tied, in row-major order of the windows. A unit is a plane."""
+    for plane in range(start, stop):
+        gx[plane] = 0
+        for p in range(g.oh):
+            for q in range(g.ow):
+                marks, share = tied[plane, p, q], gy[plane, p, q]
+                if g.split:
+                    share /= gx.dtype.type(max(np.count_nonzero(marks), 1))
+                for i in range(g.kh):
+                    row = p * g.sy - g.pt + i * g.dy
+                    for j in range(g.kw):
+                        column = q * g.sx - g.pl + j * g.dx
+                        # the caller may have written more marks
+                        if marks[i * g.kw + j] and 0 <= row < g.h and 0 <= column < g.w:
+                            gx[plane, row, column] += share
+
+
+def forward(x: Array, y: Array, switches: Array, tied: Array, g: Geometry) -> None:
     image, out = (g.n * g.c, g.h, g.w), (g.n * g.c, g.oh, g.ow)
-    nowhere = NARROW if g.h * g.w <= NARROW else np.iinfo(np.int64).max
-    work = g.n * g.c * g.oh * (g.w * (g.kh + 2) + g.ow * g.kw)
-    launch(_forward, g.n * g.c * g.oh, work, x.reshape(image), y.reshape(out),
-           switches.reshape(out), nowhere, g)  # fmt: skip
+    if g.plain and _one_window_has_all(g):
+        flat = g.n, g.c
+        largest(x, [(0, g.h, 0)], [(0, g.w, 0)], y.reshape(flat), switches.reshape(flat))
+    else:
+        nowhere = NARROW if g.h * g.w <= NARROW else np.iinfo(np.int64).max
+        work = g.n * g.c * g.oh * (g.w * (g.kh + 2) + g.ow * g.kw)
+        launch(_forward, g.n * g.c * g.oh, work, x.reshape(image), y.reshape(out),
+               switches.reshape(out), nowhere, g.plain, g)  # fmt: skip
+    if g.shared:
+        launch(_mark, g.n * g.c * g.oh, tied.size, x.reshape(image), y.reshape(out),
+               switches.reshape(out), tied.reshape(*out, g.kh * g.kw), g)  # fmt: skip
 
 
-def backward(switches: Array, gy: Array, gx: Array | None, g: Geometry) -> None:
+def _one_window_has_all(g: Geometry) -> bool:
+    one = (g.oh, g.ow, g.dy, g.dx) == (1, 1, 1, 1) and 0 not in (g.h, g.w)
+    return one and g.pt + g.h <= g.kh and g.pl + g.w <= g.kw
+
+
+def backward(switches: Array, tied: Array, gy: Array, gx: Array | None, g: Geometry) -> None:
     if gx is None:
         return
     planes, out = (g.n * g.c, g.h * g.w), (g.n * g.c, g.oh * g.ow)
-    launch(_backward, g.n * g.c, gx.size, switches.reshape(out), gy.reshape(out),
-           gx.reshape(planes))  # fmt: skip
+    if g.shared:
+        windows = g.n * g.c, g.oh, g.ow
+        launch(_share, g.n * g.c, tied.size, tied.reshape(*windows, g.kh * g.kw),
+               gy.reshape(windows), gx.reshape(g.n * g.c, g.h, g.w), g)  # fmt: skip
+    else:
+        launch(_backward, g.n * g.c, gx.size, switches.reshape(out), gy.reshape(out),
+               gx.reshape(planes), g.plain, g)  # fmt: skip

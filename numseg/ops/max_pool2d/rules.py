@@ -1,4 +1,4 @@
-"""Which taps a window has, and which of two values wins."""
+"""Which taps a window has, which of two values wins, and what a switch says."""
 
 from numseg.kernels.jit import rule
 
@@ -16,9 +16,10 @@ def end_tap(start, d, k, size):
 
 
 @rule
-def wins(value, best):
-    """A later value takes over only if it is larger, or NaN: first maximum, last NaN."""
-    return value > best or value != value
+def wins(value, best, drop=False):
+    """A later value takes over only if it is larger, or NaN: first maximum, last NaN. With
+    ``drop`` any value takes over from NaN, and NaN from nothing else."""
+    return value > best or (best != best if drop else value != value)
 
 
 @rule
@@ -27,3 +28,33 @@ def wins_at(value, here, best, place):
     if value != value:
         return best == best or here > place
     return value > best or (value == best and here < place)
+
+
+@rule
+def ties(value, best):
+    return value == best or (value != value and best != best)
+
+
+@rule
+def index_of(place, base, row, column, w):
+    """The switch for a place ``y * w + x`` of a plane: ``base`` is that of its first pixel, and
+    ``row`` and ``column`` are steps to the next."""
+    y = place // w
+    return base + y * row + (place - y * w) * column
+
+
+@rule
+def place_of(index, base, row, column, h, w):
+    """The inverse; -1 where the index is that of no pixel of the plane."""
+    rest, unit = index - base, min(row, column)
+    if unit > 1:
+        whole = rest // unit
+        if whole * unit != rest:
+            return -1
+        rest = whole
+    if not 0 <= rest < h * w:
+        return -1
+    if column < row:
+        return rest
+    x = rest // h
+    return (rest - x * h) * w + x
