@@ -10,6 +10,7 @@ from numseg.operator import Cost, Operator, Plan, Spec, use
 from numseg.ops.adaptive_avg_pool2d import adaptive_avg_pool2d
 from numseg.ops.adaptive_max_pool2d import adaptive_max_pool2d
 from numseg.ops.add import add
+from numseg.ops.aspp2d import aspp2d
 from numseg.ops.avg_pool2d import avg_pool2d
 from numseg.ops.batch_norm import batch_norm
 from numseg.ops.bed_of_nails2d import bed_of_nails2d
@@ -67,6 +68,7 @@ __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_max_pool2d",
     "add",
+    "aspp2d",
     "avg_pool2d",
     "batch_norm",
     "bed_of_nails2d",

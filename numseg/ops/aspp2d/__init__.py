@@ -1,0 +1,165 @@
+"""Atrous spatial pyramid pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from numseg import checks, geometry
+from numseg.errors import ArgumentError, ArgumentTypeError
+from numseg.operator import Plan, Spec, operator
+from numseg.ops.conv2d import Geometry as Convolution
+from numseg.typing import Array, ArrayLike
+
+
+class Geometry(NamedTuple):
+    n: int
+    c: int
+    h: int
+    w: int
+    filters: tuple[int, ...]
+    """Of each branch, and last of the image-level one, if there is one."""
+    kh: tuple[int, ...]
+    """Of each branch but the image-level one."""
+    kw: tuple[int, ...]
+    rates: tuple[int, ...]
+    add: bool
+    """Branches are added up, not stacked."""
+
+    @property
+    def branches(self) -> list[Convolution]:
+        """Each atrous convolution: it keeps the size of the image."""
+        return [
+            self._convolution(self.h, self.w, *branch)
+            for branch in zip(self.filters, self.kh, self.kw, self.rates, strict=False)
+        ]
+
+    @property
+    def pooled(self) -> Convolution:
+        """The convolution of the image's mean."""
+        return self._convolution(1, 1, self.filters[-1], 1, 1, 1)
+
+    def _convolution(self, h: int, w: int, f: int, kh: int, kw: int, rate: int) -> Convolution:
+        top, left = (geometry.same_padding(i, k, 1, rate)[0] for i, k in ((h, kh), (w, kw)))
+        return Convolution(
+            self.n, self.c, h, w, f, h, w, kh, kw, 1, 1, top, left, rate, rate, groups=1
+        )
+
+
+@operator("x ws w_pool b", saves="x ws w_pool", linear="x ws w_pool")
+def aspp2d(
+    x: ArrayLike,
+    ws: Sequence[ArrayLike],
+    w_pool: ArrayLike | None = None,
+    b: ArrayLike | None = None,
+    rates: Sequence[int] = (1, 6, 12, 18),
+    combine: str = "concat",
+) -> Plan[Array]:
+    """Atrous spatial pyramid pooling: one image, seen by convolutions of several dilations.
+
+    Branch k is ``conv2d(x, ws[k], dilation=rates[k], padding="same")``; the image-level branch, if
+    ``w_pool`` is given, is the 1 x 1 convolution of the image's mean, the same at every pixel.
+    Their channels are stacked, or the branches are added up; then b is added.
+
+    Parameters
+    ----------
+    x : array, (N, C, H, W), float32 or float64
+    ws : sequence of arrays, (F, C, KH, KW), dtype of x
+        One for each branch: 1 x 1 and 3 x 3 in DeepLab. F may differ if branches are stacked.
+    w_pool : array, (F, C, 1, 1), dtype of x, optional
+        Of the image-level branch, which comes last.
+    b : array, (channels of the result,), dtype of x, optional
+    rates : sequence of int
+        The dilation of each branch.
+    combine : {"concat", "sum"}
+        How branches become one result.
+
+    Returns
+    -------
+    array, (N, sum of F or F, H, W), dtype of x
+
+    Raises
+    ------
+    ArgumentError
+        For a wrong rank or dtype, no branch, rates that are not one for each branch, channels that
+        do not match, or branches of unequal F to add up.
+
+    Notes
+    -----
+    DeepLab v2: ``combine="sum"``, 3 x 3 with rates 6, 12, 18, 24 (ASPP-L) or 2, 4, 8, 12 (ASPP-S).
+    DeepLab v3: "concat" of 1 x 1 and 3 x 3 with rates 6, 12, 18 at output stride 16, and 12, 24, 36
+    at output stride 8, and the image-level branch.
+
+    v3 normalises each branch and applies relu: after stacking it is the same thing, for both act
+    on each channel by itself. A bias of the image-level branch before it is upsampled is one after.
+
+    Gradient: of each branch that of conv2d; of the image-level one, a pixel gets ``1 / (H W)`` of
+    what the mean gets. No kinks.
+
+    Source: Chen et al., DeepLab v2 (arXiv 1606.00915) and v3 (arXiv 1706.05587); torchvision 0.28,
+    ``models.segmentation.deeplabv3.ASPP``.
+
+    Examples
+    --------
+    >>> import numpy as np, numseg as ns
+    >>> x = np.array([[[[1.0, 2.0, 3.0, 4.0]]]])
+    >>> ns.aspp2d(x, [np.ones((1, 1, 1, 1)), np.ones((1, 1, 1, 3))], rates=(1, 2))
+    array([[[[1., 2., 3., 4.]],
+    <BLANKLINE>
+            [[4., 6., 4., 6.]]]])
+    """
+    if isinstance(ws, Spec) or not isinstance(ws, (list, tuple)):
+        raise ArgumentTypeError(f"ws must be a list or tuple of arrays, got {ws}")
+    if not ws:
+        raise ArgumentError("ws must hold at least one array, got none")
+    named = {f"ws[{k}]": w for k, w in enumerate(ws)}
+    dtype = checks.floats(x=x, **named, w_pool=w_pool, b=b)
+    n, c, h, width = checks.axes("x", x, "n c h w")
+    filters, kernels = [], []
+    for name, w in [*named.items(), *([] if w_pool is None else [("w_pool", w_pool)])]:
+        f, channels, kh, kw = checks.axes(name, w, "f c kh kw")
+        if channels != c:
+            raise ArgumentError(f"{name} takes {channels} channels, but x has {c}")
+        if min(kh, kw) < 1 or (name == "w_pool" and (kh, kw) != (1, 1)):
+            wanted = "1 x 1" if name == "w_pool" else "at least 1 x 1"
+            raise ArgumentError(f"{name}'s kernel is {kh} x {kw}, expected {wanted}")
+        filters.append(f)
+        kernels.append((kh, kw))
+    dilations = _rates(rates, len(ws))
+    add = checks.choice("combine", combine, ("concat", "sum")) == "sum"
+    if add and len(set(filters)) > 1:
+        raise ArgumentError(f"branches have {filters} filters: to add them up they must be alike")
+    total = filters[0] if add else sum(filters)
+    if b is not None:
+        checks.shape("b", b, (total,), f"one for each of the {total} channels of the result")
+    rows, columns = zip(*kernels[: len(ws)], strict=True)
+    g = Geometry(n, c, h, width, tuple(filters), rows, columns, dilations, add)
+    products = sum(f * k * m for f, (k, m) in zip(filters, kernels[: len(ws)], strict=False))
+    return Plan(
+        outputs=(Spec((n, total, h, width), dtype),),
+        geometry=g,
+        flops=2 * n * h * width * c * products,
+        reach=_reach(g.branches) if w_pool is None else None,
+    )
+
+
+def _rates(rates: Any, branches: int) -> tuple[int, ...]:
+    if not checks.is_sequence(rates):
+        raise ArgumentTypeError(f"rates must be a sequence of integers, got {rates!r}")
+    if len(rates) != branches:
+        raise ArgumentError(f"ws holds {branches} arrays, but there are {len(rates)} rates")
+    return tuple(
+        checks.integer(f"rates[{k}]", rate, 1, checks.LARGEST) for k, rate in enumerate(rates)
+    )
+
+
+def _reach(branches: list[Convolution]) -> tuple[geometry.Reach, geometry.Reach]:
+    """From the first pixel that any branch reads to the last."""
+    rows = [geometry.window_reach(g.kh, 1, g.pt, g.dy) for g in branches]
+    columns = [geometry.window_reach(g.kw, 1, g.pl, g.dx) for g in branches]
+    first, last = (
+        geometry.Reach(Fraction(1), min(r.first for r in axis), max(r.last for r in axis))
+        for axis in (rows, columns)
+    )
+    return first, last

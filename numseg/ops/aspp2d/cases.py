@@ -1,0 +1,84 @@
+"""Inputs for aspp2d: rates beyond the image, kernels of every kind, with and without the mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from numseg.operator import Plan
+from numseg.testing.cases import Case, Invalid
+
+
+def EXACT(plan: Plan[Any]) -> bool:  # noqa: N802 - as the constant that others state
+    """A mean is rounded."""
+    g = plan.geometry
+    return len(g.filters) == len(g.kh)
+
+
+_small = st.integers(0, 2)
+_odd_or_even = st.sampled_from([(1, 1), (3, 3), (2, 3)])
+
+
+@st.composite
+def valid(draw: st.DrawFn) -> Case:
+    n, c, h, w = draw(st.tuples(_small, _small, st.integers(0, 5), st.integers(0, 5)))
+    combine = draw(st.sampled_from(["concat", "sum"]))
+    kernels = draw(st.lists(_odd_or_even, min_size=1, max_size=3))
+    pooled = draw(st.booleans())
+    count = len(kernels) + pooled
+    if combine == "sum":
+        filters = [draw(_small)] * count
+    else:
+        filters = draw(st.lists(_small, min_size=count, max_size=count))
+    total = filters[0] if combine == "sum" else sum(filters)
+    arrays = {
+        "x": (n, c, h, w),
+        "ws": [(f, c, *kernel) for f, kernel in zip(filters, kernels, strict=False)],
+        "w_pool": (filters[-1], c, 1, 1) if pooled else None,
+        "b": draw(st.sampled_from([None, (total,)])),
+    }
+    rates = draw(st.lists(st.integers(1, 6), min_size=len(kernels), max_size=len(kernels)))
+    return Case(arrays, {"rates": rates, "combine": combine})
+
+
+def _f32(*shape: int) -> Any:
+    return np.zeros(shape, np.float32)
+
+
+_x = _f32(1, 4, 5, 5)
+_w = _f32(2, 4, 3, 3)
+
+
+def _bad(
+    message: str, x: Any = _x, ws: Any = (_w, _w), rates: Any = (1, 2), **more: Any
+) -> Invalid:
+    given: dict[str, Any] = {name: more.pop(name) for name in ("w_pool", "b") if name in more}
+    ws = list(ws) if isinstance(ws, tuple) else ws
+    return Invalid(Case({"x": x, "ws": ws, **given}, {"rates": rates, **more}), message)
+
+
+invalid = [
+    _bad("x has shape (4, 5, 5), expected 4 axes", x=_x[0]),
+    _bad("ws must be a list or tuple of arrays", ws=_w),
+    _bad("ws must hold at least one array", ws=[], rates=()),
+    _bad("ws[1] has dtype float64, but x has float32", ws=(_w, _w.astype(np.float64))),
+    _bad("ws[1] takes 3 channels, but x has 4", ws=(_w, _f32(2, 3, 3, 3))),
+    _bad("ws[0]'s kernel is 0 x 3, expected at least 1 x 1", ws=(_f32(2, 4, 0, 3), _w)),
+    _bad("w_pool's kernel is 3 x 3, expected 1 x 1", w_pool=_w),
+    _bad("w_pool takes 5 channels, but x has 4", w_pool=_f32(2, 5, 1, 1)),
+    _bad("ws holds 2 arrays, but there are 3 rates", rates=(1, 2, 3)),
+    _bad("rates must be a sequence of integers, got 6", rates=6),
+    _bad("rates[1] must be at least 1, got 0", rates=(1, 0)),
+    _bad("branches have [2, 1] filters", ws=(_w, _w[:1]), combine="sum"),
+    _bad("b has shape (2,), expected (4,) (one for each of the 4 channels", b=_f32(2)),
+    _bad("combine must be one of 'concat', 'sum', got 'add'", combine="add"),
+]
+
+
+def roundings(plan: Plan[Any]) -> int:
+    """As many as the longest of the sums has terms, and those of the mean and of the branches."""
+    g = plan.geometry
+    taps = sum(k * m for k, m in zip(g.kh, g.kw, strict=True)) * max(g.c, *g.filters)
+    return int(max(taps, g.n * g.h * g.w)) + g.h * g.w + len(g.filters) + 4
