@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ import numpy as np
 from numseg import checks
 from numseg.operator import Operator
 from numseg.testing import reproduce
+from numseg.testing.report import Report
 from numseg.testing.subject import (
     Function,
     Inputs,
@@ -46,40 +46,22 @@ class DotProducts(NamedTuple):
     """The number of the argument for which the two sides differ most, if there are few."""
 
 
-@dataclasses.dataclass(frozen=True)
-class AdjointReport:
+@dataclasses.dataclass(frozen=True, repr=False)
+class AdjointReport(Report):
     """What :func:`adjointcheck` found; true if every transpose is right, and printable."""
 
-    function: str
-    inputs: str
-    seed: int
-    tolerance: float
     products: tuple[DotProducts, ...]
-    code: str = dataclasses.field(repr=False, compare=False)
-    """A program that repeats the check."""
-    subject: Subject = dataclasses.field(repr=False, compare=False)
-
-    @property
-    def passed(self) -> bool:
-        return all(max(p.error, p.bent) <= self.tolerance for p in self.products)
 
     @property
     def status(self) -> str:
         """ "pass" or "fail"."""
-        return "pass" if self.passed else "fail"
+        good = all(max(p.error, p.bent) <= self.tolerance for p in self.products)
+        return "pass" if good else "fail"
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the arrays that :attr:`code` reads, where they are too large to be part of it."""
-        reproduce.save(path, self.subject)
-
-    def __bool__(self) -> bool:
-        return self.passed
-
-    def __str__(self) -> str:
+    def lines(self) -> list[str]:
         bent = [p.argument for p in self.products if p.bent > self.tolerance]
-        verdict = f"not linear in {', '.join(bent)}" if bent else (
-            f"backward {'is' if self.passed else 'is NOT'} the transpose of forward"
-        )  # fmt: skip
+        verdict = f"backward {'is' if self.passed else 'is NOT'} the transpose of forward"
+        verdict = f"not linear in {', '.join(bent)}" if bent else verdict
         lines = [f"{self.function}: {verdict}"]
         for p in self.products:
             bad = "" if p.error <= self.tolerance else f"  <- too large{p.where}"
@@ -88,12 +70,7 @@ class AdjointReport:
                 f"  {p.argument:<12} error {p.error:.1e}: <A x, g> = {p.left!r}, "
                 f"<x, A' g> = {p.right!r}{bad}"
             )
-        lines.append(f"  tolerance {self.tolerance:.2e}; inputs: {self.inputs}")
-        if not self.passed:
-            lines += ["  repeat:", *(f"    {line}" for line in self.code.splitlines())]
-        return "\n".join(lines)
-
-    __repr__ = __str__
+        return [*lines, f"  tolerance {self.tolerance:.2e}, {self.dtype}"]
 
 
 def adjointcheck(
@@ -142,6 +119,7 @@ def adjointcheck(
     """
     subject = Subject(function, inputs, dtype, results)
     y, saved = subject.start()
+    precision = subject.precision(y)
     options = {"arguments": arguments, "tolerance": tolerance, "seed": seed,
                "dtype": str(subject.dtype), "results": results}  # fmt: skip
     if arguments is None and isinstance(function, Operator):
@@ -151,7 +129,7 @@ def adjointcheck(
     for name in arguments:
         checks.choice("arguments", name, [*subject.arguments, *getattr(function, "linear", ())])
     if tolerance is None:
-        tolerance = 100 * float(np.finfo(subject.precision(y)).eps)
+        tolerance = 100 * float(np.finfo(precision).eps)
     g = np.random.default_rng(seed).integers(-4, 5, y.shape).astype(y.dtype)
     gradients = subject.gradients(saved, g)
     products = tuple(
@@ -162,6 +140,7 @@ def adjointcheck(
     return AdjointReport(
         function=subject.name,
         inputs=str(subject),
+        dtype=str(precision),
         seed=seed,
         tolerance=tolerance,
         products=products,
@@ -174,8 +153,8 @@ def _compare(
     subject: Subject, slot: Slot, y: Array, g: Array, gradient: Array, tolerance: float
 ) -> DotProducts:
     x = subject.array(slot)
-    nothing, _ = subject.run(slot, np.zeros_like(x))
-    opposite, _ = subject.run(slot, -x)
+    nothing, _ = subject.run({slot: np.zeros_like(x)})
+    opposite, _ = subject.run({slot: -x})
     ax = change(y, nothing)
     left, right = _dot(ax, g), _dot(x, gradient)
     size = abs(finite(y)) + abs(finite(nothing))
@@ -191,7 +170,7 @@ def _worst(subject: Subject, slot: Slot, nothing: Array, g: Array, gradient: Arr
     x = subject.array(slot)
     if x.size > SMALL:
         return ""
-    columns = (change(subject.run(slot, unit(x, i))[0], nothing) for i in range(x.size))
+    columns = (change(subject.run({slot: unit(x, i)})[0], nothing) for i in range(x.size))
     sums = np.array([_dot(column, g) for column in columns])
     i = int(np.argmax(np.nan_to_num(abs(sums - gradient.reshape(-1)), nan=np.inf)))
     stated = float(gradient.reshape(-1)[i])

@@ -12,7 +12,6 @@ import contextlib
 import doctest
 import functools
 import inspect
-import math
 import pickle
 import pydoc
 import re
@@ -30,7 +29,9 @@ from numseg.testing import cases
 from numseg.testing.adjoint import adjointcheck
 from numseg.testing.cases import Case, Invalid
 from numseg.testing.gradients import gradcheck
+from numseg.testing.second_order import second_order_check
 from numseg.testing.subject import change
+from numseg.testing.tangents import jvpcheck
 from numseg.typing import Array
 
 Op = Operator[..., Any]
@@ -100,83 +101,27 @@ def check_adjoint(op: Op, case: Case, seed: int) -> None:
 
 
 def check_jvp(op: Op, case: Case, dtype: Any, seed: int) -> None:
-    """``jvp`` is the transpose of ``backward``, at ties too, for each argument and for all."""
-    rng = np.random.default_rng([seed, 2])
+    """``jvp`` is the transpose of ``backward``, at ties too, and the derivative in float64."""
     for kind in ("integers", "reals"):
         arguments = case.arguments(kind, dtype, seed)
-        grad_y = _grad_y(op, arguments, kind, dtype, seed)
-        y, saved = op.forward(**arguments)
-        gradients = iter(op.backward(saved, grad_y))
-        left: dict[str, float] = {}
-        tangents: dict[str, Any] = {}
-        for name in op.differentiable:
-            entry = arguments.get(name)
-            found = [next(gradients) for _ in range(_width(entry))]
-            if arrays(entry):
-                moved = _map(lambda a: cases.integers(a.shape, dtype, rng), entry)
-                tangents[name] = moved
-                left[name] = sum(map(_dot, found, arrays(moved)))
-        for names in ([name] for name in tangents):
-            _compare_jvp(op, arguments, {n: tangents[n] for n in names}, grad_y, left, y)
-        _compare_jvp(op, arguments, tangents, grad_y, left, y)
-        _compare_jvp(op.reference, arguments, tangents, grad_y, left, None)
-
-
-def _compare_jvp(
-    op: Op, arguments: dict[str, Any], tangents: Any, grad_y: Array, left: dict[str, float], y: Any
-) -> None:
-    again, tangent = op.jvp(**arguments, tangents=tangents)
-    name = f"{op.__name__}.jvp along {', '.join(tangents)}"
-    _demand(_absent(tangent) == _absent(grad_y), f"{name} is {_absent(tangent)}")
-    for a, b in zip(arrays(again), arrays(y), strict=True) if y is not None else ():
-        _same_bits(f"{name}: the value", a, b)
-    right, wanted = _dot(grad_y, tangent), math.fsum(left[n] for n in tangents)
-    unit = 1e3 * np.finfo(grad_y.dtype).eps
-    scale = _dot(abs(grad_y), abs(tangent)) + sum(abs(left[n]) for n in tangents) + grad_y.size
-    near = abs(right - wanted) <= unit * scale or not np.isfinite([right, wanted]).all()
-    _demand(near, f"{name}: <grad_y, jvp> is {right!r}, <gradients, tangents> {wanted!r}")
-
-
-def _dot(a: Array, b: Array) -> float:
-    return float(np.sum(a.astype(np.float64) * b))
+        tolerance = None if kind == "reals" and dtype == np.float64 else np.inf
+        for face in (op, op.reference):
+            report = jvpcheck(
+                face, arguments, directions=1, tolerance=tolerance, seed=seed, dtype=dtype
+            )
+            _demand(report.status != "fail", str(report))
+        floats = {n: arguments[n] for n in op.differentiable if arrays(arguments.get(n))}
+        y, tangent = op.jvp(**arguments, tangents=floats)
+        _demand(_absent(tangent) == _absent(arrays(y)[0]), f"{op.__name__}.jvp: {_absent(tangent)}")
+        for a, b in zip(arrays(y), arrays(op(**arguments)), strict=True):
+            _same_bits(f"{op.__name__}.jvp: the value", a, b)
 
 
 def check_double_backward(op: Op, case: Case, seed: int) -> None:
     """``double_backward`` agrees with central differences of ``backward``."""
     arguments = case.arguments("reals", np.float64, seed)
-    grad_y = _grad_y(op, arguments, "reals", np.float64, seed)
-    second: Any = _Second(op, arguments, seed)
-    floats = {n: arguments[n] for n in op.differentiable if arrays(arguments.get(n))}
-    report = gradcheck(second, {**floats, "grad_y": grad_y}, seed=seed, directions=2)
-    _demand(report.passed, str(report))
-
-
-class _Second:
-    """``backward``, contracted with fixed tangents, as a function of inputs and ``grad_y``."""
-
-    def __init__(self, op: Op, arguments: dict[str, Any], seed: int) -> None:
-        rng = np.random.default_rng([seed, 3])
-        self.op, self.arguments, self.fixed = op, arguments, op.fixed
-        self.__name__ = f"{op.__name__}.backward"
-        self.along = {
-            n: _map(lambda a: np.asarray(rng.normal(size=a.shape), a.dtype), arguments[n])
-            for n in op.differentiable
-            if arrays(arguments.get(n))
-        }
-        for name, index in op.fixed.items():
-            self.along[name][index] = 0
-
-    def forward(self, grad_y: Array, **floats: Any) -> tuple[Array, Any]:
-        _, saved = self.op.forward(**{**self.arguments, **floats})
-        gradients = [g for g in self.op.backward(saved, grad_y) if g is not None]
-        along = arrays(self.along)
-        total = math.fsum(map(_dot, gradients, along))
-        return np.array([total]), (saved, grad_y)
-
-    def backward(self, kept: Any, grad: Array) -> list[Array]:
-        saved, grad_y = kept
-        found = self.op.double_backward(saved, grad_y, self.along)
-        return [grad[0] * g for g in found if g is not None]
+    report = second_order_check(op, arguments, seed=seed, directions=2, jacobian=8)
+    _demand(report.status != "fail", str(report))
 
 
 def check_plan(op: Op, case: Case, dtype: Any, seed: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from numseg import checks
 from numseg.testing import reproduce
 from numseg.testing.lines import Bend, Line
+from numseg.testing.report import Report
 from numseg.testing.subject import (
     Function,
     Inputs,
@@ -74,22 +74,14 @@ class Kink(NamedTuple):
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class GradientReport:
+@dataclasses.dataclass(frozen=True, repr=False)
+class GradientReport(Report):
     """What :func:`gradcheck` found; true if every gradient is right, and printable."""
 
-    function: str
-    inputs: str
-    dtype: str
     eps: float
-    seed: int
-    tolerance: float
     comparisons: tuple[Comparison, ...]
     kinks: tuple[Kink, ...]
     """One for each result that has a kink, the worst first."""
-    code: str = dataclasses.field(repr=False, compare=False)
-    """A program that repeats the check."""
-    subject: Subject = dataclasses.field(repr=False, compare=False)
 
     @property
     def status(self) -> str:
@@ -101,22 +93,11 @@ class GradientReport:
         return "kink" if self.kinks else "pass"
 
     @property
-    def passed(self) -> bool:
-        return self.status == "pass"
-
-    @property
     def error(self) -> float:
         """The largest error of all arguments, away from kinks."""
         return max((c.error for c in self.comparisons), default=0.0)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the arrays that :attr:`code` reads, where they are too large to be part of it."""
-        reproduce.save(path, self.subject)
-
-    def __bool__(self) -> bool:
-        return self.passed
-
-    def __str__(self) -> str:
+    def lines(self) -> list[str]:
         lines = [
             f"{self.function}: {self._verdict()}",
             f"  {'argument':<12} {'error':>8}  {'numeric':>23}  {'backward':>23}  worst at",
@@ -130,15 +111,7 @@ class GradientReport:
         lines += [f"  {kink}" for kink in self.kinks[:SHOWN]]
         if len(self.kinks) > SHOWN:
             lines.append(f"  and {len(self.kinks) - SHOWN} more results with kinks")
-        lines += [
-            f"  tolerance {self.tolerance:.2e}, eps {self.eps:.3g}, {self.dtype}",
-            f"  inputs: {self.inputs}",
-        ]
-        if not self.passed:
-            lines += ["  repeat:", *(f"    {line}" for line in self.code.splitlines())]
-        return "\n".join(lines)
-
-    __repr__ = __str__
+        return [*lines, f"  tolerance {self.tolerance:.2e}, eps {self.eps:.3g}, {self.dtype}"]
 
     def _verdict(self) -> str:
         if self.status == "pass":
@@ -239,12 +212,9 @@ def gradcheck(
     """
     subject = Subject(function, inputs, dtype, results)
     y, saved = subject.start()
-    precision = subject.precision(y)
-    ulp = float(np.finfo(precision).eps)
     options = {"eps": eps, "tolerance": tolerance, "directions": directions, "jacobian": jacobian,
                "seed": seed, "dtype": str(subject.dtype), "results": results}  # fmt: skip
-    eps = float(np.cbrt(ulp)) if eps is None else checks.real("eps", eps, minimum=ulp)
-    tolerance = 100 * ulp / eps if tolerance is None else tolerance
+    precision, eps, tolerance = settings(subject, y, eps, tolerance)
     checks.integer("directions", directions, minimum=1)
     grad_y = direction(np.random.default_rng([seed, 0]), y.shape, y.dtype)
     gradients = subject.gradients(saved, grad_y)
@@ -253,7 +223,7 @@ def gradcheck(
     for number, slot in enumerate(subject.slots):
         if slot in gradients:
             rng = np.random.default_rng([seed, 1 + number])
-            check = _Argument(subject, slot, y, grad_y, gradients[slot], eps, tolerance, rng)
+            check = Argument(subject, slot, y, grad_y, gradients[slot], eps, tolerance, rng)
             check.run(directions, jacobian)
             comparisons.append(check.worst())
             kinks += check.kinks.values()
@@ -265,16 +235,26 @@ def gradcheck(
         seed=seed,
         tolerance=tolerance,
         comparisons=tuple(comparisons),
-        kinks=tuple(sorted(kinks, key=lambda kink: kink.fits)),
+        kinks=tuple(sorted(kinks, key=lambda k: (k.fits, k.kind != "jump"))),
         code=reproduce.code(gradcheck, subject, options),
         subject=subject,
     )
 
 
-class _Probe:
+def settings(
+    subject: Subject, y: Array, eps: float | None, tolerance: float | None
+) -> tuple[np.dtype[Any], float, float]:
+    """What a function computes in, and the step and the tolerance for that, unless given."""
+    precision = subject.precision(y)
+    ulp = float(np.finfo(precision).eps)
+    eps = float(np.cbrt(ulp)) if eps is None else checks.real("eps", eps, minimum=ulp)
+    return precision, eps, 100 * ulp / eps if tolerance is None else tolerance
+
+
+class Probe:
     """A line through the inputs, and what was found on it."""
 
-    def __init__(self, check: _Argument, step: Array, where: str) -> None:
+    def __init__(self, check: Argument, step: Array, where: str) -> None:
         self.check, self.where = check, where
         self.step = check.subject.movable(check.slot, step)
         self.line = check.line(self.step)
@@ -294,7 +274,7 @@ class _Probe:
         return [self.check.slopes_beside(way, self.step) for way in ways]
 
 
-class _Argument:
+class Argument:
     """The gradient of one argument."""
 
     def __init__(
@@ -319,11 +299,11 @@ class _Argument:
 
     def run(self, directions: int, jacobian: int) -> None:
         small = 0 < max(self.y.size, self.x.size) <= jacobian and self.x.size * self.y.size > 0
-        units = [_Probe(self, unit(self.x, i), self.name(i)) for i in range(self.x.size * small)]
+        units = [Probe(self, unit(self.x, i), self.name(i)) for i in range(self.x.size * small)]
         lines = [self.probe(f"direction {k}") for k in range(directions)]
         kinked = self.bent(units + lines)
         if kinked:  # at a tie, a wrong share of the gradient shows in some directions only
-            lines.append(_Probe(self, np.ones_like(self.x), "all ones"))
+            lines.append(Probe(self, np.ones_like(self.x), "all ones"))
             lines += [self.probe(f"direction {k}") for k in range(directions, directions + 4)]
             kinked = self.bent(units + lines)
         if small:
@@ -332,10 +312,10 @@ class _Argument:
         for probe in units + lines:
             self.judge(probe, kinked)
 
-    def probe(self, where: str) -> _Probe:
-        return _Probe(self, direction(self.rng, self.x.shape, self.x.dtype), where)
+    def probe(self, where: str) -> Probe:
+        return Probe(self, direction(self.rng, self.x.shape, self.x.dtype), where)
 
-    def bent(self, probes: list[_Probe]) -> list[int]:
+    def bent(self, probes: list[Probe]) -> list[int]:
         """The results with a kink, in the order they were found."""
         return list(dict.fromkeys(flat for probe in probes for flat in probe.bends))
 
@@ -348,7 +328,7 @@ class _Argument:
 
         return max(self.comparisons, key=rank)
 
-    def along(self, lines: list[_Probe], kinked: list[int]) -> None:
+    def along(self, lines: list[Probe], kinked: list[int]) -> None:
         """Compare the sum of the results without a kink along each line."""
         weights, gradient = self.grad_y, self.gradient
         if kinked:
@@ -363,7 +343,7 @@ class _Argument:
                 analytic = float(np.sum(gradient.astype(np.float64) * probe.step))
             self.compare(numeric, analytic, scale, probe.where)
 
-    def entries(self, units: list[_Probe], kinked: list[int]) -> None:
+    def entries(self, units: list[Probe], kinked: list[int]) -> None:
         """Compare every entry of the Jacobian, but for the rows of results with a kink."""
         numeric = np.stack([probe.slopes for probe in units], 1)
         analytic = np.stack([self.row(o).reshape(-1) for o in range(self.y.size)]).astype(float)
@@ -382,7 +362,7 @@ class _Argument:
         error = relative(numeric, analytic, scale)
         self.comparisons.append(Comparison(self.slot.label, error, numeric, analytic, where))
 
-    def judge(self, probe: _Probe, kinked: list[int]) -> None:
+    def judge(self, probe: Probe, kinked: list[int]) -> None:
         """At a kink, what backward states must lie between the slopes around it."""
         for flat in kinked[:JUDGED]:
             row = self.row(flat).astype(np.float64)
@@ -409,7 +389,7 @@ class _Argument:
         slack = 4 * self.tolerance * self.scale
         return bool(min(slopes) - slack <= analytic <= max(slopes) + slack)
 
-    def kink(self, probe: _Probe, bend: Bend, analytic: float, fits: bool) -> Kink:
+    def kink(self, probe: Probe, bend: Bend, analytic: float, fits: bool) -> Kink:
         where = probe.where
         if not where.startswith(self.slot.label) and len(self.kinks) < SHOWN:
             where = self.culprit(probe.step, bend.flat) or where
@@ -433,7 +413,7 @@ class _Argument:
 
         def at(t: float) -> Array:
             moved = self.x + self.eps / 2 * way + t * step
-            return self.subject.run(self.slot, moved.astype(self.subject.dtype))[0]
+            return self.subject.run({self.slot: moved.astype(self.subject.dtype)})[0]
 
         return change(at(h), at(-h)).reshape(-1) / (2 * h)
 
@@ -462,7 +442,7 @@ class _Argument:
     def line(self, step: Array) -> Line:
         def at(t: float) -> Array:
             moved = self.x + (t * self.eps) * step
-            return self.subject.run(self.slot, moved.astype(self.subject.dtype))[0]
+            return self.subject.run({self.slot: moved.astype(self.subject.dtype)})[0]
 
         return Line(at, self.y, self.eps)
 

@@ -82,31 +82,36 @@ class Subject:
         """What the function computes in: it may return float32 whatever it is given."""
         return min(self.dtype, y.dtype, key=lambda dtype: dtype.itemsize)
 
-    def run(self, slot: Slot | None = None, array: Array | None = None) -> tuple[Array, Any]:
-        """The results that count, as one array, and what backward needs; ``array`` goes into the
-        slot."""
+    def run(self, moved: Mapping[Slot, Array] | None = None) -> tuple[Array, Any]:
+        """The results that count, as one array, and what backward needs; with other arrays in
+        some slots."""
         arguments = {name: _each(v, _copied) for name, v in self.arguments.items()}
-        if slot is not None and slot.part is not None:
-            arguments[slot.argument][slot.part] = array
-        elif slot is not None:
-            arguments[slot.argument] = array
+        _fill(arguments, moved or {})
+        return self.call(arguments)
+
+    def call(self, arguments: dict[str, Any]) -> tuple[Array, Any]:
+        """The same for all arguments."""
         with self._told("forward"):
             if self.by_name:
                 y, saved = self._forward(**arguments)
             else:
-                y, saved = self._forward(*arguments.values())
+                y, saved = self._forward(*(arguments[name] for name in self.arguments))
             return self._joined(y), saved
 
     def gradients(self, saved: Any, grad_y: Array) -> dict[Slot, Array]:
         """The gradients that backward states, their number and shapes checked."""
         with self._told("backward"):
             returned = self._backward(saved, self._split(grad_y))
-            if not isinstance(returned, (tuple, list)):
-                returned = (returned,)
-            found = [None if g is None else np.array(as_numpy(g)) for g in returned]
+            return self.by_slot(returned, "backward")
+
+    def by_slot(self, returned: Any, call: str) -> dict[Slot, Array]:
+        """Gradients as they are returned, by what they are of; without those that are None."""
+        if not isinstance(returned, (tuple, list)):
+            returned = (returned,)
+        found = [None if g is None else np.array(as_numpy(g)) for g in returned]
         if len(found) != len(self._returned):
             raise ArgumentError(
-                f"{self.name}: backward returned {len(found)} gradients, "
+                f"{self.name}: {call} returned {len(found)} gradients, "
                 f"expected {len(self._returned)}"
             )
         gradients = {
@@ -122,10 +127,50 @@ class Subject:
                 )
         return gradients
 
-    def pullback(self, grad_y: Array) -> dict[Slot, Array]:
+    def pullback(
+        self, grad_y: Array, moved: Mapping[Slot, Array] | None = None
+    ) -> dict[Slot, Array]:
         """The gradients for ``grad_y``, from a forward of its own: backward may use up what
         forward saved, and forward may save views of a buffer that it uses again."""
-        return self.gradients(self.run()[1], grad_y)
+        return self.gradients(self.run(moved)[1], grad_y)
+
+    def pushforward(self, along: Mapping[Slot, Array]) -> Array:
+        """The derivative of the result along tangents, by the function's jvp."""
+        rule = self.third("jvp")
+        if isinstance(self.function, Operator):
+            tangents = self.by_argument(along, sparse=True)
+            _, tangent = rule(**self.arguments, tangents=tangents)
+        else:
+            saved = self.run()[1]
+            with self._told("jvp"):
+                tangent = rule(saved, self.by_argument(along))
+        found = np.array(as_numpy(tangent))
+        wanted = self.run()[0].shape
+        if found.shape != wanted:
+            raise ArgumentError(f"{self.name}: jvp has shape {found.shape}, expected {wanted}")
+        return found
+
+    def third(self, name: str) -> Callable[..., Any]:
+        """The function's further derivative of that name."""
+        if isinstance(self.function, tuple) and len(self.function) > 2:
+            return self.function[2]
+        found = getattr(self.function, name, None)
+        if not callable(found):
+            raise ArgumentTypeError(
+                f"{self.name}: there is no {name}: give (forward, backward, {name})"
+            )
+        return found
+
+    def by_argument(self, along: Mapping[Slot, Array], sparse: bool = False) -> dict[str, Any]:
+        """Tangents of all arguments, or of those only that move."""
+        moving = {slot.argument for slot in along}
+        tangents = {
+            slot.argument: _each(self.arguments[slot.argument], np.zeros_like)
+            for slot in self.slots
+            if not sparse or slot.argument in moving
+        }
+        _fill(tangents, along)
+        return tangents
 
     def place(self, y: Array, flat: int) -> str:
         """What a number of the result is called."""
@@ -270,6 +315,15 @@ def _bound(function: Any, inputs: Inputs) -> dict[str, Any]:
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     names += [f"input {j}" for j in range(len(names), len(inputs))]
     return dict(zip(names, inputs, strict=False))
+
+
+def _fill(arguments: dict[str, Any], arrays: Mapping[Slot, Array]) -> None:
+    """Put arrays into their slots."""
+    for slot, array in arrays.items():
+        if slot.part is None:
+            arguments[slot.argument] = array
+        else:
+            arguments[slot.argument][slot.part] = array
 
 
 def _copied(value: Any) -> Any:
