@@ -183,7 +183,7 @@ POOL = """
 import sys
 import numpy as np, numseg as ns
 from numseg.ops.max_pool2d import cpu
-x = np.array([[[[1, 5, 5, 2]]]], sys.argv[1] if len(sys.argv) > 1 else "f")
+x = np.array([[[[1, 5, 5, 2, 0]]]], sys.argv[1] if len(sys.argv) > 1 else "f")
 y, switches = ns.max_pool2d(x, (1, 4), return_switches=True)
 stats = cpu._forward.stats
 print(switches.item(), sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))

@@ -125,22 +125,27 @@ def _mark(start, stop, x, y, switches, tied, g):
 
 
 @kernel()
-def _backward(start, stop, switches, gy, gx, plain, g):
+def _backward(start, stop, switches, gy, gx):
     for plane in range(start, stop):
         places, grads, image = switches[plane], gy[plane], gx[plane]
+        image[:] = 0
+        for i in range(len(grads)):
+            if 0 <= places[i] < len(image):  # -1 is no pixel, and the caller may have written more
+                image[places[i]] += grads[i]
+
+
+@kernel()
+def _backward_by_index(start, stop, switches, gy, gx, g):
+    """The same for switches of another layout."""
+    for plane in range(start, stop):
         n, c = divmod(plane, g.c)
         base = n * g.image + c * g.channel
+        indices, grads, image = switches[plane], gy[plane], gx[plane]
         image[:] = 0
-        # -1 is no pixel, and the caller may have written more
-        if plain:
-            for i in range(len(grads)):
-                if 0 <= places[i] < len(image):
-                    image[places[i]] += grads[i]
-        else:
-            for i in range(len(grads)):
-                place = place_of(places[i], base, g.row, g.column, g.h, g.w)
-                if place >= 0:
-                    image[place] += grads[i]
+        for i in range(len(grads)):
+            place = place_of(indices[i], base, g.row, g.column, g.h, g.w)
+            if place >= 0:
+                image[place] += grads[i]
 
 
 @kernel()
@@ -190,6 +195,9 @@ def backward(switches: Array, tied: Array, gy: Array, gx: Array | None, g: Geome
         windows = g.n * g.c, g.oh, g.ow
         launch(_share, g.n * g.c, tied.size, tied.reshape(*windows, g.kh * g.kw),
                gy.reshape(windows), gx.reshape(g.n * g.c, g.h, g.w), g)  # fmt: skip
-    else:
+    elif g.plain:
         launch(_backward, g.n * g.c, gx.size, switches.reshape(out), gy.reshape(out),
-               gx.reshape(planes), g.plain, g)  # fmt: skip
+               gx.reshape(planes))  # fmt: skip
+    else:
+        launch(_backward_by_index, g.n * g.c, gx.size, switches.reshape(out), gy.reshape(out),
+               gx.reshape(planes), g)  # fmt: skip
