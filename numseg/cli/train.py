@@ -55,6 +55,7 @@ def add_parser(subparsers: Any) -> None:
     add("--optimiser", choices=("adam", "sgd"), default="adam", help="(adam)")
     add("--lr", metavar="LR", type=float, default=2e-3, help="learning rate (0.002)")
     add("--schedule", choices=("cosine", "constant"), default="cosine", help="(cosine)")
+    add("--loss", choices=("cross_entropy", "dice_loss"), default="cross_entropy")
     add("--weight-decay", metavar="X", type=float, default=0.0, help="(0)")
     add("--light", metavar="X", type=float, default=0.1, help="vary contrast and brightness (0.1)")
     add("--turn", action="store_true", help="also turn pieces: for pictures without an upright")
@@ -95,6 +96,7 @@ def run(args: argparse.Namespace) -> None:
         lr=args.lr,
         schedule=args.schedule,
         weight_decay=args.weight_decay,
+        loss=args.loss,
         sampling=sampling,
     )
     with resumable():

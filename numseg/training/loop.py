@@ -15,13 +15,18 @@ from numseg import checks
 from numseg.data.dataset import Dataset
 from numseg.errors import ArgumentError, FileError
 from numseg.files import optional, remove_parts
+from numseg.operator import Operator
 from numseg.ops.cross_entropy import cross_entropy
+from numseg.ops.dice_loss import dice_loss
 from numseg.training.batches import Batch, Sampling, batches, ignored_label
 from numseg.training.checkpoints import Checkpoint, load_checkpoint, make_network, save_checkpoint
 from numseg.training.metrics import Scores, scores
 from numseg.training.optimisers import SGD, Adam, Optimiser
 from numseg.training.predict import evaluate
 from numseg.typing import Array
+
+LOSSES: dict[str, Operator[..., Array]] = {"cross_entropy": cross_entropy, "dice_loss": dice_loss}
+"""Of logits, labels and ``ignore_index``."""
 
 DIVERGED = "the loss is not finite (epoch {epoch}): lower the learning rate, now {lr:g}"
 
@@ -37,13 +42,28 @@ class Recipe:
     schedule: str = "cosine"
     """"cosine": the learning rate falls to zero along half a cosine; or "constant"."""
     weight_decay: float = 0.0
+    loss: str = "cross_entropy"
+    """Or "dice_loss"."""
+    loss_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Its arguments by name, such as ``{"gamma": 2.0}``; none of them an array."""
     sampling: Sampling = dataclasses.field(default_factory=Sampling)
 
     def __post_init__(self) -> None:
         checks.integer("epochs", self.epochs, minimum=1)
         checks.choice("optimiser", self.optimiser, ("adam", "sgd"))
         checks.choice("schedule", self.schedule, ("cosine", "constant"))
+        self._check_loss()
         self.make_optimiser()
+
+    def _check_loss(self) -> None:
+        """It takes its arguments, and gives one number."""
+        loss = LOSSES[checks.choice("loss", self.loss, tuple(LOSSES))]
+        for name in (*loss.inputs, "ignore_index"):
+            if name in self.loss_arguments:
+                raise ArgumentError(f"loss_arguments has {name}, which the data gives, or nobody")
+        shape = loss.output_shape((1, 1, 1, 1), (1, 1, 1), **self.loss_arguments)
+        if shape != ():
+            raise ArgumentError("loss_arguments leave the loss without a reduction to one number")
 
     def make_optimiser(self) -> Optimiser:
         kind = Adam if self.optimiser == "adam" else SGD
@@ -187,7 +207,9 @@ class _Run:
         for part, value in self.about.items():
             earlier = found.about.get(part)
             if part == "recipe" and isinstance(earlier, dict):
-                earlier = earlier | {"epochs": self.recipe.epochs}
+                # an older numseg wrote less: what it did not name is as it always was
+                always: dict[str, Any] = {"loss": "cross_entropy", "loss_arguments": {}}
+                earlier = always | earlier | {"epochs": self.recipe.epochs}
             if earlier != value:
                 raise ArgumentError(
                     f"{path} is of another run: {_difference(part, earlier, value)}"
@@ -224,11 +246,12 @@ class _Run:
         seed = self.recipe.sampling.seed
         logits, tape = self.graph.forward(params, batch.x, training=True, seed=seed, step=step)
         labels = _centre(batch.labels, logits.shape[-2:])
-        loss, saved = cross_entropy.forward(logits, labels, ignore_index=ignored)
+        criterion, how = LOSSES[self.recipe.loss], self.recipe.loss_arguments
+        loss, saved = criterion.forward(logits, labels, ignore_index=ignored, **how)
         lr = self.recipe.lr_at(step, self.recipe.epochs * self.steps)
         if not np.isfinite(loss):
             raise ArgumentError(DIVERGED.format(epoch=step // self.steps + 1, lr=lr))
-        (grad,) = cross_entropy.backward(saved, np.ones_like(loss), needs=["x"])[:1]
+        (grad,) = criterion.backward(saved, np.ones_like(loss))
         grads = self.graph.backward(tape, grad, needs=self.graph.trainable)
         params, state = self.optimiser.step(params, grads, state, lr)
         return params | tape.updates, state, float(loss)

@@ -279,3 +279,52 @@ def test_checkpoints_name_what_is_wrong_with_them(data, tmp_path):
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(FileError, match="is damaged"):
         train(NET, *data, RECIPE, checkpoint=path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("loss", "arguments"),
+    [("dice_loss", {"batch": True}), ("cross_entropy", {"gamma": 2.0, "reduction": "valid"})],
+)
+def test_a_recipe_names_its_loss(data, tmp_path, loss, arguments):
+    """The first step's loss is the operator's, and the run goes on from its checkpoint."""
+    recipe = dataclasses.replace(RECIPE, epochs=1, loss=loss, loss_arguments=arguments)
+    one = train(NET, *data, recipe)
+    assert one.history != train(NET, *data, dataclasses.replace(RECIPE, epochs=1)).history
+    path = tmp_path / "checkpoint.safetensors"
+    recipe = dataclasses.replace(recipe, schedule="constant")
+    train(NET, *data, recipe, checkpoint=path)
+    longer = dataclasses.replace(recipe, epochs=2)
+    _same(train(NET, *data, longer, checkpoint=path, resume=True).params,
+          train(NET, *data, longer).params)  # fmt: skip
+    with pytest.raises(ArgumentError, match=r"recipe\.loss_arguments"):
+        train(NET, *data, dataclasses.replace(longer, loss_arguments={}), checkpoint=path,
+              resume=True)  # fmt: skip
+
+
+def test_a_checkpoint_from_before_losses_had_names_goes_on(data, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    recipe = dataclasses.replace(RECIPE, epochs=1, schedule="constant")
+    train(NET, *data, recipe, checkpoint=path)
+    old = load_checkpoint(path)
+    for name in ("loss", "loss_arguments"):
+        del old.about["recipe"][name]
+    save_checkpoint(path, old)
+    longer = dataclasses.replace(recipe, epochs=2)
+    again = train(NET, *data, longer, checkpoint=path, resume=True)
+    _same(again.params, train(NET, *data, longer).params)
+
+
+@pytest.mark.parametrize(
+    ("loss", "arguments", "message"),
+    [
+        ("hinge", {}, "loss must be one of 'cross_entropy', 'dice_loss', got 'hinge'"),
+        ("cross_entropy", {"batch": True}, "unexpected keyword argument 'batch'"),
+        ("cross_entropy", {"gamma": -1}, "gamma must lie in"),
+        ("cross_entropy", {"ignore_index": 3}, "loss_arguments has ignore_index"),
+        ("dice_loss", {"target": None}, "loss_arguments has target"),
+        ("dice_loss", {"reduction": "none"}, "without a reduction"),
+    ],
+)
+def test_losses_that_no_recipe_has(loss, arguments, message):
+    with pytest.raises(ArgumentError, match=message):
+        Recipe(loss=loss, loss_arguments=arguments)

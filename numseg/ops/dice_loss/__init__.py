@@ -38,7 +38,13 @@ class Geometry(NamedTuple):
     """Of the sum."""
 
 
-@operator("x target", outputs="y sums", saves="x target sums", differentiable="x")
+@operator(
+    "x target",
+    outputs="y sums",
+    saves="x target sums",
+    differentiable="x",
+    integers="target",
+)
 def dice_loss(
     x: ArrayLike,
     target: ArrayLike,
