@@ -575,7 +575,8 @@ def _taken(op: Op, call: Callable[[], Any], what: str) -> Any:
     try:
         return call()
     except ArgumentError as error:
-        _demand(str(error).startswith(f"{op.__name__}: "), f"{what} says {error}")
+        names = f"{op.__name__}: ", f"{op.__name__}.backward: "
+        _demand(str(error).startswith(names), f"{what} says {error}")
         return None
     except Exception as error:
         raise ContractError(f"{what} raises {error!r}, not an ArgumentError") from error
