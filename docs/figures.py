@@ -136,6 +136,32 @@ def deform_conv2d() -> Figure:
     return figure
 
 
+@figure
+def roi_align_samples() -> Figure:
+    """A box on a 6 x 8 image: bins, samples, and the four pixels that one sample reads."""
+    page = Figure(figsize=(8.4, 3.4), layout="constrained")
+    box = np.array([1.2, 0.7, 6.8, 4.3])
+    for axes, aligned in zip(page.subplots(1, 2), (True, False), strict=True):
+        x1, y1, x2, y2 = box - 0.5 * aligned  # in centers of pixels, as places are
+        rows, columns = np.mgrid[0:6, 0:8]
+        axes.plot(columns.ravel(), rows.ravel(), "s", color="0.8", markersize=5)
+        for share in np.linspace(0, 1, 3):
+            axes.plot([x1 + share * (x2 - x1)] * 2, [y1, y2], color="C0", linewidth=1.2)
+            axes.plot([x1, x2], [y1 + share * (y2 - y1)] * 2, color="C0", linewidth=1.2)
+        places = (np.arange(4) + 0.5) / 4  # two samples in each of two bins
+        down, right = np.meshgrid(y1 + places * (y2 - y1), x1 + places * (x2 - x1), indexing="ij")
+        axes.plot(right.ravel(), down.ravel(), "o", color="C3", markersize=4)
+        r, c = down[1, 2], right[1, 2]
+        for row in (int(r), int(r) + 1):
+            for column in (int(c), int(c) + 1):
+                weight = (1 - abs(r - row)) * (1 - abs(c - column))
+                axes.plot([c, column], [r, row], color="C3", linewidth=0.8)
+                axes.text(column + 0.1, row - 0.1, f"{weight:.2f}", fontsize=7)
+        axes.set(xlim=(-0.7, 7.7), ylim=(5.5, -0.7), aspect="equal", xlabel="column", ylabel="row")
+        axes.set_title(f"aligned={aligned}: the box begins at ({x1:g}, {y1:g})", fontsize=9)
+    return page
+
+
 if __name__ == "__main__":
     for chosen in sys.argv[1:] or FIGURES:
         print(save(chosen))

@@ -21,6 +21,7 @@ from numseg.ops.concat import concat
 from numseg.ops.conv2d import conv2d
 from numseg.ops.conv_transpose2d import conv_transpose2d
 from numseg.ops.crop import crop
+from numseg.ops.crop_and_resize import crop_and_resize
 from numseg.ops.cross_entropy import cross_entropy
 from numseg.ops.deform_conv2d import deform_conv2d
 from numseg.ops.dice_loss import dice_loss
@@ -80,6 +81,7 @@ __all__ = [
     "conv2d",
     "conv_transpose2d",
     "crop",
+    "crop_and_resize",
     "cross_entropy",
     "deform_conv2d",
     "dice_loss",

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numseg.ops.roi_align import roi_align
+from numseg.ops.roi_align import Geometry, roi_align
 from numseg.ops.roi_align.reference import (
     Axis,
+    Regions,
     boxes,
     by_box,
     candidates,
@@ -45,9 +46,21 @@ def jvp(saved: Any, along: dict[str, Any]) -> Array:
     if along["rois"] is None and not g.maximum:
         how = {**plan.parameters, "arithmetic": "float32" if g.single else "float64"}
         return roi_align(along["x"], saved.rois, **how)
-    x, rois, vx, vrois = _wide(saved, along)
+    x, rois, vx, vrois = wide(saved.x, saved.rois, along["x"], along["rois"])
+    return tangents(boxes(rois, g), x, vx, vrois, g)
+
+
+def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+    g = saved.plan.geometry
+    x, rois, vx, vrois = wide(saved.x, saved.rois, along["x"], along["rois"])
+    gx, grois = second(boxes(rois, g), x, vx, vrois, grad_y.astype(np.float64), g)
+    return {"x": gx, "rois": grois}
+
+
+def tangents(regions: Regions, x: Array, vx: Array, vrois: Array, g: Geometry) -> Array:
+    """``weight * along x + motion * x``, taken as the values are."""
     y = np.zeros((g.k, g.c, g.oh, g.ow))
-    for k, n, rows, columns in boxes(rois, g):
+    for k, n, rows, columns in regions:
         there = inside(rows, columns)
         moved = [
             np.where(there, part.weight * vx[n][part.pixels] + part.motion * x[n][part.pixels], 0)
@@ -57,12 +70,13 @@ def jvp(saved: Any, along: dict[str, Any]) -> Array:
     return y
 
 
-def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
-    """Of ``sum over samples and corners of share * (weight * along x + motion * x)``."""
-    g, (x, rois, vx, vrois) = saved.plan.geometry, _wide(saved, along)
-    gx, grois = np.zeros(x.shape), np.zeros(rois.shape)
-    for k, n, rows, columns in boxes(rois, g):
-        shares = shares_of(grad_y[k].astype(np.float64), x[n], rows, columns, g)
+def second(
+    regions: Regions, x: Array, vx: Array, vrois: Array, gy: Array, g: Geometry
+) -> tuple[Array, Array]:
+    """Gradients of ``sum over samples and corners of share * (weight * along x + motion * x)``."""
+    gx, grois = np.zeros(x.shape), np.zeros(vrois.shape)
+    for k, n, rows, columns in regions:
+        shares = shares_of(gy[k], x[n], rows, columns, g)
         for share, corner in zip(shares, _corners(rows, columns, vrois[k]), strict=True):
             counts = counted(share, rows, columns, g)
             pixel, tangent = (np.where(counts, image[n][corner.pixels], 0) for image in (x, vx))
@@ -72,16 +86,14 @@ def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[st
                 share * (corner.by_column * tangent + corner.motion_by_column * pixel),
                 *(rows, columns),
             )
-    return {"x": gx, "rois": grois}
+    return gx, grois
 
 
-def _wide(saved: Any, along: dict[str, Any]) -> tuple[Array, ...]:
-    """x, rois and their tangents in float64, zeros for those that do not move."""
-    given = saved.x, saved.rois, along["x"], along["rois"]
-    shapes = saved.x.shape, saved.rois.shape
+def wide(x: Array, boxes: Array, vx: Array | None, vboxes: Array | None) -> tuple[Array, ...]:
+    """The arrays in float64, zeros for tangents of what does not move."""
     return tuple(
-        np.zeros(shape) if array is None else array.astype(np.float64)
-        for array, shape in zip(given, shapes * 2, strict=True)
+        np.zeros(like.shape) if array is None else array.astype(np.float64)
+        for array, like in ((x, x), (boxes, boxes), (vx, x), (vboxes, boxes))
     )
 
 

@@ -26,6 +26,10 @@ class Axis(NamedTuple):
     by_end: Array  # and by its last
 
 
+Regions = Iterator[tuple[int, int, Axis, Axis]]
+"""Of each box: its number, that of its image, and its samples along rows and columns."""
+
+
 def forward(x: Array, rois: Array, g: Geometry) -> Array:
     y = np.zeros((g.k, g.c, g.oh, g.ow))
     for k, n, rows, columns in boxes(rois, g):
@@ -35,8 +39,12 @@ def forward(x: Array, rois: Array, g: Geometry) -> Array:
 
 
 def backward(x: Array, rois: Array, gy: Array, g: Geometry) -> tuple[Array, Array]:
+    return gradients(boxes(rois, g), x, gy, g)
+
+
+def gradients(regions: Regions, x: Array, gy: Array, g: Geometry) -> tuple[Array, Array]:
     gx, grois = np.zeros((g.n, g.c, g.h, g.w)), np.zeros((g.k, 5))
-    for k, n, rows, columns in boxes(rois, g):
+    for k, n, rows, columns in regions:
         shares = shares_of(gy[k], x[n], rows, columns, g)
         for part, (_, r, s, weight, by_row, by_column) in zip(
             shares, corners(rows, columns), strict=True
@@ -48,7 +56,7 @@ def backward(x: Array, rois: Array, gy: Array, g: Geometry) -> tuple[Array, Arra
     return gx, grois
 
 
-def boxes(rois: Array, g: Geometry) -> Iterator[tuple[int, int, Axis, Axis]]:
+def boxes(rois: Array, g: Geometry) -> Regions:
     """Each RoI that has samples, and pixels to sample: k, the image, and both axes."""
     for k, (n, x1, y1, x2, y2) in enumerate(rois):
         rows, columns = _axis(y1, y2, g.oh, g.h, g), _axis(x1, x2, g.ow, g.w, g)

@@ -1,0 +1,89 @@
+"""crop_and_resize on the CPU: averages of one sample, by the kernels of all regions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from numseg.kernels.regions import Averages, Sizes, Weights, average, averages, motion, spread
+from numseg.ops.crop_and_resize import Geometry, check
+from numseg.typing import Array
+
+
+def _places(first: Array, last: Array, bins: int, pixels: int, kind: type) -> tuple[Array, Array]:
+    """Where the samples lie, (K, bins), and in which share of the box."""
+    first, last, size = first.astype(kind)[:, None], last.astype(kind)[:, None], kind(pixels - 1)
+    if bins == 1:
+        return kind(0.5) * (first + last) * size, np.array([0.5])
+    p = np.arange(bins)
+    step = (last - first) * size / kind(bins - 1)
+    return first * size + p.astype(kind) * step, p / (bins - 1)
+
+
+def _weights(
+    first: Array, last: Array, bins: int, pixels: int, g: Geometry, dtype: type
+) -> tuple[Weights, Array]:
+    """The weights along one axis, and which samples are on the image."""
+    place, share = _places(first, last, bins, pixels, np.float32 if g.single else np.float64)
+    there = (place >= 0) & (place <= pixels - 1)
+    place = np.where(there, place, 0).astype(np.float64)
+    low = np.floor(place).astype(np.int64)
+    high = low + (place > low)
+    if g.nearest:
+        low = high = low + (place - low >= 0.5)
+    elif g.right:
+        low = np.minimum(low, max(pixels - 2, 0))
+        high = np.minimum(low + 1, pixels - 1)
+    slope = high > low
+    after = (place - low) * slope
+    begin = 2 * np.arange(len(first) * bins).reshape(-1, bins)
+    by_place = np.stack([-1.0 * slope, 1.0 * slope], -1)
+    weights = Weights(
+        first=begin,
+        end=begin + there * (1 if g.nearest else 2),
+        pixel=np.stack([low, high], -1).ravel(),
+        value=np.stack([1 - after, after], -1).ravel().astype(dtype),
+        by_place=by_place.ravel().astype(dtype),
+        by_size=(by_place * share[:, None]).ravel().astype(dtype),
+        reach=np.stack([np.where(there, low, pixels), np.where(there, high + 1, 0)], -1),
+    )
+    return weights, there
+
+
+def _averages(
+    boxes: Array, box_indices: Array, g: Geometry, dtype: type
+) -> tuple[Averages, Sizes, Array]:
+    """The table of weights, and the samples that are on their image: (K, 1, OH, OW)."""
+    y1, x1, y2, x2 = boxes.T
+    rows, down = _weights(y1, y2, g.oh, g.h, g, dtype)
+    columns, right = _weights(x1, x2, g.ow, g.w, g, dtype)
+    sizes = Sizes(*g[:7])
+    table = averages(box_indices.astype(np.int64), rows, columns, np.ones(g.k), sizes)
+    return table, sizes, (down[:, :, None] & right[:, None])[:, None]
+
+
+def forward(x: Array, boxes: Array, box_indices: Array, y: Array, g: Geometry) -> None:
+    table, sizes, there = _averages(boxes, box_indices, g, x.dtype.type)
+    average(x, table, y, sizes)
+    with np.errstate(over="ignore"):  # of a value that float32 does not hold
+        outside = np.float64(g.outside).astype(x.dtype)
+    np.copyto(y, outside, where=~there)
+
+
+def backward(
+    x: Array,
+    boxes: Array,
+    box_indices: Array,
+    gy: Array,
+    gx: Array | None,
+    gboxes: Array | None,
+    g: Geometry,
+) -> None:
+    check(x, boxes, box_indices, g)  # again: they may have been written to since forward
+    table, sizes, _ = _averages(boxes, box_indices, g, x.dtype.type)
+    if gx is not None:
+        spread(gy, table, gx, sizes)
+    if gboxes is not None:
+        by_place, by_size = motion(x, gy, table, sizes)
+        for axis, pixels in enumerate((g.h, g.w)):  # place = (first + share * size) * (pixels - 1)
+            gboxes[:, axis] = (pixels - 1) * (by_place[axis] - by_size[axis])
+            gboxes[:, axis + 2] = (pixels - 1) * by_size[axis]
