@@ -43,6 +43,7 @@ from numseg.ops.pad import pad
 from numseg.ops.relu import relu
 from numseg.ops.roi_align import roi_align
 from numseg.ops.roi_pool import roi_pool
+from numseg.ops.separable_conv2d import separable_conv2d
 from numseg.ops.sigmoid import sigmoid
 from numseg.ops.sigmoid_focal_loss import sigmoid_focal_loss
 from numseg.ops.silu import silu
@@ -107,6 +108,7 @@ __all__ = [
     "relu",
     "roi_align",
     "roi_pool",
+    "separable_conv2d",
     "set_num_threads",
     "sigmoid",
     "sigmoid_focal_loss",

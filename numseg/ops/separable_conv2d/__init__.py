@@ -1,0 +1,160 @@
+"""Depthwise-separable convolution."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from numseg import checks, geometry
+from numseg.errors import ArgumentError
+from numseg.operator import Plan, Spec, operator
+from numseg.ops import conv2d
+from numseg.typing import Array, ArrayLike, Padding, Pair
+
+
+class Geometry(NamedTuple):
+    n: int
+    c: int
+    h: int
+    w: int
+    multiplier: int
+    f: int
+    oh: int
+    ow: int
+    kh: int
+    kw: int
+    sy: int
+    sx: int
+    pt: int
+    pl: int
+    dy: int
+    dx: int
+
+    @property
+    def hidden(self) -> tuple[int, int, int, int]:
+        """The shape between the two convolutions."""
+        return self.n, self.c * self.multiplier, self.oh, self.ow
+
+    @property
+    def depthwise(self) -> conv2d.Geometry:
+        n, channels, oh, ow = self.hidden
+        return conv2d.Geometry(
+            n, self.c, self.h, self.w, channels, oh, ow, *self[8:], max(self.c, 1)
+        )
+
+    @property
+    def pointwise(self) -> conv2d.Geometry:
+        return conv2d.Geometry(
+            *self.hidden, self.f, self.oh, self.ow, 1, 1, 1, 1, 0, 0, 1, 1, groups=1
+        )
+
+
+@operator(
+    "x w_depthwise w_pointwise b b_depthwise",
+    saves="x w_depthwise w_pointwise b_depthwise",
+    linear="x w_depthwise w_pointwise b b_depthwise",
+)
+def separable_conv2d(
+    x: ArrayLike,
+    w_depthwise: ArrayLike,
+    w_pointwise: ArrayLike,
+    b: ArrayLike | None = None,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    b_depthwise: ArrayLike | None = None,
+) -> Plan[Array]:
+    """Depthwise-separable convolution: each channel by its own filters, then all of them mixed.
+
+    ``z = conv2d(x, w_depthwise, b_depthwise, stride, padding, dilation, groups=C)`` and
+    ``y = conv2d(z, w_pointwise, b)``, with nothing in between.
+
+    Parameters
+    ----------
+    x : array, (N, C, H, W), float32 or float64
+    w_depthwise : array, (C * M, 1, KH, KW), dtype of x
+        M filters for each channel (the depth multiplier): those of channel c are ``c * M`` and the
+        next ones.
+    w_pointwise : array, (F, C * M, 1, 1), dtype of x
+    b : array, (F,), dtype of x, optional
+    stride : int or (rows, columns)
+        This, the padding and the dilation are the depthwise convolution's.
+    padding : int, (rows, columns), (top, bottom, left, right), "valid", "same" or "same_lower"
+        As for :func:`numseg.conv2d`.
+    dilation : int or (rows, columns)
+    b_depthwise : array, (C * M,), dtype of x, optional
+        Added before the channels are mixed. The pixels of z that lie on padding get it too.
+
+    Returns
+    -------
+    array, (N, F, OH, OW), dtype of x
+        Of conv2d's size.
+
+    Raises
+    ------
+    ArgumentError
+        For a wrong rank or dtype, a stride or dilation below 1, filters of w_depthwise that are no
+        multiple of x's channels, a w_pointwise or a bias that does not fit, or a window larger than
+        the padded image.
+
+    Notes
+    -----
+    Gradient: ``grad_z`` is pointwise's transposed convolution of ``grad_y``; from there on, and for
+    the weights, it is conv2d's. z is not kept: where the gradient of w_pointwise is wanted,
+    backward computes it again, which costs ``KH * KW / F`` of the forward pass. There are no kinks.
+
+    z is rounded to the dtype of x.
+
+    Source: Chollet, Xception (2017); Howard et al., MobileNets (2017); Keras ``SeparableConv2D``;
+    two ``torch.nn.functional.conv2d`` of PyTorch 2.13.
+
+    Examples
+    --------
+    >>> import numpy as np, numseg as ns
+    >>> x = np.arange(8.0).reshape(1, 2, 2, 2)
+    >>> rows = np.ones((2, 1, 1, 2))  # the sum of both columns, in each channel
+    >>> difference = np.array([-1.0, 1.0]).reshape(1, 2, 1, 1)
+    >>> ns.separable_conv2d(x, rows, difference)
+    array([[[[8.],
+             [8.]]]])
+    """
+    dtype = checks.floats(
+        x=x, w_depthwise=w_depthwise, w_pointwise=w_pointwise, b=b, b_depthwise=b_depthwise
+    )
+    n, c, h, width = checks.axes("x", x, "n c h w")
+    channels, _, kh, kw = checks.axes("w_depthwise", w_depthwise, "c*m 1 kh kw")
+    checks.shape("w_depthwise", w_depthwise, (channels, 1, kh, kw), "a filter sees one channel")
+    if channels % max(c, 1) != 0 or (c == 0 < channels):
+        raise ArgumentError(
+            f"w_depthwise has {channels} filters, expected a multiple of the {c} channels of x"
+        )
+    kernel = (
+        checks.integer("w_depthwise's kernel rows", kh, 1),
+        checks.integer("w_depthwise's kernel columns", kw, 1),
+    )
+    f = checks.axes("w_pointwise", w_pointwise, "f c*m 1 1")[0]
+    reason = f"for the {channels} filters of w_depthwise"
+    checks.shape("w_pointwise", w_pointwise, (f, channels, 1, 1), reason)
+    if b is not None:
+        checks.shape("b", b, (f,), f"one for each of the {f} filters of w_pointwise")
+    if b_depthwise is not None:
+        checks.shape("b_depthwise", b_depthwise, (channels,), reason)
+    sy, sx = steps = checks.pair("stride", stride, minimum=1)
+    dy, dx = dilations = checks.pair("dilation", dilation, minimum=1)
+    sides = geometry.pads(padding, (h, width), kernel, steps, dilations)
+    oh, ow = geometry.window_counts((h, width), kernel, steps, sides, dilations)
+    top, _, left, _ = sides
+    pixels = n * oh * ow
+    added = (0 if b is None else f) + (0 if b_depthwise is None else channels)
+    return Plan(
+        outputs=(Spec((n, f, oh, ow), dtype),),
+        geometry=Geometry(
+            *(n, c, h, width),
+            channels // max(c, 1),
+            *(f, oh, ow, kh, kw, sy, sx, top, left, dy, dx),
+        ),
+        flops=pixels * (2 * channels * (kh * kw + f) + added),
+        reach=(
+            geometry.window_reach(kh, sy, top, dy),
+            geometry.window_reach(kw, sx, left, dx),
+        ),
+    )
