@@ -317,10 +317,7 @@ class Operator(Generic[P, R]):
 
     def cost(self, *args: Any, **kwargs: Any) -> Cost:
         """Floating-point operations and compulsory bytes of a call, given shapes."""
-        plan = self.plan(*args, **kwargs)
-        read = [spec for entry in plan.inputs for spec in flat(entry)]
-        written = plan.outputs[: plan.results]
-        return Cost(plan.flops, sum(spec.nbytes for spec in (*read, *written)))
+        return self.plan(*args, **kwargs).cost
 
     def matrix(self, *args: Any, **kwargs: Any) -> Any:
         """The operator as a ``scipy.sparse`` CSR matrix ``M``: ``y.ravel() == M @ x.ravel()``.

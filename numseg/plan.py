@@ -56,6 +56,13 @@ class Plan(Generic[R]):
     parameters: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
     """The other arguments, by name, filled in by the operator."""
 
+    @property
+    def cost(self) -> Cost:
+        """What ``forward`` costs at least."""
+        read = [spec for entry in self.inputs for spec in flat(entry)]
+        written = self.outputs[: self.results]
+        return Cost(self.flops, sum(spec.nbytes for spec in (*read, *written)))
+
 
 class Cost(NamedTuple):
     """What a call of ``forward`` costs at least."""

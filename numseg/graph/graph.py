@@ -12,7 +12,7 @@ import numpy as np
 
 from numseg import checks
 from numseg.errors import ArgumentError, ArgumentTypeError
-from numseg.graph import execute, receptive, summary
+from numseg.graph import execute, profile, receptive, summary
 from numseg.graph.execute import Mode, Tape
 from numseg.graph.node import Entry, Init, Input, Late, Node, Param, SizeOf, Value, flat, seed_from
 from numseg.operator import Operator, Plan, Spec
@@ -128,6 +128,17 @@ class Graph:
         """
         values = self._values(params, inputs)
         return _single(execute.walk(self, values, Mode(), lambda node, args: node.operator(**args)))
+
+    def profile(
+        self, params: Mapping[str, ArrayLike], *inputs: ArrayLike, runs: int = 5
+    ) -> profile.Profile:
+        """A table of the time each node takes in inference, the median of ``runs``; print it.
+
+        With floating-point operations a second, and how near each node comes to the limits of this
+        machine, which are measured in the same call.
+        """
+        values = self._values(params, inputs)
+        return profile.profile(self, values, inputs, checks.integer("runs", runs, 1))
 
     def forward(
         self,

@@ -50,13 +50,22 @@ class Summary:
 
     def __str__(self) -> str:
         head = ("node", "operator", "output", "parameters", "mult-adds", "field", "stride")
-        lines = [head, *map(_cells, self.rows)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        table = ["  ".join(map(_pad, cells, widths, range(7))).rstrip() for cells in lines]
-        rule = "-" * max(map(len, table))
         state = f" (and {self.state:,} of state)" if self.state else ""
         total = f"{self.parameters:,} parameters{state}, {_short(self.multiply_adds)} mult-adds"
-        return "\n".join([table[0], rule, *table[1:], rule, total])
+        return table(head, list(map(_cells, self.rows)), 3, total)
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]], words: int, *foot: str) -> str:
+    """Columns: the first so many are words, to the left; the others numbers, to the right."""
+
+    def padded(cells: Sequence[str]) -> str:
+        columns = enumerate(zip(cells, widths, strict=True))
+        return "  ".join(c.ljust(w) if i < words else c.rjust(w) for i, (c, w) in columns).rstrip()
+
+    widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
+    made = [padded(cells) for cells in (head, *lines)]
+    rule = "-" * max(map(len, made))
+    return "\n".join([made[0], rule, *made[1:], rule, *foot])
 
 
 def summarise(graph: Graph, shapes: Sequence[Shape], plans: Mapping[str, Plan[Any]]) -> Summary:
@@ -114,11 +123,6 @@ def _cells(row: Row) -> tuple[str, ...]:
         _both(row.receptive_field),
         _both(row.stride),
     )
-
-
-def _pad(cell: str, width: int, column: int) -> str:
-    """Words to the left, numbers to the right."""
-    return cell.ljust(width) if column < 3 else cell.rjust(width)
 
 
 def _shape(shape: Shape) -> str:

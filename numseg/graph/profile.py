@@ -1,0 +1,93 @@
+"""Where a network's time goes: a table of its nodes."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from numseg.graph import execute
+from numseg.graph.execute import Mode
+from numseg.graph.node import Node, Value
+from numseg.graph.summary import table
+from numseg.plan import Cost
+
+if TYPE_CHECKING:
+    from numseg.bench.limits import Limits
+    from numseg.graph.graph import Graph
+
+
+class Timing(NamedTuple):
+    """One node."""
+
+    node: str
+    operator: str
+    milliseconds: float
+    cost: Cost
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """Medians over some runs. ``str(profile)`` is made to be read."""
+
+    timings: tuple[Timing, ...]
+    runs: int
+    limits: Limits
+    """What the machine can do at most, measured just before."""
+
+    @property
+    def milliseconds(self) -> float:
+        """Of all nodes together."""
+        return sum(timing.milliseconds for timing in self.timings)
+
+    def share(self, timing: Timing) -> float:
+        """How near the node came to the nearer of the machine's limits."""
+        return self.limits.share(*timing.cost, timing.milliseconds)
+
+    def __str__(self) -> str:
+        head = ("node", "operator", "ms", "share", "GFLOP/s", "of limit")
+        lines = [
+            (
+                t.node,
+                t.operator,
+                f"{t.milliseconds:.3f}",
+                f"{t.milliseconds / self.milliseconds:.1%}",
+                f"{t.cost.flops / t.milliseconds / 1e6:.1f}",
+                f"{self.share(t):.0%}",
+            )
+            for t in self.timings
+        ]
+        flops = sum(t.cost.flops for t in self.timings) / self.milliseconds / 1e6
+        total = f"{self.milliseconds:.3f} ms in all nodes, {flops:.1f} GFLOP/s; medians of "
+        total += f"{self.runs} run{'s' if self.runs > 1 else ''}"
+        limits = ", ".join(f"{name} {value:.0f}" for name, value in self.limits._asdict().items())
+        return table(head, lines, 2, total, f"limits: {limits}")
+
+
+def profile(graph: Graph, values: Mapping[Value, Any], inputs: Sequence[Any], runs: int) -> Profile:
+    """Time every node of an inference."""
+    from numseg.bench.limits import measure
+
+    times: dict[str, list[float]] = {node.name: [] for node in graph.nodes}
+
+    def call(node: Node, arguments: dict[str, Any]) -> Any:
+        begin = time.perf_counter()
+        results = node.operator(**arguments)
+        times[node.name].append(1e3 * (time.perf_counter() - begin))
+        return results
+
+    for _ in range(1 + runs):
+        execute.walk(graph, dict(values), Mode(), call)
+    plans = graph.plans(*inputs)
+    timings = (
+        Timing(
+            node.name,
+            node.operator.__name__,
+            statistics.median(times[node.name][1:]),  # the first run compiles and warms up
+            plans[node.name].cost,
+        )
+        for node in graph.nodes
+    )
+    return Profile(tuple(timings), runs, measure())
