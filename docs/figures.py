@@ -159,6 +159,37 @@ def roi_align_samples() -> Figure:
                 axes.text(column + 0.1, row - 0.1, f"{weight:.2f}", fontsize=7)
         axes.set(xlim=(-0.7, 7.7), ylim=(5.5, -0.7), aspect="equal", xlabel="column", ylabel="row")
         axes.set_title(f"aligned={aligned}: the box begins at ({x1:g}, {y1:g})", fontsize=9)
+
+
+def transposed_overlap() -> Figure:
+    """The count maps of two transposed convolutions, and the patterns they leave."""
+    page = Figure(figsize=(8.4, 3.0), layout="constrained")
+    axes = page.subplots(1, 3)
+    for ax, (k, s) in zip(axes, [(3, 2), (4, 2), (5, 3)], strict=True):
+        counts = ns.conv_transpose2d.overlap((1, 1, 4, 4), (1, 1, k, k), stride=s)
+        ends = "no pattern inside" if k % s == 0 else "a checkerboard"
+        cells(ax, counts.astype(float), f"kernel {k}, stride {s}: {ends}")
+    return page
+
+
+@figure
+def resize_coordinates() -> Figure:
+    """Where seven output pixels lie on an image of three, by each rule."""
+    from numseg.geometry import COORDINATES, line
+
+    page = Figure(figsize=(7.2, 2.8), layout="constrained")
+    ax = page.subplots()
+    for row, name in enumerate(COORDINATES):
+        (u, v, numerator, denominator), _ = line(3, 7, 0.0, name)
+        at = (np.arange(7) + u / 2) * numerator / denominator + v / 2
+        ax.plot(at, np.full(7, row), "o-", markersize=4, linewidth=0.7, color="0.3")
+    for pixel in range(3):
+        ax.axvspan(pixel - 0.48, pixel + 0.48, color="C0", alpha=0.15, linewidth=0)
+        ax.axvline(pixel, color="C0", linewidth=0.7)
+    ax.set_yticks(range(len(COORDINATES)), COORDINATES)
+    ax.invert_yaxis()
+    ax.set_xticks(range(3), [f"pixel {pixel}" for pixel in range(3)])
+    ax.set_title("7 output pixels on 3 input pixels", fontsize=9)
     return page
 
 

@@ -116,3 +116,38 @@ def test_an_average_is_fold_over_fold_of_ones():
     stamps = F.fold(torch.ones(1, 9, 20, dtype=torch.float64), (9, 11), 3, stride=2)
     ours = ns.conv_transpose2d(x, w, stride=2, overlap="average")
     np.testing.assert_allclose(ours, summed / stamps, rtol=1e-12, atol=1e-12)
+
+
+PARAMS = [
+    {},
+    {"stride": 2, "padding": 1},
+    {"stride": (1, 3), "padding": (2, 0), "dilation": (2, 1)},
+    {"groups": 3, "padding": 1},
+    {"groups": 6, "stride": 2, "dilation": 2, "padding": 3},
+]
+
+
+@pytest.mark.parametrize("params", PARAMS, ids=str)
+@pytest.mark.parametrize("transposed", [False, True])
+def test_values_gradients_and_gradients_of_gradients_are_pytorchs(params, transposed):
+    op = ns.conv_transpose2d if transposed else ns.conv2d
+    theirs = F.conv_transpose2d if transposed else F.conv2d
+    x = RNG.normal(size=(2, 6, 7, 6))
+    groups = params.get("groups", 1)
+    w = RNG.normal(size=(6, 2, 3, 2) if transposed else (6, 6 // groups, 3, 2))
+    b = RNG.normal(size=2 * groups if transposed else 6)
+    y, saved = op.forward(x, w, b, **params)
+    leaves = [torch.tensor(a, requires_grad=True) for a in (x, w, b)]
+    wanted = theirs(*leaves, **params)
+    np.testing.assert_allclose(y, wanted.detach(), rtol=1e-12, atol=1e-12)
+    grad = RNG.normal(size=y.shape)
+    leaf = torch.tensor(grad, requires_grad=True)
+    grads = torch.autograd.grad(wanted, leaves, leaf, create_graph=True)
+    along = [RNG.normal(size=g.shape) for g in grads]
+    for ours, g in zip(op.backward(saved, grad), grads, strict=True):
+        np.testing.assert_allclose(ours, g.detach(), rtol=1e-11, atol=1e-11)
+    total = sum((g * torch.tensor(v)).sum() for g, v in zip(grads, along, strict=True))
+    second = torch.autograd.grad(total, [*leaves[:2], leaf])
+    found = op.double_backward(saved, grad, dict(zip("xwb", along, strict=True)))
+    for ours, g in zip((found[0], found[1], found[3]), second, strict=True):
+        np.testing.assert_allclose(ours, g, rtol=1e-11, atol=1e-11)

@@ -196,3 +196,13 @@ def test_the_clamp_of_positions_does_not_show():
     clamped = F.interpolate(torch.tensor(Z), (9, 13), mode="bilinear")
     np.testing.assert_allclose(theirs, clamped, rtol=1e-5, atol=1e-5)
     assert math.floor(0.5 * 5 / 9 - 0.5) == -1
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_interp2d_by_size_is_pytorchs_with_aligned_corners(size):
+    theirs = F.interpolate(torch.tensor(X), size, mode="bilinear", align_corners=True)
+    np.testing.assert_allclose(ns.interp2d(X, size), theirs, rtol=1e-13, atol=1e-13)
+    cropped = F.interpolate(torch.tensor(X[:, :, 1:-2, 1:-2]), size, mode="bilinear",
+                            align_corners=True)  # fmt: skip
+    ours = ns.interp2d(X, size, pad_beg=-1, pad_end=-2)
+    np.testing.assert_allclose(ours, cropped, rtol=1e-13, atol=1e-13)

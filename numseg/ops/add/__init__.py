@@ -13,7 +13,7 @@ class Geometry(NamedTuple):
     size: int
 
 
-@operator("x y", outputs="z")
+@operator("x y", outputs="z", linear="x y")
 def add(x: ArrayLike, y: ArrayLike) -> Plan[Array]:
     """The sum of two arrays of one shape: ``z = x + y``.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from numseg.ops.add import Geometry
 from numseg.typing import Array
 
@@ -12,3 +14,10 @@ def forward(x: Array, y: Array, g: Geometry) -> Array:
 
 def backward(gz: Array, g: Geometry) -> tuple[Array, Array]:
     return gz, gz.copy()  # the caller may write to one of them
+
+
+def matrix(y: Array, g: Geometry) -> Any:
+    """Of x; y is an additive term."""
+    from scipy import sparse
+
+    return sparse.eye_array(g.size, format="csr")
