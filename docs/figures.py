@@ -159,8 +159,10 @@ def roi_align_samples() -> Figure:
                 axes.text(column + 0.1, row - 0.1, f"{weight:.2f}", fontsize=7)
         axes.set(xlim=(-0.7, 7.7), ylim=(5.5, -0.7), aspect="equal", xlabel="column", ylabel="row")
         axes.set_title(f"aligned={aligned}: the box begins at ({x1:g}, {y1:g})", fontsize=9)
+    return page
 
 
+@figure
 def transposed_overlap() -> Figure:
     """The count maps of two transposed convolutions, and the patterns they leave."""
     page = Figure(figsize=(8.4, 3.0), layout="constrained")
