@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   numseg conform torchvision.ops:roi_align
   numseg conform torch.nn.functional:max_pool2d --gradient --cases 500
-  numseg conform torch.nn.functional:interpolate --operator upsample_bilinear2d \\
-      --set mode=bilinear
-  numseg conform my/kernels.py:align --operator roi_align --map rois=boxes --map x=feature_map
+  numseg conform torch.nn.functional:interpolate --operator upsample_bilinear2d
+  numseg conform my/kernels.py:align --operator roi_align --map rois=regions --set samples=2
   numseg conform onnx:RoiAlign             the reference evaluator of the onnx package
   numseg conform ort:MaxPool               ONNX Runtime
-  numseg conform --list                    operators, their conventions, their ONNX nodes
+  numseg conform --list                    operators, conventions, known implementations
 exit code: 0 conforms, 1 deviates, 2 could not be asked
 """
 
@@ -48,6 +47,7 @@ def add_parser(subparsers: Any) -> None:
     add("--dtype", choices=("float32", "float64"), help="default: both")
     add("--finite", action="store_true", help="no NaN and no infinities")
     add("--ulps", metavar="X", type=float, help="largest deviation that conforms")
+    add("--same-process", action="store_true", help="do not guard against crashes and hangs")
     add("--json", metavar="FILE", type=Path, help="write the report there too")
     add("--list", action="store_true", help="show operators and named conventions")
 
@@ -58,15 +58,17 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.target is None:
         raise ArgumentError("name a TARGET, such as torchvision.ops:roi_align (or --list)")
-    from numseg.testing import conformance, peers
+    from numseg.testing import conformance, conventions, peers
 
     op = _operator(args.target, args.operator)
     _need_hypothesis()
+    usual = conventions.peers_of(op).get(args.target, {})
     report = conformance(
         peers.load(args.target, op),
         op,
-        names=_pairs("--map", args.map),
-        constants=_values("--set", args.set),
+        adapt=usual.get("adapt"),
+        names={**usual.get("names", {}), **_pairs("--map", args.map)},
+        constants={**usual.get("constants", {}), **_values("--set", args.set)},
         fixed=_values("--fix", args.fix),
         arrays=args.arrays,
         gradient=args.gradient,
@@ -75,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         dtypes=(args.dtype,) if args.dtype else ("float32", "float64"),
         values=("integers", "reals") if args.finite else ("integers", "reals", "special"),
         ulps=args.ulps,
+        isolate=not args.same_process,
         name=args.target,
         progress=True,
     )
@@ -91,8 +94,7 @@ def _list() -> None:
     from numseg.testing import conventions
 
     for name, op in sorted(conventions.operators().items()):
-        nodes = "".join(f"  onnx:{node}" for node in conventions.onnx_nodes(op))
-        print(f"{name}{nodes}")
+        print(f"{name}  {'  '.join(conventions.peers_of(op))}".rstrip())
         for convention, arguments in conventions.named(op).items():
             said = ", ".join(f"{n}={v!r}" for n, v in arguments.items())
             print(f"    {convention:<36} {said or 'the defaults'}")

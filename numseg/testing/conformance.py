@@ -113,6 +113,7 @@ def conformance(
     dtypes: Sequence[str] = ("float32", "float64"),
     values: Sequence[str] = KINDS,
     ulps: float | None = None,
+    isolate: bool = False,
     name: str | None = None,
     progress: bool = False,
 ) -> ConformanceReport:
@@ -155,6 +156,8 @@ def conformance(
     ulps : float, optional
         The largest deviation that conforms; 16 and four times the operator's stated roundings by
         default. Integers conform if they are equal.
+    isolate : bool
+        Call ``theirs`` in a forked process, which may crash or hang (not on Windows and macOS).
     name : str, optional
         What the report calls ``theirs``.
     progress : bool
@@ -196,11 +199,15 @@ def conformance(
         arrays=arrays,
         backward=backward,
         gradient=gradient,
+        isolate=isolate,
     )
     count = checks.integer("cases", cases, 1)
     trial = _Trial(peer, ours, dict(fixed or {}), tuple(dtypes), tuple(values), ulps)
-    trial.run(count, checks.integer("seed", seed, 0), progress)
-    return trial.report(name or _name_of(theirs))
+    try:
+        trial.run(count, checks.integer("seed", seed, 0), progress)
+        return trial.report(name or _name_of(theirs))
+    finally:
+        peer.close()
 
 
 class _Trial:
@@ -222,7 +229,7 @@ class _Trial:
         self.peer, self.op, self.ulps = peer, op, ulps
         self.dtypes, self.values = dtypes, values
         self._stated = cases.of(op)
-        choices = conventions.choices(op)
+        choices = dict(conventions.choices(op))
         for name, value in fixed.items():
             if name not in op.__signature__.parameters or name in op.inputs:
                 raise ArgumentError(f"fixed: {op.__name__} has no parameter {name!r}")
@@ -591,10 +598,13 @@ class _Trial:
                 outcome = self.try_call(changed)
                 return isinstance(outcome, Refused) and outcome.error == wanted.error
 
-            smallest = diagnosis.simplify(self, arguments, again)
-            said = self.try_call(smallest)
+            smallest = arguments
+            if refused.error != "Lost":  # each costs a process
+                smallest = diagnosis.simplify(self, arguments, again)
+                said = self.try_call(smallest)
+                refused = said if isinstance(said, Refused) else refused
             yield Refusal(
-                said if isinstance(said, Refused) else refused,
+                refused,
                 len(group),
                 diagnosis.shared([a for _, a, _ in group], taken, self.op),
                 diagnosis.snippet(self, name, smallest, chosen),

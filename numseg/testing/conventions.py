@@ -10,6 +10,10 @@ An operator's folder may have a module ``conventions.py``. It states what it lik
 ``PROBES``
     known mistakes: words, and a function that changes the arguments of a call (by name, all of
     them) such that the operator gives for the changed ones what the mistake gives for the others;
+``PEERS``
+    a function that computes what the operator does, as ``module:function``, and how
+    :func:`~numseg.testing.conformance` must be told to call it (``constants``, ``names``,
+    ``adapt``; mostly nothing);
 ``ONNX``
     a type of ONNX node, and the function that makes a :class:`Node` of the operator's arguments.
     Arguments that it does not take are conventions that ONNX has settled.
@@ -18,10 +22,13 @@ An operator's folder may have a module ``conventions.py``. It states what it lik
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from numseg import geometry
 from numseg.operator import Operator
 from numseg.typing import Array
 
@@ -40,7 +47,37 @@ class Node:
     inputs: Mapping[str, Array | None]
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     outputs: int = 1
+    results: int | None = None
+    """How many of the outputs count; all of them by default."""
     opset: int = 22
+
+
+def pair(value: Any) -> list[int]:
+    """One integer for both axes, or two, as ONNX has it."""
+    return list(value) if isinstance(value, (list, tuple)) else [value, value]
+
+
+def pads(padding: Any) -> dict[str, Any]:
+    """ONNX's attribute for our ``padding``."""
+    if isinstance(padding, str):
+        words = {"same": "SAME_UPPER", "same_lower": "SAME_LOWER", "valid": "VALID"}
+        if padding not in words:
+            raise Unsupported(f"ONNX has no padding {padding!r}")
+        return {"auto_pad": words[padding]}
+    top, bottom, left, right = geometry.sides("padding", padding, minimum=None)
+    return {"pads": [top, left, bottom, right]}
+
+
+def elementwise(**attributes: str) -> Callable[..., Node]:
+    """Makes a node of x alone, and of parameters: our names, and ONNX's for them."""
+
+    def make(**arguments: Any) -> Node:
+        return Node({"x": arguments["x"]}, {attributes[n]: arguments[n] for n in attributes})
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    taken = [inspect.Parameter(name, kind) for name in ("x", *attributes)]
+    vars(make)["__signature__"] = inspect.Signature(taken)
+    return make
 
 
 def named(op: Operator[..., Any]) -> dict[str, Arguments]:
@@ -53,11 +90,20 @@ def probes(op: Operator[..., Any]) -> dict[str, Probe]:
     return dict(_stated(op, "PROBES"))
 
 
+def peers_of(op: Operator[..., Any]) -> dict[str, dict[str, Any]]:
+    """The implementations that an operator's folder names: how each is to be called."""
+    nodes: dict[str, dict[str, Any]] = {
+        f"{where}:{node}": {} for node in onnx_nodes(op) for where in ("onnx", "ort")
+    }
+    return {**_stated(op, "PEERS"), **nodes}
+
+
 def onnx_nodes(op: Operator[..., Any]) -> dict[str, Callable[..., Node]]:
     """The ONNX nodes that compute what the operator does."""
     return dict(_stated(op, "ONNX"))
 
 
+@functools.cache
 def choices(op: Operator[..., Any]) -> dict[str, list[Any]]:
     """The arguments that choose a convention, and their values, the default first.
 
@@ -66,7 +112,7 @@ def choices(op: Operator[..., Any]) -> dict[str, list[Any]]:
     from numseg.testing import cases
 
     seen: dict[str, list[Any]] = {name: [value] for name, value in op._defaults.items()}
-    for case in cases.drawn(op, 300):
+    for case in cases.drawn(op, 150):
         for name, value in case.params.items():
             values = seen.setdefault(name, [])
             if not any(value is v or (type(value) is type(v) and value == v) for v in values):

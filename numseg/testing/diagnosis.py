@@ -383,7 +383,7 @@ def _by_place(
             constant = len(np.unique(other)) == 1
             beside = f", and the other {other[0]:.6g}" if constant else ""
             yield f"wherever they differ, {side} gives {values[0]:.6g}{beside}"
-    if len(ratios) == 1 and len(pairs) > 1 and np.isfinite(ratio := ratios.pop()):
+    if len(ratios) == 1 and len(pairs) > 1 and abs((ratio := ratios.pop()) - 1) > 1e-3:
         yield f"a factor: every number is {ratio:.6g} times what it should be"
 
 

@@ -16,23 +16,36 @@ import numpy as np
 from numseg.errors import ArgumentError, ArgumentTypeError
 from numseg.operator import Operator
 from numseg.testing.conventions import Arguments, Unsupported
+from numseg.testing.isolated import Isolated, Lost
 from numseg.typing import Array
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
-    "x": ("input", "X", "image", "images", "features", "feature_map", "data", "logits", "y"),
+    "x": (
+        "input",
+        "X",
+        "image",
+        "images",
+        "features",
+        "feature_map",
+        "data",
+        "logits",
+        "inputs",
+        "img",
+    ),
     "y": ("input", "other", "X", "x"),
     "xs": ("tensors", "arrays", "inputs"),
     "w": ("weight", "weights", "W", "kernel", "filters", "filter"),
     "b": ("bias", "B"),
     "rois": ("boxes", "bboxes"),
     "switches": ("indices", "argmax", "mask"),
-    "target": ("labels", "label"),
+    "target": ("targets", "labels", "label"),
     "weight": ("gamma", "scale"),
     "bias": ("beta", "shift"),
     "running_mean": ("mean",),
     "running_var": ("var", "variance"),
-    "axis": ("dim",),
+    "axis": ("dim", "axes"),
     "size": ("output_size",),
+    "output_size": ("size",),
     "kernel_size": ("kernel", "ksize", "kernel_shape"),
     "stride": ("strides",),
     "padding": ("pad", "pads"),
@@ -84,7 +97,9 @@ class Foreign:
         arrays: str = "auto",
         backward: Callable[..., Any] | None = None,
         gradient: bool = False,
+        isolate: bool = False,
     ) -> None:
+        self._isolated = Isolated(self._answer) if isolate and Isolated.possible() else None
         self.function, self.adapt, self.backward, self.op = function, adapt, backward, op
         self.constants = dict(constants or {})
         self.gradient = gradient or backward is not None
@@ -104,6 +119,31 @@ class Foreign:
 
     def call(self, arguments: Arguments) -> Given | Refused:
         """Results, and gradients if they are wanted, as NumPy arrays."""
+        if self._isolated is None:
+            answer = self._answer(arguments)
+        else:
+            try:
+                answer = self._isolated(arguments)
+            except Lost as error:
+                return Refused("Lost", str(error))
+        if isinstance(answer, str):
+            raise Unsupported(answer)
+        return answer
+
+    def close(self) -> None:
+        """End the process of isolated calls."""
+        if self._isolated is not None:
+            self._isolated.close()
+
+    def _answer(self, arguments: Arguments) -> Given | Refused | str:
+        """What a call gives; why not, if their framework has no words for it."""
+        try:
+            return self._settled(arguments)
+        except Unsupported as error:
+            return str(error)
+
+    def _settled(self, arguments: Arguments) -> Given | Refused:
+        """A call; the first ones also find out whether torch's arrays are wanted."""
         outcome = self._call(arguments)
         if self._undecided and isinstance(outcome, Refused) and "torch" in sys.modules:
             self._library = sys.modules["torch"]

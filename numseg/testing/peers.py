@@ -21,7 +21,7 @@ import numpy as np
 
 from numseg.errors import ArgumentError, FileError
 from numseg.operator import Operator
-from numseg.testing.conventions import Node, onnx_nodes, operators
+from numseg.testing.conventions import Node, Unsupported, onnx_nodes, operators, peers_of
 from numseg.typing import Array
 
 EVALUATORS = {"onnx": "onnx", "ort": "onnxruntime"}
@@ -59,12 +59,11 @@ def load(target: str, op: Operator[..., Any]) -> Callable[..., Any]:
 
 def operator_of(target: str) -> Operator[..., Any] | None:
     """The one operator that a target's name can mean, if it is one."""
-    where, _, what = target.partition(":")
     known = operators()
-    if where in EVALUATORS:
-        fitting = [op for op in known.values() if what in onnx_nodes(op)]
-        return fitting[0] if len(fitting) == 1 else None
-    return known.get(what.rpartition(".")[2])
+    fitting = [op for op in known.values() if target in peers_of(op)]
+    if len(fitting) == 1:
+        return fitting[0]
+    return known.get(target.rpartition(":")[2].rpartition(".")[2])
 
 
 def version(target: str) -> str:
@@ -95,7 +94,11 @@ def run_node(evaluator: str, op_type: str, node: Node) -> list[Array]:
     """What an evaluator gives for a model of this one node."""
     onnx = importlib.import_module("onnx")
     helper, infos = onnx.helper, []
-    given = {n: np.ascontiguousarray(a) for n, a in node.inputs.items() if a is not None}
+    double = any(a is not None and a.dtype == np.float64 for a in node.inputs.values())
+    for name, value in node.attributes.items():
+        if double and isinstance(value, float) and float(np.float32(value)) != value:
+            raise Unsupported(f"ONNX has attributes in float32, and {name} is {value!r}")
+    given = {n: np.array(a, order="C") for n, a in node.inputs.items() if a is not None}
     for name, array in given.items():
         kind = helper.np_dtype_to_tensor_dtype(array.dtype)
         infos.append(helper.make_tensor_value_info(name, kind, array.shape))
@@ -111,7 +114,7 @@ def run_node(evaluator: str, op_type: str, node: Node) -> list[Array]:
     )
     if evaluator == "onnx":
         reference = importlib.import_module("onnx.reference")
-        return list(reference.ReferenceEvaluator(model).run(None, given))
+        return list(reference.ReferenceEvaluator(model).run(None, given))[: node.results]
     runtime = importlib.import_module("onnxruntime")
     runtime.set_default_logger_severity(4)  # errors are raised; the rest need not be printed
     options = runtime.SessionOptions()
@@ -120,7 +123,7 @@ def run_node(evaluator: str, op_type: str, node: Node) -> list[Array]:
     session = runtime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    return list(session.run(None, given))
+    return list(session.run(None, given))[: node.results]
 
 
 def _function(where: str, what: str) -> Callable[..., Any]:

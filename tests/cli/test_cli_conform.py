@@ -80,7 +80,7 @@ def test_a_module_of_this_folder(
 def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["conform", "--list"]) == 0
     shown = capsys.readouterr().out
-    assert "roi_align  onnx:RoiAlign" in shown
+    assert "roi_align  torchvision.ops:roi_align  onnx:RoiAlign  ort:RoiAlign\n" in shown
     assert "detectron2 aligned=True" in shown
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 
 import numseg as ns
-from numseg.testing import conformance, conventions
+from numseg.testing import conformance, conventions, isolated
 from numseg.testing.foreign import parameters
 
 CASES = 50
@@ -31,6 +34,24 @@ def test_the_definition_itself() -> None:
     assert report
     assert report.verdict() == f"conforms: matches relu in {CASES} of {CASES} cases"
     assert report.dtypes[0].exact == report.dtypes[0].cases
+
+
+@pytest.mark.skipif(not isolated.Isolated.possible(), reason="this system has no forks")
+def test_a_crash_and_a_hang_are_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolated, "PATIENCE", 0.5)
+
+    def theirs(x):
+        if x.ndim == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if x.ndim == 1:
+            time.sleep(60)
+        return np.maximum(x, 0)
+
+    report = conformance(theirs, ns.relu, cases=30, isolate=True)
+    assert report
+    said = {r.refused.message: r.shared for r in report.refusals}
+    assert said["the process died: SIGKILL"] == "x of 0 axes"
+    assert said["no result within 0.5 seconds"] == "x of 1 axes"
 
 
 @pytest.mark.parametrize("aligned", [False, True])

@@ -68,9 +68,13 @@ def _node(
         "output_height": output_size[0],
         "output_width": output_size[1],
         "sampling_ratio": max(sampling_ratio, 0),
-        "spatial_scale": spatial_scale,
+        "spatial_scale": float(spatial_scale),
     }
     return Node({"x": x, "rois": rois[:, 1:], "index": index}, attributes, opset=16)
 
 
 ONNX = {"RoiAlign": _node}
+
+PEERS: dict[str, dict[str, Any]] = {
+    "torchvision.ops:roi_align": {},
+}

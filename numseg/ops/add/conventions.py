@@ -1,0 +1,21 @@
+"""Whose addition is whose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numseg.testing.conventions import Arguments, Node
+from numseg.typing import Array
+
+CONVENTIONS: dict[str, Arguments] = {"PyTorch; ONNX": {}}
+
+
+def _node(x: Array, y: Array) -> Node:
+    return Node({"x": x, "y": y})
+
+
+ONNX = {"Add": _node}
+
+PEERS: dict[str, dict[str, Any]] = {
+    "torch:add": {},
+}

@@ -1,0 +1,9 @@
+"""Whose global average pooling is whose."""
+
+from __future__ import annotations
+
+from numseg.testing.conventions import Arguments, elementwise
+
+CONVENTIONS: dict[str, Arguments] = {"ONNX": {}}
+
+ONNX = {"GlobalAveragePool": elementwise()}

@@ -1,0 +1,20 @@
+"""Whose hard sigmoid is whose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numseg.testing.conventions import Arguments, elementwise
+
+CONVENTIONS: dict[str, Arguments] = {
+    "PyTorch; Keras 3": {"alpha": 1 / 6},
+    "ONNX without attributes; Keras 2": {"alpha": 0.2},
+}
+
+CHOICES = {"alpha": (1 / 6, 0.2)}
+
+ONNX = {"HardSigmoid": elementwise(alpha="alpha", beta="beta")}
+
+PEERS: dict[str, dict[str, Any]] = {
+    "torch.nn.functional:hardsigmoid": {},
+}

@@ -1,0 +1,20 @@
+"""Whose leaky ReLU is whose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numseg.testing.conventions import Arguments, elementwise
+
+CONVENTIONS: dict[str, Arguments] = {
+    "PyTorch; ONNX": {"negative_slope": 0.01},
+    "TensorFlow": {"negative_slope": 0.2},
+}
+
+CHOICES = {"negative_slope": (0.01, 0.2, 0.0)}
+
+ONNX = {"LeakyRelu": elementwise(negative_slope="alpha")}
+
+PEERS: dict[str, dict[str, Any]] = {
+    "torch.nn.functional:leaky_relu": {},
+}

@@ -1,0 +1,17 @@
+"""Whose log-softmax is whose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numseg.testing.conventions import Arguments, elementwise
+
+CONVENTIONS: dict[str, Arguments] = {"TensorFlow; ONNX 13": {"axis": -1}}
+
+CHOICES = {"axis": (1, -1)}
+
+ONNX = {"LogSoftmax": elementwise(axis="axis")}
+
+PEERS: dict[str, dict[str, Any]] = {
+    "torch.nn.functional:log_softmax": {},
+}
