@@ -36,7 +36,7 @@ def module(tmp_path: Path) -> str:
 def test_what_conforms_is_exit_code_0(module: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["conform", f"{module}:relu", "--cases", "20"]) == 0
     shown = capsys.readouterr()
-    assert "conforms: matches relu in 20 of 20 cases" in shown.out
+    assert "conforms: matches PyTorch, ONNX in 20 of 20 cases" in shown.out
     assert "relu" in shown.err  # the progress bar
 
 
@@ -46,7 +46,7 @@ def test_what_deviates_is_exit_code_1_and_json(
     file = tmp_path / "report.json"
     ask = ["conform", f"{module}:leaky", "--operator", "relu", "--set", "slope=0.5"]
     assert main([*ask, "--cases", "20", "--finite", "--json", str(file)]) == 1
-    assert "deviates: nearest is relu" in capsys.readouterr().out
+    assert "deviates: nearest is PyTorch, ONNX" in capsys.readouterr().out
     report = json.loads(file.read_text())
     assert report["conforms"] is False
     assert report["operator"] == "relu"

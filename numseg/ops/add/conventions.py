@@ -7,7 +7,7 @@ from typing import Any
 from numseg.testing.conventions import Arguments, Node
 from numseg.typing import Array
 
-CONVENTIONS: dict[str, Arguments] = {"PyTorch; ONNX": {}}
+CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX": {}}
 
 
 def _node(x: Array, y: Array) -> Node:

@@ -9,7 +9,7 @@ import numpy as np
 from numseg.testing.conventions import Arguments, Node, Unsupported, pads, pair
 from numseg.typing import Array
 
-CONVENTIONS: dict[str, Arguments] = {"PyTorch fold; ONNX": {}}
+CONVENTIONS: dict[str, Arguments] = {"PyTorch fold, ONNX": {}}
 
 
 def _node(

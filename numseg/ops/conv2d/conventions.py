@@ -7,7 +7,7 @@ from typing import Any
 from numseg.testing.conventions import Arguments, Node, pads, pair
 from numseg.typing import Array
 
-CONVENTIONS: dict[str, Arguments] = {"PyTorch; ONNX; TensorFlow": {}}
+CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX, TensorFlow": {}}
 
 
 def _node(

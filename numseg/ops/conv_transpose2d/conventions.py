@@ -8,7 +8,7 @@ from numseg.testing.conventions import Arguments, Node, Unsupported, pads, pair
 from numseg.typing import Array
 
 CONVENTIONS: dict[str, Arguments] = {
-    "PyTorch; ONNX": {"overlap": "sum"},
+    "PyTorch, ONNX": {"overlap": "sum"},
     "averaged overlaps": {"overlap": "average"},
 }
 

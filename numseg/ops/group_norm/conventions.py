@@ -9,7 +9,7 @@ import numpy as np
 from numseg.testing.conventions import Arguments, Node
 from numseg.typing import Array
 
-CONVENTIONS: dict[str, Arguments] = {"PyTorch; ONNX 21": {}}
+CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX 21": {}}
 
 
 def _node(x: Array, num_groups: int, weight: Array | None, bias: Array | None, eps: float) -> Node:

@@ -7,8 +7,8 @@ from typing import Any
 from numseg.testing.conventions import Arguments, elementwise
 
 CONVENTIONS: dict[str, Arguments] = {
-    "PyTorch; Keras 3": {"alpha": 1 / 6},
-    "ONNX without attributes; Keras 2": {"alpha": 0.2},
+    "PyTorch, Keras 3": {"alpha": 1 / 6},
+    "ONNX without attributes, Keras 2": {"alpha": 0.2},
 }
 
 CHOICES = {"alpha": (1 / 6, 0.2)}

@@ -7,7 +7,7 @@ from typing import Any
 from numseg.testing.conventions import Arguments, elementwise
 
 CONVENTIONS: dict[str, Arguments] = {
-    "PyTorch; ONNX": {"negative_slope": 0.01},
+    "PyTorch, ONNX": {"negative_slope": 0.01},
     "TensorFlow": {"negative_slope": 0.2},
 }
 

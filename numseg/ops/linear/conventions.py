@@ -7,7 +7,7 @@ from typing import Any
 from numseg.testing.conventions import Arguments, Node, Unsupported
 from numseg.typing import Array
 
-CONVENTIONS: dict[str, Arguments] = {"PyTorch; ONNX Gemm": {}}
+CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX Gemm": {}}
 
 
 def _node(x: Array, w: Array, b: Array | None) -> Node:

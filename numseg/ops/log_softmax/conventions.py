@@ -6,7 +6,7 @@ from typing import Any
 
 from numseg.testing.conventions import Arguments, elementwise
 
-CONVENTIONS: dict[str, Arguments] = {"TensorFlow; ONNX 13": {"axis": -1}}
+CONVENTIONS: dict[str, Arguments] = {"TensorFlow, ONNX 13": {"axis": -1}}
 
 CHOICES = {"axis": (1, -1)}
 

@@ -9,7 +9,7 @@ import numpy as np
 from numseg.testing.conventions import Arguments, Node, pads
 from numseg.typing import Array
 
-CONVENTIONS: dict[str, Arguments] = {"PyTorch; ONNX": {}}
+CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX": {}}
 
 
 def _node(x: Array, padding: Any, value: float) -> Node:

@@ -6,7 +6,7 @@ from typing import Any
 
 from numseg.testing.conventions import Arguments, elementwise
 
-CONVENTIONS: dict[str, Arguments] = {"PyTorch; ONNX": {}}
+CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX": {}}
 
 ONNX = {"Relu": elementwise()}
 

@@ -8,7 +8,7 @@ from numseg.testing.conventions import Arguments, Node, pair
 from numseg.typing import Array
 
 CONVENTIONS: dict[str, Arguments] = {
-    "torchvision; Caffe": {"arithmetic": None, "rounding": "half_away"},
+    "torchvision, Caffe": {"arithmetic": None, "rounding": "half_away"},
     "the formula on paper": {"arithmetic": "exact", "rounding": "half_away"},
     "Chainer on the CPU": {"rounding": "half_even"},
     "mmcv": {"rounding": "none"},

@@ -8,7 +8,7 @@ from numseg.testing.conventions import Arguments, elementwise
 
 CONVENTIONS: dict[str, Arguments] = {
     "Caffe": {"axis": 1},
-    "TensorFlow; ONNX 13": {"axis": -1},
+    "TensorFlow, ONNX 13": {"axis": -1},
 }
 
 CHOICES = {"axis": (1, -1)}

@@ -13,7 +13,7 @@ CONVENTIONS: dict[str, Arguments] = {
     "PyTorch align_corners=True": {"align_corners": True, "coordinates": None},
     "ONNX half_pixel": {"align_corners": False, "coordinates": "half_pixel"},
     "ONNX pytorch_half_pixel": {"align_corners": False, "coordinates": "pytorch_half_pixel"},
-    "ONNX asymmetric; TensorFlow 1": {"align_corners": False, "coordinates": "asymmetric"},
+    "ONNX asymmetric, TensorFlow 1": {"align_corners": False, "coordinates": "asymmetric"},
 }
 
 
