@@ -84,8 +84,15 @@ def paste_masks(
             mask = np.pad(mask, padding)
             x1, y1, x2, y2 = _grown(box, mask.shape[1], mw)
             down, right = _resized(y1, y2, mask.shape[0], h), _resized(x1, x2, mask.shape[1], w)
-        image[:] = down @ mask.astype(np.float64) @ right.T
+        r, c = _touched(down), _touched(right)
+        image[r, c] = down[r] @ mask.astype(np.float64) @ right[c].T
     return pasted if least is None else pasted >= least
+
+
+def _touched(weights: Array) -> slice:
+    """The pixels that read anything at all."""
+    found = np.flatnonzero(weights.any(1))
+    return slice(found[0], found[-1] + 1) if len(found) else slice(0)
 
 
 def _sampled(first: float, last: float, entries: int, pixels: int) -> Array:

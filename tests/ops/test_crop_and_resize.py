@@ -165,6 +165,8 @@ def test_tangents_and_second_derivatives(op):
     ):
         dy = op.jvp(*call, tangents=tangents, extrapolation_value=5)[1]
         assert dy.item() == wanted
+    outside = op.jvp(square, _box(2, 0, 2, 0), FIRST, 1, tangents={"x": dx}, extrapolation_value=5)
+    assert (outside[0].item(), outside[1].item()) == (5, 0)
     _, saved = op.forward(*call)
     gy = np.full((1, 1, 1, 1), 8.0)
     gx, gboxes, ggy = op.double_backward(saved, gy, {"boxes": _box(0, 1, 0, 0)})

@@ -58,7 +58,7 @@ def test_no_rounding(op):
     y = op(X, _roi(0, 0.5, 0, 1.5), 1, spatial_scale=0.5, rounding="none")
     assert y.item() == 4
     # a box of no or a negative size has no pixels; rounded, it would have one
-    for box in ((0, 2, 0, 1), (0, 3, 0, 0), (3, 0, 1, 0)):
+    for box in ((0, 2, 0, 1), (0, 1.5, 0, 0.5), (0, 3, 0, 0), (3, 0, 1, 0)):
         y, switches = op(X + 1, _roi(*box), 1, rounding="none", return_switches=True)
         assert (y.item(), switches.item()) == (0, -1)
 
@@ -135,6 +135,10 @@ def test_the_matrix_for_given_switches():
     a = ns.roi_pool.linear_operator((2, 1, 2, 2), rois, (1, 2), switches=switches)
     np.testing.assert_array_equal(a @ np.eye(8), expected)
     np.testing.assert_array_equal(a.H @ np.eye(4), expected.T)
+    m = ns.roi_pool.matrix((2, 3, 2, 2), rois[:1], 1, switches=np.array([[[[2]], [[0]], [[3]]]]))
+    expected = np.zeros((3, 24))
+    expected[[0, 1, 2], [14, 16, 23]] = 1  # channels 3, 4 and 5 of all six
+    np.testing.assert_array_equal(m.toarray(), expected)
     with pytest.raises(ns.ArgumentError, match=r"^roi_pool: linear only for given switches"):
         ns.roi_pool.matrix((2, 1, 2, 2), rois, (1, 2))
 
