@@ -123,3 +123,25 @@ def test_an_empty_image_padded_to_one_window(op):
     y, saved = op.forward(np.zeros((1, 1, 0, 2)), (2, 2), padding=(1, 0), count_include_pad=False)
     assert y.tolist() == [[[[0]]]]
     assert op.backward(saved, y)[0].shape == (1, 1, 0, 2)
+
+
+@both
+def test_caffe_keeps_an_empty_last_window_without_padding(op):
+    x = np.arange(1.0, 5).reshape(1, 1, 1, 4)
+    # windows of 2 from 0 and 4: the second starts after the image
+    how = {"ceil_mode": True, "ceil_rule": "caffe"}
+    assert op(x, (1, 2), (1, 4), ceil_mode=True).ravel().tolist() == [1.5]
+    for include in (True, False):
+        y, saved = op.forward(x, (1, 2), (1, 4), count_include_pad=include, **how)
+        assert y.ravel().tolist() == [1.5, 0]
+        assert op.backward(saved, np.full_like(y, 4))[0].ravel().tolist() == [2, 2, 0, 0]
+    # with padding it is dropped: from -1 and 3 of 3 pixels
+    assert op(x[..., :3], (1, 2), (1, 4), (0, 1), **how).ravel().tolist() == [0.5]
+
+
+@both
+def test_padding_up_to_one_less_than_the_window(op):
+    y = op(np.array([[[[3.0, 6]]]]), (1, 3), 1, (0, 2))
+    assert y.ravel().tolist() == [1, 3, 3, 2]
+    y = op(np.array([[[[3.0, 6]]]]), (1, 3), 1, (0, 2), count_include_pad=False)
+    assert y.ravel().tolist() == [3, 4.5, 4.5, 6]

@@ -127,3 +127,89 @@ def test_empty_planes():
         x, saved = ns.max_unpool2d.forward(y, y.astype(int), 2)
         assert x.shape == (*shape[:2], 2 * shape[2], 6)
         assert ns.max_unpool2d.backward(saved, x)[0].shape == shape
+
+
+# -- conventions ----------------------------------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize(
+    ("duplicates", "image", "gradient"),
+    [
+        ("last", [[2, 0, 0], [0, 3, 0], [0, 0, 4]], [[0, 10], [14, 18]]),
+        ("torch", [[2, 0, 0], [0, 3, 0], [0, 0, 4]], [[14, 10], [14, 18]]),
+        ("sum", [[2, 0, 0], [0, 4, 0], [0, 0, 4]], [[14, 10], [14, 18]]),
+    ],
+)
+def test_duplicates(op, duplicates, image, gradient):
+    # 1 and 3 go to pixel 4, 2 to pixel 0, 4 to pixel 8 of 3 x 3
+    x, saved = op.forward(Y, _switches([4, 0, 4, 8]), 2, stride=1, duplicates=duplicates)
+    assert x[0, 0].tolist() == image
+    grad = 10.0 + np.arange(9.0).reshape(1, 1, 3, 3)
+    assert op.backward(saved, grad)[0][0, 0].tolist() == gradient
+
+
+def test_the_sum_is_the_gradient_of_an_overlapping_pooling():
+    x = np.random.default_rng(0).normal(size=(2, 3, 7, 7))
+    y, saved = ns.max_pool2d.forward(x, 3, 1)
+    gy = np.random.default_rng(1).integers(-9, 9, y.shape).astype(float)
+    summed = ns.max_unpool2d(gy, saved.switches, 3, 1, duplicates="sum")
+    np.testing.assert_array_equal(summed, ns.max_pool2d.backward(saved, gy)[0])
+    assert (ns.max_unpool2d(gy, saved.switches, 3, 1) != summed).any()
+
+
+@both
+def test_output_rules(op):
+    y, switches = Y, _switches([0, 3, 8, 15])
+    # PyTorch takes 5 x 5 and lets switches speak of it; ONNX Runtime takes any size
+    five = np.zeros((5, 5))
+    five.ravel()[[0, 3, 8, 15]] = [1, 2, 3, 4]
+    for rule in ("torch", "any"):
+        assert op(y, switches, 2, output_size=5, output_rule=rule)[0, 0].tolist() == five.tolist()
+    wide = np.zeros((2, 9))
+    wide.ravel()[[0, 3, 8, 15]] = [1, 2, 3, 4]
+    found = op(y, switches, 2, output_size=(2, 9), output_rule="any")
+    assert found[0, 0].tolist() == wide.tolist()
+    # the ONNX reference: they speak of the default, 4 x 4
+    x, saved = op.forward(y, switches, 2, output_size=(5, 6), output_rule="corner")
+    corner = np.zeros((5, 6))
+    corner[0, 0], corner[0, 3], corner[2, 0], corner[3, 3] = 1, 2, 3, 4
+    assert x[0, 0].tolist() == corner.tolist()
+    gy = op.backward(saved, np.arange(30.0).reshape(1, 1, 5, 6))[0]
+    assert gy[0, 0].tolist() == [[0, 3], [12, 21]]
+
+
+@both
+@pytest.mark.parametrize("layout", ["hw", "nchw", "ncwh", "hwc", "nhwc"])
+def test_undoes_pooling_in_every_layout(op, layout):
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 6))
+    y, switches = ns.max_pool2d(x, 2, return_switches=True, index_layout=layout)
+    expected = ns.max_unpool2d(y, ns.max_pool2d(x, 2, return_switches=True)[1], 2)
+    back, saved = op.forward(y, switches, 2, index_layout=layout)
+    np.testing.assert_array_equal(back, expected)
+    np.testing.assert_array_equal(op.backward(saved, x)[0], y)
+    m = ns.max_unpool2d.matrix(y.shape, switches, 2, index_layout=layout)
+    np.testing.assert_array_equal(m @ y.ravel(), back.ravel())
+    narrow = switches.astype(np.uint16)
+    np.testing.assert_array_equal(op(y, narrow, 2, index_layout=layout), expected)
+
+
+@both
+@pytest.mark.parametrize("wrong", [-1, 3, 48, 2**40])
+def test_a_switch_of_another_plane_is_refused(op, wrong):
+    switches = np.array([0, 16], np.int64).reshape(1, 2, 1, 1)
+    y = np.ones((1, 2, 1, 1))
+    assert op(y, switches, 4, index_layout="nchw").sum() == 2
+    switches[0, 1] = wrong
+    with pytest.raises(ns.ArgumentError, match=rf"switches\[0, 1, 0, 0\] is {wrong}, which is no"):
+        op(y, switches, 4, index_layout="nchw")
+
+
+def test_switches_of_any_layout_changed_after_forward_read_nothing_outside():
+    for duplicates in ("last", "sum"):
+        switches = _switches([0, 1, 2, 3])
+        how = {"index_layout": "nchw", "duplicates": duplicates}
+        x, saved = ns.max_unpool2d.forward(Y, switches, 1, **how)
+        switches[...] = [[10**12, -1], [-(10**12), 3]]
+        for op in (ns.max_unpool2d, ns.max_unpool2d.reference):
+            assert op.backward(saved, x + 1)[0][0, 0].tolist() == [[0, 0], [0, 5]]

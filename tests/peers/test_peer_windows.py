@@ -40,7 +40,8 @@ def pooling(draw):
     ]
     size = [max(i, s, 1) for i, s in zip((h, w), spans, strict=True)]
     params = case.params | {"padding": tuple(min(p, k // 2) for p, k in padding)}
-    del params["return_switches"]
+    theirs = "kernel_size", "stride", "padding", "dilation", "ceil_mode"
+    params = {name: params[name] for name in theirs}
     return (max(n, 1), max(c, 1), *size), params
 
 

@@ -38,6 +38,8 @@ def avg_pool2d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
+    *,
+    ceil_rule: str = "torch",
 ) -> Plan[Array]:
     """Mean of each window.
 
@@ -51,16 +53,18 @@ def avg_pool2d(
     stride : int or (rows, columns), optional
         Defaults to ``kernel_size``.
     padding : int, (rows, columns), (top, bottom, left, right), "valid" or "same"
-        At most half the window on each side. "same" is TensorFlow's, whose average pooling does
+        Less than the window on each side. "same" is TensorFlow's, whose average pooling does
         not count the padding.
     ceil_mode : bool
-        Round the output size up; a last window that would start in the padding after the image is
-        dropped, as in PyTorch.
+        Round the output size up, so that the last window may reach beyond the padding.
     count_include_pad : bool
         Whether the divisor counts the pixels of the window on the padded image, or those on the
         image only.
     divisor_override : int, optional
         Divide by this instead.
+    ceil_rule : {"torch", "caffe"}
+        Which last windows ``ceil_mode`` drops: those that start after the image, or those only if
+        there is padding.
 
     Returns
     -------
@@ -69,12 +73,13 @@ def avg_pool2d(
     Raises
     ------
     ArgumentError
-        For a wrong rank or dtype, a stride or divisor below 1, padding of more than half the
-        window, or a window larger than the padded image.
+        For a wrong rank or dtype, a stride or divisor below 1, padding that is not less than
+        the window, or a window larger than the padded image.
 
     Notes
     -----
-    With ``ceil_mode`` the last window may reach beyond the padding; those taps are never counted.
+    With ``ceil_mode`` the last window may reach beyond the padding; those taps are never counted. A
+    window without a pixel is 0.
 
     Gradient: each pixel of a window gets ``grad_y / divisor``.
 
@@ -98,7 +103,7 @@ def avg_pool2d(
     sides = geometry.pads(padding, (h, w), kernel, steps, (1, 1))
     geometry.less_than_window(sides, kernel)
     oh, ow = geometry.window_counts(
-        (h, w), kernel, steps, sides, (1, 1), checks.flag("ceil_mode", ceil_mode)
+        (h, w), kernel, steps, sides, (1, 1), checks.flag("ceil_mode", ceil_mode), ceil_rule
     )
     include_pad = checks.flag("count_include_pad", count_include_pad)
     divisor = 0

@@ -16,7 +16,7 @@ EXACT = "value"  # a gradient is a sum of quotients
 @st.composite
 def valid(draw: st.DrawFn) -> Case:
     kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
-    padding = [draw(st.integers(0, k // 2)) for k in kernel for _ in range(2)]
+    padding = [draw(st.integers(0, k - 1)) for k in kernel for _ in range(2)]
     fits = [max(k - padding[2 * a] - padding[2 * a + 1], 0) for a, k in enumerate(kernel)]
     size = [fit + draw(st.integers(0, 5)) for fit in fits]
     params = {
@@ -26,6 +26,7 @@ def valid(draw: st.DrawFn) -> Case:
         "ceil_mode": draw(st.booleans()),
         "count_include_pad": draw(st.booleans()),
         "divisor_override": draw(st.none() | st.integers(1, 5)),
+        "ceil_rule": draw(st.sampled_from(["torch", "caffe"])),
     }
     return Case({"x": (draw(st.integers(0, 2)), draw(st.integers(0, 2)), *size)}, params)
 
@@ -44,9 +45,10 @@ invalid = [
     _bad("kernel_size must be one integer or two, got (2, 2, 2)", kernel_size=(2, 2, 2)),
     _bad("stride must be at least 1, got 0", stride=0),
     _bad("padding[1] must be at least 0, got -1", padding=(0, -1)),
-    _bad("exceeds half the window's extent of 2 x 2", padding=2),
+    _bad("must be less than the window's extent of 2 x 2", padding=2),
     _bad("the window spans 5 rows (kernel 5, dilation 1), but x has 4 rows", kernel_size=5),
     _bad("ceil_mode must be True or False, got 'yes'", ceil_mode="yes"),
+    _bad("ceil_rule must be one of 'torch', 'caffe', got None", ceil_rule=None),
     _bad("count_include_pad must be True or False, got 1", count_include_pad=1),
     _bad("divisor_override must be at least 1, got 0", divisor_override=0),
     _bad("divisor_override must be at most 2147483647, got 2147483648", divisor_override=2**31),

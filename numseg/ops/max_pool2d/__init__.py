@@ -171,3 +171,15 @@ def max_pool2d(
         ),
         linear=False,
     )
+
+
+def places_of(switches: Array, strides: tuple[int, int, int, int], h: int, w: int) -> Array:
+    """Switches (N, C, ...) as places ``row * w + column`` in their plane; -1 is none. ``strides``
+    are those of :func:`numseg.geometry.index_strides`."""
+    image, channel, row, column = strides
+    n, c = np.ogrid[: switches.shape[0], : switches.shape[1]]
+    base = np.expand_dims(n * image + c * channel, tuple(range(2, switches.ndim)))
+    number, rest = np.divmod(switches - base, min(row, column))  # by rows, or by columns
+    inside = (rest == 0) & (number >= 0) & (number < h * w)
+    x, y = np.divmod(number, max(h, 1))
+    return np.where(inside, number if column < row else y * w + x, -1)

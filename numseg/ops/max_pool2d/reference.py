@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numseg.errors import ArgumentError
-from numseg.ops.max_pool2d import Geometry
+from numseg.ops.max_pool2d import Geometry, places_of
 from numseg.typing import Array
 
 
@@ -83,13 +83,8 @@ def backward(switches: Array, tied: Array, gy: Array, g: Geometry) -> Array:
 
 
 def places(switches: Array, g: Geometry) -> Array:
-    """Switches in any layout as places ``row * w + column`` in their plane; -1 is none."""
-    n, c = np.ogrid[: g.n, : g.c]
-    rest = switches - (n * g.image + c * g.channel)[..., None, None]
-    number, none = np.divmod(rest, min(g.row, g.column))  # of the pixel, by rows or by columns
-    inside = (none == 0) & (number >= 0) & (number < g.h * g.w)
-    column, row = np.divmod(number, max(g.h, 1))
-    return np.where(inside, number if g.column < g.row else row * g.w + column, -1)
+    """Switches in any layout as places in their plane."""
+    return places_of(switches, (g.image, g.channel, g.row, g.column), g.h, g.w)
 
 
 def matrix(g: Geometry, switches: Array, tied: Array | None = None) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 from numseg import checks, geometry
 from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.max_pool2d import places_of
 from numseg.typing import Array, ArrayLike, Pair, Sides
 
 
@@ -19,6 +20,24 @@ class Geometry(NamedTuple):
     w: int
     oh: int
     ow: int
+    ih: int
+    """Size of the plane that switches speak of, the top left corner of the output."""
+    iw: int
+    image: int
+    """From a pixel's switch to that of the same pixel in the next image; likewise:"""
+    channel: int
+    row: int
+    column: int
+    summed: bool
+    """Values with the same switch add up."""
+    all_get: bool
+    """Values with the same switch all get its gradient."""
+
+    @property
+    def plain(self) -> bool:
+        """Switches are places in their output plane."""
+        strides = self.image, self.channel, self.row, self.column
+        return strides == (0, 0, self.ow, 1) and (self.ih, self.iw) == (self.oh, self.ow)
 
 
 @operator(
@@ -36,6 +55,10 @@ def max_unpool2d(
     stride: Pair | None = None,
     padding: Sides = 0,
     output_size: Pair | None = None,
+    *,
+    index_layout: str = "hw",
+    duplicates: str = "last",
+    output_rule: str = "torch",
 ) -> Plan[Array]:
     """Puts each value back where max pooling found it; zero elsewhere.
 
@@ -46,7 +69,7 @@ def max_unpool2d(
     y : array, (N, C, H, W), float32 or float64
     switches : array, (N, C, H, W), any integer dtype
         From ``max_pool2d(..., return_switches=True)``: flat index ``row * OW + column`` in the
-        output plane.
+        output plane, or what ``index_layout`` says.
     kernel_size : int or (rows, columns)
         Of the pooling, as are the stride and the padding: they give the default output size.
     stride : int or (rows, columns), optional
@@ -54,7 +77,17 @@ def max_unpool2d(
     padding : int, (rows, columns), (top, bottom, left, right) or ((top, bottom), (left, right))
     output_size : int or (rows, columns), optional
         By default ``(H - 1) * stride + kernel_size - padding``. Pooling maps several sizes to one,
-        so another one may be asked for, strictly less than a stride away from the default.
+        so another one may be asked for.
+    index_layout : {"hw", "nchw", "ncwh", "hwc", "nhwc"}
+        As in ``max_pool2d``: the array in which a switch is a flat index, last axis fastest.
+    duplicates : {"last", "sum", "torch"}
+        What becomes of values with the same switch. "last": the last one in row-major order stays,
+        and alone gets the gradient. "torch": the same, but all get the gradient. "sum": they add
+        up, and all get the gradient.
+    output_rule : {"torch", "any", "corner"}
+        "torch": output_size lies strictly less than a stride from the default. "any": whatever
+        holds all switches. "corner": at least the default; switches speak of a plane of the
+        default size, which becomes the top left corner.
 
     Returns
     -------
@@ -64,7 +97,7 @@ def max_unpool2d(
     ------
     ArgumentError
         For a wrong rank or dtype, switches that are not of y's shape or not on the output plane,
-        or an output size that pooling would not map to (H, W).
+        or an output size against the rule.
 
     Notes
     -----
@@ -72,10 +105,11 @@ def max_unpool2d(
     order stays.
 
     Gradient: ``grad_y`` at the switch, for the value that stayed; 0 for the values that were
-    overwritten. PyTorch 2.13 gives the gradient to those too, which is not the derivative of what
-    it computes forward (pytorch#80204).
+    overwritten. PyTorch 2.13 gives the gradient to those too (``duplicates="torch"``), which is not
+    the derivative of what it computes forward (pytorch#80204); ``jvp`` is, in both.
 
-    Unpooling assigns; it is the gradient of max pooling only where windows do not overlap.
+    Unpooling assigns: it is the gradient of max pooling only where windows do not overlap. With
+    ``duplicates="sum"`` it always is.
 
     Source: PyTorch 2.13, ``torch.nn.functional.max_unpool2d``, bit for bit in the value on one CPU
     thread (on several it is a race which of the repeated values stays).
@@ -96,10 +130,14 @@ def max_unpool2d(
     kernel = checks.pair("kernel_size", kernel_size, minimum=1)
     steps = kernel if stride is None else checks.pair("stride", stride, minimum=1)
     sides = geometry.sides("padding", padding)
-    oh, ow = _output_size(output_size, (h, w), kernel, steps, sides)
+    rule = checks.choice("output_rule", output_rule, ("torch", "any", "corner"))
+    oh, ow, ih, iw = _output_size(output_size, (h, w), kernel, steps, sides, rule)
+    after = checks.choice("duplicates", duplicates, ("last", "sum", "torch"))
+    strides = geometry.index_strides(index_layout, c, ih, iw)
     return Plan(
         outputs=(Spec((n, c, oh, ow), dtype),),
-        geometry=Geometry(n, c, h, w, oh, ow),
+        geometry=Geometry(n, c, h, w, oh, ow, ih, iw, *strides, after == "sum", after != "last"),
+        flops=n * c * h * w if after == "sum" else 0,
         reach=(  # by switches of a pooling: others may point anywhere
             geometry.transposed_reach(kernel[0], steps[0], sides[0], 1),
             geometry.transposed_reach(kernel[1], steps[1], sides[2], 1),
@@ -113,39 +151,56 @@ def _output_size(
     kernel: tuple[int, int],
     stride: tuple[int, int],
     sides: tuple[int, int, int, int],
-) -> tuple[int, int]:
+    rule: str,
+) -> tuple[int, int, int, int]:
+    """The output's rows and columns, and those of the plane that switches speak of."""
     usual = [
         geometry.transposed_size(i, k, s, p0, p1, 1, 0)
         for i, k, s, p0, p1 in zip(size, kernel, stride, sides[::2], sides[1::2], strict=True)
     ]
+    if (asked is None or rule == "corner") and min(usual) < 0:
+        raise ArgumentError(
+            f"the output would have {usual[0]} rows and {usual[1]} columns: y has "
+            f"{size[0]} x {size[1]}, padding (top, bottom, left, right) is {sides}"
+        )
     if asked is None:
-        if min(usual) < 0:
-            raise ArgumentError(
-                f"the output would have {usual[0]} rows and {usual[1]} columns: y has "
-                f"{size[0]} x {size[1]}, padding (top, bottom, left, right) is {sides}"
-            )
-        return usual[0], usual[1]
+        return usual[0], usual[1], usual[0], usual[1]
     rows, columns = checks.pair("output_size", asked, minimum=0)
     for axis, o, default, s in zip(
         ("rows", "columns"), (rows, columns), usual, stride, strict=True
     ):
-        if not default - s < o < default + s:
+        if rule == "torch" and not default - s < o < default + s:
             raise ArgumentError(
                 f"output_size has {o} {axis}, expected more than {default - s} and less than "
                 f"{default + s} (the default {default}, give or take the stride {s})"
             )
-    return rows, columns
+        if rule == "corner" and o < default:
+            raise ArgumentError(
+                f"output_size has {o} {axis}, but the plane that it has in its corner {default}"
+            )
+    if rule == "corner":
+        return rows, columns, usual[0], usual[1]
+    return rows, columns, rows, columns
 
 
 def check(y: ArrayLike, switches: Array, g: Geometry) -> None:
     """Every switch is on the plane."""
-    places = g.oh * g.ow
-    if switches.size and (switches.min() < 0 or switches.max() >= places):
-        first = tuple(np.argwhere((switches < 0) | (switches >= places))[0].tolist())
+    size = g.ih * g.iw
+    if not switches.size or (g.plain and switches.min() >= 0 and switches.max() < size):
+        return
+    strides = g.image, g.channel, g.row, g.column
+    off = places_of(switches.astype(np.int64), strides, g.ih, g.iw) < 0
+    if off.any():
+        first = tuple(np.argwhere(off)[0].tolist())
         raise off_plane(first, switches[first], g)
 
 
 def off_plane(where: tuple[int, ...], switch: int, g: Geometry) -> ArgumentError:
+    if not g.plain:
+        return ArgumentError(
+            f"switches{list(where)} is {switch}, which is no pixel of plane "
+            f"[{where[0]}, {where[1]}], {g.ih} x {g.iw}, in this index_layout"
+        )
     return ArgumentError(
         f"switches{list(where)} is {switch}, expected an index into the "
         f"{g.oh} x {g.ow} plane: 0 to {g.oh * g.ow - 1}"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from numseg.geometry import INDEX_LAYOUTS, index_strides
 from numseg.operator import Plan
 from numseg.testing.cases import Case, Invalid, Maker
 from numseg.typing import Array, Shape
@@ -18,7 +21,7 @@ EXACT = True
 @st.composite
 def valid(draw: st.DrawFn) -> Case:
     planes = draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))
-    size, kernel, stride, sides, output = [], [], [], [], []
+    size, kernel, stride, sides, output, usuals = [], [], [], [], [], []
     for _ in range(2):
         size.append(draw(st.integers(1, 3)))
         kernel.append(draw(st.integers(1, 3)))
@@ -26,19 +29,46 @@ def valid(draw: st.DrawFn) -> Case:
         sides += [draw(st.integers(0, kernel[-1] // 2)) for _ in range(2)]
         usual = (size[-1] - 1) * stride[-1] + kernel[-1] - sides[-2] - sides[-1]
         assume(usual + stride[-1] > 1)  # there is a size of at least 1 that is allowed
+        usuals.append(usual)
         output.append(draw(st.integers(max(usual - stride[-1], 0) + 1, usual + stride[-1] - 1)))
-    shape = (*planes, *size)
+    rule = draw(st.sampled_from(["torch", "any", "corner"]))
+    plane = output
+    if rule == "corner":
+        assume(min(usuals) > 0)
+        plane, output = usuals, [o + draw(st.integers(0, 2)) for o in usuals]
+    elif rule == "any":
+        plane = output = [draw(st.integers(1, 9)) for _ in range(2)]
+    shape, layout = (*planes, *size), draw(st.sampled_from(INDEX_LAYOUTS))
+    # where switches repeat, PyTorch's gradient is no derivative
+    distinct = math.prod(plane) >= math.prod(size) and draw(st.booleans())
+    after = ["last", "sum", "torch"] if distinct else ["last", "sum"]
     return Case(
-        {"y": shape, "switches": places(shape, output[0] * output[1])},
-        {"kernel_size": kernel, "stride": stride, "padding": sides, "output_size": output},
+        {"y": shape, "switches": switches(shape, plane, layout, distinct)},
+        {
+            "kernel_size": kernel,
+            "stride": stride,
+            "padding": sides,
+            "output_size": output,
+            "output_rule": rule,
+            "index_layout": layout,
+            "duplicates": draw(st.sampled_from(after)),
+        },
     )
 
 
-def places(shape: Shape, count: int) -> Maker:
-    """Switches into a plane of ``count`` pixels, some of them repeated."""
+def switches(shape: Shape, plane: Sequence[int], layout: str, distinct: bool) -> Maker:
+    """Switches into planes of a size, in any layout; some repeated unless ``distinct``."""
+    n, c, h, w = shape
+    rows, columns = plane
 
     def make(rng: np.random.Generator, _: Any) -> Array:
-        return rng.integers(0, count, shape)
+        image, channel, row, column = index_strides(layout, c, rows, columns)
+        places = rng.permuted(np.tile(np.arange(rows * columns), (n * c, 1)), axis=1)
+        if not distinct:
+            places = rng.integers(0, rows * columns, (n * c, h * w))
+        places = places[:, : h * w].reshape(shape)
+        of_plane = np.arange(n)[:, None] * image + np.arange(c) * channel
+        return of_plane[..., None, None] + places // columns * row + places % columns * column
 
     return make
 
@@ -64,10 +94,18 @@ invalid = [
     _bad("stride must be at least 1, got 0", stride=0),
     _bad("padding must be at least 0, got -1", padding=-1),
     _bad("the output would have -2 rows and -2 columns", padding=3),
+    _bad("switches[0, 0, 0, 0] is 16, which is no pixel of plane [0, 0], 4 x 4",
+         switches=_switches + 16, index_layout="nchw"),
+    _bad("output_size has 3 rows, but the plane that it has in its corner 4", output_size=3,
+         output_rule="corner"),
+    _bad("output_rule must be one of 'torch', 'any', 'corner', got 'onnx'", output_rule="onnx"),
+    _bad("duplicates must be one of 'last', 'sum', 'torch', got 'first'", duplicates="first"),
+    _bad("index_layout must be one of 'hw', 'nchw', 'ncwh', 'hwc', 'nhwc'", index_layout=0),
     _bad("output_size has 6 rows, expected more than 2 and less than 6", output_size=6),
     _bad("output_size has 2 columns, expected more than 2 and less than 6", output_size=(3, 2)),
 ]  # fmt: skip
 
 
 def roundings(plan: Plan[Any]) -> int:
-    return 0
+    """A pixel may add up all values of its plane."""
+    return int(plan.geometry.h * plan.geometry.w) if plan.geometry.summed else 0

@@ -10,10 +10,38 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import int32
 
 from numseg.device import Cuda, cuda
-from numseg.kernels.cuda import Ints, Longs, Reals, dense, fill, kernel, launch, next_plane, thread
+from numseg.kernels.cuda import (
+    Ints,
+    Longs,
+    Reals,
+    dense,
+    fill,
+    kernel,
+    launch,
+    next_plane,
+    quotient,
+    thread,
+)
+from numseg.ops.max_pool2d.rules import place_of
 from numseg.ops.max_unpool2d import Geometry, off_plane
+
+
+@kernel
+def _place(switches: Longs, places: Longs, g: Geometry) -> None:
+    """Switches of any layout as places in the output plane; -1 is none."""
+    pixel, plane = thread()
+    if pixel >= g.h * g.w:
+        return
+    while plane < g.n * g.c:
+        n = quotient(plane, g.c)
+        base = n * g.image + (plane - n * g.c) * g.channel
+        i = plane * g.h * g.w + pixel
+        place = place_of(switches[i], base, g.row, g.column, g.ih, g.iw)
+        places[i] = place // g.iw * g.ow + place % g.iw if place >= 0 else -1
+        plane = next_plane(plane)
 
 
 @kernel
@@ -54,6 +82,40 @@ def _forward(y: Reals, owners: Ints, x: Reals, g: Geometry) -> None:
 
 
 @kernel
+def _sum(y: Reals, switches: Longs, x: Reals, g: Geometry) -> None:
+    """A thread owns an output pixel, and looks at all values of its plane in their order."""
+    pixel, plane = thread()
+    if pixel >= g.oh * g.ow:
+        return
+    while plane < g.n * g.c:
+        total = x.dtype.type(0)
+        first = plane * g.h * g.w
+        i = int32(0)
+        while i < g.h * g.w:
+            if switches[first + i] == pixel:
+                total += y[first + i]
+            i = int32(i + 1)
+        x[plane * g.oh * g.ow + pixel] = total
+        plane = next_plane(plane)
+
+
+@kernel
+def _pick(switches: Longs, gx: Reals, gy: Reals, g: Geometry) -> None:
+    """All values of a switch get its gradient."""
+    pixel, plane = thread()
+    if pixel >= g.h * g.w:
+        return
+    while plane < g.n * g.c:
+        here = plane * g.h * g.w + pixel
+        place = switches[here]
+        grad = gy.dtype.type(0)
+        if 0 <= place < g.oh * g.ow:
+            grad = gx[plane * g.oh * g.ow + place]
+        gy[here] = grad
+        plane = next_plane(plane)
+
+
+@kernel
 def _backward(switches: Longs, owners: Ints, gx: Reals, gy: Reals, g: Geometry) -> None:
     pixel, plane = thread()
     if pixel >= g.h * g.w:
@@ -74,7 +136,7 @@ def check(y: Any, switches: Any, g: Geometry) -> None:
     """Every switch is on the plane; one number comes back from the GPU, not all switches."""
     size = switches.size
     first = Cuda.from_host(np.array([size]))
-    launch(_find_off_plane, g.n * g.c, g.h * g.w, _longs(switches), first, g)
+    launch(_find_off_plane, g.n * g.c, g.h * g.w, _places(switches, g), first, g)
     i = int(Cuda.to_host(first)[0])
     if i < size:
         where = tuple(map(int, np.unravel_index(i, switches.shape)))
@@ -82,14 +144,21 @@ def check(y: Any, switches: Any, g: Geometry) -> None:
 
 
 def forward(y: Any, switches: Any, x: Any, g: Geometry) -> None:
-    launch(_forward, g.n * g.c, g.oh * g.ow, y, _owners(_longs(switches), x, g), x, g)
+    places = _places(switches, g)
+    if g.summed:
+        launch(_sum, g.n * g.c, g.oh * g.ow, y, places, x, g)
+    else:
+        launch(_forward, g.n * g.c, g.oh * g.ow, y, _owners(places, x, g), x, g)
 
 
 def backward(switches: Any, gx: Any, gy: Any, g: Geometry) -> None:
     if gy is None:
         return
-    switches = _longs(switches)
-    launch(_backward, g.n * g.c, g.h * g.w, switches, _owners(switches, gx, g), gx, gy, g)
+    places = _places(switches, g)
+    if g.all_get:
+        launch(_pick, g.n * g.c, g.h * g.w, places, gx, gy, g)
+    else:
+        launch(_backward, g.n * g.c, g.h * g.w, places, _owners(places, gx, g), gx, gy, g)
 
 
 def _owners(switches: Any, x: Any, g: Geometry) -> Any:
@@ -100,5 +169,11 @@ def _owners(switches: Any, x: Any, g: Geometry) -> Any:
     return owners
 
 
-def _longs(switches: Any) -> Any:
-    return switches if switches.dtype == np.int64 else dense(switches, np.int64)
+def _places(switches: Any, g: Geometry) -> Any:
+    """The switches as places in the output plane, int64."""
+    longs = switches if switches.dtype == np.int64 else dense(switches, np.int64)
+    if g.plain:
+        return longs
+    places = Cuda.empty((longs.size,), np.int64)
+    launch(_place, g.n * g.c, g.h * g.w, longs, places, g)
+    return places
