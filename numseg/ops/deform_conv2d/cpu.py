@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from numseg.kernels.bands import ENOUGH_UNITS, SCRATCH_BYTES, aligned, ceil_div, clear
+from numseg.kernels.bands import ENOUGH_UNITS, SCRATCH_BYTES, ceil_div, clear
 from numseg.kernels.correlate_weights import TILES, best_tile, multiply, transpose
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
@@ -162,7 +162,7 @@ def _forward(start, stop, image, offset, mask, weights, bias, y, g, s, m):
     """A unit is a band of output pixels."""
     panel = np.empty(s.band * g.c, image.dtype)
     plane = s.band * m.padded
-    sums = aligned(np.empty(g.groups * plane + s.lanes, image.dtype))
+    sums = np.empty(g.groups * plane, image.dtype)
     filters = g.f // g.groups
     for unit in range(start, stop):
         n, band = divmod(unit, s.bands)
@@ -202,7 +202,7 @@ def _backward(
     start, stop, image, offset, mask, weights, gy, gimage, touched, goffset, gmask, g, s, m
 ):
     """A unit is a slice of the bands of an image. Gradients that have no numbers are not wanted."""
-    panel = aligned(np.empty(s.band * m.width + s.lanes, image.dtype))
+    panel = np.empty(s.band * m.width, image.dtype)
     turned = np.empty(s.band * g.f, image.dtype)
     for unit in range(start, stop):
         n, cut = divmod(unit, s.slices)
@@ -217,9 +217,8 @@ def _backward(
             source = gy[n * g.f * s.outputs + p0 :]
             transpose(source, s.outputs, g.f, count, turned, g.f, s.lanes)
             for tap in range(s.taps):
-                for group in range(
-                    g.groups
-                ):  # each clears what the one before wrote beyond its own
+                for group in range(g.groups):
+                    # clear what the group before wrote beyond its own channels, too
                     first = group * m.columns
                     for p in range(count):
                         clear(panel[p * m.width + first : p * m.width + first + m.padded])
