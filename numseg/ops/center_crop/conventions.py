@@ -6,7 +6,11 @@ from typing import Any
 
 from numseg.testing.conventions import Arguments
 
-CONVENTIONS: dict[str, Arguments] = {"U-Net": {}}
+CONVENTIONS: dict[str, Arguments] = {
+    "U-Net": {"rounding": "floor", "pad": False},
+    "TensorFlow resize_with_crop_or_pad": {"rounding": "floor", "pad": True},
+    "torchvision": {"rounding": "half_even", "pad": True},
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torchvision.transforms.functional:center_crop": {},

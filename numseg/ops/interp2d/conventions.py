@@ -1,0 +1,7 @@
+"""Whose Interp is whose."""
+
+from __future__ import annotations
+
+from numseg.testing.conventions import Arguments
+
+CONVENTIONS: dict[str, Arguments] = {"DeepLab": {}}
