@@ -17,6 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import numseg as ns
+from numseg.geometry import adaptive_bins, caffe_bins
 
 IMAGES = Path(__file__).parent / "images"
 STYLE = {
@@ -192,6 +193,45 @@ def resize_coordinates() -> Figure:
     ax.invert_yaxis()
     ax.set_xticks(range(3), [f"pixel {pixel}" for pixel in range(3)])
     ax.set_title("7 output pixels on 3 input pixels", fontsize=9)
+    return page
+
+
+@figure
+def switches() -> Figure:
+    """An overlapping max pooling, its switches, unpooling by them, and the gradient."""
+    x = np.array([[1.0, 2, 1, 3, 2], [2, 4, 9, 1, 1], [3, 1, 2, 2, 5], [1, 2, 3, 1, 7],
+                  [6, 1, 2, 4, 3]])  # fmt: skip
+    y, saved = ns.max_pool2d.forward(x.reshape(1, 1, 5, 5), 3, 2)
+    back = ns.max_unpool2d(y, saved.switches, 3, 2)
+    gradient = ns.max_pool2d.backward(saved, np.ones_like(y))[0]
+    page = Figure(figsize=(8.4, 2.5), layout="constrained")
+    image, pooled, unpooled, share = page.subplots(1, 4, width_ratios=(5, 3, 5, 5))
+    cells(image, x, "x, and the winners")
+    for switch in saved.switches.ravel().tolist():
+        row, column = divmod(switch, 5)
+        image.plot(column, row, "o", markersize=17, markerfacecolor="none", color="C3")
+    cells(pooled, y[0, 0], "3 x 3, stride 2")
+    for (p, q), switch in np.ndenumerate(saved.switches[0, 0]):
+        pooled.text(q, p + 0.38, f"at {switch}", ha="center", va="center", fontsize=6)
+    cells(unpooled, back[0, 0], "max_unpool2d")
+    cells(share, gradient[0, 0], "backward of ones: overlaps add up")
+    return page
+
+
+@figure
+def bins() -> Figure:
+    """Seven pixels in three and in four bins, by both rules of the spatial pyramid."""
+    page = Figure(figsize=(8.4, 2.2), layout="constrained")
+    rules = {"adaptive": adaptive_bins, "caffe": caffe_bins}
+    cases = [(rule, n) for n in (3, 4) for rule in rules]
+    for axes, (rule, n) in zip(page.subplots(1, 4), cases, strict=True):
+        for row, (start, end, count) in enumerate(rules[rule](7, n)):
+            axes.broken_barh([(start, end - start)], (row + 0.15, 0.7), color=f"C{row}", alpha=0.6)
+            axes.text((start + end) / 2, row + 0.5, f"/ {count}", ha="center", va="center")
+        axes.set_title(f'"{rule}", {n} bins', fontsize=9)
+        axes.set(xlim=(0, 7), ylim=(4, 0), xticks=range(8), yticks=[], xlabel="pixels")
+        axes.grid(axis="x", color="0.85", linewidth=0.6)
+        axes.set_axisbelow(True)
     return page
 
 

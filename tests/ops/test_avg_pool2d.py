@@ -145,3 +145,11 @@ def test_padding_up_to_one_less_than_the_window(op):
     assert y.ravel().tolist() == [1, 3, 3, 2]
     y = op(np.array([[[[3.0, 6]]]]), (1, 3), 1, (0, 2), count_include_pad=False)
     assert y.ravel().tolist() == [3, 4.5, 4.5, 6]
+
+
+@both
+def test_tensorflows_same_counts_what_is_on_the_image(op):
+    # 5 pixels, windows of 4 with stride 2: three windows, 3 of padding, one before and two after
+    x = np.array([[[[2.0, 4, 6, 8, 1]]]])
+    y = op(x, (1, 4), (1, 2), "same", count_include_pad=False)
+    assert y.ravel().tolist() == [4, 19 / 4, 9 / 2]  # {2 4 6} {4 6 8 1} {8 1}

@@ -65,3 +65,14 @@ def test_each_is_the_gradient_of_the_other():
     image, saved = ns.col2im.forward(y, (5, 4), 3, padding=1, stride=2)
     (gy,) = ns.col2im.backward(saved, image)
     np.testing.assert_array_equal(gy, ns.im2col(image, 3, padding=1, stride=2))
+
+
+def test_tensorflows_patches_are_the_columns_transposed():
+    """extract_patches of (N, H, W, C): a patch is in order of rows, columns, channels."""
+    x = np.arange(24.0).reshape(1, 2, 3, 4)
+    channels_last = x.transpose(0, 2, 3, 1)
+    columns = ns.im2col(x, 2, (1, 2))  # 2 x 2 windows
+    patches = columns.reshape(1, 2, 4, 2, 2).transpose(0, 3, 4, 2, 1).reshape(1, 2, 2, 8)
+    for p, q in np.ndindex(2, 2):
+        window = channels_last[0, p : p + 2, 2 * q : 2 * q + 2]
+        assert patches[0, p, q].tolist() == window.ravel().tolist()

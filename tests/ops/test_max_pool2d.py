@@ -421,3 +421,16 @@ def test_conventions_on_rows_longer_than_a_vector(nan_rule, lowest, ties):
             np.testing.assert_allclose(grad, wanted, rtol=1e-5, atol=1e-5)
         else:
             np.testing.assert_array_equal(grad, wanted)
+
+
+@both
+def test_tensorflows_same_and_its_argmax(op):
+    # 4 x 1 pixels of 2 channels, windows of 3 with stride 2: one row of padding, after the image
+    x = np.array([[[[1.0], [5], [2], [7]], [[9], [3], [4], [4]]]])
+    y, switches = op(x, (3, 1), (2, 1), "same", return_switches=True, index_layout="hwc")
+    assert y[0, :, :, 0].tolist() == [[5, 7], [9, 4]]
+    # (y * W + x) * C + c
+    assert switches[0, :, :, 0].tolist() == [[1 * 2, 3 * 2], [0 + 1, 2 * 2 + 1]]
+    x = np.concatenate([x, x])
+    y, switches = op(x, (3, 1), (2, 1), "same", return_switches=True, index_layout="nhwc")
+    assert switches[1, :, :, 0].tolist() == [[8 + 2, 8 + 6], [8 + 1, 8 + 5]]

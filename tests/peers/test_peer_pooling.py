@@ -213,3 +213,20 @@ def test_a_bed_of_nails_is_a_transposed_convolution_with_one_1():
     nail[:, :, 0, 0] = 1
     theirs = torch.nn.functional.conv_transpose2d(torch.tensor(x), nail, stride=(2, 3), groups=3)
     np.testing.assert_array_equal(ns.bed_of_nails2d(x, (2, 3)), theirs.numpy())
+
+
+# -- col2im ---------------------------------------------------------------------------------------
+
+
+@both
+def test_col2im_in_onnx(onnx_run):
+    image, kernel = (7, 6), (3, 2)
+    how = {"stride": (2, 1), "padding": (1, 0, 2, 1), "dilation": (1, 2)}
+    x = np.random.default_rng(0).normal(size=(2, 3, *image)).astype(np.float32)
+    columns = ns.im2col(x, kernel, **how)
+    top, bottom, left, right = how["padding"]
+    (theirs,) = onnx_run(
+        "Col2Im", columns, np.array(image), np.array(kernel), strides=how["stride"],
+        pads=(top, left, bottom, right), dilations=how["dilation"],
+    )  # fmt: skip
+    np.testing.assert_allclose(ns.col2im(columns, image, kernel, **how), theirs, rtol=1e-6)
