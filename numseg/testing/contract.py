@@ -443,29 +443,41 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
 """Ways in which the same numbers can lie in memory."""
 
 
-class _Bounds(NamedTuple):
+class Scales(NamedTuple):
+    """One number for each number of each result and gradient; None for a gradient not given."""
+
     results: list[Array]
     gradients: list[Any]
 
 
 @np.errstate(invalid="ignore")  # 0 * inf, where a result is infinite
-def _bounds(op: Op, wide: dict[str, Any], grad_y: Array, wanted: Observed, dtype: Any) -> _Bounds:
-    """What ``roundings(plan) * eps * scale`` is, for each number of each result and gradient."""
+def _bounds(op: Op, wide: dict[str, Any], grad_y: Array, wanted: Observed, dtype: Any) -> Scales:
+    """What ``roundings(plan) * eps * scale`` is."""
     unit = cases.of(op).roundings(wanted.plan) * float(np.finfo(dtype).eps)
+    scale = scales(op, wide, grad_y, wanted)
+    return Scales(
+        [unit * r for r in scale.results],
+        [None if g is None else unit * g for g in scale.gradients],
+    )
+
+
+def scales(op: Op, wide: dict[str, Any], grad_y: Array, wanted: Observed) -> Scales:
+    """What errors are measured by (see :mod:`numseg.testing.cases`): the sum of the sizes of the
+    terms where the operator is linear, else the largest of the result, that for ``|grad_y|``, 1."""
     positive = np.abs(grad_y).astype(np.float64)
     floats = {n for n in op.inputs if any(a.dtype.kind == "f" for a in arrays(wide.get(n)))}
     terms = op.linear and wanted.plan.linear and floats <= set(op.linear)
     if terms and getattr(cases.of(op), "SCALE", "terms") == "terms":
         scale = observe(op.reference, _map_floats(np.abs, wide), positive)
-        return _Bounds(
-            [np.abs(unit * r) for r in scale.results],
-            [None if g is None else unit * np.abs(g) for g in scale.gradients],
+        return Scales(
+            [np.abs(r) for r in scale.results],
+            [None if g is None else np.abs(g) for g in scale.gradients],
         )
     scale = observe(op.reference, wide, positive)
     pairs = zip(wanted.gradients, scale.gradients, strict=True)
-    return _Bounds(
-        [unit * _largest(r) for r in wanted.results],
-        [None if a is None or b is None else unit * _largest(a, b) for a, b in pairs],
+    return Scales(
+        [_largest(r) for r in wanted.results],
+        [None if a is None or b is None else _largest(a, b) for a, b in pairs],
     )
 
 

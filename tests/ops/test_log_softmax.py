@@ -44,6 +44,18 @@ def test_unlikely_classes_keep_their_digits(op, trailing):
 
 
 @FACES
+@DTYPES
+@TRAILING
+def test_large_numbers_cost_no_digits(op, dtype, trailing):
+    # log(1 + e**-1) below the larger of two neighbours, wherever they are
+    x = np.zeros((1, 2, *trailing), dtype)
+    x[:, 0], x[:, 1] = 2.0**20, 2.0**20 - 1
+    y, below = op(x), math.log1p(math.exp(-1))
+    np.testing.assert_allclose(y[:, 0], -below, rtol=4 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(y[:, 1], -below - 1, rtol=4 * np.finfo(dtype).eps)
+
+
+@FACES
 @pytest.mark.parametrize("bad", [[np.nan, 1.0], [1.0, np.nan], [np.inf, 1.0], [-np.inf, -np.inf]])
 def test_what_has_no_softmax_is_nan_and_stays_in_its_column(op, bad):
     x, half = np.array([[bad[0], 0.0], [bad[1], 0.0]]), -math.log(2)

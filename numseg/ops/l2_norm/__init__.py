@@ -46,7 +46,7 @@ def l2_norm(
     x : array, (N, C, ...), float32 or float64
         At least two axes.
     weight : array, (C,), dtype of x, optional
-        1 if not given. SSD starts it at 20, ParseNet at 10.
+        1 if not given. SSD starts it at 20.
     eps : float, at least 0
     eps_rule : {"max", "inside", "outside"}
         Where eps keeps d away from 0.
