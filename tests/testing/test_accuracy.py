@@ -65,7 +65,7 @@ def test_the_definition_is_run_in_a_wider_format() -> None:
     (exact,), (gradient,) = accuracy._defined(ns.softmax, plan, arguments, y, np.longdouble)
     assert exact.dtype == gradient.dtype == np.longdouble
     assert np.finfo(np.longdouble).nmant == 52 or (exact != y).any()
-    np.testing.assert_allclose(exact.astype(float), y, rtol=4e-16)
+    np.testing.assert_allclose(exact.astype(float), y, rtol=1e-15)
 
 
 @pytest.mark.parametrize(
