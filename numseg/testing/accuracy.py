@@ -251,7 +251,8 @@ def _printed(error: float | None) -> str:
     if error == 0:
         return "0"
     unit = 10.0 ** (math.floor(math.log10(error)) - 1)
-    return f"{math.ceil(error / unit) * unit:.2g}"
+    up = math.ceil(error / unit) * unit
+    return f"{up:.0f}" if up >= 10 else f"{up:.2g}"
 
 
 def _number(printed: str) -> float | None:

@@ -70,7 +70,7 @@ def test_the_definition_is_run_in_a_wider_format() -> None:
 
 @pytest.mark.parametrize(
     ("error", "printed"),
-    [(None, "-"), (0.0, "0"), (0.501, "0.51"), (12.01, "13"), (3e5, "3e+05"), (2e7, "> 1e6")],
+    [(None, "-"), (0.0, "0"), (0.501, "0.51"), (12.01, "13"), (3e5, "300000"), (2e7, "> 1e6")],
 )
 def test_figures_are_rounded_up(error: float | None, printed: str) -> None:
     assert accuracy._printed(error) == printed
