@@ -151,3 +151,12 @@ def test_values_gradients_and_gradients_of_gradients_are_pytorchs(params, transp
     found = op.double_backward(saved, grad, dict(zip("xwb", along, strict=True)))
     for ours, g in zip((found[0], found[1], found[3]), second, strict=True):
         np.testing.assert_allclose(ours, g, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize(("auto_pad", "padding"), [("UPPER", "same"), ("LOWER", "same_lower")])
+@pytest.mark.parametrize(("stride", "k"), list(itertools.product((1, 2, 3), (2, 3, 4))))
+def test_same_of_a_pooling_is_onnx_runtimes(auto_pad, padding, stride, k):
+    x = integers(1, 2, 7, 8)
+    theirs = run("MaxPool", [x], 22, "ort", auto_pad=f"SAME_{auto_pad}", kernel_shape=[k, k],
+                 strides=[stride] * 2)  # fmt: skip
+    np.testing.assert_array_equal(ns.max_pool2d(x, k, stride, padding), theirs)

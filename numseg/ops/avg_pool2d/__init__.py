@@ -52,7 +52,7 @@ def avg_pool2d(
     kernel_size : int or (rows, columns)
     stride : int or (rows, columns), optional
         Defaults to ``kernel_size``.
-    padding : int, (rows, columns), (top, bottom, left, right), "valid" or "same"
+    padding : int, (rows, columns), (top, bottom, left, right), "valid", "same" or "same_lower"
         Less than the window on each side. "same" is TensorFlow's, whose average pooling does
         not count the padding.
     ceil_mode : bool

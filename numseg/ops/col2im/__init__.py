@@ -32,7 +32,7 @@ def col2im(
         Size (H, W) of the image.
     kernel_size : int or (rows, columns)
     stride : int or (rows, columns)
-    padding : int, (rows, columns), (top, bottom, left, right), "valid" or "same"
+    padding : int, (rows, columns), (top, bottom, left, right), "valid", "same" or "same_lower"
         "same" is TensorFlow's.
     dilation : int or (rows, columns)
 

@@ -66,7 +66,7 @@ def deform_conv2d(
         F filters. How many groups there are is what its shape says.
     b : array, (F,), dtype of x, optional
     stride : int or (rows, columns)
-    padding : int, (rows, columns), (top, bottom, left, right), "valid" or "same"
+    padding : int, (rows, columns), (top, bottom, left, right), "valid", "same" or "same_lower"
         As for :func:`numseg.conv2d`.
     dilation : int or (rows, columns)
     mask : array, (N, G * KH * KW, OH, OW), dtype of x, optional

@@ -45,7 +45,7 @@ def im2col(
     x : array, (N, C, H, W), float32 or float64
     kernel_size : int or (rows, columns)
     stride : int or (rows, columns)
-    padding : int, (rows, columns), (top, bottom, left, right), "valid" or "same"
+    padding : int, (rows, columns), (top, bottom, left, right), "valid", "same" or "same_lower"
         "same" is TensorFlow's.
     dilation : int or (rows, columns)
 

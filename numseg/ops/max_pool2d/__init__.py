@@ -75,7 +75,7 @@ def max_pool2d(
     kernel_size : int or (rows, columns)
     stride : int or (rows, columns), optional
         Defaults to ``kernel_size``.
-    padding : int, (rows, columns), (top, bottom, left, right), "valid" or "same"
+    padding : int, (rows, columns), (top, bottom, left, right), "valid", "same" or "same_lower"
         Less than the window's extent on each side. "same" is TensorFlow's.
     dilation : int or (rows, columns)
     ceil_mode : bool
