@@ -128,44 +128,19 @@ def conv_transpose2d(
     wanted = None if output_size is None else checks.pair("output_size", output_size, minimum=1)
     if wanted is not None and extra != (0, 0):
         raise ArgumentError(f"give output_padding {extra} or output_size, not both")
-    if isinstance(padding, str) and padding in ("same", "same_lower"):
-        goal = wanted or (h * sy, width * sx)
-        rows, columns = map(geometry.transposed_same, (h, width), goal, kernel, steps, dilations,
-                            extra, [padding] * 2)  # fmt: skip
-        sides, zeros = (*rows, *columns), (-rows[1], -columns[1])
-        _check_extra([max(e, 0) for e in zeros], steps, dilations, output_size)
-    else:
-        sides = geometry.pads(padding, (h, width), kernel, steps, dilations)
-        if wanted is not None:
-            least = _size((h, width), kernel, steps, sides, dilations, extra)
-            extra = wanted[0] - least[0], wanted[1] - least[1]
-        _check_extra(extra, steps, dilations, output_size)
-    oh, ow = _size((h, width), kernel, steps, sides, dilations, extra)
+    axes = _Axes((h, width), kernel, steps, dilations, extra)
+    sides, (oh, ow) = _sizes(axes, padding, wanted)
     if min(oh, ow) < 1:
         raise ArgumentError(f"the result would have {oh} x {ow} pixels: padding cuts all of it off")
     top, _, left, _ = sides
     products = n * c * h * width * group_filters * kh * kw
+    average = checks.choice("overlap", overlap, ("sum", "average")) == "average"
+    transposed = Convolution(
+        n, f, oh, ow, c, h, width, kh, kw, sy, sx, top, left, dy, dx, groups
+    )  # fmt: skip
     return Plan(
         outputs=(Spec((n, f, oh, ow), dtype),),
-        geometry=Geometry(
-            n,
-            f,
-            oh,
-            ow,
-            c,
-            h,
-            width,
-            kh,
-            kw,
-            sy,
-            sx,
-            top,
-            left,
-            dy,
-            dx,
-            groups,
-            average=checks.choice("overlap", overlap, ("sum", "average")) == "average",
-        ),
+        geometry=Geometry(*transposed, average),
         flops=2 * products + (0 if b is None else n * f * oh * ow),
         reach=(
             geometry.transposed_reach(kh, sy, top, dy),
@@ -213,21 +188,42 @@ def counts(g: Geometry) -> tuple[Array, Array]:
     )
 
 
-def _size(size: Any, kernel: Any, stride: Any, sides: Any, dilation: Any, extra: Any) -> Any:
-    top, bottom, left, right = sides
-    before, after = (top, left), (bottom, right)
-    per_axis = zip(size, kernel, stride, before, after, dilation, extra, strict=True)
-    return tuple(geometry.transposed_size(*axis) for axis in per_axis)
+class _Axes(NamedTuple):
+    """Rows and columns of x, and what a call says of either."""
+
+    size: tuple[int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    output_padding: tuple[int, int]
 
 
-def _check_extra(
-    extra: Sequence[int], stride: Sequence[int], dilation: Sequence[int], output_size: Any
-) -> None:
-    """The convolution transposed must map the output size back to x's, as in PyTorch."""
-    source = "output_padding" if output_size is None else f"output_size {output_size!r}"
-    for axis, e, s, d in zip(("rows", "columns"), extra, stride, dilation, strict=True):
-        if not 0 <= e < max(s, d):
+def _sizes(
+    axes: _Axes, padding: Any, wanted: tuple[int, int] | None
+) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
+    """What is cut off each side, and the size that is left: ``wanted``, if that can be."""
+    if isinstance(padding, str) and padding in ("same", "same_lower"):
+        size = wanted or (axes.size[0] * axes.stride[0], axes.size[1] * axes.stride[1])
+        (top, bottom), (left, right) = (
+            geometry.transposed_same(i, o, k, s, d, extra, padding)
+            for o, (i, k, s, d, extra) in zip(size, zip(*axes, strict=True), strict=True)
+        )
+        added = max(-bottom, 0), max(-right, 0)
+    else:
+        top, bottom, left, right = geometry.pads(padding, *axes[:4])
+        full = [
+            geometry.transposed_size(i, k, s, before, after, d, 0)
+            for (i, k, s, d, _), before, after in zip(
+                zip(*axes, strict=True), (top, left), (bottom, right), strict=True
+            )
+        ]
+        size = wanted or (full[0] + axes.output_padding[0], full[1] + axes.output_padding[1])
+        added = size[0] - full[0], size[1] - full[1]
+    source = "output_padding" if wanted is None else f"output_size {wanted}"
+    for name, e, s, d in zip(("rows", "columns"), added, axes.stride, axes.dilation, strict=True):
+        if not 0 <= e < max(s, d):  # the convolution must map the size back to x's, as in PyTorch
             raise ArgumentError(
-                f"{source} adds {e} {axis}, expected at least 0 and less than the larger of "
+                f"{source} adds {e} {name}, expected at least 0 and less than the larger of "
                 f"stride {s} and dilation {d}"
             )
+    return (top, bottom, left, right), size

@@ -32,8 +32,10 @@ def _average(start, stop, sums, rows, columns, b, y):
             out[q] = total[q] / max(rows[p] * columns[q], 1) + bias
 
 
-def _divide(sums: Array, b: Array, y: Array, g: Geometry) -> None:
-    planes = g.n * g.c, g.h, g.w
+def _divide(sums: Array, b: Array | None, y: Array, g: Geometry) -> None:
+    planes, sums = (g.n * g.c, g.h, g.w), sums.view()
+    b = np.zeros(g.c, y.dtype) if b is None else b.view()
+    sums.flags.writeable = b.flags.writeable = False  # one kernel, whatever they are
     launch(_average, g.n * g.c * g.h, y.size, sums.reshape(planes), *counts(g), b,
            y.reshape(planes))  # fmt: skip
 
@@ -41,7 +43,7 @@ def _divide(sums: Array, b: Array, y: Array, g: Geometry) -> None:
 def forward(x: Array, w: Array, b: Array | None, y: Array, g: Geometry) -> None:
     conv2d.grad_x(w, x, y, g.convolution)
     if g.average:
-        return _divide(y, np.zeros(g.c, y.dtype) if b is None else b, y, g)
+        return _divide(y, b, y, g)
     if b is not None:
         launch(_add_bias, g.n * g.c, y.size, b, y.reshape(g.n * g.c, g.h * g.w))
 
@@ -59,7 +61,7 @@ def backward(
         conv2d.grad_b(gy, gb)
     if g.average:
         shares = np.empty_like(gy)
-        _divide(gy, np.zeros(g.c, gy.dtype), shares, g)
+        _divide(gy, None, shares, g)
         shares.flags.writeable = False  # as gy is, or the kernels would be compiled again
         gy = shares
     if gx is not None:
