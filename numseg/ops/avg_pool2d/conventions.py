@@ -7,7 +7,11 @@ from typing import Any
 from numseg.testing.conventions import Arguments, Node, pads, pair
 from numseg.typing import Array
 
-CONVENTIONS: dict[str, Arguments] = {"PyTorch": {}}
+CONVENTIONS: dict[str, Arguments] = {
+    "PyTorch": {},
+    "Caffe": {"ceil_mode": True, "ceil_rule": "caffe"},
+    "TensorFlow, SAME": {"padding": "same", "count_include_pad": False},
+}
 
 
 def _node(

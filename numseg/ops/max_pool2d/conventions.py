@@ -7,7 +7,17 @@ from typing import Any
 from numseg.testing.conventions import Arguments, Node, pads, pair
 from numseg.typing import Array
 
-CONVENTIONS: dict[str, Arguments] = {"PyTorch": {}}
+FLT_MAX = 3.4028234663852886e38
+CONVENTIONS: dict[str, Arguments] = {
+    "PyTorch": {},
+    "ONNX Runtime, with indices": {"nan": "first", "index_layout": "nchw"},
+    "Caffe": {"ceil_mode": True, "ceil_rule": "caffe", "lowest": -FLT_MAX, "nan": "drop"},
+    "TensorFlow's argmax": {"index_layout": "hwc"},
+    "TensorFlow's argmax, with the batch": {"index_layout": "nhwc"},
+    "torch.amax over windows": {"ties": "split"},
+    "Theano": {"ties": "all"},
+}
+CHOICES = {"lowest": [-FLT_MAX]}
 
 
 def _node(

@@ -10,7 +10,11 @@ from numseg.ops.max_unpool2d import max_unpool2d
 from numseg.testing.conventions import Arguments, Node, pads, pair
 from numseg.typing import Array
 
-CONVENTIONS: dict[str, Arguments] = {"PyTorch": {}}
+CONVENTIONS: dict[str, Arguments] = {
+    "PyTorch, in value": {},
+    "PyTorch": {"duplicates": "torch"},
+    "scatter_add": {"duplicates": "sum"},
+}
 
 
 def _node(
