@@ -11,6 +11,7 @@ import numseg as ns
 
 OP = ns.sigmoid_focal_loss
 FACES = pytest.mark.parametrize("op", [OP, OP.reference], ids=["cpu", "ref"])
+FACE_PAIR = (OP, OP.reference)
 L3, L43, L4 = math.log(3), math.log(4 / 3), math.log(4)
 
 # sigmoid(log 3) = 3/4. Right: 1 - q = 1/4, ce = log 4/3. Wrong: 1 - q = 3/4, ce = log 4.
@@ -82,3 +83,15 @@ def test_nothing_to_lose(op):
     assert op(nothing, nothing).shape == (0, 4)
     assert op(nothing, nothing, reduction="mean") == 0
     assert np.isnan(op(nothing, nothing, reduction="mean", empty="nan"))
+
+
+@pytest.mark.parametrize("size", [1023, 1024, 1025, 5000])
+def test_every_block_counts_once(size):
+    rng = np.random.default_rng(size)
+    x, target = 2 * rng.normal(size=size), rng.integers(0, 2, size) * 1.0
+    for reduction in ("none", "sum"):
+        (y, saved), (exact, other) = (f.forward(x, target, reduction=reduction) for f in FACE_PAIR)
+        np.testing.assert_allclose(y, exact, rtol=1e-13)
+        grads, expected = (f.backward(s, y) for f, s in zip(FACE_PAIR, (saved, other), strict=True))
+        for ours, theirs in zip(grads, expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-15)

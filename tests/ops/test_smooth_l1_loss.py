@@ -9,6 +9,7 @@ import numseg as ns
 
 OP = ns.smooth_l1_loss
 FACES = pytest.mark.parametrize("op", [OP, OP.reference], ids=["cpu", "ref"])
+FACE_PAIR = (OP, OP.reference)
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 D = [0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0, 3.0]  # differences
@@ -82,3 +83,15 @@ def test_a_sum_beyond_float32_is_infinite_without_a_warning(op):
     x = np.full(10, 3e38, np.float32)
     assert op(x, np.zeros_like(x), reduction="sum") == np.inf
     assert op(x, np.zeros_like(x)) == np.float32(3e38)
+
+
+@pytest.mark.parametrize("size", [1023, 1024, 1025, 5000])
+def test_every_block_counts_once(size):
+    rng = np.random.default_rng(size)
+    x, target = 2 * rng.normal(size=size), rng.integers(0, 2, size) * 1.0
+    for reduction in ("none", "sum"):
+        (y, saved), (exact, other) = (f.forward(x, target, reduction=reduction) for f in FACE_PAIR)
+        np.testing.assert_allclose(y, exact, rtol=1e-13)
+        grads, expected = (f.backward(s, y) for f, s in zip(FACE_PAIR, (saved, other), strict=True))
+        for ours, theirs in zip(grads, expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-15)
