@@ -88,6 +88,23 @@ def test_samples_outside_count(op):
 
 
 @FACES
+def test_samples_outside_clamped(op):
+    # Rows -1.5 -.5 .5 1.5, columns -.75 -.25 .25 .75, as above, but the first row counts as the
+    # second: rows of (1, 2), (1, 2), (2.5, 5), (4, 8)
+    call, how = (SQUARE, _roi(-1, -2, 1, 2), 1), {"sampling_ratio": 4, "outside": "clamp"}
+    y, saved = op.forward(*call, **how)
+    assert y.item() == (8.5 * 0.75 + 17 * 0.25) / 4
+    # only the third row moves with the box: its slopes 3 and 6, at 5/8 of the box, one of 4 rows
+    grois = op.backward(saved, np.ones((1, 1, 1, 1)))[1]
+    slope = (3 * 0.75 + 6 * 0.25) / 4
+    assert grois[0, [2, 4]].tolist() == [slope * 3 / 8, slope * 5 / 8]
+    # far away it is the pixel in the corner, in a maximum too
+    for mode in ("avg", "max", "max_corners"):
+        assert op(SQUARE, _roi(50, -80, 60, -70), 1, mode=mode, outside="clamp").item() == 2
+    assert op(np.zeros((1, 1, 0, 3)), _roi(0, 0, 1, 1), 1, outside="clamp").item() == 0
+
+
+@FACES
 def test_small_and_inverted_boxes(op):
     point = _roi(0.5, 0.5, 0.5, 0.5)
     # not aligned, it is 1 large: one sample at (1, 1)

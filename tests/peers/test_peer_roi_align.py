@@ -72,6 +72,24 @@ def test_torchvision_to_the_bit_where_nothing_is_rounded(dtype):
         np.testing.assert_array_equal(ns.roi_align.backward(saved, gy)[0], theirs_x.grad.numpy())
 
 
+@pytest.mark.parametrize("kind", ["anywhere", "on pixels", "small", "inverted"])
+@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize("ratio", [1, 2, 3])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of PyTorch's own imports
+def test_torchvision_deterministic(ratio, aligned, kind):
+    # what ops.roi_align runs on CUDA under torch.use_deterministic_algorithms(True)
+    torch = pytest.importorskip("torch")
+    module = pytest.importorskip("torchvision.ops.roi_align")
+    rng = np.random.default_rng([ratio, aligned, len(kind)])
+    x = rng.normal(size=(2, 3, 9, 12))
+    rois = _boxes(rng, kind, 12, 2, (9, 12))
+    theirs = module._roi_align(torch.tensor(x), torch.tensor(rois), 1.0, 3, 2, ratio, aligned)
+    how = {"sampling_ratio": ratio, "aligned": aligned, "outside": "clamp"}
+    ours = ns.roi_align(x, rois, (3, 2), **how)
+    # far outside, it gives the pixel at the border weights 1 - d and d of large d: roundings grow
+    _same(ours, theirs.numpy(), 50 * ns.roi_align(np.abs(x), rois, (3, 2), **how))
+
+
 @pytest.mark.parametrize("mode", ["avg", "max"])
 @pytest.mark.parametrize("convention", ["half_pixel", "output_half_pixel"])
 @pytest.mark.parametrize("ratio", [0, 1, 2])

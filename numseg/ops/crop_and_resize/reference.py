@@ -58,7 +58,7 @@ def crops(boxes: Array, box_indices: Array, g: Geometry) -> Regions:
 
 def as_samples(g: Geometry) -> Samples:
     """An average of one sample."""
-    return Samples(*g[:7], 1.0, 1, False, g.single, maximum=False, corners=False)
+    return Samples(*g[:7], 1.0, 1, False, g.single, maximum=False, corners=False, clamp=False)
 
 
 def _axis(first: Any, last: Any, bins: int, pixels: int, g: Geometry) -> Axis:

@@ -32,6 +32,7 @@ class Geometry(NamedTuple):
     single: bool
     maximum: bool
     corners: bool
+    clamp: bool
 
 
 @operator("x rois", saves="x rois", linear="x", examines="rois", fixed={"rois": (..., 0)})
@@ -44,6 +45,7 @@ def roi_align(
     aligned: bool = False,
     mode: str = "avg",
     arithmetic: str | None = None,
+    outside: str = "zero",
 ) -> Plan[Array]:
     """Features of regions: each box is cut into bins, each bin averages bilinear samples.
 
@@ -77,6 +79,8 @@ def roi_align(
     arithmetic : {"float32", "float64"}, optional
         In which coordinates are computed; by default the dtype of x, as in torchvision. Where
         rounding carries a sample over a pixel, or changes g, the two differ.
+    outside : {"zero", "clamp"}
+        "clamp": a sample outside counts as the pixel at the border, however far away it is.
 
     Returns
     -------
@@ -132,6 +136,7 @@ def roi_align(
         single=checks.choice("arithmetic", arithmetic, ("float32", "float64")) == "float32",
         maximum=mode != "avg",
         corners=mode == "max_corners",
+        clamp=checks.choice("outside", outside, ("zero", "clamp")) == "clamp",
     )
     return Plan(
         outputs=(Spec((k, c, oh, ow), dtype),),

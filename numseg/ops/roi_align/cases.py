@@ -34,6 +34,7 @@ def valid(draw: st.DrawFn) -> Case:
         "aligned": draw(st.booleans()),
         "mode": draw(st.sampled_from(["avg", "avg", "max", "max_corners"])),
         "arithmetic": draw(st.sampled_from([None, "float64"])),
+        "outside": draw(st.sampled_from(["zero", "zero", "clamp"])),
     }
 
     def rois(rng: np.random.Generator, dtype: Any) -> Array:
@@ -98,6 +99,7 @@ invalid = [
     _bad("aligned must be True or False, got 1", aligned=1),
     _bad("mode must be one of 'avg', 'max', 'max_corners', got 'sum'", mode="sum"),
     _bad("arithmetic must be one of 'float32', 'float64', got 'exact'", arithmetic="exact"),
+    _bad("outside must be one of 'zero', 'clamp', got 'wrap'", outside="wrap"),
 ]
 
 

@@ -52,7 +52,7 @@ def _spans(start, stop, low, high, pixels, bins, g, boxes):
             first, end = 0, 0
             for i in range(boxes.number[k]):
                 place = position(begin, step, p, i, boxes.number[k], g.single)
-                if neighbours(place, pixels)[0]:
+                if neighbours(place, pixels, g.clamp)[0]:
                     first = first if first < end else i
                     end = i + 1
             boxes.first[k, p], boxes.end[k, p] = first, end
@@ -67,7 +67,7 @@ def _tabulate(start, stop, boxes, pixels, bins, g, weights):
         least, most = pixels, 0
         for i in range(boxes.first[k, p], boxes.end[k, p]):
             place = position(boxes.start[k], boxes.step[k], p, i, boxes.number[k], g.single)
-            _, low, high, upper, slope = neighbours(place, pixels)
+            _, low, high, upper, slope = neighbours(place, pixels, g.clamp)
             share = (p + (i + 0.5) / boxes.number[k]) / bins * boxes.free[k]
             recent = max(end - 2, weights.first[k, p])
             least, most = min(least, low), max(most, high + 1)
@@ -105,10 +105,10 @@ def _largest(plane, rows, columns, k, p, q, g):
     best, at_i, at_j, corner = 0.0, -1, -1, 0
     for i in _candidates(rows, k, p):
         y = position(rows.start[k], rows.step[k], p, i, rows.number[k], g.single)
-        inside_y, r0, r1, wy, _ = neighbours(y, g.h)
+        inside_y, r0, r1, wy, _ = neighbours(y, g.h, g.clamp)
         for j in _candidates(columns, k, q):
             x = position(columns.start[k], columns.step[k], q, j, columns.number[k], g.single)
-            inside_x, s0, s1, wx, _ = neighbours(x, g.w)
+            inside_x, s0, s1, wx, _ = neighbours(x, g.w, g.clamp)
             parts = (0.0, 0.0, 0.0, 0.0)
             if inside_y and inside_x:
                 parts = ((1 - wy) * (1 - wx) * plane[r0, s0], (1 - wy) * wx * plane[r0, s1],
@@ -159,8 +159,8 @@ def _pass_on(share, plane, grad, rows, columns, k, p, q, i, j, corner, g):
     changes by when the sample moves along the rows, and along the columns."""
     y = position(rows.start[k], rows.step[k], p, i, rows.number[k], g.single)
     x = position(columns.start[k], columns.step[k], q, j, columns.number[k], g.single)
-    inside_y, r0, r1, wy, slope_y = neighbours(y, g.h)
-    inside_x, s0, s1, wx, slope_x = neighbours(x, g.w)
+    inside_y, r0, r1, wy, slope_y = neighbours(y, g.h, g.clamp)
+    inside_x, s0, s1, wx, slope_x = neighbours(x, g.w, g.clamp)
     by_y = by_x = 0.0
     if inside_y and inside_x:
         for a in range(4):

@@ -76,7 +76,7 @@ def _axis(first: Any, last: Any, bins: int, pixels: int, g: Geometry) -> Axis:
     p, i = np.arange(bins)[:, None], np.arange(count)
     within = (i.astype(kind) + kind(0.5)) * step / kind(max(count, 1))
     place = (start + p.astype(kind) * step + within).astype(np.float64).ravel()
-    inside = (place >= -1) & (place <= pixels) & (pixels > 0)
+    inside = (g.clamp | (place >= -1) & (place <= pixels)) & (pixels > 0)
     low = np.where(inside, np.clip(np.floor(place), 0, pixels - 1), 0).astype(int)
     high = np.where(inside, np.minimum(low + 1, pixels - 1), 0)
     weight = np.where(inside & (high > low), np.maximum(place, 0) - low, 0)

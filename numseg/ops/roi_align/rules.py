@@ -41,10 +41,10 @@ def position(start, step, p, i, count, single):
 
 
 @rule
-def neighbours(place, size):
+def neighbours(place, size, clamp):
     """Whether a sample counts, the pixels before and after it, the weight of the one after, and
     1 if that weight grows with the place (0 where the place is clamped to the image)."""
-    if not (-1 <= place <= size) or size == 0:
+    if size == 0 or not (clamp or -1 <= place <= size):
         return False, 0, 0, 0.0, 0.0
     low = int(max(place, 0.0))
     if low >= size - 1:
