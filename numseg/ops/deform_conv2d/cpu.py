@@ -16,6 +16,7 @@ sizes alone, so that the bits are the same for any number of threads.
 from __future__ import annotations
 
 import functools
+import math
 from typing import NamedTuple
 
 import numba
@@ -34,10 +35,11 @@ from numseg.typing import Array
 AROUND = 3
 """Rows and columns of zeros: one before the image, and two after it, where samples outside lie."""
 
-BAND = 192
-"""Output pixels of a band at most: a multiple of the micro-kernel's rows, as is ``STEP``."""
+STEP = math.lcm(*(rows for rows, _ in TILES))
+"""Output pixels of a band are a multiple of it, so that all tiles of a band are whole."""
 
-STEP = 24
+BAND = 192 // STEP * STEP
+"""Output pixels of a band at most."""
 
 
 class Product(NamedTuple):
