@@ -268,6 +268,7 @@ def test_caffe_wants_more_than_the_lowest_float(op):
         [-1, 2, -1],
     )
     assert pool(op, [0, 1, -2, -1], 2, lowest=0)[:2] == ([1, 0], [1, -1])
+    assert pool(op, [0, -1], 2, lowest=0) == ([0], [-1], [0, 0])  # it must be exceeded
     assert pool(op, [0, 1, nan, -1], 2, lowest=0)[1] == [1, 2]  # NaN is dropped by nan= alone
 
 
