@@ -48,9 +48,10 @@ class Case:
     arrays: dict[str, Any]
     params: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def arguments(self, kind: str, dtype: Any, seed: int = 0) -> dict[str, Any]:
-        """The call's keyword arguments, with values of ``kind`` "integers" or "reals"."""
-        rng = np.random.default_rng(seed)
+    def arguments(self, kind: str, dtype: Any, seed: Any = 0) -> dict[str, Any]:
+        """The call's keyword arguments, with values of one of the :data:`KINDS`. Instead of a seed
+        it may be something that chooses as a ``Generator`` does."""
+        rng = np.random.default_rng(seed) if isinstance(seed, (int, list)) else seed
         made = {name: _make(entry, kind, dtype, rng) for name, entry in self.arrays.items()}
         return made | self.params
 
@@ -69,7 +70,7 @@ def _make(entry: Any, kind: str, dtype: Any, rng: np.random.Generator) -> Any:
     if isinstance(entry, list) and all(isinstance(part, tuple) for part in entry):
         return [_make(part, kind, dtype, rng) for part in entry]
     if isinstance(entry, tuple):
-        return {"integers": integers, "reals": reals}[kind](entry, dtype, rng)
+        return KINDS[kind](entry, dtype, rng)
     return entry
 
 
@@ -86,6 +87,18 @@ def reals(shape: Shape, dtype: Any, rng: np.random.Generator) -> Array:
     grid = np.where(np.abs(grid) < 1e-9, 0.5 / max(size, 1), grid)
     grid += rng.uniform(0.05, 0.25) / max(size, 1)
     return rng.permutation(grid).reshape(shape).astype(dtype)
+
+
+def special(shape: Shape, dtype: Any, rng: np.random.Generator) -> Array:
+    """NaN, infinities, both zeros, the largest and the smallest numbers, among small integers."""
+    limits = np.finfo(dtype)
+    odd = [np.nan, np.inf, -np.inf, -0.0, limits.max, -limits.max, limits.smallest_subnormal]
+    numbers = np.array([0, 1, -1, 2, *odd], dtype)
+    return numbers[rng.integers(0, numbers.size, shape)]
+
+
+KINDS = {"integers": integers, "reals": reals, "special": special}
+"""Values that arrays of floats can have."""
 
 
 def shapes(min_axes: int, max_axes: int, max_size: int = 4) -> st.SearchStrategy[Shape]:
