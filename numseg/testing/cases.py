@@ -106,6 +106,23 @@ def shapes(min_axes: int, max_axes: int, max_size: int = 4) -> st.SearchStrategy
     return st.lists(st.integers(0, max_size), min_size=min_axes, max_size=max_axes).map(tuple)
 
 
+FAR = 1009
+"""A stride or a dilation beyond every image of the cases."""
+
+
+def strides(most: int) -> st.SearchStrategy[tuple[int, int]]:
+    """Steps between windows up to ``most``; now and then one beyond the image."""
+    one = st.integers(1, most)
+    return st.tuples(one, one) | st.sampled_from([(FAR, 1), (1, FAR), (FAR, FAR)])
+
+
+@st.composite
+def dilations(draw: st.DrawFn, kernel: tuple[int, int], most: int) -> tuple[int, int]:
+    """Steps between taps up to ``most``; where there is but one tap, any step will do."""
+    rows, columns = (st.integers(1, most) | st.just(FAR if k == 1 else 1) for k in kernel)
+    return draw(rows), draw(columns)
+
+
 def of(op: Operator[Any, Any]) -> ModuleType:
     """The module ``cases`` of an operator."""
     return importlib.import_module(f"{op.__module__}.cases")

@@ -64,7 +64,8 @@ def calls(
     empty : bool
         May an array have no elements?
     max_size : int, optional
-        Of how many numbers an array may be.
+        Of how many numbers an array may be. Larger calls are drawn and thrown away, so choose it
+        generously.
 
     Returns
     -------

@@ -196,3 +196,12 @@ def test_the_number_of_threads_changes_no_bit():
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_infinite_batches_give_infinite_statistics_without_a_warning() -> None:
+    x = np.array([[np.inf], [1.0]])
+    _, mean, var = ns.batch_norm(
+        x, np.zeros(1), np.ones(1), training=True, momentum=0.0, return_running=True
+    )
+    assert np.isnan(mean).all()  # 0 * inf
+    assert np.isnan(var).all()

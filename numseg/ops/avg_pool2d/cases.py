@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, Invalid, strides
 
 EXACT = "value"  # a gradient is a sum of quotients
 
@@ -21,7 +21,7 @@ def valid(draw: st.DrawFn) -> Case:
     size = [fit + draw(st.integers(0, 5)) for fit in fits]
     params = {
         "kernel_size": kernel,
-        "stride": draw(st.none() | st.tuples(st.integers(1, 5), st.integers(1, 5))),
+        "stride": draw(st.none() | strides(5)),
         "padding": padding,
         "ceil_mode": draw(st.booleans()),
         "count_include_pad": draw(st.booleans()),

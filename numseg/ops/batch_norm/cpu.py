@@ -76,7 +76,9 @@ def forward(
     bias = np.zeros(g.c, x.dtype) if bias is None else bias
     launch(_forward, g.c, PASSES * x.size, x.reshape(rows), _read_only(weight), _read_only(bias),
            mean, var, y.reshape(rows), g)  # fmt: skip
-    if g.of_batch:
+    if not g.of_batch:
+        return
+    with np.errstate(all="ignore"):  # infinities and NaN come and go as in kernels
         running_mean[...] = (1 - g.momentum) * before[0] + g.momentum * mean
         running_var[...] = (1 - g.momentum) * before[1] + g.momentum * var * g.correction
 

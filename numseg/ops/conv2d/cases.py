@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from numseg.geometry import extent
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, Invalid, dilations, strides
 
 EXACT = True
 
@@ -19,7 +19,8 @@ _pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
 
 @st.composite
 def valid(draw: st.DrawFn) -> Case:
-    kernel, stride, dilation = draw(_pairs), draw(_pairs), draw(_pairs)
+    kernel, stride = draw(_pairs), draw(strides(3))
+    dilation = draw(dilations(kernel, 3))
     groups = draw(st.integers(1, 3))
     group_filters, group_channels = draw(st.integers(0, 3)), draw(st.integers(0, 3))
     spans = [extent(k, d) for k, d in zip(kernel, dilation, strict=True)]

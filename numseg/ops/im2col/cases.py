@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from numseg.geometry import extent
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, Invalid, dilations, strides
 
 EXACT = True
 
@@ -19,7 +19,9 @@ def windows(draw: st.DrawFn) -> tuple[tuple[int, int], dict[str, Any]]:
     """An image size, and the parameters of windows that fit on it."""
     pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
     sides = st.tuples(*(st.integers(0, 2) for _ in range(4)))
-    params = {"kernel_size": draw(pairs), "stride": draw(pairs), "dilation": draw(pairs)}
+    kernel = draw(pairs)
+    params = {"kernel_size": kernel, "stride": draw(strides(3))}
+    params["dilation"] = draw(dilations(kernel, 3))
     padding: Any = draw(sides)
     spans = [extent(k, d) for k, d in zip(params["kernel_size"], params["dilation"], strict=True)]
     fits = [max(s - padding[2 * a] - padding[2 * a + 1], 0) for a, s in enumerate(spans)]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from numseg.geometry import INDEX_LAYOUTS, extent
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, Invalid, dilations, strides
 
 EXACT = "value"  # ties="split" divides gradients
 
@@ -18,14 +18,14 @@ EXACT = "value"  # ties="split" divides gradients
 @st.composite
 def valid(draw: st.DrawFn) -> Case:
     kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
-    dilation = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    dilation = draw(dilations(kernel, 2))
     spans = [extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
     padding = draw(st.tuples(*(st.integers(0, span - 1) for span in spans for _ in range(2))))
     fits = [max(s - padding[2 * a] - padding[2 * a + 1], 0) for a, s in enumerate(spans)]
     size = [fit + draw(st.integers(0, 4)) for fit in fits]
     params = {
         "kernel_size": kernel,
-        "stride": draw(st.none() | st.tuples(st.integers(1, 4), st.integers(1, 4))),
+        "stride": draw(st.none() | strides(4)),
         "padding": padding,
         "dilation": dilation,
         "ceil_mode": draw(st.booleans()),

@@ -1,7 +1,8 @@
 """Inputs for roi_align: boxes across and beyond the border, small and inverted.
 
 Sizes and places are such that all arithmetic on them is exact (bins of few halvings, as many
-samples as a power of two), and that no sample comes near a pixel, where the derivative has a kink.
+samples as a power of two), and that samples lie on a pixel, where the derivative has a kink, or at
+some distance from it.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from numseg.typing import Array
 
 EXACT = True
 
-STEPS = (0.375, 0.75, 1.5, 3.5, -0.75)
-"""Sizes of bins; adaptive sampling takes 1, 1, 2, 4 and no samples of them."""
+STEPS = (0.375, 0.75, 1.5, 3.5, -0.75, 0.0)
+"""Sizes of bins; adaptive sampling takes 1, 1, 2, 4 and twice no samples of them."""
 
 
 @st.composite
@@ -51,10 +52,10 @@ def _rois(
     output: tuple[int, int],
     scale: float,
 ) -> Array:
-    """Boxes that begin at an odd multiple of 1/64."""
+    """Boxes that begin at an odd multiple of 1/64, or on a pixel, or between two."""
     (h, w), (oh, ow) = size, output
     pixel = np.stack([rng.integers(-5, s + 3, k) for s in (w, h)], 1)
-    start = pixel + (2 * rng.integers(0, 32, (k, 2)) + 1) / 64
+    start = pixel + rng.choice([*range(1, 64, 2), *[0, 32] * 8], (k, 2)) / 64
     extents = rng.choice(STEPS, (k, 2)) * (ow, oh)
     index = rng.integers(0, max(images, 1), (k, 1))
     return np.concatenate([index, start / scale, (start + extents) / scale], 1)
