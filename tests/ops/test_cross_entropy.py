@@ -280,3 +280,13 @@ def test_the_smallest_probability(op, rows):
     (gx,) = op.backward(saved, np.ones_like(y))
     gx = gx.T if rows else gx[0]
     np.testing.assert_allclose(gx, [[-1, -1, 1], [1, 1, -1]], rtol=1e-14)
+
+
+def test_no_classes_and_smoothed_labels_are_a_loss_of_nothing() -> None:
+    x, target = np.zeros((2, 0)), np.full(2, 100, np.uint8)
+    for face in (ns.cross_entropy, ns.cross_entropy.reference):
+        how = {"ignore_index": 100, "label_smoothing": 0.1}
+        y, saved = face.forward(x, target, **how)
+        assert y == 0
+        assert face.backward(saved, np.ones(()))[0].shape == (2, 0)
+        assert face.jvp(x, target, tangents={"x": x}, **how)[1] == 0

@@ -33,7 +33,7 @@ def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[st
     right, right_moved = (np.take_along_axis(a, labels[:, None], 1)[:, 0] for a in (p, moved))
     h, slope = _focus(right, g.gamma)
     onehot = np.arange(g.c)[:, None] == labels[:, None]
-    even = g.smoothing / g.c * grad * weight.sum()
+    even = g.smoothing / max(g.c, 1) * grad * weight.sum()
     found = (factor * h + even)[:, None] * moved
     found = found + (factor * slope * right_moved)[:, None] * (p - onehot)
     return {"x": np.where(counted[:, None], found, 0).reshape(saved.x.shape)}

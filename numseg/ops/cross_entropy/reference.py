@@ -21,7 +21,7 @@ def forward(
     loss = (1 - g.smoothing) * counts * wrong**g.gamma * np.minimum(loss, g.worst)
     if g.smoothing:
         weight = np.ones(g.c) if weight is None else weight
-        loss = loss + g.smoothing / g.c * (weight[:, None] * losses).sum(1)
+        loss = loss + g.smoothing / max(g.c, 1) * (weight[:, None] * losses).sum(1)
     loss = np.where(_ignored(target, g), 0, loss)
     divisor = np.array(g.divisor)
     if g.mean:
@@ -57,7 +57,7 @@ def backward(
     grad = np.where(factor != 0, factor * focus[:, None] * (softmax - onehot), 0)
     if g.smoothing:
         weight = (np.ones(g.c) if weight is None else weight)[:, None]
-        even = g.smoothing / g.c * gy[:, None] * (softmax * weight.sum() - weight)
+        even = g.smoothing / max(g.c, 1) * gy[:, None] * (softmax * weight.sum() - weight)
         grad = grad + np.where(_ignored(target, g)[:, None], 0, even)
     return grad
 
