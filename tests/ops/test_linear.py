@@ -45,3 +45,8 @@ def test_every_bias_gets_the_sum_of_its_column():
     gy = np.random.default_rng(0).integers(-4, 5, (7, 150)).astype(np.float32)
     _, saved = ns.linear.forward(np.ones((7, 2), "f"), np.ones((150, 2), "f"), np.ones(150, "f"))
     np.testing.assert_array_equal(ns.linear.backward(saved, gy)[2], gy.sum(0))
+
+
+def test_a_kernel_with_the_inputs_first_is_transposed():
+    x, kernel = np.array([[1.0, 2.0, 3.0]]), np.arange(6.0).reshape(3, 2)
+    assert ns.linear(x, kernel.T).tolist() == [[0 + 4 + 12, 1 + 6 + 15]]
