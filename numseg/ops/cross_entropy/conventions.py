@@ -9,7 +9,10 @@ import numpy as np
 from numseg.testing.conventions import Arguments, Node, Unsupported
 from numseg.typing import Array
 
-CONVENTIONS: dict[str, Arguments] = {}
+CONVENTIONS: dict[str, Arguments] = {
+    "PyTorch": {"empty": "nan", "label_smoothing": 0.0},
+    "Caffe, normalization VALID": {"reduction": "valid", "min_probability": 1.1754944e-38},
+}
 
 
 def _node(

@@ -1,0 +1,7 @@
+"""Whose separable convolution is whose."""
+
+from __future__ import annotations
+
+from numseg.testing.conventions import Arguments
+
+CONVENTIONS: dict[str, Arguments] = {"Keras": {}}
