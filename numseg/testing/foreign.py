@@ -343,10 +343,7 @@ def _autograd(y: Any, leaves: dict[str, Any], grad_y: Array) -> dict[str, Array]
     if not y.requires_grad:
         return {}
     grads = torch.autograd.grad(y, list(leaves.values()), torch.asarray(grad_y), allow_unused=True)
-    return {
-        name: np.zeros(tuple(leaf.shape)) if grad is None else as_numpy(grad)
-        for (name, leaf), grad in zip(leaves.items(), grads, strict=True)
-    }
+    return {n: as_numpy(g) for n, g in zip(leaves, grads, strict=True) if g is not None}
 
 
 def _library(function: Callable[..., Any]) -> Any:

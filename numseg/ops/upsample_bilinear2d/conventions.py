@@ -9,6 +9,7 @@ from numseg.testing.conventions import Arguments, Node, Unsupported
 from numseg.typing import Array
 
 CONVENTIONS: dict[str, Arguments] = {
+    "PyTorch": {"coordinates": None},
     "PyTorch align_corners=False": {"align_corners": False, "coordinates": None},
     "PyTorch align_corners=True": {"align_corners": True, "coordinates": None},
     "ONNX half_pixel": {"align_corners": False, "coordinates": "half_pixel"},

@@ -1,0 +1,157 @@
+"""``python -m docs.conformance``: ask every known implementation, and write docs/conformance.md.
+
+Needs torch, torchvision, onnx and onnxruntime. ``--only WORD`` prints the reports of the operators
+and implementations that contain the word, and writes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from numseg.testing import ConformanceReport, conformance, conventions, peers
+from numseg.testing.verdict import AMONG, Deviation
+
+PAGE = Path(__file__).parent / "conformance.md"
+CASES = 120
+
+HEAD = """# Conformance
+
+What other people's implementations compute, asked with `numseg.testing.conformance`. Written by `python -m docs.conformance`
+({cases} generated calls of each, seed 0; {versions}), so do not edit it.
+
+    numseg conform torchvision.ops:roi_align
+    numseg conform my/kernels.py:align --operator roi_align --map rois=regions
+    numseg conform onnx:RoiAlign
+
+The function gets generated calls: the operator's own cases, with small whole numbers (so with ties), with distinct numbers,
+with NaN and infinities, and with empty arrays. Its results are compared with the definition, `reference`, under every
+combination of the arguments that choose a convention (words and flags) and that the function does not take itself. It
+*conforms* if one of them fits all calls that it takes. Otherwise the smallest call is searched, by Hypothesis and then by
+putting defaults, zeros and whole numbers in place; what is said of the deviation was checked on every deviating call.
+
+`onnx:` is the reference evaluator of the onnx package, `ort:` is ONNX Runtime on the CPU: each runs a model of one node,
+which the operator's `conventions.py` makes of its arguments. An operator's `conventions.py` also names its conventions
+(`numseg conform --list`).
+
+**An ulp** is here the machine epsilon of the arrays' dtype times the size of what is added up: the sum of the terms' absolute values
+for an operator that is linear in its arrays, for another the larger of 1 and the result's absolute value. Up to 16 ulps and
+four times the operator's stated roundings conform; integers conform if they are equal. Gradients (of PyTorch's functions, by
+autograd) are compared like values.
+
+## Verdicts
+
+A refusal is no deviation: the function raised an error where numseg has a result; the worst are below.
+
+| operator | implementation | verdict | cases | to the bit | largest, ulps | refused |
+|---|---|---|---|---|---|---|
+"""  # noqa: E501
+
+
+def main() -> None:
+    """Ask one after the other, and write the page at the end."""
+    parser = argparse.ArgumentParser(prog="python -m docs.conformance", description=__doc__)
+    parser.add_argument("--only", default="", help="print reports of what contains this word")
+    parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(_in_words(_ask(*options.one))))
+        return
+    rows, details = [], []
+    for name, target in _known():
+        if options.only not in f"{name} {target}":
+            continue
+        if options.only:
+            print(_ask(name, target), flush=True)
+            continue
+        found = _in_a_process(name, target)
+        print(found["row"], file=sys.stderr, flush=True)
+        rows.append(found["row"])
+        details.append(found["detail"])
+    if not options.only:
+        versions = sorted({peers.version(target) for _, target in _known()})
+        head = HEAD.format(cases=CASES, versions=", ".join(versions))
+        deviating = "".join(details)
+        PAGE.write_text(f"{head}{''.join(rows)}\n## Where they deviate\n\n{deviating.rstrip()}\n")
+
+
+def _known() -> Iterator[tuple[str, str]]:
+    for name, op in sorted(conventions.operators().items()):
+        for target in conventions.peers_of(op):
+            yield name, target
+
+
+def _ask(name: str, target: str) -> ConformanceReport:
+    op = conventions.operators()[name]
+    return conformance(
+        peers.load(target, op),
+        op,
+        name=target,
+        gradient=target.startswith("torch"),
+        cases=CASES,
+        isolate=True,
+        **conventions.peers_of(op)[target],
+    )
+
+
+def _in_a_process(name: str, target: str) -> dict[str, str]:
+    """One after the other, each in a fresh process: a framework's state is nobody else's."""
+    command = [sys.executable, "-W", "ignore", "-m", "docs.conformance", "--one", name, target]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines()[-1].partition(": ")[2]
+        return {"row": f"| {name} | `{target}` | not asked: {said[:160]} | | | | |\n", "detail": ""}
+    found: dict[str, str] = json.loads(done.stdout)
+    return found
+
+
+def _in_words(report: ConformanceReport) -> dict[str, str]:
+    """A row of the table, and a section for what deviates."""
+    exact = sum(s.exact for s in report.dtypes)
+    largest = max(s.ulps for s in report.dtypes)
+    refused = sum(r.cases for r in report.refusals)
+    if report.conforms:
+        verdict = f"matches {report.whose}"
+    else:
+        odd = [f"{k} of {n} {AMONG[w]}" for w, (k, n) in report.aspects.items() if k]
+        verdict = f"nearest {report.whose}; **deviates** in {', '.join(odd)}"
+    row = (
+        f"| {report.operator} | `{report.function}` | {verdict} | {report.cases} | {exact} | "
+        f"{largest:.2g} | {refused or ''} |\n"
+    )
+    worst = [r for r in report.refusals if r.refused.error == "Lost"]
+    if report.conforms and not worst:
+        return {"row": row, "detail": ""}
+    detail = f"### {report.operator}: {report.function}\n\n"
+    detail += "".join(_deviation(report, d) for d in report.deviations)
+    for refusal in worst:
+        detail += f"{refusal.cases} calls were lost, {refusal.refused.message}; one of them:\n\n"
+        detail += _code(refusal.snippet)
+    return {"row": row, "detail": detail}
+
+
+def _deviation(report: ConformanceReport, d: Deviation) -> str:
+    place = "" if d.place is None else str(list(d.place))
+    looks = "".join(f"- {words}\n" for words in d.looks_like)
+    return (
+        f"{d.cases} calls {AMONG[d.kind]}; the smallest found:\n\n{_code(d.snippet)}"
+        f"`{d.part}{place}` is {_number(d.ours)} by definition, {_number(d.theirs)} from "
+        f"`{report.function}`.\n\n{looks}" + ("\n" if looks else "")
+    )
+
+
+def _number(value: Any) -> str:
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+def _code(text: str) -> str:
+    return "".join(f"    {line}\n" for line in text.splitlines()) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""conformance of PyTorch, torchvision, ONNX's reference evaluator and ONNX Runtime, live."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numseg as ns
+from numseg.testing import conformance, conventions, isolated, peers
+from numseg.testing.foreign import Foreign, Given, Refused
+
+pytestmark = pytest.mark.peers
+PACKAGES = {"onnx": ["onnx"], "ort": ["onnx", "onnxruntime"]}
+
+
+def _ask(target: str, op: Any, cases: int = 60, **options: Any) -> Any:
+    for package in PACKAGES.get(target.partition(":")[0], [re.split("[.:]", target)[0]]):
+        pytest.importorskip(package)
+    usual = conventions.peers_of(op)[target]
+    return conformance(
+        peers.load(target, op), op, name=target, cases=cases, isolate=True, **usual | options
+    )
+
+
+FUNCTIONAL = "torch.nn.functional"
+
+
+@pytest.mark.parametrize(
+    ("target", "op", "named"),
+    [
+        (f"{FUNCTIONAL}:relu", ns.relu, "PyTorch, ONNX"),
+        (f"{FUNCTIONAL}:max_pool2d", ns.max_pool2d, "PyTorch"),
+        (f"{FUNCTIONAL}:avg_pool2d", ns.avg_pool2d, "PyTorch"),
+        (f"{FUNCTIONAL}:batch_norm", ns.batch_norm, "PyTorch"),
+        (f"{FUNCTIONAL}:softmax", ns.softmax, ""),
+        (f"{FUNCTIONAL}:interpolate", ns.upsample_bilinear2d, "PyTorch"),
+        ("torchvision.ops:roi_pool", ns.roi_pool, "torchvision, Caffe"),
+        ("onnx:Softmax", ns.softmax, ""),
+        ("ort:AveragePool", ns.avg_pool2d, "PyTorch"),
+        ("onnx:BatchNormalization", ns.batch_norm, "ONNX 15"),
+        ("ort:BatchNormalization", ns.batch_norm, "ONNX 15"),
+        ("ort:MaxPool", ns.max_pool2d, "ONNX, NaN as in ONNX Runtime"),
+        ("ort:GlobalAveragePool", ns.global_avg_pool2d, "ONNX"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+def test_conforms_with_a_convention_of_its_name(target: str, op: Any, named: str) -> None:
+    report = _ask(target, op, values=("integers", "reals"))
+    assert report, str(report)
+    assert any(name.startswith(named) for name in report.named or [""])
+
+
+@pytest.mark.parametrize(
+    ("target", "op"),
+    [
+        ("torchvision.ops:roi_align", ns.roi_align),
+        ("onnx:RoiAlign", ns.roi_align),
+        ("ort:RoiAlign", ns.roi_align),
+        (f"{FUNCTIONAL}:conv2d", ns.conv2d),
+        (f"{FUNCTIONAL}:conv_transpose2d", ns.conv_transpose2d),
+        ("onnx:Conv", ns.conv2d),
+        ("onnx:MaxPool", ns.max_pool2d),
+    ],
+    ids=str,
+)
+def test_conforms_but_for_empty_arrays_and_what_is_no_number(target: str, op: Any) -> None:
+    report = _ask(target, op)
+    assert report.aspects["ordinary"][0] == 0, str(report)
+    assert report.aspects["ordinary"][1] > 0
+
+
+def test_an_implementation_that_settles_a_convention_is_named() -> None:
+    pytest.importorskip("torchvision")
+    align = peers.load("torchvision.ops:roi_align", ns.roi_align)
+
+    def detectron2(input, boxes, output_size, spatial_scale, sampling_ratio):
+        return align(input, boxes, output_size, spatial_scale, sampling_ratio, True)
+
+    ask = {"cases": 60, "arrays": "torch", "values": ("integers", "reals"), "isolate": True}
+    report = conformance(detectron2, ns.roi_align, **ask)
+    assert "detectron2 aligned=True" in report.named
+    assert report.aspects["ordinary"][0] == 0
+
+
+def test_torch_is_found_to_be_wanted() -> None:
+    torch = pytest.importorskip("torch")
+
+    def theirs(x):
+        return x.clamp(min=torch.tensor(0.0))
+
+    report = conformance(theirs, ns.relu, cases=20)
+    assert report
+    assert report.arrays == "torch"
+
+
+def test_autograd_is_compared() -> None:
+    assert _ask("torch:sigmoid", ns.sigmoid, gradient=True)
+    report = _ask(f"{FUNCTIONAL}:max_unpool2d", ns.max_unpool2d, gradient=True, values=["reals"])
+    assert report.deviations[0].part == "gradient of y"  # every copy of a switch gets one there
+
+
+def test_onnx_reference_averages_a_last_window_wrongly() -> None:
+    """With ceil_mode: the last window, which reaches beyond the image."""
+    report = _ask("onnx:AveragePool", ns.avg_pool2d, values=("integers",), cases=120)
+    assert not report
+    assert "ceil_mode=True" in report.deviations[0].snippet
+
+
+def test_torchs_max_pool2d_spoils_the_heap_where_windows_straddle_the_image() -> None:
+    """A dilated window without a pixel has an index beyond the plane, and its backward writes
+    there."""
+    torch = pytest.importorskip("torch")
+    x, functional = torch.zeros(1, 1, 1, 5), torch.nn.functional
+    window = {"kernel_size": (2, 3), "padding": (1, 1), "dilation": (2, 1)}
+    y, indices = functional.max_pool2d(x, **window, return_indices=True)
+    assert (y == -np.inf).all()
+    assert (indices >= x.numel()).any()
+    ours, switches = ns.max_pool2d(x.numpy(), **window, return_switches=True)
+    np.testing.assert_array_equal(ours, y.numpy())
+    assert (switches == -1).all()
+
+
+@pytest.mark.skipif(not isolated.Isolated.possible(), reason="this system has no forks")
+def test_onnx_runtimes_conv_without_channels_never_returns(monkeypatch) -> None:
+    """Wherever it copies windows: with padding, or with a stride."""
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(isolated, "PATIENCE", 2.0)
+    peer = Foreign(peers.load("ort:Conv", ns.conv2d), ns.conv2d, isolate=True)
+    defaults = {"b": None, "stride": 1, "padding": 1, "dilation": 1, "groups": 1}
+    try:
+        for channels, kind in ((1, Given), (0, Refused)):
+            shapes = {"x": (2, channels, 3, 6), "w": (3, channels, 2, 2)}
+            arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+            outcome = peer.call(arrays | defaults)
+            assert isinstance(outcome, kind)
+        assert outcome == Refused("Lost", "no result within 2 seconds")
+    finally:
+        peer.close()
