@@ -563,11 +563,13 @@ class _Trial:
     def _names(self, chosen: Arguments, indifferent: list[str]) -> list[str]:
         """Named conventions; what makes no difference may have any value."""
         values = [self.free[n] if n in indifferent else [chosen[n]] for n in self.free]
-        names: dict[str, None] = {}
+        found: dict[str, tuple[bool, int]] = {}
         for choice in itertools.islice(itertools.product(*values), MOST_CONVENTIONS):
             made = dict(zip(self.free, choice, strict=True))
-            names |= dict.fromkeys(conventions.names_of(self.op, set(self.free), made))
-        return list(names)
+            for fit, name in conventions.names_of(self.op, set(self.free), made):
+                found[name] = max(fit, found.get(name, fit))
+        best = max(found.values(), default=None)
+        return [name for name, fit in found.items() if fit == best]
 
     def _summary(self, dtype: str, found: dict[int, Compared]) -> DtypeSummary:
         mine = [c for p, c in found.items() if self.calls[p][0].dtype == dtype]

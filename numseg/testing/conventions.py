@@ -3,8 +3,8 @@
 An operator's folder may have a module ``conventions.py``. It states what it likes of
 
 ``CONVENTIONS``
-    the name of a framework's convention, and the arguments that reproduce it; arguments that mean
-    the same on both sides are left out, so ``{}`` is the operator as it stands;
+    the name of a framework's convention, and the arguments that reproduce it; ``{}`` is the
+    operator as it stands;
 ``CHOICES``
     values worth trying for an argument that is neither a word nor a flag;
 ``PROBES``
@@ -138,16 +138,25 @@ def operators() -> dict[str, Operator[..., Any]]:
     return {name: v for name, v in vars(numseg).items() if isinstance(v, Operator)}
 
 
-def names_of(op: Operator[..., Any], free: set[str], chosen: Arguments) -> list[str]:
-    """The named conventions that ``chosen``, values of the ``free`` arguments, is; those that say
-    most about it first."""
-    fitting = [
-        (len(arguments), name)
-        for name, arguments in named(op).items()
-        if arguments.keys() <= free and all(_same(chosen.get(k), v) for k, v in arguments.items())
-    ]
-    most = max((size for size, _ in fitting), default=0)
-    return [name for size, name in fitting if size == most]
+def names_of(
+    op: Operator[..., Any], free: set[str], chosen: Arguments
+) -> list[tuple[tuple[bool, int], str]]:
+    """The named conventions that ``chosen``, values of the ``free`` arguments, may be called by.
+
+    With each name comes how well it fits: do the arguments that it leaves out have their defaults,
+    and how many does it state. One that states nothing means the defaults.
+    """
+    found = []
+    for name, arguments in named(op).items():
+        if not arguments.keys() <= free:
+            continue
+        if not all(_same(chosen[k], v) for k, v in arguments.items()):
+            continue
+        left = free - arguments.keys() - {n for n in free if n.startswith("return_")}
+        plain = all(_same(chosen[n], op._defaults.get(n, chosen[n])) for n in left)
+        if plain or arguments:
+            found.append(((plain, len(arguments)), name))
+    return found
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -42,7 +42,7 @@ FUNCTIONAL = "torch.nn.functional"
         ("ort:AveragePool", ns.avg_pool2d, "PyTorch"),
         ("onnx:BatchNormalization", ns.batch_norm, "ONNX 15"),
         ("ort:BatchNormalization", ns.batch_norm, "ONNX 15"),
-        ("ort:MaxPool", ns.max_pool2d, "ONNX, NaN as in ONNX Runtime"),
+        ("ort:MaxPool", ns.max_pool2d, "ONNX Runtime, with indices"),
         ("ort:GlobalAveragePool", ns.global_avg_pool2d, "ONNX"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -337,3 +338,19 @@ def test_named_conventions_are_arguments(op: Any) -> None:
         assert taken, f"{name}: no case is valid with {arguments}"
     for values in conventions.choices(op).values():
         assert len(values) > 1
+
+
+@pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.__name__)
+def test_named_conventions_are_in_the_table_of_the_page(op: Any) -> None:
+    pages = Path(ns.__file__).parent.parent / "docs" / "operators"
+    if not pages.is_dir():
+        pytest.skip("numseg is installed without its docs")
+    if not conventions.named(op):
+        return
+    page = (pages / f"{op.__name__}.md").read_text()
+    table = page.partition("\n## Conventions\n")[2].partition("\n## ")[0]
+    for name, arguments in conventions.named(op).items():
+        for argument, value in arguments.items():
+            if repr(value) != repr(op._defaults.get(argument)):
+                assert f"`{argument}" in table or f" {argument}=" in table, (name, argument)
+                assert not isinstance(value, str) or value in page, (name, value)
