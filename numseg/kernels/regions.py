@@ -36,12 +36,9 @@ class Weights(NamedTuple):
     first: Array
     end: Array
     pixel: Array
-    value: Array
-    """Summed over the bin's samples at this pixel."""
-    by_place: Array
-    """Derivative of ``value`` when all samples move along."""
-    by_size: Array
-    """The same, each sample weighed by where it lies in the box, from 0 to 1."""
+    values: Array
+    """(3, entries): the weight, summed over the bin's samples at this pixel; its derivative when
+    all samples move along; the same, each sample weighed by where it lies in the box (0 to 1)."""
     reach: Array
     """The pixels that bin p has weights for lie from ``reach[k, p, 0]`` up to ``[k, p, 1]``."""
 
@@ -78,7 +75,7 @@ def averages(index: Array, rows: Weights, columns: Weights, counts: Array, s: Si
         np.maximum.at(tile[:, axis, 1], index, high)
     np.minimum(tile[..., 0], tile[..., 1], out=tile[..., 0])  # nothing, where there is no pixel
     span = np.stack([np.minimum(low, high), high], 1)
-    counts = np.maximum(counts, 1).astype(rows.value.dtype)
+    counts = np.maximum(counts, 1).astype(rows.values.dtype)
     return Averages(rows, columns, counts, *by_image(index, s.n), tile.reshape(s.n, 4), span)
 
 
@@ -95,9 +92,10 @@ def spread(gy: Array, a: Averages, gx: Array, s: Sizes) -> None:
 def motion(x: Array, gy: Array, a: Averages, s: Sizes) -> tuple[Array, Array]:
     """Their gradient when the samples of a region move along, and when they move in proportion to
     where they lie in the box: along the rows [0] and the columns [1], (2, K) each."""
-    moved = np.zeros((2, blocks_of(s.c), 2, s.k))
-    launch(_motion, s.n * blocks_of(s.c), 8 * gy.size, x, a, _planes(gy, s), moved[0], moved[1], s)
-    return moved[0].sum(0), moved[1].sum(0)
+    moved = np.zeros((blocks_of(s.c), 4, s.k))
+    launch(_motion, s.n * blocks_of(s.c), 8 * gy.size, x, a, _planes(gy, s), moved, s)
+    total = moved.sum(0)
+    return total[::2], total[1::2]
 
 
 def _planes(y: Array, s: Sizes) -> Array:
@@ -141,10 +139,10 @@ def _average(start, stop, x, a, y, s):
                 for e in range(rows.first[k, p], rows.end[k, p]):
                     at = (left - s0) * LANES
                     row = tile[rows.pixel[e] - r0, at : at + len(part)]
-                    _add(part, rows.value[e], row)
+                    _add(part, rows.values[0, e], row)
                 for q in range(s.ow):
                     _combine(sums[p * s.ow + q], columns.first[k, q], columns.end[k, q],
-                             columns.value, columns.pixel, left, part)  # fmt: skip
+                             columns.values[0], columns.pixel, left, part)  # fmt: skip
             for c in range(c1 - c0):
                 out = y[k, c0 + c]
                 for b in range(s.oh * s.ow):
@@ -179,11 +177,11 @@ def _spread(start, stop, gy, a, gx, s):
                 for q in range(s.ow):
                     for e in range(columns.first[k, q], columns.end[k, q]):
                         at = (columns.pixel[e] - left) * LANES
-                        _add(part[at : at + LANES], columns.value[e], shares[p * s.ow + q])
+                        _add(part[at : at + LANES], columns.values[0, e], shares[p * s.ow + q])
                 for e in range(rows.first[k, p], rows.end[k, p]):
                     at = (left - s0) * LANES
                     row = tile[rows.pixel[e] - r0, at : at + len(part)]
-                    _add(row, rows.value[e], part)
+                    _add(row, rows.values[0, e], part)
         store(tile, gx[n, c0:c1], r0, r1, s0, s1)
 
 
@@ -195,9 +193,14 @@ def _dot(one, two):
     return total
 
 
+LINE, FACTOR = (1, 2, 0, 0), (0, 0, 1, 2)
+"""Which of the values the rows' weights are, and the columns', in each of the four sums."""
+
+
 @kernel({"contract"})
-def _motion(start, stop, x, a, gy, by_place, by_size, s):
-    """What each block of channels contributes, along the rows [0] and the columns [1]."""
+def _motion(start, stop, x, a, gy, moved, s):
+    """What each block of channels contributes: along the rows when all samples move, when they move
+    in proportion, along the columns alike. One piece of code for the four: it is compiled once."""
     blocks, rows, columns = blocks_of(s.c), a.rows, a.columns
     shares = np.zeros((s.oh * s.ow, LANES), x.dtype)
     lines = np.zeros((3, s.w * LANES), x.dtype)
@@ -212,23 +215,16 @@ def _motion(start, stop, x, a, gy, by_place, by_size, s):
             left, right = a.span[k, 0], a.span[k, 1]
             width, at = (right - left) * LANES, (left - s0) * LANES
             _load_shares(gy[k, c0:c1], a.counts[k], shares)
-            y_place = y_size = x_place = x_size = 0.0
             for p in range(s.oh):
-                lines[:, :width] = 0
-                for e in range(rows.first[k, p], rows.end[k, p]):
-                    row = tile[rows.pixel[e] - r0, at : at + width]
-                    _add(lines[0, :width], rows.value[e], row)
-                    _add(lines[1, :width], rows.by_place[e], row)
-                    _add(lines[2, :width], rows.by_size[e], row)
+                for t in range(3):
+                    part = lines[t, :width]
+                    part[:] = 0
+                    for e in range(rows.first[k, p], rows.end[k, p]):
+                        row = tile[rows.pixel[e] - r0, at : at + width]
+                        _add(part, rows.values[t, e], row)
                 for q in range(s.ow):
                     first, end, share = columns.first[k, q], columns.end[k, q], shares[p * s.ow + q]
-                    _combine(value, first, end, columns.value, columns.pixel, left, lines[1])
-                    y_place += _dot(value, share)
-                    _combine(value, first, end, columns.value, columns.pixel, left, lines[2])
-                    y_size += _dot(value, share)
-                    _combine(value, first, end, columns.by_place, columns.pixel, left, lines[0])
-                    x_place += _dot(value, share)
-                    _combine(value, first, end, columns.by_size, columns.pixel, left, lines[0])
-                    x_size += _dot(value, share)
-            by_place[block, 0, k], by_size[block, 0, k] = y_place, y_size
-            by_place[block, 1, k], by_size[block, 1, k] = x_place, x_size
+                    for m in range(4):
+                        _combine(value, first, end, columns.values[FACTOR[m]], columns.pixel, left,
+                                 lines[LINE[m]])  # fmt: skip
+                        moved[block, m, k] += _dot(value, share)

@@ -37,13 +37,12 @@ def _weights(
     after = (place - low) * slope
     begin = 2 * np.arange(len(first) * bins).reshape(-1, bins)
     by_place = np.stack([-1.0 * slope, 1.0 * slope], -1)
+    values = np.stack([1 - after, after], -1), by_place, by_place * share[:, None]
     weights = Weights(
         first=begin,
         end=begin + there * (1 if g.nearest else 2),
         pixel=np.stack([low, high], -1).ravel(),
-        value=np.stack([1 - after, after], -1).ravel().astype(dtype),
-        by_place=by_place.ravel().astype(dtype),
-        by_size=(by_place * share[:, None]).ravel().astype(dtype),
+        values=np.stack(values).reshape(3, -1).astype(dtype),
         reach=np.stack([np.where(there, low, pixels), np.where(there, high + 1, 0)], -1),
     )
     return weights, there

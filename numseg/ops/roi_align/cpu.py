@@ -78,13 +78,13 @@ def _tabulate(start, stop, boxes, pixels, bins, g, weights):
                     here += 1
                 if here == end:
                     weights.pixel[here] = pixel
-                    weights.value[here] = 0
-                    weights.by_place[here] = 0
-                    weights.by_size[here] = 0
+                    weights.values[0, here] = 0
+                    weights.values[1, here] = 0
+                    weights.values[2, here] = 0
                     end += 1
-                weights.value[here] += upper if corner else 1 - upper
-                weights.by_place[here] += slope if corner else -slope
-                weights.by_size[here] += (slope if corner else -slope) * share
+                weights.values[0, here] += upper if corner else 1 - upper
+                weights.values[1, here] += slope if corner else -slope
+                weights.values[2, here] += (slope if corner else -slope) * share
         weights.end[k, p] = end
         weights.reach[k, p, 0], weights.reach[k, p, 1] = least, most
 
@@ -195,12 +195,10 @@ def _weights(boxes: Samples, pixels: int, bins: int, g: Geometry, dtype: type) -
     ends = np.cumsum(room)
     first = (ends - room).reshape(g.k, bins)
     entries = int(ends[-1]) if len(ends) else 0
-    values = np.zeros((3, entries))
     pixel, reach = np.empty(entries, np.int64), np.empty((g.k, bins, 2), np.int64)
-    weights = Weights(first, np.empty_like(first), pixel, values[0], values[1], values[2], reach)
+    weights = Weights(first, np.empty_like(first), pixel, np.zeros((3, entries)), reach)
     launch(_tabulate, g.k * bins, entries, boxes, pixels, bins, g, weights)
-    values = values.astype(dtype, copy=False)
-    return weights._replace(value=values[0], by_place=values[1], by_size=values[2])
+    return weights._replace(values=weights.values.astype(dtype, copy=False))
 
 
 def _averages(index: Array, rows: Samples, columns: Samples, g: Geometry, dtype: type) -> Averages:
