@@ -9,11 +9,10 @@ switches and, if they are asked for, NaN and infinities. Examples shrink to smal
 >>> import numseg as ns
 >>> from numseg.testing import strategies
 >>> @settings(max_examples=10, database=None)
-... @given(strategies.max_pool2d(values="integers", empty=False))
-... def test_pooling_finds_numbers_of_the_image(arguments):
-...     assert set(ns.max_pool2d(**arguments | {"padding": 0, "kernel_size": 1}).flat) <= set(
-...         arguments["x"].flat)
->>> test_pooling_finds_numbers_of_the_image()
+... @given(strategies.relu(values="integers", empty=False))
+... def test_relu_has_no_negative_numbers(arguments):
+...     assert ns.relu(**arguments).min() >= 0
+>>> test_relu_has_no_negative_numbers()
 
 ``strategies.invalid.conv2d()`` draws calls that must be refused, and the words of the refusal.
 """
