@@ -56,7 +56,7 @@ def _forward(start, stop, x, labels, masks, sums, g):
     """``sums`` gets each unit's sums of p t, p and t, or their squares."""
     blocks = (g.size + BLOCK - 1) // BLOCK
     top, total, p = np.empty(BLOCK, x.dtype), np.empty(BLOCK), np.empty((g.c, BLOCK), x.dtype)
-    t, product = np.empty(BLOCK, x.dtype), np.empty(BLOCK)
+    t, terms = np.empty(BLOCK, x.dtype), np.empty((3, BLOCK))
     for unit in range(start, stop):
         n, block = divmod(unit, blocks)
         first, end = block * BLOCK, min(block * BLOCK + BLOCK, g.size)
@@ -66,14 +66,11 @@ def _forward(start, stop, x, labels, masks, sums, g):
             part = p[c]
             mask(labels, masks, n, c, first, end, t, g)
             for i in range(size):
-                product[i] = part[i] * t[i]
-            sums[unit, c, 0] = row_sum(product[:size])
-            for i in range(size):
-                product[i] = part[i] * part[i] if g.squared else part[i]
-            sums[unit, c, 1] = row_sum(product[:size])
-            for i in range(size):
-                product[i] = t[i] * t[i] if g.squared else t[i]
-            sums[unit, c, 2] = row_sum(product[:size])
+                terms[0, i] = part[i] * t[i]
+                terms[1, i] = part[i] * part[i] if g.squared else part[i]
+                terms[2, i] = t[i] * t[i] if g.squared else t[i]
+            for k in range(3):
+                sums[unit, c, k] = row_sum(terms[k, :size])
 
 
 @kernel({"contract"})
