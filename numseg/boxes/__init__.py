@@ -12,7 +12,7 @@ from numseg.boxes.coding import decode, encode
 from numseg.boxes.masks import paste_masks
 from numseg.boxes.overlap import iou
 from numseg.boxes.shapes import area, clip, convert, remove_small
-from numseg.boxes.suppression import batched_nms, nms
+from numseg.boxes.suppression import batched_nms, nms, soft_nms
 
 __all__ = [
     "anchors",
@@ -27,4 +27,5 @@ __all__ = [
     "nms",
     "paste_masks",
     "remove_small",
+    "soft_nms",
 ]

@@ -115,6 +115,90 @@ def batched_nms(
     return found.keep(iou_threshold, comparison, max_output, offset, zero_area)
 
 
+@named
+def soft_nms(
+    boxes: ArrayLike,
+    scores: ArrayLike,
+    iou_threshold: float = 0.3,
+    *,
+    method: str = "linear",
+    sigma: float = 0.5,
+    min_score: float = 0.001,
+    comparison: str = ">",
+    fmt: str = "xyxy",
+    offset: int = 0,
+    corners: str = "ordered",
+) -> tuple[Array, Array]:
+    """Non-maximum suppression that lowers scores instead of dropping boxes.
+
+    The box with the best score is kept with that score; the scores of those that are left are
+    multiplied, for an overlap of o with it, by ``1 - o`` if ``o > iou_threshold`` ("linear") or by
+    ``exp(-o * o / sigma)`` ("gaussian"); and so on.
+
+    Parameters
+    ----------
+    boxes : array, (K, 4), float32 or float64
+    scores : array, (K,), dtype of boxes
+        Not negative. Equal scores: the box with the lower index comes first.
+    iou_threshold : float
+        Only for "linear".
+    method : {"linear", "gaussian"}
+    sigma : float
+        Only for "gaussian"; positive.
+    min_score : float
+        A box whose score is, or becomes, smaller takes no part.
+    comparison : {">", ">="}
+        ">=": an overlap of exactly the threshold counts too, as in mmcv.
+    fmt, offset, corners
+        As in :func:`iou`. An overlap of NaN counts as 0.
+
+    Returns
+    -------
+    kept : array, int64
+        Indices of the boxes kept, in the order in which they were.
+    scores : array, dtype of scores
+        The score that each was kept with.
+
+    Raises
+    ------
+    ArgumentError
+        As :func:`nms`; for a negative score or a sigma that is not positive.
+
+    Examples
+    --------
+    >>> import numpy as np, numseg as ns
+    >>> boxes = np.array([[0.0, 0, 2, 2], [0, 0, 2, 1], [5, 5, 6, 6]])
+    >>> ns.boxes.soft_nms(boxes, np.array([0.75, 0.5, 0.375]))
+    (array([0, 2, 1]), array([0.75 , 0.375, 0.25 ]))
+    """
+    found = _Candidates(boxes, scores, None, (fmt, corners), None)
+    if (found.scores < 0).any():
+        raise ArgumentError(f"scores reach {found.scores.min()}, expected none below 0")
+    checks.choice("method", method, ("linear", "gaussian"))
+    threshold, width = checks.real("iou_threshold", iou_threshold), checks.positive("sigma", sigma)
+    inclusive = checks.choice("comparison", comparison, (">", ">=")) == ">="
+    least, offset = checks.real("min_score", min_score), legacy(offset)
+    by_index = np.argsort(found.order)  # so that the first of equal scores is the lowest index
+    corners_, now = found.corners[by_index], found.scores[by_index].copy()
+    left = now >= least
+    kept, final = [], []
+    while left.any():
+        best = int(np.argmax(np.where(left, now, -1)))
+        kept.append(best)
+        final.append(now[best])
+        left[best] = False
+        share = overlaps(corners_[best : best + 1], corners_, offset, True)[0].astype(np.float64)
+        share = np.where(np.isnan(share), 0, share)
+        if method == "gaussian":
+            factor = np.exp(-share * share / width)
+        else:
+            over = share >= threshold if inclusive else share > threshold
+            factor = np.where(over, 1 - share, 1)
+        now = np.where(left, now * factor, now).astype(now.dtype)
+        left &= now >= least
+    return np.array(kept, np.int64), np.array(final, now.dtype)
+
+
 class _Candidates:
     """Checked boxes, in the order of their scores."""
 

@@ -181,6 +181,37 @@ def test_classes_do_not_compete(face):
 
 
 @DTYPES
+def test_soft_nms(dtype):
+    # Neighbours share .6, the next 1/3, then 1/7. 1 first: 0 and 2 drop to .4 of .5 and .6, 3 to
+    # 2/3 of .75. Then 3 lowers 2 again, to .4 of .24, and 0 by 6/7 or, below the threshold, not at
+    # all; and 0 lowers 2 to 2/3 of .096.
+    boxes, scores = LADDER.astype(dtype), np.array([0.5, 0.9, 0.6, 0.75, 0.1], dtype)
+    kept, final = nb.soft_nms(boxes, scores)
+    assert kept.tolist() == [1, 3, 0, 4, 2]
+    assert final.dtype == dtype
+    np.testing.assert_allclose(final, [0.9, 0.5, 0.2, 0.1, 0.064], rtol=1e-6)
+    kept, final = nb.soft_nms(boxes, scores, 0.1, min_score=0.15)
+    assert kept.tolist() == [1, 3, 0]
+    np.testing.assert_allclose(final, [0.9, 0.5, 0.2 * 6 / 7], rtol=1e-6)
+    kept, final = nb.soft_nms(boxes[:2], scores[:2], method="gaussian", sigma=0.25)
+    assert kept.tolist() == [1, 0]
+    np.testing.assert_allclose(final, [0.9, 0.5 * math.exp(-0.36 / 0.25)], rtol=1e-6)
+
+
+def test_soft_nms_at_its_edges():
+    half, equal = np.array([[0.0, 0, 2, 2], [0, 0, 2, 1], [1, 1, 1, 1]]), np.array([0.5, 0.5, 0.5])
+    # box 1 is half of 0: at a threshold of exactly 1/2
+    assert nb.soft_nms(half, equal, 0.5)[1].tolist() == [0.5, 0.5, 0.5]
+    kept, final = nb.soft_nms(half, equal, 0.5, comparison=">=")
+    assert (kept.tolist(), final.tolist()) == ([0, 2, 1], [0.5, 0.5, 0.25])
+    assert nb.soft_nms(half, equal, 0.5, min_score=0.5)[0].tolist() == [0, 1, 2]
+    assert nb.soft_nms(half, equal, 0.5, min_score=0.6)[0].tolist() == []
+    points = np.ones((2, 4))  # an overlap of 0 / 0 is none
+    assert nb.soft_nms(points, equal[:2], method="gaussian")[1].tolist() == [0.5, 0.5]
+    assert nb.soft_nms(half[:0], equal[:0])[0].dtype == np.int64
+
+
+@DTYPES
 def test_the_kernel_is_the_definition(dtype):
     rng = np.random.default_rng(0)
     for step in (1, 64):
@@ -371,6 +402,9 @@ REFUSED = [
     ("nms", (_with(5, 5), S, 0.5), {}, "boxes[1] has y1 5.0 and y2 2.0, expected y1 <= y2"),
     ("batched_nms", (B, S, S, 0.5), {}, "classes has dtype float64, expected an integer dtype"),
     ("batched_nms", (B, S, C[:1], 0.5), {}, "classes has shape (1,), but there are 2 boxes"),
+    ("soft_nms", (B, -S), {}, "scores reach -0.6, expected none below 0"),
+    ("soft_nms", (B, S), {"sigma": 0}, "sigma must be positive"),
+    ("soft_nms", (B, S), {"method": "hard"}, "method must be one of 'linear', 'gaussian'"),
     ("encode", (B, _with(0, 2)), {}, "anchors[0] has x1 0.0 and x2 0.0, expected x1 < x2"),
     ("encode", (B, B[None, :1].repeat(3, 1)), {}, "(2, 4), anchors has (1, 3, 4): they do not"),
     ("encode", (B, B), {"weights": (1, 2)}, "weights must be four numbers, got (1, 2)"),
