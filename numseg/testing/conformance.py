@@ -34,8 +34,8 @@ KINDS = ("integers", "reals", "special")
 """Values: small whole numbers, among them equal ones; distinct numbers; whole numbers, and in the
 first array NaN, infinities and negative zeros among them."""
 
-SCREEN = 40
-"""Cases on which all conventions are tried; after them, those that have not deviated."""
+SCREENS = (8, 16, 40)
+"""After so many cases the conventions that have deviated are left."""
 
 MOST_CONVENTIONS = 600
 """Beyond so many combinations, only those are tried that differ from the defaults, or from a named
@@ -239,8 +239,12 @@ class _Trial:
         drop = [n for n in op._defaults if n not in peer.takes and n not in self.free]
         self.fixed = {n: op._defaults[n] for n in drop} | fixed
         """What every call has, whatever was drawn."""
-        self.live = self.conventions = list(self._combinations())
+        self.conventions = list(self._combinations())
+        self.live = list(range(len(self.conventions)))
+        """The numbers of those that are still compared."""
         self.calls: list[tuple[Call, Arguments, Given]] = []
+        self.aspects: list[str] = []
+        """One for each of ``calls``."""
         self.refused: list[tuple[Call, Arguments, Refused]] = []
         self.unsupported = 0
         self.found: list[dict[int, Compared]] = []
@@ -308,26 +312,26 @@ class _Trial:
             return
         place = len(self.calls)
         self.calls.append((call, arguments, given))
-        if place == SCREEN:
-            self._screen()
-        for number, convention in enumerate(self.conventions):
-            if convention in self.live:
-                self.found[number][place] = self.compare(arguments, convention, given)
+        self.aspects.append(aspect(call, arguments))
+        if place in SCREENS:
+            self._screen(last=place == SCREENS[-1])
+        for number in self.live:
+            self.found[number][place] = self.compare(arguments, self.conventions[number], given)
 
     def complete(self, arguments: Arguments) -> Arguments:
         return {**self.op._defaults, **arguments, **self.fixed}
 
-    def _screen(self) -> None:
-        """Go on with the conventions that have not deviated; if there is none, with the best."""
-        ranked = sorted(range(len(self.conventions)), key=self._rank)
-        best = [n for n in ranked if self._deviating(n) == 0]
-        self.live = [self.conventions[n] for n in best or ranked[:2]]
+    def _screen(self, last: bool) -> None:
+        """Go on with the conventions that fit all ordinary calls; at last, if there is none, with
+        the two that are best."""
+        fitting = [n for n in self.live if self._deviating(n, ["ordinary"]) == 0]
+        if fitting or last:
+            self.live = fitting or sorted(self.live, key=self._rank)[:2]
 
     def _deviating(self, number: int, aspects: Sequence[str] = ASPECTS) -> int:
         """How many calls of these aspects deviate from a convention."""
         found = self.found[number].items()
-        odd = [p for p, compared in found if compared.difference is not None]
-        return sum(aspect(*self.calls[p][:2]) in aspects for p in odd)
+        return sum(c.difference is not None and self.aspects[p] in aspects for p, c in found)
 
     def _rank(self, number: int) -> tuple[int, ...]:
         """The best first: seen longest, fewest deviations, then a named one, then the defaults."""
@@ -526,11 +530,10 @@ class _Trial:
         said = {n: v for n, v in chosen.items() if n not in quiet}
         deviations: list[Deviation] = []
         odd = [p for p, c in found.items() if c.difference is not None]
-        of = {p: aspect(*entry[:2]) for p, entry in enumerate(self.calls)}
         counts = {}
         for which in ASPECTS:
-            places = [p for p in odd if of[p] == which]
-            counts[which] = len(places), sum(kind == which for kind in of.values())
+            places = [p for p in odd if self.aspects[p] == which]
+            counts[which] = len(places), self.aspects.count(which)
             if places and not any(d.kind == "ordinary" for d in deviations):
                 deviations.append(diagnosis.deviation(self, name, chosen, places, which))
         return ConformanceReport(
