@@ -9,10 +9,13 @@ import numpy as np
 from numseg.testing.conventions import Arguments, Node, Unsupported
 from numseg.typing import Array
 
+TORCHVISION = {"mode": "avg", "arithmetic": None, "outside": "zero"}
+
 CONVENTIONS: dict[str, Arguments] = {
-    "torchvision": {"mode": "avg", "arithmetic": None},
-    "torchvision aligned=False": {"mode": "avg", "aligned": False, "arithmetic": None},
-    "detectron2 aligned=True": {"mode": "avg", "aligned": True, "arithmetic": None},
+    "torchvision": TORCHVISION,
+    "torchvision aligned=False": TORCHVISION | {"aligned": False},
+    "detectron2 aligned=True": TORCHVISION | {"aligned": True},
+    "torchvision, deterministic, on CUDA": TORCHVISION | {"outside": "clamp"},
     "ONNX 10 avg, output_half_pixel": {"mode": "avg", "aligned": False},
     "ONNX 16 avg, half_pixel": {"mode": "avg", "aligned": True},
     "ONNX max, output_half_pixel": {"mode": "max_corners", "aligned": False},
