@@ -208,7 +208,7 @@ MOST = 1e6
 
 
 def environment() -> str:
-    """What figures depend on besides the sources: the processor's vectors, and who draws cases."""
+    """What figures depend on besides the sources: who computes, and who draws cases."""
     return (
         f"Processor: {platform.machine()}, {TARGET.name}; "
         f"NumPy {np.__version__}, Numba {numba.__version__}, Hypothesis {version('hypothesis')}"

@@ -18,9 +18,6 @@ TEXT = PAGE.read_text()
 ROWS = accuracy.rows(TEXT)
 OPERATORS = {n: v for n, v in vars(ns).items() if isinstance(v, Operator)}
 FEW = 4
-HERE = accuracy.environment() in TEXT
-"""The page was written on a machine like this one: the same cases, and the same instructions."""
-
 wide = pytest.mark.skipif(
     np.finfo(np.longdouble).nmant <= np.finfo(np.float64).nmant, reason="no float wider than 64 bit"
 )
@@ -37,16 +34,13 @@ def test_every_operator_is_listed_in_both_dtypes() -> None:
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: dtype.__name__)
 @pytest.mark.parametrize("op", OPERATORS.values(), ids=lambda op: op.__name__)
 def test_a_fresh_run_stays_within_the_table(op: Any, dtype: Any) -> None:
-    """Where terms cancel, ulps of the result say how near to 0 a case's result came; the errors in
-    terms of what was added up are the operator's own."""
+    """In terms of what is added up: where that cancels, ulps of the result only say how near to 0
+    a case's result came. Hypothesis draws other cases after every change of the sources, and other
+    processors fuse other products: twice the table's figure and an ulp are allowed for."""
     fresh, committed = accuracy.measure(op, dtype, FEW), ROWS[op.__name__, np.dtype(dtype).name]
     for column in ("result_terms", "gradient_terms"):
         error, most = getattr(fresh, column), getattr(committed, column)
-        assert error is None or most is not None, column
-        if error is not None and HERE:
-            assert error <= most, column
-        elif error is not None:  # other cases, and products that are or are not fused
-            assert error <= 2 * most + 1, column
+        assert (error is None and most is None) or error <= 2 * most + 1, column
 
 
 def test_half_an_ulp_is_a_rounding() -> None:
