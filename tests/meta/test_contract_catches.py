@@ -128,7 +128,7 @@ def single(original: Any, *args: Any) -> None:
 def counts_ignored(original: Any, x: Any, target: Any, weight: Any, y: Any, *rest: Any) -> None:
     original(x, target, weight, y, *rest)
     g = rest[-1]
-    if g.mean and target.size:
+    if target.size:
         kept = np.count_nonzero(target != g.ignore_index) if g.ignores else target.size
         y *= kept / target.size
 
