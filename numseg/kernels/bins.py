@@ -14,7 +14,7 @@ import numpy as np
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
 from numseg.kernels.sums import row_sum
-from numseg.ops.max_pool2d.rules import wins, wins_at
+from numseg.ops.max_pool2d.rules import wins
 from numseg.typing import Array
 
 Bins = list[tuple[int, int, int]]
@@ -94,33 +94,46 @@ def _spread(start, stop, rows, columns, gy, gx, offset, add):
                 out[:] = 0
 
 
+@rule
+def winners_of_columns(image, row, end, step, drop_nan, best, place):
+    """Of every column, the winner among the rows from ``row`` on, and where it is."""
+    width = len(best)
+    for c in range(width):
+        best[c], place[c] = image[row, c], row * width + c
+    for r in range(row + step, end, step):
+        values, first = image[r], r * width
+        for c in range(width):
+            if wins(values[c], best[c], drop_nan):
+                best[c], place[c] = values[c], first + c
+
+
 @kernel()
 def _largest(start, stop, x, rows, columns, y, switches, offset, nowhere):
     """A unit is a row of bins in a plane. ``nowhere`` is of the integer type that places have."""
     channels, oh, ow = x.shape[1], len(rows), len(columns)
     width = x.shape[3]
-    best, place = np.empty(width, x.dtype), np.full(width, nowhere)
+    best, place, there = np.empty(width, x.dtype), np.full(width, nowhere), np.full(ow, nowhere)
+    left, right = columns[:, 0].copy(), columns[:, 1] - 1
+    longest = np.max(right - left) + 1 if ow > 0 else 0
     for unit in range(start, stop):
         plane, p = divmod(unit, oh)
         n, c = divmod(plane, channels)
-        best[:], place[:] = -np.inf, nowhere
-        for r in range(rows[p, 0], rows[p, 1]):
-            values, here = x[n, c, r], r * width
-            if r == rows[p, 0]:
-                for i in range(width):
-                    best[i], place[i] = values[i], here + i
-            else:
-                for i in range(width):
-                    if wins(values[i], best[i]):
-                        best[i], place[i] = values[i], here + i
+        winners_of_columns(x[n, c], rows[p, 0], rows[p, 1], 1, False, best, place)
         at = offset + (c * oh + p) * ow
+        largest, out = y[n, at : at + ow], switches[n, at : at + ow]
         for q in range(ow):
-            largest, there = x.dtype.type(-np.inf), nowhere
-            for s in range(columns[q, 0], columns[q, 1]):
-                if wins_at(best[s], place[s], largest, there):
-                    largest, there = best[s], place[s]
-            y[n, at + q] = largest
-            switches[n, at + q] = there if there != nowhere else -1
+            largest[q], there[q] = best[left[q]], place[left[q]]
+        for k in range(1, longest):
+            for q in range(ow):
+                s = min(left[q] + k, right[q])  # a narrow bin looks at its last column again
+                value, here = best[s], place[s]
+                # wins_at without a branch: which column wins is a matter of chance
+                nan = (value != value) & ((largest[q] == largest[q]) | (here > there[q]))
+                won = nan | (value > largest[q]) | ((value == largest[q]) & (here < there[q]))
+                largest[q] = value if won else largest[q]
+                there[q] = here if won else there[q]
+        for q in range(ow):
+            out[q] = there[q]
 
 
 @rule

@@ -238,6 +238,14 @@ def test_pooling_keeps_its_rules_for_ties_nan_and_infinities() -> None:
         actual = ns.max_pool2d(Cuda.from_host(x), (2, 3), return_switches=True, **params)
         for a, e in zip(actual, expected, strict=True):
             np.testing.assert_array_equal(host(a), e)
+    for nan in ("first", "drop"):
+        for lowest in (-np.inf, 0):
+            rules = {"nan": nan, "lowest": lowest, "ties": "all", "index_layout": "nhwc"}
+            expected, by_definition = ns.max_pool2d.reference.forward(x, 2, 1, **rules)
+            actual, saved = ns.max_pool2d.forward(Cuda.from_host(x), 2, 1, **rules)
+            np.testing.assert_array_equal(host(actual), expected)
+            np.testing.assert_array_equal(host(saved.switches), by_definition.switches)
+            np.testing.assert_array_equal(host(saved.tied), by_definition.tied)
     nothing = Cuda.from_host(np.full((1, 1, 2, 2), -np.inf, np.float32))
     y, switches = ns.max_pool2d(nothing, 2, return_switches=True)
     assert (host(y).item(), host(switches).item()) == (-np.inf, 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.bins import NARROW, largest
+from numseg.kernels.bins import NARROW, largest, winners_of_columns
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
 from numseg.ops.max_pool2d import Geometry
@@ -18,23 +18,9 @@ from numseg.ops.max_pool2d.rules import (
     index_of,
     place_of,
     ties,
-    wins,
     wins_at,
 )
 from numseg.typing import Array
-
-
-@rule
-def _winners_of_columns(image, row, end, step, drop_nan, best, place):
-    """Of every column, the winner among the rows from ``row`` on, and where it is."""
-    width = len(best)
-    for c in range(width):
-        best[c], place[c] = image[row, c], row * width + c
-    for r in range(row + step, end, step):
-        values, first = image[r], r * width
-        for c in range(width):
-            if wins(values[c], best[c], drop_nan):
-                best[c], place[c] = values[c], first + c
 
 
 @rule
@@ -88,7 +74,7 @@ def _forward(start, stop, x, y, switches, nowhere, plain, g):
         top = p * g.sy - g.pt
         i0, i1 = first_tap(top, g.dy), end_tap(top, g.dy, g.kh, g.h)
         if i0 < i1:
-            _winners_of_columns(x[plane], top + i0 * g.dy, top + i1 * g.dy, g.dy, g.drop_nan,
+            winners_of_columns(x[plane], top + i0 * g.dy, top + i1 * g.dy, g.dy, g.drop_nan,
                                 column_best, column_place)  # fmt: skip
             if g.drop_nan:
                 _forget_nan(column_best, column_place, nowhere)

@@ -52,7 +52,7 @@ def matrix(g: Geometry, switches: Array | None = None) -> Any:
     for k, (rows, columns, divisor) in enumerate(_bins(g)):
         for n, c in np.ndindex(g.n, g.c):
             row = number[n, _of_bin(k, g)][c]
-            if switches is not None:
+            if g.maximum and switches is not None:
                 place = switches[n, _of_bin(k, g)][c]
                 if 0 <= place < g.h * g.w:
                     m[row, pixels[n, c].ravel()[place]] = 1
