@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -195,3 +197,13 @@ def test_same_lower_puts_the_odd_pixel_first(op):
     w = np.array([[[[1.0, 10.0, 100.0]]]])
     assert op(x, w, stride=2, padding="same")[0, 0].tolist() == [[321, 43]]
     assert op(x, w, stride=2, padding="same_lower")[0, 0].tolist() == [[210, 432]]
+
+
+@pytest.mark.parametrize("how", [{"stride": 2**31 - 1}, {"dilation": 2**31 - 1}])
+def test_steps_far_beyond_the_image_take_no_time(how: Any) -> None:
+    x, w = np.arange(16.0).reshape(1, 1, 4, 4), np.ones((1, 1, 1, 1))
+    y, saved = ns.conv2d.forward(x, w, **how)
+    np.testing.assert_array_equal(y, x[:, :, :1, :1] if "stride" in how else x)
+    gx, gw, _ = ns.conv2d.backward(saved, y)
+    assert gx.sum() == y.sum()
+    assert gw.sum() == (y * y).sum()

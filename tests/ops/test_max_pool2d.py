@@ -435,3 +435,8 @@ def test_tensorflows_same_and_its_argmax(op):
     x = np.concatenate([x, x])
     y, switches = op(x, (3, 1), (2, 1), "same", return_switches=True, index_layout="nhwc")
     assert switches[1, :, :, 0].tolist() == [[8 + 2, 8 + 6], [8 + 1, 8 + 5]]
+
+
+def test_a_stride_far_beyond_the_image_takes_no_memory() -> None:
+    x = np.arange(16.0).reshape(1, 1, 4, 4)
+    assert ns.max_pool2d(x, 2, 2**31 - 1).tolist() == [[[[5.0]]]]

@@ -100,10 +100,13 @@ def conv2d(
     _check_groups(c, f, group_channels, groups)
     if b is not None:
         checks.shape("b", b, (f,), f"one for each of the {f} filters of w")
-    sy, sx = steps = checks.pair("stride", stride, minimum=1)
-    dy, dx = dilations = checks.pair("dilation", dilation, minimum=1)
+    steps = checks.pair("stride", stride, minimum=1)
+    dilations = checks.pair("dilation", dilation, minimum=1)
     sides = geometry.pads(padding, (h, width), kernel, steps, dilations)
     oh, ow = geometry.window_counts((h, width), kernel, steps, sides, dilations)
+    # one window has no step, nor has one tap: kernels need not know of those beyond the image
+    sy, sx = (s if o > 1 else 1 for s, o in zip(steps, (oh, ow), strict=True))
+    dy, dx = (d if k > 1 else 1 for d, k in zip(dilations, kernel, strict=True))
     top, _, left, _ = sides
     products = n * f * oh * ow * group_channels * kh * kw
     return Plan(
@@ -111,8 +114,8 @@ def conv2d(
         geometry=Geometry(n, c, h, width, f, oh, ow, kh, kw, sy, sx, top, left, dy, dx, groups),
         flops=2 * products + (0 if b is None else n * f * oh * ow),
         reach=(
-            geometry.window_reach(kh, sy, top, dy),
-            geometry.window_reach(kw, sx, left, dx),
+            geometry.window_reach(kh, steps[0], top, dilations[0]),
+            geometry.window_reach(kw, steps[1], left, dilations[1]),
         ),
     )
 

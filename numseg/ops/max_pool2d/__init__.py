@@ -141,6 +141,7 @@ def max_pool2d(
     oh, ow = geometry.window_counts(
         (h, w), kernel, steps, sides, dilations, checks.flag("ceil_mode", ceil_mode), ceil_rule
     )
+    moves = sy if oh > 1 else 1, sx if ow > 1 else 1  # one window has no step
     checks.choice("nan", nan, ("propagate", "first", "drop"))
     lowest = checks.real("lowest", lowest, finite=False)
     if math.isnan(lowest):
@@ -159,7 +160,7 @@ def max_pool2d(
             Spec(tied, np.dtype(np.uint8)),
         ),
         geometry=Geometry(
-            *(n, c, h, w, oh, ow, kh, kw, sy, sx, top, left, dy, dx),
+            *(n, c, h, w, oh, ow, kh, kw, *moves, top, left, dy, dx),
             *(nan != "propagate", nan == "first", lowest, shared, ties == "split"),
             *strides,
         ),
