@@ -12,7 +12,6 @@ from numseg.boxes.overlap import overlaps
 from numseg.boxes.shapes import corners_of
 from numseg.device import Host
 from numseg.errors import ArgumentError
-from numseg.kernels.suppress import suppress
 from numseg.operator import _face
 from numseg.typing import Array, ArrayLike
 
@@ -275,6 +274,8 @@ def _by_kernel(
     one = boxes.dtype.type(offset)
     areas = (x2 - x1 + one) * (y2 - y1 + one)
     left = np.full(group.max(initial=-1) + 1, most)
+    from numseg.kernels.suppress import suppress  # importing numseg must not import Numba
+
     suppress(0, len(boxes), x1, y1, x2, y2, areas, group, left, one, threshold, inclusive, zero,
              dead)  # fmt: skip
     return dead == 0
