@@ -485,19 +485,20 @@ class _Trial:
     def _scales(self, arguments: Arguments, convention: Arguments, ours: Given) -> dict[str, Array]:
         """The size of what each number is made of."""
         op = self.op
-        floats = {n for n in op.inputs if any(a.dtype.kind == "f" for a in foreign.arrays(
-            arguments.get(n)))}  # fmt: skip
+        floats = {
+            n
+            for n in op.inputs
+            if any(a.dtype.kind == "f" for a in foreign.arrays(arguments.get(n)))
+        }
         plan = op.plan(**{**arguments, **convention})
         linear = bool(op.linear) and plan.linear and floats <= {*op.linear, *op.examines}
         linear = linear and getattr(self._stated, "SCALE", "terms") == "terms"
         if not linear:
-            named = {**dict(zip(op.outputs, ours.results, strict=False))}
-            named |= {f"gradient of {n}": g for n, g in ours.gradients.items()}
-            return {
-                n: np.maximum(1, np.max(np.abs(_finite(a)), initial=0) if "grad" in n else _finite(
-                    np.abs(a)))
-                for n, a in named.items()
-            }  # fmt: skip
+            values = zip(op.outputs, ours.results, strict=False)
+            scales = {n: np.maximum(1, _finite(np.abs(y))) for n, y in values}
+            for n, g in ours.gradients.items():
+                scales[f"gradient of {n}"] = np.maximum(1, np.max(np.abs(_finite(g)), initial=0))
+            return scales
         sizes = {n: _positive(v) if n in op.linear else v for n, v in arguments.items()}
         y, saved = op.reference.forward(**{**sizes, **convention})
         results = list(y) if isinstance(y, tuple) else [y]
@@ -506,8 +507,8 @@ class _Trial:
             grad_y = np.abs(self.peer.grad_y(results[0].shape, results[0].dtype))
             flat = op.reference.backward(saved, grad_y)
             for n, g in self._gradients(arguments, flat).items():
-                inside = n in op.linear
-                scales[f"gradient of {n}"] = np.abs(g) if inside else np.maximum(1, np.abs(g).max())
+                largest = np.maximum(1, np.max(np.abs(g), initial=0))
+                scales[f"gradient of {n}"] = np.abs(g) if n in op.linear else largest
         return scales
 
     # -- the report ----------------------------------------------------------------------------
@@ -518,16 +519,17 @@ class _Trial:
 
         best = min(range(len(self.conventions)), key=self._rank)
         chosen, found = self.conventions[best], self.found[best]
+        outcome = {p: c.difference is None for p, c in found.items()}
         fitting = [
             convention
             for n, convention in enumerate(self.conventions)
-            if self._deviating(n) == 0 and len(self.found[n]) == len(self.calls)
+            if {p: c.difference is None for p, c in self.found[n].items()} == outcome
         ]
         indifferent = [n for n in self.free if self._indifferent(n, chosen, fitting)]
         named = self._names(chosen, indifferent)
         implied = conventions.named(self.op)[named[0]] if named else {}
         quiet = {*indifferent, *implied, *(n for n in self.free if n.startswith("return_"))}
-        said = {n: v for n, v in chosen.items() if n not in quiet}
+        said = {n: v for n, v in chosen.items() if n not in quiet and v is not self.free[n][0]}
         deviations: list[Deviation] = []
         odd = [p for p, c in found.items() if c.difference is not None]
         counts = {}

@@ -86,7 +86,7 @@ class ConformanceReport:
     without: tuple[str, ...]
     named: tuple[str, ...]
     convention: dict[str, Any]
-    """What the names do not say."""
+    """What the names do not say and is not a default."""
     arguments: dict[str, Any]
     """All that was chosen, but for what makes no difference."""
     indifferent: tuple[str, ...]
@@ -114,7 +114,8 @@ class ConformanceReport:
         """The convention in words: a framework's name, or the arguments."""
         values = ", ".join(f"{n}={v!r}" for n, v in self.convention.items())
         names = "; ".join(self.named)
-        names = names or self.operator
+        defaults = " by its defaults" if self.arguments and not values else ""
+        names = names or f"{self.operator}{defaults}"
         return f"{names} with {values}" if values else names
 
     def verdict(self) -> str:
