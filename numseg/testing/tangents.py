@@ -163,16 +163,16 @@ def _furthest(probe: Probe, tangent: Array) -> Comparison:
     """The number of the result for which jvp and the differences are furthest apart."""
     check, flat = probe.check, tangent.reshape(-1).astype(np.float64)
     label = check.slot.label
-    if flat.size == 0:
+    if len(probe.bends) == flat.size:
         return Comparison(label, 0.0, 0.0, 0.0, probe.where)
     with np.errstate(invalid="ignore"):
         apart = np.nan_to_num(np.abs(probe.slopes - flat), nan=np.inf)
     apart[(probe.slopes == flat)] = 0
-    apart[list(probe.bends)] = 0
+    apart[list(probe.bends)] = -1
     o = int(np.argmax(apart))
     numeric, stated = float(probe.slopes[o]), float(flat[o])
     scale = check.scale + float(np.max(np.abs(finite(flat))))
-    error = 0.0 if o in probe.bends else relative(numeric, stated, scale)
+    error = relative(numeric, stated, scale)
     where = f"{check.subject.place(check.y, o)} along {probe.where}"
     return Comparison(label, error, numeric, stated, where)
 
