@@ -20,8 +20,9 @@ from numseg.testing.cases import Case, Invalid
 
 OPERATORS = [v for v in vars(numseg).values() if isinstance(v, Operator)]
 DTYPES = [np.float32, np.float64]
-TWICE = {"batch_norm", "conv2d", "conv_transpose2d", "roi_align", "upsample_bilinear2d"}
-"""Operators that promise second derivatives."""
+ONCE = {"dice_loss", "l2_norm", "sigmoid_focal_loss"}
+"""Operators without second derivatives, as their pages say: rational functions and powers of sums
+over all pixels, whose curvature no training method here asks for. They refuse, in one line."""
 
 FEW = max(2, settings.default.max_examples // 3)
 SEEDS = st.integers(0, 2**32 - 1)
@@ -117,12 +118,7 @@ def test_gradient_is_the_derivative(op: Operator[..., Any], data: st.DataObject,
 def test_forward_mode_is_the_transpose_of_backward(
     op: Operator[..., Any], dtype: Any, data: st.DataObject, seed: int
 ) -> None:
-    try:
-        contract.check_jvp(op, data.draw(_full(op)), dtype, seed)
-    except ArgumentError as error:
-        if "has no jvp" not in str(error):
-            raise
-        pytest.skip(f"{op.__name__} has no jvp yet")
+    contract.check_jvp(op, data.draw(_full(op)), dtype, seed)
 
 
 @each_operator
@@ -130,12 +126,13 @@ def test_forward_mode_is_the_transpose_of_backward(
 @given(data=st.data(), seed=SEEDS)
 def test_second_derivatives(op: Operator[..., Any], data: st.DataObject, seed: int) -> None:
     case = data.draw(_full(op))
-    try:
+    if op.__name__ not in ONCE:
         contract.check_double_backward(op, case, seed)
-    except ArgumentError as error:
-        if "has no double_backward" not in str(error):
-            raise
-        pytest.skip(f"{op.__name__} has no second derivatives")
+        return
+    arguments = case.arguments("reals", np.float64, seed)
+    y, saved = op.forward(**arguments)
+    with pytest.raises(ArgumentError, match=f"{op.__name__} has no double_backward"):
+        op.double_backward(saved, y, {})
 
 
 @each_dtype
