@@ -13,6 +13,9 @@ from typing import Any
 PATIENCE = 5.0
 """Seconds that a call may take; one after a few that took longer."""
 
+FIRST = 60.0
+"""Seconds until the first result: something may have to be compiled or imported."""
+
 
 class Lost(Exception):
     """A call did not come back; says why."""
@@ -22,7 +25,7 @@ class Isolated:
     """``do(arguments)`` in a forked process, which is replaced when it dies or hangs."""
 
     def __init__(self, do: Callable[[Any], Any]) -> None:
-        self._do, self._lost = do, 0
+        self._do, self._lost, self._answered = do, 0, False
         self._process: Any = None
         self._here: Any = None
 
@@ -36,9 +39,11 @@ class Isolated:
             self._start()
         try:
             self._here.send(arguments)
-            if not self._here.poll(PATIENCE if self._lost < 3 else 1.0):
+            patience = (PATIENCE if self._lost < 3 else 1.0) if self._answered else FIRST
+            if not self._here.poll(patience):
                 raise Lost(f"no result within {PATIENCE:g} seconds")
-            return self._here.recv()
+            answer, self._answered = self._here.recv(), True
+            return answer
         except (EOFError, ConnectionError, Lost) as error:
             self._lost += 1
             code = self.close()

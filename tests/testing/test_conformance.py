@@ -40,6 +40,7 @@ def test_the_definition_itself() -> None:
 @pytest.mark.skipif(not isolated.Isolated.possible(), reason="this system has no forks")
 def test_a_crash_and_a_hang_are_refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolated, "PATIENCE", 0.5)
+    monkeypatch.setattr(isolated, "FIRST", 5.0)
 
     def theirs(x):
         if x.ndim == 0:
