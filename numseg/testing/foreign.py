@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numseg.errors import ArgumentError, ArgumentTypeError
+from numseg.errors import ArgumentError
 from numseg.operator import Operator
 from numseg.testing.conventions import Arguments, Unsupported
 from numseg.testing.isolated import Isolated, Lost
+from numseg.testing.subject import as_numpy
 from numseg.typing import Array
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -309,18 +310,6 @@ def parameters(function: Callable[..., Any]) -> list[Parameter]:
         Parameter(a.arg, default is None, False)
         for a, default in zip(tree.args.kwonlyargs, tree.args.kw_defaults, strict=True)
     ]
-
-
-def as_numpy(value: Any) -> Array:
-    """A NumPy array of anything that is an array or a number."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-    if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
-        return np.from_dlpack(value)
-    array = np.asarray(value)
-    if array.dtype == object:
-        raise ArgumentTypeError(f"the function returned {type(value).__name__}, not an array")
-    return array
 
 
 def size_of(arguments: Arguments) -> tuple[int, int, float]:

@@ -118,7 +118,7 @@ def test_finds_every_twin_and_its_kernels() -> None:
     twins = {f"numseg.ops.{file.parent.name}.cuda" for file in folders.glob("*/cuda.py")}
     assert set(compile_gate.twins()) == twins
     names = [k.function.__name__ for k in kernels("numseg.ops.max_pool2d.cuda")]
-    assert names == ["_forward", "_backward"]
+    assert names == ["_forward", "_mark", "_backward", "_share"]
 
 
 def test_a_kernel_behind_its_back_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
