@@ -86,7 +86,10 @@ class Line:
         if abs(at) > 2.1:  # the differences do not see it
             return None
         elsewhere = np.delete(slopes, [peak, peak + 1])
-        low, high = elsewhere.min(), elsewhere.max()
+        # at the kink itself the slopes have gone on changing as they do on their way to it
+        sides = slopes[:peak], slopes[peak + 2 :]
+        drift = 2 * max(float(np.max(abs(np.diff(side)), initial=0)) for side in sides)
+        low, high = elsewhere.min() - drift, elsewhere.max() + drift
         inside = slopes[peak : peak + 2]
         excess = max(inside.max() - high, low - inside.min(), 0)
         kind = "jump" if excess * SPACING * self._eps > second[peak] / 4 else "kink"

@@ -189,3 +189,12 @@ def test_single_precision_finds_kinks_with_its_own_step() -> None:
     report = gradcheck(ns.relu, [np.array([0.001, 0.5])], dtype=np.float32)
     assert report.status == "kink"
     assert gradcheck(ns.relu, [np.array([0.1, 0.5])], dtype=np.float32).status == "pass"
+
+
+@pytest.mark.parametrize("slope", [1.0, -1.0, 0.3])
+def test_a_slope_at_the_very_end_of_a_curved_side(slope: float) -> None:
+    # beside the kink the slopes of |x| - x**2 are less than 1 and more than -1
+    report = gradcheck((lambda x: (abs(x) - x**2, x), lambda x, g: g * slope), [np.zeros(1)])
+    assert report.status == "kink"
+    report = gradcheck((lambda x: (abs(x) - x**2, x), lambda x, g: g * 1.001), [np.zeros(1)])
+    assert report.status == "fail"
