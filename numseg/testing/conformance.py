@@ -568,10 +568,13 @@ class _Trial:
     def _names(self, chosen: Arguments, indifferent: list[str]) -> list[str]:
         """Named conventions; what makes no difference may have any value."""
         values = [self.free[n] if n in indifferent else [chosen[n]] for n in self.free]
-        found: dict[str, tuple[bool, int]] = {}
+        found: dict[str, tuple[bool, int, int]] = {}
         for choice in itertools.islice(itertools.product(*values), MOST_CONVENTIONS):
             made = dict(zip(self.free, choice, strict=True))
-            for fit, name in conventions.names_of(self.op, set(self.free), made):
+            for plain, name in conventions.names_of(self.op, set(self.free), made):
+                stated = conventions.named(self.op)[name]
+                idle = sum(n in indifferent for n in stated)  # says nothing of this function
+                fit = plain, len(stated) - idle, -idle
                 found[name] = max(fit, found.get(name, fit))
         best = max(found.values(), default=None)
         return [name for name, fit in found.items() if fit == best]

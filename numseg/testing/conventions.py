@@ -138,13 +138,11 @@ def operators() -> dict[str, Operator[..., Any]]:
     return {name: v for name, v in vars(numseg).items() if isinstance(v, Operator)}
 
 
-def names_of(
-    op: Operator[..., Any], free: set[str], chosen: Arguments
-) -> list[tuple[tuple[bool, int], str]]:
+def names_of(op: Operator[..., Any], free: set[str], chosen: Arguments) -> list[tuple[bool, str]]:
     """The named conventions that ``chosen``, values of the ``free`` arguments, may be called by.
 
-    With each name comes how well it fits: do the arguments that it leaves out have their defaults,
-    and how many does it state. One that states nothing means the defaults.
+    With each name comes whether the arguments that it leaves out have their defaults. One that
+    states nothing means the defaults.
     """
     found = []
     for name, arguments in named(op).items():
@@ -155,7 +153,7 @@ def names_of(
         left = free - arguments.keys() - {n for n in free if n.startswith("return_")}
         plain = all(_same(chosen[n], op._defaults.get(n, chosen[n])) for n in left)
         if plain or arguments:
-            found.append(((plain, len(arguments)), name))
+            found.append((plain, name))
     return found
 
 
