@@ -117,7 +117,7 @@ def test_onnx_reference_finds_a_zero_in_a_window_without_pixels() -> None:
     pytest.importorskip("onnx")
     x = np.zeros((1, 1, 1, 1), np.float32)
     window = {"kernel_size": (3, 1), "padding": (3, 0), "dilation": (2, 1)}
-    theirs = peers.load("onnx:MaxPool", ns.max_pool2d)(x=x, ceil_mode=False, **window)
+    theirs = peers.load("onnx:MaxPool", ns.max_pool2d)(x=x, stride=None, ceil_mode=False, **window)
     theirs = theirs[0] if isinstance(theirs, (tuple, list)) else theirs
     assert np.ravel(theirs).tolist()[0] == 0
     assert ns.max_pool2d(x, **window).ravel().tolist()[0] == -np.inf
