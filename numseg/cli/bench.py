@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> None:
     from numseg import checks
     from numseg.bench import report
     from numseg.bench.run import TABLES, run
+    from numseg.files import optional
 
     for table in args.tables:
         checks.choice("TABLE", table, list(TABLES))
@@ -47,6 +48,8 @@ def run(args: argparse.Namespace) -> None:
         checks.integer("--threads", threads, 1, 1024)
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
+    if args.plot is not None:  # what is missing is said before anything is measured
+        optional("matplotlib.figure", "matplotlib", "bench", "drawing the ratios")
     results = run(args.tables or list(TABLES), args.threads, args.rows, args.seconds, args.out)
     if args.plot is not None:
         report.plot(results, args.plot)
