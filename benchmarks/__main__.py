@@ -13,5 +13,5 @@ if __name__ == "__main__":
     arguments = sys.argv[1:]
     if "--save" in arguments:
         arguments.remove("--save")
-        arguments += ["--out", str(RESULTS), "--plot", str(RESULTS / "ratios.svg")]
+        arguments += ["--out", str(RESULTS), "--plot", str(RESULTS / "ratios.png")]
     sys.exit(main(["bench", *arguments]))
