@@ -86,7 +86,8 @@ def labels(name: str, array: Array, classes: int, ignored: Sequence[int | None] 
     """
     wrong = (array < 0) | (array >= classes)
     for label in ignored:
-        wrong &= array != label  # everything differs from None
+        if label is not None:  # NumPy would ask every number whether it is None, in Python
+            wrong &= array != label
     if wrong.any():
         label = int(array[wrong][0])
         count = np.count_nonzero(array == label)

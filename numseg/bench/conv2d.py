@@ -39,13 +39,15 @@ ROWS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, int]]] = {
 }
 
 
-def cases(only: str = "") -> Iterator[Case]:
-    """Forward, and forward and backward, of every row whose name contains ``only``.
+def cases(only: str = "", prefix: str = "") -> Iterator[Case]:
+    """Forward, and forward and backward, of every row whose name, behind ``prefix``, contains
+    ``only``.
 
     Contenders are compared with each other first: a fast wrong answer would be worth nothing.
     """
     rng = np.random.default_rng(0)
-    for row, (x_shape, w_shape, params) in ROWS.items():
+    for name, (x_shape, w_shape, params) in ROWS.items():
+        row = prefix + name
         if only not in row:
             continue
         x, w, b = (rng.standard_normal(s, np.float32) for s in (x_shape, w_shape, w_shape[:1]))

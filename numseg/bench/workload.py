@@ -31,9 +31,8 @@ def cases(only: str = "") -> Iterator[Case]:
     """
     import torch
 
-    for case in conv2d.cases(only.removeprefix("conv ")):
-        calls = {name: case.calls[name] for name in ("numseg", "torch")}
-        yield case._replace(row=f"conv {case.row}", calls=calls)
+    for case in conv2d.cases(only, prefix="conv "):
+        yield case._replace(calls={name: case.calls[name] for name in ("numseg", "torch")})
     for name, make in _rows().items():
         if only not in name:
             continue

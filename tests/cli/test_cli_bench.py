@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from numseg.bench import limits, report, timing
+from numseg.bench import conv2d, limits, report, timing
 from numseg.cli import main
 
 FAST = ["--threads", "1", "--seconds", "0"]
@@ -71,3 +71,9 @@ def test_turns_alternate() -> None:
     changes = [a for a, b in itertools.pairwise(order) if a != b]
     assert changes == ["a", "b", "a"]
     assert times["a"]["turns"] == 2
+
+
+def test_rows_are_chosen_by_their_whole_name() -> None:
+    (row, *_), *_ = conv2d.cases("conv depthwise 3x3 256", prefix="conv ")
+    assert row == "conv depthwise 3x3 256 @64"
+    assert not list(conv2d.cases("conv depthwise 3x3 256"))

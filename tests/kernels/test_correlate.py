@@ -38,6 +38,12 @@ CALLS = {
     "groups": (X, (9, 2, 3, 3), {"padding": 1, "groups": 3}),
     "depthwise, whole vectors": ((2, 3, 9, 32), (3, 1, 3, 3), {"padding": 1, "groups": 3}),
     "depthwise": (X, (12, 1, 4, 3), {"padding": 2, "dilation": (2, 1), "groups": 6}),
+    "depthwise, rows apart": (
+        (2, 3, 11, 40),
+        (6, 1, 3, 3),
+        {"padding": 2, "dilation": 2, "groups": 3},
+    ),
+    "depthwise, few rows": ((1, 3, 3, 33), (3, 1, 3, 3), {"padding": 1, "groups": 3}),
     "depthwise with stride": (X, (6, 1, 3, 3), {"padding": 1, "stride": 2, "groups": 6}),
 }
 

@@ -4,29 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from numseg.ops import products
 from numseg.ops.conv2d import conv2d
 from numseg.typing import Array
 
 
 def jvp(saved: Any, along: dict[str, Any]) -> Array:
-    how = saved.plan.parameters
-    total: Any = 0.0
-    if along["x"] is not None:
-        total = total + conv2d(along["x"], saved.w, **how)
-    if along["w"] is not None:
-        total = total + conv2d(saved.x, along["w"], **how)
-    if along["b"] is not None:
-        total = total + along["b"][:, None, None]
-    return total
+    return products.jvp(conv2d, saved, along, bias_axes=2)
 
 
 def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
-    """Of <grad_y, conv(along x, w) + conv(x, along w)>: each factor's gradient, by backward."""
-    found = {}
-    if along["x"] is not None:
-        at = saved._replace(x=along["x"])
-        found["w"] = conv2d.backward(at, grad_y, needs=["w"])[1]
-    if along["w"] is not None:
-        at = saved._replace(w=along["w"])
-        found["x"] = conv2d.backward(at, grad_y, needs=["x"])[0]
-    return found
+    return products.double_backward(conv2d, saved, grad_y, along)
