@@ -22,8 +22,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.copy import copy
 from numseg.kernels.jit import rule
+from numseg.kernels.runs import clear_run, copy_run, every_second
 from numseg.kernels.simd import TARGET
 from numseg.typing import Array
 
@@ -156,8 +156,7 @@ def fill(scratch, x, channels, residue, t0, layout):
     if layout.as_is:
         size = min(layout.rows, layout.h - t0) * layout.w
         for c in range(channels):
-            first, to = (c * layout.h + t0) * layout.w, c * layout.channel
-            copy(x[first : first + size], scratch[to : to + size])
+            copy_run(x, (c * layout.h + t0) * layout.w, scratch, c * layout.channel, size)
         return
     for c in range(channels):
         to = c * layout.channel
@@ -167,21 +166,28 @@ def fill(scratch, x, channels, residue, t0, layout):
                 v0 = min(max((stride - 1 - left) // stride, 0), layout.width)
                 v1 = min(max((layout.w + stride - 1 - left) // stride, v0), layout.width)
                 for r in range(layout.rows):
-                    line = scratch[to : to + layout.width]
-                    to += layout.width
                     # in its class, row r of the phase is row (t0 + r) * reduced + row_phase
                     row = (t0 + r) * layout.reduced_stride + row_phase
                     row = residue * layout.row_stride + row * layout.row_dilation - layout.row_pad
-                    if row < 0 or row >= layout.h:
-                        clear(line)
-                        continue
-                    clear(line[:v0])
-                    clear(line[v1:])
-                    first = (c * layout.h + row) * layout.w + v0 * stride + left
-                    if stride == 1:
-                        copy(x[first : first + v1 - v0], line[v0:v1])
-                    else:
-                        thin_out(x[first:], line[v0:v1], stride)
+                    begin, end = (v0, v1) if 0 <= row < layout.h else (0, 0)
+                    # zeros are written beyond their end, and then overwritten by what follows
+                    clear_run(scratch, to, begin)
+                    first = (c * layout.h + row) * layout.w + begin * stride + left
+                    thin_out(x, first, scratch, to + begin, end - begin, stride)
+                    clear_run(scratch, to + end, layout.width - end)
+                    to += layout.width
+
+
+@rule
+def thin_out(source, s0, target, t0, count, stride):
+    """``target[t0 + v] = source[s0 + v * stride]``."""
+    if stride == 1:
+        copy_run(source, s0, target, t0, count)
+    elif stride == 2:
+        every_second(source, s0, target, t0, count)
+    else:
+        for v in range(count):
+            target[t0 + v] = source[s0 + v * stride]
 
 
 @rule
@@ -204,13 +210,3 @@ def multiples(count, step):
 def clear(line):
     for v in range(len(line)):
         line[v] = 0
-
-
-@rule
-def thin_out(source, target, stride):
-    if stride == 2:  # a constant makes it vectors
-        for v in range(len(target)):
-            target[v] = source[v * 2]
-    else:
-        for v in range(len(target)):
-            target[v] = source[v * stride]

@@ -43,6 +43,7 @@ TILES = ((8, 3), (4, 6), (1, 8)) if TARGET.registers == 32 else ((4, 3), (2, 6),
 of each vector that it loads, but few filters may be all there are."""
 
 _wide, _thin, _single = (micro_kernel(*tile) for tile in TILES)
+_two, _one = (micro_kernel(TILES[0][0], vectors) for vectors in (2, 1))  # what is left of a band
 
 
 class Weights(NamedTuple):
@@ -131,34 +132,37 @@ def _correlate(start, stop, x, w, bias, y, w_rows, y_rows, steps, layout, s):
             vectors = place(x_vectors, y_vectors, height, layout, s)
             placed = height
         for v in range(0, vectors, s.tile_vectors):
-            top, bottom = (
-                x_vectors[v] // layout.width,
-                x_vectors[v + s.tile_vectors - 1] + s.lanes - 1,
-            )
+            top = x_vectors[v] // layout.width
+            bottom = x_vectors[min(v + s.tile_vectors, vectors) - 1] + s.lanes - 1
             i, end = taps_on_image(t0 + top, t0 + bottom // layout.width, residue, s.taps, layout)
             sums[v, 0], sums[v, 1] = i * s.row_taps, end * s.row_taps
         for f in range(chunk * s.chunk, min((chunk + 1) * s.chunk, s.filters), s.tile_filters):
             for v in range(0, vectors, s.tile_vectors):
+                count = min(s.tile_vectors, vectors - v)
                 k0, k1 = sums[v, 0], sums[v, 1]
                 to, to_rows, to_f, to_vectors, to_v = tile, tile_rows, 0, tile_vectors, 0
                 if s.direct:
                     to, to_rows, to_f, to_vectors, to_v = out, y_rows, f, y_vectors, v
-                multiply(s.tile, weights, w_rows, f, scratch, x_vectors, v, steps, k0, k1,
+                multiply(s.tile, count, weights, w_rows, f, scratch, x_vectors, v, steps, k0, k1,
                          to, to_rows, to_f, to_vectors, to_v, start_row)  # fmt: skip
                 if not s.direct:
-                    scatter(tile, out, f, x_vectors, v, height, layout, s)
+                    scatter(tile, out, f, x_vectors, v, count, height, layout, s)
 
 
 @rule
 def multiply(
-    tile, w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias
+    tile, count, w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias
 ):
-    if tile == 0:
-        _wide(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
-    elif tile == 1:
+    if tile == 1:
         _thin(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
-    else:
+    elif tile == 2:
         _single(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
+    elif count == 3:
+        _wide(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
+    elif count == 2:
+        _two(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
+    else:
+        _one(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
 
 
 @rule
@@ -166,7 +170,8 @@ def place(x_vectors, y_vectors, height, layout, s):
     """Where the vectors of a band begin in the scratch and, from the band's first row on, in y.
 
     A row's last vector ends with the row, even if it overlaps the one before. Returns the number
-    of vectors, made up to whole tiles by repeating the last (by going on, if they are scattered).
+    of vectors. There is a kernel for what is left of the first kind of tile; the others are made up
+    to whole tiles by repeating the last vector (by going on, if they are scattered).
     """
     count = 0
     if s.flat:
@@ -179,7 +184,7 @@ def place(x_vectors, y_vectors, height, layout, s):
             for q in range(0, s.columns, s.lanes):
                 x_vectors[count] = t * layout.width + max(min(q, s.columns - s.lanes), 0)
                 count += 1
-    while count % s.tile_vectors != 0:
+    while s.tile > 0 and count % s.tile_vectors != 0:
         x_vectors[count] = x_vectors[count - 1] + (s.lanes if s.flat and not s.direct else 0)
         count += 1
     for v in range(count):
@@ -189,20 +194,20 @@ def place(x_vectors, y_vectors, height, layout, s):
 
 
 @rule
-def scatter(tile, out, f, x_vectors, v, height, layout, s):
+def scatter(tile, out, f, x_vectors, v, count, height, layout, s):
     """Bring a tile to y. The vectors of a flat band are one run of pixels, which crosses the ends
     of rows; else each is a run within its row."""
-    row = s.tile_vectors * s.lanes
-    run = row if s.flat else s.lanes
-    for first in range(0, row, run):
+    row, size = s.tile_vectors * s.lanes, count * s.lanes
+    run = size if s.flat else s.lanes
+    for first in range(0, size, run):
         t, q = divmod(x_vectors[v + first // s.lanes], layout.width)
         i = first
         while i < first + run and t < height:
-            count = min(first + run - i, s.columns - q)
+            length = min(first + run - i, s.columns - q)
             place = t * layout.residues * s.row_step + q * s.column_step
             for r in range(min(s.tile_filters, s.filters - f)):
                 source = tile[r * row + i :]
-                spread(source, out[(f + r) * s.plane + place :], count, s.column_step)
+                spread(source, out[(f + r) * s.plane + place :], length, s.column_step)
             i += layout.width - q if s.flat else s.lanes
             t, q = t + 1, 0
 
@@ -328,16 +333,20 @@ def _cut(
     def cost(band: int, tile: int, flat: bool, direct: bool) -> float:
         tile_filters, tile_vectors = TILES[tile]
         vectors = ceil_div(band * width, lanes) if flat else band * ceil_div(columns.outputs, lanes)
-        vectors = ceil_div(vectors, tile_vectors) * tile_vectors
+        if tile > 0:
+            vectors = ceil_div(vectors, tile_vectors) * tile_vectors
         speed = 1.0 if tile_filters > 1 else 0.5
         a_tile = products / speed + (8 if direct else 32)
         filling = 4 * scratch_rows(rows, band) * row_bytes / TARGET.vector_bytes
+        reading = 4 * filters * products * itemsize / TARGET.vector_bytes  # the weights, for a band
         bands = ceil_div(longest, band)
         chunks = _chunks(filters, crowd * bands)
         units = crowd * bands * chunks
         uneven = ceil_div(units, EVEN_UNITS) * EVEN_UNITS / units
-        filters_computed = ceil_div(filters, tile_filters) * tile_filters
-        return (vectors * filters_computed * a_tile + chunks * filling) * longest / band * uneven
+        blocks = ceil_div(filters, tile_filters)
+        sums = vectors * blocks * tile_filters * a_tile
+        sums += ceil_div(vectors, tile_vectors) * blocks * products  # a step is not for nothing
+        return (sums + reading + chunks * filling) * longest / band * uneven
 
     def choices() -> Iterator[tuple[float, int, int, bool, bool]]:
         for band in range(1, max(min(most, longest), 1) + 1):

@@ -1,0 +1,81 @@
+"""Runs of numbers, moved by whole vectors: what fills a scratch, line after line.
+
+A line is often but a few vectors long, so a call of ``memcpy`` or ``memset`` for each part of it
+would take longer than the work. Offsets are not checked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from numseg.kernels.simd import INT, Emitter
+
+
+def _line(context: Any, builder: Any, kind: Any, array: Any, first: Any) -> Any:
+    """The address of an element of a 1-D array."""
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.gep(data, [first])
+
+
+def _clear_run(typing, target, first, count):
+    """Zeros in ``target[first : first + count]`` and in as much after it as makes up a vector."""
+    kinds = target, types.int64, types.int64
+
+    def generate(context, builder, signature, values):
+        line = _line(context, builder, target, *values[:2])
+        emit = Emitter(builder, context.get_value_type(target.dtype))
+        lanes = INT(emit.vector.count)
+        with cgutils.for_range_slice(builder, INT(0), values[2], lanes) as (i, _):
+            emit.store(emit.zero, builder.gep(line, [i]))
+        return context.get_dummy_value()
+
+    return types.void(*kinds), generate
+
+
+clear_run: Any = intrinsic(_clear_run)
+
+
+def _take_run(step: int) -> Any:
+    """The intrinsic for ``target[t0 + i] = source[s0 + i * step]``, ``i < count``, step 1 or 2."""
+
+    def take(typing, source, s0, target, t0, count):
+        kinds = source, types.int64, target, types.int64, types.int64
+
+        def generate(context, builder, signature, values):
+            here = _line(context, builder, source, *values[:2])
+            there = _line(context, builder, target, *values[2:4])
+            count = values[4]
+            emit = Emitter(builder, context.get_value_type(source.dtype))
+            lanes = emit.vector.count
+
+            def vector(i):
+                at = builder.gep(here, [builder.mul(i, INT(step))])
+                first = emit.load(at)
+                if step == 1:
+                    return first
+                # the second begins a number early, so that nothing is read beyond the last taken
+                second = emit.load(builder.gep(at, [INT(lanes - 1)]))
+                picked = [k if k < lanes else k + 1 for k in range(0, 2 * lanes, 2)]
+                return emit.pick(first, second, picked)
+
+            whole = builder.icmp_signed(">=", count, INT(lanes))
+            with builder.if_else(whole) as (vectors, numbers):
+                with vectors:
+                    last = builder.sub(count, INT(lanes))
+                    with cgutils.for_range_slice(builder, INT(0), count, INT(lanes)) as (i, _):
+                        i = builder.select(builder.icmp_signed("<", i, last), i, last)
+                        emit.store(vector(i), builder.gep(there, [i]))
+                with numbers, cgutils.for_range(builder, count) as loop:
+                    at = builder.gep(here, [builder.mul(loop.index, INT(step))])
+                    builder.store(builder.load(at), builder.gep(there, [loop.index]))
+            return context.get_dummy_value()
+
+        return types.void(*kinds), generate
+
+    return intrinsic(take)
+
+
+copy_run, every_second = _take_run(1), _take_run(2)
