@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 from numba import types
 from numba.extending import overload
+
+from numseg.kernels.jit import rule
 
 
 def exp(x: Any) -> Any:
@@ -27,7 +28,7 @@ def log(x: Any) -> Any:
     return np.log(x)
 
 
-@numba.njit(error_model="numpy")
+@rule
 def log1p(e):
     """``log(1 + e)`` for e in [0, 1], in float64: the digits that the sum lost are put back."""
     u = 1.0 + e

@@ -52,7 +52,10 @@ def kernel(fastmath: set[str] | bool = False) -> Callable[[Callable[..., Any]], 
     """
 
     def compile_(function: Callable[..., Any]) -> Any:
-        dispatcher: Any = numba.njit(nogil=True, error_model="numpy", fastmath=fastmath)(function)
+        njit: Any = numba.njit  # whose types do not know all that it takes
+        dispatcher = njit(
+            nogil=True, error_model="numpy", fastmath=fastmath, no_cfunc_wrapper=True
+        )(function)
         options = str(sorted(fastmath) if isinstance(fastmath, set) else fastmath)
         dispatcher._cache = KernelCache(function, options)
         return dispatcher
@@ -60,9 +63,18 @@ def kernel(fastmath: set[str] | bool = False) -> Callable[[Callable[..., Any]], 
     return compile_
 
 
-def rule(function: Callable[..., Any]) -> Any:
-    """Compile a scalar formula that CPU kernels and CUDA kernels both call."""
-    return numba.njit(error_model="numpy")(function)
+def rule(function: Callable[..., Any], fastmath: set[str] | bool = False) -> Any:
+    """Compile a scalar formula that CPU kernels and CUDA kernels both call, or a part of a kernel.
+
+    What a kernel calls is compiled without the way in from Python, which would take as long as the
+    rule itself: each field of each NamedTuple is unpacked there. Calls from Python have a twin.
+    """
+    njit: Any = functools.partial(numba.njit, error_model="numpy", fastmath=fastmath)
+    dispatcher = njit()(function)
+    inside = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    dispatcher.get_call_template = inside.get_call_template
+    dispatcher.get_overload = inside.get_overload
+    return dispatcher
 
 
 class KernelCache(_Cache):

@@ -6,21 +6,20 @@ that what a kernel does to a pixel is one vector operation, wherever the pixel l
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+
+from numseg.kernels.jit import rule
 
 LANES = 16
 """Channels in a block."""
 
-compiled = numba.njit(error_model="numpy")
 
-
-@compiled
+@rule
 def blocks_of(channels):
     return (channels + LANES - 1) // LANES
 
 
-@compiled
+@rule
 def load(planes, r0, r1, s0, s1):
     """The part ``[r0:r1, s0:s1]`` of up to LANES planes, one channel beside the other."""
     tile = np.zeros((r1 - r0, (s1 - s0) * LANES), planes.dtype)
@@ -33,7 +32,7 @@ def load(planes, r0, r1, s0, s1):
     return tile
 
 
-@compiled
+@rule
 def store(tile, planes, r0, r1, s0, s1):
     """The inverse of ``load``; the rest of the planes becomes zero."""
     planes[:] = 0

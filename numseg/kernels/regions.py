@@ -9,12 +9,12 @@ every step is a vector operation over columns and channels.
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from numseg.kernels.jit import kernel
+from numseg.kernels.jit import kernel, rule
 from numseg.kernels.lanes import LANES, blocks_of, load, store
 from numseg.kernels.parallel import launch
 from numseg.typing import Array
@@ -102,7 +102,7 @@ def _planes(y: Array, s: Sizes) -> Array:
     return y.reshape(s.k, s.c, s.oh * s.ow)
 
 
-contracted = numba.njit(error_model="numpy", fastmath={"contract"})
+contracted = functools.partial(rule, fastmath={"contract"})
 
 
 @contracted
@@ -149,7 +149,7 @@ def _average(start, stop, x, a, y, s):
                     out[b] = sums[b, c] / a.counts[k]
 
 
-@numba.njit(error_model="numpy")
+@rule
 def _load_shares(gy, count, shares):
     """``grad_y`` of one RoI over its number of samples, one channel beside the other."""
     for c in range(len(gy)):
@@ -185,7 +185,7 @@ def _spread(start, stop, gy, a, gx, s):
         store(tile, gx[n, c0:c1], r0, r1, s0, s1)
 
 
-@numba.njit(error_model="numpy")
+@rule
 def _dot(one, two):
     total = 0.0
     for i in range(len(one)):

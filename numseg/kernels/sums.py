@@ -9,9 +9,11 @@ is no choice left to make at run time.
 
 from __future__ import annotations
 
-import numba
+import functools
 
-in_compiled_order = numba.njit(error_model="numpy", fastmath={"contract", "reassoc"})
+from numseg.kernels.jit import rule
+
+in_compiled_order = functools.partial(rule, fastmath={"contract", "reassoc"})
 
 
 @in_compiled_order

@@ -19,7 +19,6 @@ import functools
 import math
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from numseg.kernels.bands import ENOUGH_UNITS, SCRATCH_BYTES, ceil_div, clear
@@ -73,8 +72,8 @@ class Sizes(NamedTuple):
     cuts: int  # of all bands, in the gradient of the weights
 
 
-contracted = numba.njit(error_model="numpy", fastmath={"contract"})
-in_any_order = numba.njit(error_model="numpy", fastmath={"contract", "reassoc"})
+contracted = functools.partial(rule, fastmath={"contract"})
+in_any_order = functools.partial(rule, fastmath={"contract", "reassoc"})
 """Sums over channels in the order that is chosen when they are compiled: numseg.kernels.sums says
 why their bits do not change."""
 

@@ -33,7 +33,8 @@ def probabilities(x, labels, n, first, end, top, total, p, g):
                 e = exp(-abs(row[i]))
                 out[i] = (e if row[i] < 0 else one) / (one + e)
         else:
-            out[: len(row)] = row
+            for i in range(len(row)):  # an assignment of arrays would take 2 seconds to compile
+                out[i] = row[i]
         if g.ignores:
             label = labels[n, first:end]
             for i in range(len(label)):
@@ -48,7 +49,9 @@ def mask(labels, masks, n, c, first, end, out, g):
         for i in range(len(label)):
             out[i] = 1 if label[i] == c else 0
     else:
-        out[: end - first] = masks[n, c, first:end]
+        row = masks[n, c, first:end]
+        for i in range(len(row)):
+            out[i] = row[i]
 
 
 @kernel({"contract"})

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from numseg.kernels.jit import kernel
+from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
 from numseg.kernels.regions import (
     Averages,
@@ -92,14 +91,14 @@ def _tabulate(start, stop, boxes, pixels, bins, g, weights):
 # -- the largest sample ---------------------------------------------------------------------------
 
 
-@numba.njit(error_model="numpy")
+@rule
 def _candidates(boxes, k, p):
     """The samples that may be the largest of a bin: of those outside, all 0, the last before and
     the first after the others stand for the rest."""
     return range(max(boxes.first[k, p] - 1, 0), min(boxes.end[k, p] + 1, boxes.number[k]))
 
 
-@numba.njit(error_model="numpy")
+@rule
 def _largest(plane, rows, columns, k, p, q, g):
     """The value of bin (p, q), and of its winner the sample (i, j) and the corner, 0 to 3."""
     best, at_i, at_j, corner = 0.0, -1, -1, 0
@@ -153,7 +152,7 @@ def _backward_maximum(start, stop, x, rows, columns, order, image, gy, gx, by_pl
             by_place[c, 1, k], by_size[c, 1, k] = totals[2], totals[3] * columns.free[k]
 
 
-@numba.njit(error_model="numpy")
+@rule
 def _pass_on(share, plane, grad, rows, columns, k, p, q, i, j, corner, g):
     """Give the winner's share to its pixels, or to that of its corner; returns what the share
     changes by when the sample moves along the rows, and along the columns."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.lanes import LANES, blocks_of, compiled, load
+from numseg.kernels.jit import kernel, rule
+from numseg.kernels.lanes import LANES, blocks_of, load
 from numseg.kernels.parallel import launch
 from numseg.kernels.regions import by_image
 from numseg.ops.roi_pool import Geometry, check
@@ -28,7 +28,7 @@ def _edges(start, stop, low, high, pixels, g, bins):
             bins[k, p, 0], bins[k, p, 1] = edges(first, size, p, bins.shape[1], pixels, g)
 
 
-@compiled
+@rule
 def _larger(best, row, here, r):
     """Take over what is larger in row r."""
     for i in range(len(best)):
@@ -37,7 +37,7 @@ def _larger(best, row, here, r):
         row[i] = r if wins else row[i]
 
 
-@compiled
+@rule
 def _merge(best, place, here, row, s, width):
     """Take over what is larger in column s, or as large and in an earlier row."""
     for lane in range(LANES):
