@@ -37,6 +37,14 @@ def spread(values, first, out):
 
 
 @rule
+def put(values, out):
+    """Fill ``out`` with the first of ``values``. (An assignment of arrays brings in the formatting
+    of its error message, which takes 2 seconds to compile.)"""
+    for i in range(len(out)):
+        out[i] = values[i]
+
+
+@rule
 def times(factor, value):
     """The product, and 0 where the factor is 0, whatever the value."""
     return 0.0 if factor == 0 else factor * value

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from numseg.kernels.copy import copy
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
 from numseg.ops.avg_pool2d import Geometry
@@ -49,7 +50,7 @@ def _forward(start, stop, x, y, g):
         row[:] = 0
         for r in range(max(top, 0), min(top + g.kh, g.h)):
             _add(x[plane, r], row[g.pl : g.pl + on_image])
-        sums[:] = row[: last + 1]
+        copy(row[: last + 1], sums)
         for j in range(1, g.kw):
             _add(row[j:], sums)
         out, rows = y[plane, p], _row_divisor(p, g)

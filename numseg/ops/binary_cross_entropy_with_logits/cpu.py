@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from numseg.kernels.jit import kernel
-from numseg.kernels.losses import BLOCK, blocks, logistic, spread, store, times
+from numseg.kernels.losses import BLOCK, blocks, logistic, put, spread, store, times
 from numseg.kernels.parallel import launch
 from numseg.kernels.sums import row_sum
 from numseg.ops.binary_cross_entropy_with_logits import Geometry
@@ -25,7 +25,7 @@ def _forward(start, stop, x, target, weight, positive, y, sums, g):
             _, _, no, yes = logistic(score[i])
             loss[i] = times(w[i] * pw[i] * t, yes) + times(w[i] * (1 - t), no)
         if g.each:
-            y[first:end] = loss[: end - first]
+            put(loss, y[first:end])
         else:
             sums[unit] = row_sum(loss[: end - first])
 
@@ -46,9 +46,9 @@ def _backward(start, stop, x, target, weight, positive, grads, gx, gt, g):
             grad[i] = gy * (w[i] * (1 - t) * above - w[i] * pw[i] * t * below)
             slope[i] = gy * (times(w[i] * pw[i], yes) - times(w[i], no))
         if len(gx):
-            gx[first:end] = grad[: end - first]
+            put(grad, gx[first:end])
         if len(gt):
-            gt[first:end] = slope[: end - first]
+            put(slope, gt[first:end])
 
 
 def forward(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from numseg.kernels.jit import kernel
-from numseg.kernels.losses import BLOCK, blocks, logistic, power, spread, store, times
+from numseg.kernels.losses import BLOCK, blocks, logistic, power, put, spread, store, times
 from numseg.kernels.parallel import launch
 from numseg.kernels.sums import row_sum
 from numseg.ops.sigmoid_focal_loss import Geometry
@@ -24,7 +24,7 @@ def _forward(start, stop, x, target, y, sums, g):
             counts = power(p * (1 - t) + rest * t, g.gamma) * (g.yes * t + g.no * (1 - t))
             loss[i] = times(counts, times(t, yes) + times(1 - t, no))
         if g.each:
-            y[first:end] = loss[: end - first]
+            put(loss, y[first:end])
         else:
             sums[unit] = row_sum(loss[: end - first])
 
@@ -45,7 +45,7 @@ def _backward(start, stop, x, target, grads, gx, g):
             slope = p * (1 - t) - rest * t + g.gamma * times(moves, ce)
             counts = power(wrong, g.gamma) * (g.yes * t + g.no * (1 - t))
             grad[i] = grad[i] / g.divisor * counts * slope
-        gx[first:end] = grad[: end - first]
+        put(grad, gx[first:end])
 
 
 def forward(x: Array, target: Array, y: Array, g: Geometry) -> None:

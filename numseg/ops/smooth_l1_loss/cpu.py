@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from numseg.kernels.jit import kernel
-from numseg.kernels.losses import BLOCK, blocks, spread, store
+from numseg.kernels.losses import BLOCK, blocks, put, spread, store
 from numseg.kernels.parallel import launch
 from numseg.kernels.sums import row_sum
 from numseg.ops.smooth_l1_loss import Geometry
@@ -22,7 +22,7 @@ def _forward(start, stop, x, target, y, sums, g):
             d = abs(np.float64(given[i]) - wanted[i])
             loss[i] = g.scale * (0.5 * d * d / g.beta if d < g.beta else d - g.beta / 2)
         if g.each:
-            y[first:end] = loss[: end - first]
+            put(loss, y[first:end])
         else:
             sums[unit] = row_sum(loss[: end - first])
 
@@ -40,9 +40,11 @@ def _backward(start, stop, x, target, grads, gx, gt, g):
             slope = d if d != d else (d / g.beta if abs(d) < g.beta else sign)
             grad[i] = grad[i] / g.divisor * (g.scale * slope)
         if len(gx):
-            gx[first:end] = grad[: end - first]
+            put(grad, gx[first:end])
         if len(gt):
-            gt[first:end] = -grad[: end - first]
+            opposite = gt[first:end]
+            for i in range(len(opposite)):
+                opposite[i] = -grad[i]
 
 
 def forward(x: Array, target: Array, y: Array, g: Geometry) -> None:
