@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from numseg.kernels import wide
 from numseg.kernels.bands import Axis
 from numseg.kernels.correlate import Weights, correlate
 from numseg.kernels.correlate_weights import correlate_weights
@@ -38,9 +39,12 @@ def _grad_b(start, stop, gy, gb):
 
 
 def forward(x: Array, w: Array, b: Array | None, y: Array, g: Geometry) -> None:
+    rows, columns = _axes(g)
+    if wide.suits(rows, columns, x.itemsize):
+        return wide.forward(x, w, b, y, g.groups, rows, columns)
     fg, cg, taps = g.f // g.groups, g.c // g.groups, g.kh * g.kw
     weights = Weights(fg * cg * taps, cg * taps, taps, g.kw, 1)
-    correlate(x, w, b, y, g.groups, *_axes(g), weights)
+    correlate(x, w, b, y, g.groups, rows, columns, weights)
 
 
 def grad_x(w: Array, gy: Array, gx: Array, g: Geometry) -> None:
@@ -94,7 +98,9 @@ def _phase(first: int, size: int, outputs: int, k: int, s: int, d: int, pad: int
 
 
 def grad_w(x: Array, gy: Array, gw: Array, g: Geometry) -> None:
-    correlate_weights(x, gy, gw, g.groups, *_axes(g))
+    rows, columns = _axes(g)
+    product = wide.grad_w if wide.suits(rows, columns, x.itemsize) else correlate_weights
+    product(x, gy, gw, g.groups, rows, columns)
 
 
 def grad_b(gy: Array, gb: Array) -> None:
