@@ -34,7 +34,7 @@ from numseg.kernels.bands import (
     tap_offsets,
     taps_on_image,
 )
-from numseg.kernels.jit import kernel, rule
+from numseg.kernels.jit import kernel, read_only, rule
 from numseg.kernels.parallel import launch
 from numseg.kernels.simd import TARGET, micro_kernel, transpose_square
 from numseg.typing import Array
@@ -80,23 +80,15 @@ class Sizes(NamedTuple):
 
 
 @kernel()
-def _partial_sums(start, stop, x, gy, sums, offsets, layout, s):
+def _partial_sums(start, stop, x, gy, sums, taps, out_rows, steps, vectors, layout, s):
     scratch = aligned(np.empty(layout.size, x.dtype))
     transposed = aligned(np.empty(s.band * s.columns * s.padded + s.lanes, x.dtype))
-    steps = np.empty((s.band * s.columns, 2), np.int64)
     clear(transposed)  # the filters that make up whole tiles stay zero
-    for t in range(s.band):
-        for q in range(s.columns):
-            steps[t * s.columns + q, 0] = t * layout.width + q
-            steps[t * s.columns + q, 1] = (t * s.columns + q) * s.padded
-    vectors = multiples(s.padded // s.lanes, s.lanes)
-    taps = np.empty(s.block * s.taps + s.tile_taps, np.int64)
-    out_rows = np.empty(len(taps), np.int64)
     for unit in range(start, stop):
         rest, block = divmod(unit, s.blocks)
         cut, group = divmod(rest, s.groups)
         channels = min(s.block, s.channels - block * s.block)
-        list_taps(taps, out_rows, offsets, channels, s)
+        at = len(taps) // 2 if channels < s.block else 0
         first = (rest * s.channels + block * s.block) * s.taps * s.padded
         out = sums[first : first + channels * s.taps * s.padded]
         clear(out)
@@ -124,25 +116,9 @@ def _partial_sums(start, stop, x, gy, sums, offsets, layout, s):
                 i0, i1 = taps_on_image(top, bottom, residue, s.row_taps, layout)
                 row = channels * (s.taps // s.row_taps)
                 for v in range(0, len(vectors), s.tile_vectors):
-                    for i in range(i0 * row, i1 * row, s.tile_taps):
+                    for i in range(at + i0 * row, at + i1 * row, s.tile_taps):
                         multiply(s.tile, scratch, taps, i, transposed, vectors, v, steps, p, end,
                                  out, out_rows)  # fmt: skip
-
-
-@rule
-def list_taps(taps, out_rows, offsets, channels, s):
-    """Offsets in the scratch and in the sums, (channels, taps), by rows of taps; then the last
-    again and again."""
-    columns = s.taps // s.row_taps
-    n = 0
-    for i in range(s.row_taps):
-        for c in range(channels):
-            for j in range(columns):
-                taps[n] = offsets[(i * s.block + c) * columns + j]
-                out_rows[n] = ((c * s.row_taps + i) * columns + j) * s.padded
-                n += 1
-    for tail in range(n, len(taps)):
-        taps[tail], out_rows[tail] = taps[n - 1], out_rows[n - 1]
 
 
 @rule
@@ -237,7 +213,8 @@ def _add_slices(start, stop, sums, gw, s):
             for i in range(len(total)):
                 total[i] += term[i]
         target = gw[group * s.filters * taps + first :]
-        transpose(total, s.padded, count, s.filters, target, taps, s.lanes)
+        source = read_only(total)
+        transpose(source, s.padded, count, s.filters, target, taps, s.lanes)
 
 
 def correlate_weights(
@@ -246,16 +223,16 @@ def correlate_weights(
     """Fill gw, (F, C / groups, KH, KW), from x and gy, (N, C, H, W)."""
     if gw.size == 0:
         return
-    s, scratch, offsets = _plan(x.shape, gy.shape[1], x.itemsize, groups, rows, columns)
+    s, scratch, tables = _plan(x.shape, gy.shape[1], x.itemsize, groups, rows, columns)
     work = gw.size * s.images * s.rows * s.columns // s.lanes
     if _is_depthwise(s):
         launch(_depthwise_sums, groups * s.filters, work, x.reshape(-1), gy.reshape(-1),
-               gw.reshape(-1), offsets, scratch, s)  # fmt: skip
+               gw.reshape(-1), tables[0], scratch, s)  # fmt: skip
         return
     taps = s.channels * s.taps
     sums = np.empty(s.slices * groups * taps * s.padded, gw.dtype)
     launch(_partial_sums, s.slices * groups * s.blocks, work, x.reshape(-1), gy.reshape(-1), sums,
-           offsets, scratch, s)  # fmt: skip
+           *tables, scratch, s)  # fmt: skip
     launch(_add_slices, groups * ceil_div(taps, s.lanes), sums.size, sums, gw.reshape(-1), s)
 
 
@@ -268,7 +245,7 @@ def _is_depthwise(s: Sizes) -> bool:
 def _plan(
     x_shape: tuple[int, int, int, int], y_channels: int, itemsize: int, groups: int,
     rows: Axis, columns: Axis,
-) -> tuple[Sizes, Layout, Array]:  # fmt: skip
+) -> tuple[Sizes, Layout, tuple[Array, ...]]:  # fmt: skip
     images, channels, filters = x_shape[0], x_shape[1] // groups, y_channels // groups
     lanes, taps = TARGET.vector_bytes // itemsize, rows.taps * columns.taps
     tile, padded = best_tile(channels * taps, filters, lanes)
@@ -294,7 +271,7 @@ def _plan(
         run = max(columns.outputs, lanes)  # then a run has but few rows of taps in the padding
 
     scratch = layout(rows, columns, block, band, itemsize)
-    offsets = tap_offsets(scratch, rows, columns, block).reshape(-1).astype(np.int64)
+    offsets = tap_offsets(scratch, rows, columns, block)
     sizes = Sizes(
         images, groups, channels, filters, taps, rows.taps, rows.outputs, columns.outputs,
         band, bands, slices, block, ceil_div(channels, block), tile, tile_taps, tile_vectors, lanes,
@@ -302,8 +279,35 @@ def _plan(
     )  # fmt: skip
     if _is_depthwise(sizes):
         padded_taps = ceil_div(taps, DEPTHWISE_TAPS) * DEPTHWISE_TAPS
-        offsets = offsets[np.minimum(np.arange(padded_taps), taps - 1)]
-    return sizes, scratch, offsets
+        entries = offsets.reshape(-1)[_last_again(taps, padded_taps)]
+        return sizes, scratch, (entries.astype(np.int64),)
+    return sizes, scratch, (*_tap_lists(offsets, sizes), *_pixel_lists(scratch.width, sizes))
+
+
+def _last_again(count: int, length: int) -> Array:
+    return np.minimum(np.arange(length), count - 1)
+
+
+def _tap_lists(offsets: Array, s: Sizes) -> tuple[Array, Array]:
+    """Of the taps of a block, by rows of taps: offsets in the scratch, and in the sums, (channels,
+    taps); then the last again and again. Then the same for the last block, which may be shorter."""
+    i, c, j = np.ogrid[tuple(slice(size) for size in offsets.shape)]
+    sums = ((c * s.row_taps + i) * offsets.shape[2] + j) * s.padded
+    lists = []
+    for table in (offsets, sums):
+        parts = []
+        for channels in (s.block, s.channels - (s.blocks - 1) * s.block):
+            entries = table[:, :channels].reshape(-1)
+            parts.append(entries[_last_again(len(entries), s.block * s.taps + s.tile_taps)])
+        lists.append(np.concatenate(parts).astype(np.int64))
+    return lists[0], lists[1]
+
+
+def _pixel_lists(width: int, s: Sizes) -> tuple[Array, Array]:
+    """The steps, from pixel to pixel of a band in the scratch and in gy transposed, and vectors."""
+    t, q = np.ogrid[: s.band, : s.columns]
+    steps = np.stack([t * width + q, (t * s.columns + q) * s.padded], -1).reshape(-1, 2)
+    return steps.astype(np.int64), np.arange(s.padded // s.lanes) * s.lanes
 
 
 def _power_of_two(most: int) -> int:

@@ -32,7 +32,9 @@ import numpy as np
 from numba.core import compiler
 from numba.core.caching import _Cache
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.imputils import impl_ret_borrowed
 from numba.core.serialize import dumps
+from numba.extending import intrinsic
 
 from numseg.kernels import LOADED
 from numseg.kernels.simd import TARGET
@@ -75,6 +77,19 @@ def rule(function: Callable[..., Any], fastmath: set[str] | bool = False) -> Any
     dispatcher.get_call_template = inside.get_call_template
     dispatcher.get_overload = inside.get_overload
     return dispatcher
+
+
+def _read_only(typing: Any, array: Any) -> Any:
+    """The same array for a rule that only reads it: or the rule is compiled for both kinds."""
+    kind = array.copy(readonly=True)
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return impl_ret_borrowed(context, builder, kind, args[0])
+
+    return kind(array), generate
+
+
+read_only: Any = intrinsic(_read_only)
 
 
 class KernelCache(_Cache):
