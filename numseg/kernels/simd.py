@@ -23,6 +23,7 @@ numbers into panels::
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 from typing import Any, NamedTuple
@@ -206,9 +207,7 @@ def _stencil(typing, w, steps, x, x_at, x_row, x_column, start, y, y_at, y_row, 
         start = emit.broadcast(start)
         x_rows = [at(x, x_at, x_row, r) for r in range(STENCIL_ROWS + 2)]
         y_rows = [at(y, y_at, y_row, t) for t in range(STENCIL_ROWS)]
-        last = builder.sub(columns, INT(emit.vector.count))
-        with cgutils.for_range_slice(builder, INT(0), columns, INT(emit.vector.count)) as (q, _):
-            q = builder.select(builder.icmp_signed("<", q, last), q, last)
+        with emit.vectors(INT(0), columns) as q:
             sums = [start] * STENCIL_ROWS
             for r, row in enumerate(x_rows):
                 for j in range(3):
@@ -246,21 +245,45 @@ class Emitter:
         pointer = self.builder.bitcast(place, self.vector.as_pointer())
         return self.builder.load(pointer, align=self.bytes)  # vectors lie anywhere
 
+    def taps(self, place, number, step):
+        """Vectors of every ``step``-th number, 1 or 2: from ``place`` on, from the next number on,
+        and so forth. At least as many as a step has; reads nothing behind the last of them."""
+        count = self.vector.count
+
+        def after(numbers):
+            return self.builder.gep(place, [INT(numbers)])
+
+        if step == 1:
+            return [self.load(after(j)) for j in range(number)]
+        halves = self.load(place), self.load(after(count))
+        taps = [self.pick(*halves, range(j, 2 * count, 2)) for j in range(2)]
+        for j in range(2, number):  # the one before the last, moved on by a lane
+            last = self.broadcast(self.builder.load(after(2 * count - 2 + j)))
+            taps.append(self.pick(taps[j - 2], last, range(1, count + 1)))
+        return taps
+
+    @contextlib.contextmanager
+    def vectors(self, begin, count):
+        """A loop over vectors of ``count`` numbers, at least one. The last ends with them."""
+        step, last = INT(self.vector.count), self.builder.sub(count, INT(self.vector.count))
+        with cgutils.for_range_slice(self.builder, begin, count, step) as (q, _):
+            yield self.builder.select(self.builder.icmp_signed("<", q, last), q, last)
+
     def store(self, value, place):
         pointer = self.builder.bitcast(place, self.vector.as_pointer())
         self.builder.store(value, pointer, align=self.bytes)
 
     def broadcast(self, number):
-        lane = self.builder.insert_element(
-            ir.Constant(self.vector, ir.Undefined), number, ir.IntType(32)(0)
-        )
+        """The number, of whatever type, in every lane."""
+        nothing = ir.Constant(ir.VectorType(number.type, self.vector.count), ir.Undefined)
+        lane = self.builder.insert_element(nothing, number, ir.IntType(32)(0))
         lanes = ir.VectorType(ir.IntType(32), self.vector.count)
         return self.builder.shuffle_vector(lane, lane, ir.Constant(lanes, None))
 
     def pick(self, a, b, lanes):
         """The given lanes of two vectors, b's numbered on from a's."""
         kind = ir.VectorType(ir.IntType(32), len(lanes))
-        return self.builder.shuffle_vector(a, b, ir.Constant(kind, lanes))
+        return self.builder.shuffle_vector(a, b, ir.Constant(kind, list(lanes)))
 
     def multiply_add(self, a, x, total):
         if not TARGET.fma:

@@ -1,16 +1,20 @@
 """max_pool2d on the CPU. Forward: a unit is an output row. Backward: a unit is a plane.
 
-Forward finds the winner of every column, deals the winners out so that the columns that one tap
-reads lie side by side, and lets the taps compete: every loop runs over contiguous numbers.
+Windows of 2 x 2 and 3 x 3 with stride 2 have a kernel of their own. For others, forward finds the
+winner of every column, deals the winners out so that the columns that one tap reads lie side by
+side, and lets the taps compete: every loop runs over contiguous numbers.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from numseg.kernels.bands import ceil_div
 from numseg.kernels.bins import NARROW, largest, winners_of_columns
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
+from numseg.kernels.simd import TARGET
+from numseg.kernels.windows import winners
 from numseg.ops.max_pool2d import Geometry
 from numseg.ops.max_pool2d.rules import (
     end_tap,
@@ -21,6 +25,8 @@ from numseg.ops.max_pool2d.rules import (
     wins_at,
 )
 from numseg.typing import Array
+
+_winners_2, _winners_3 = winners(2), winners(3)
 
 
 @rule
@@ -93,6 +99,41 @@ def _forward(start, stop, x, y, switches, nowhere, plain, g):
             _judge(x[plane], top, best, out, n * g.image + c * g.channel, g)
 
 
+@rule
+def _at_edge(image, rows, left, g):
+    """The winner of a window whose columns are partly off the image, and its place. No branches:
+    which pixel wins is a matter of chance."""
+    place = rows[0] + min(max(left, 0), g.w - 1)
+    best = image[place]
+    for i in range(g.kh):
+        for j in range(g.kw):
+            here = rows[i] + min(max(left + j, 0), g.w - 1)
+            value = image[here]
+            won = (value > best) | (value != value)
+            best, place = value if won else best, here if won else place
+    return best, place
+
+
+@kernel()
+def _forward_small(start, stop, x, y, switches, whole, end, g):
+    """From ``whole`` to ``end`` all columns of a window are on the image, or all but the one to the
+    left of it."""
+    rows = np.zeros(3, np.int64)
+    for unit in range(start, stop):
+        plane, p = divmod(unit, g.oh)
+        image, best, out = x[plane], y[plane, p], switches[plane, p]
+        top, left = p * g.sy - g.pt, whole * g.sx - g.pl
+        for i in range(g.kh):  # off the image, the next row on it: again, which changes nothing
+            rows[i] = min(max(top + i, 0), g.h - 1) * g.w
+        if g.kw == 2:
+            _winners_2(image, rows, left, best[whole:end], out[whole:end])
+        else:
+            _winners_3(image, rows, left, best[whole:end], out[whole:end])
+        for edge in range(whole + g.ow - end):
+            q = edge if edge < whole else edge - whole + end
+            best[q], out[q] = _at_edge(image, rows, q * g.sx - g.pl, g)
+
+
 @kernel()
 def _mark(start, stop, x, y, switches, tied, g):
     """Which pixels are as large as the winner. A unit is an output row."""
@@ -155,9 +196,13 @@ def _share(start, stop, tied, gy, gx, g):
 
 def forward(x: Array, y: Array, switches: Array, tied: Array, g: Geometry) -> None:
     image, out = (g.n * g.c, g.h, g.w), (g.n * g.c, g.oh, g.ow)
+    planes = g.n * g.c, g.h * g.w
     if g.plain and _one_window_has_all(g):
         flat = g.n, g.c
         largest(x, [(0, g.h, 0)], [(0, g.w, 0)], y.reshape(flat), switches.reshape(flat))
+    elif span := _small(g, y.itemsize):
+        launch(_forward_small, g.n * g.c * g.oh, y.size * g.kh * g.kw, x.reshape(planes),
+               y.reshape(out), switches.reshape(out), *span, g)  # fmt: skip
     else:
         nowhere = NARROW if g.h * g.w <= NARROW else np.iinfo(np.int64).max
         work = g.n * g.c * g.oh * (g.w * (g.kh + 2) + g.ow * g.kw)
@@ -166,6 +211,18 @@ def forward(x: Array, y: Array, switches: Array, tied: Array, g: Geometry) -> No
     if g.shared:
         launch(_mark, g.n * g.c * g.oh, tied.size, x.reshape(image), y.reshape(out),
                switches.reshape(out), tied.reshape(*out, g.kh * g.kw), g)  # fmt: skip
+
+
+def _small(g: Geometry, itemsize: int) -> tuple[int, int] | None:
+    """What ``_forward_small`` needs to know, if the windows are such that it can be used: they
+    always have a pixel on the image, and there is a vector of them in a row."""
+    window = g.kh == g.kw in (2, 3) and (g.sy, g.sx, g.dy, g.dx) == (2, 2, 1, 1)
+    on_image = (g.oh - 1) * 2 - g.pt < g.h and (g.ow - 1) * 2 - g.pl < g.w
+    if not (g.plain and window and on_image and g.h * g.w <= NARROW):
+        return None
+    whole = 0 if (g.kw, g.pl) == (3, 1) else ceil_div(g.pl, 2)
+    end = min((g.w - g.kw + g.pl) // 2 + 1, g.ow)
+    return (whole, end) if end - whole >= TARGET.vector_bytes // itemsize else None
 
 
 def _one_window_has_all(g: Geometry) -> bool:
