@@ -62,6 +62,7 @@ def operator(
     updates: dict[str, str] | None = None,
     examines: str = "",
     fixed: dict[str, Any] | None = None,
+    then: Sequence[Operator[..., Any]] = (),
 ) -> Callable[[Callable[P, Plan[R]]], Operator[P, R]]:
     """Make an operator of a function that checks the arguments and returns the :class:`Plan`.
 
@@ -95,6 +96,9 @@ def operator(
     fixed : dict
         Where a differentiable input holds what no derivative is taken of (the number of an image
         among the coordinates of a box): an index into it. The gradient there is 0.
+    then : sequence of operators
+        Those that ``cpu.forward`` applies to the result while it is in the cache, if it is given
+        their other arrays in arguments of their names. In this order, each once or not at all.
     """
 
     def make(plan: Callable[P, Plan[R]]) -> Operator[P, R]:
@@ -109,6 +113,7 @@ def operator(
             updates=updates or {},
             examines=tuple(examines.split()),
             fixed=fixed or {},
+            then=tuple(then),
         )
 
     return make
@@ -141,6 +146,7 @@ class Operator(Generic[P, R]):
         updates: dict[str, str],
         examines: tuple[str, ...],
         fixed: dict[str, Any],
+        then: tuple[Operator[..., Any], ...] = (),
         face: str | None = None,
     ) -> None:
         functools.update_wrapper(self, plan)
@@ -155,6 +161,7 @@ class Operator(Generic[P, R]):
         self.updates = updates
         self.examines = examines
         self.fixed = fixed
+        self.then = then
         self.face = face
         self.__signature__ = _readable(inspect.signature(plan))
         parameters = self.__signature__.parameters
@@ -212,6 +219,41 @@ class Operator(Generic[P, R]):
             where, kept, grad_y = self._reopened(saved, grad_y)
             grads = self._backward(where, kept, grad_y, saved.plan, needs)
         return self._by_array(grads, saved.plan)
+
+    def followed(
+        self, arguments: Mapping[str, Any], after: Sequence[tuple[Operator[..., Any], str, Any]]
+    ) -> Any:
+        """The value of ``self(**arguments)`` after some operators of :attr:`then`, in one pass.
+
+        Parameters
+        ----------
+        arguments : mapping
+            By name.
+        after : sequence of (operator, name, mapping)
+            Which of its arguments is the result so far, and the others by name.
+
+        Returns
+        -------
+        array or None
+            The bits of one operator after the other. None where one after the other is the way to
+            compute them: on other devices, by the definition, and where one of them would raise.
+        """
+        try:
+            call = self._bind((), arguments)
+            if self._face_for(call.device) != "cpu":
+                return None
+            (spec,) = call.plan.outputs
+            result, then = np.broadcast_to(np.zeros((), spec.dtype), spec.shape), {}
+            for operator, name, others in after:
+                step = operator._bind((), {**others, name: result})
+                if step.plan.outputs != (spec,):
+                    return None
+                named = zip(operator.inputs, step.arrays, strict=True)
+                arrays = (each(array, call.device.normal) for n, array in named if n != name)
+                then[operator.__name__] = tuple(arrays)
+        except (ArgumentError, DeviceError):
+            return None
+        return self._forward(call, then)[0]
 
     def jvp(self, *args: Any, tangents: Mapping[str, Any], **kwargs: Any) -> tuple[R, Any]:
         """The value, and its derivative along tangents: the Jacobian-vector product.
@@ -391,10 +433,10 @@ class Operator(Generic[P, R]):
         except DeviceError as error:
             raise DeviceError(f"{self.__name__}{suffix}: {error}") from None
 
-    def _arguments(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    def _arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments by name, defaults included."""
         by_place = dict(zip(self._by_place, args, strict=False))
-        given = by_place | kwargs
+        given = {**by_place, **kwargs}
         arguments = self._defaults | given
         once = len(given) == len(args) + len(kwargs)
         if not once or arguments.keys() != self.__signature__.parameters.keys():
@@ -447,7 +489,7 @@ class Operator(Generic[P, R]):
             given[name] = np.ascontiguousarray(view, spec.dtype)
         return entries, given, plan
 
-    def _bind(self, args: Sequence[Any], kwargs: dict[str, Any]) -> _Call:
+    def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> _Call:
         arguments = self._arguments(args, kwargs)
         with self._named_errors():
             where = device.of([v for name in self.inputs for v in flat(arguments[name])])
@@ -465,7 +507,7 @@ class Operator(Generic[P, R]):
             return tuple(where.view(f"{name}[{i}]", part) for i, part in enumerate(value))
         return where.view(name, value)
 
-    def _forward(self, call: _Call) -> tuple[Any, Any]:
+    def _forward(self, call: _Call, then: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
         where, plan = call.device, call.plan
         with self._named_errors():
             arrays = [each(view, where.normal) for view in call.arrays]
@@ -475,7 +517,7 @@ class Operator(Generic[P, R]):
                 outputs = self._by_definition("forward", where, arrays, plan.outputs, plan)
             else:
                 outputs = tuple(where.empty(spec.shape, spec.dtype) for spec in plan.outputs)
-                self._module(face).forward(*arrays, *outputs, plan.geometry)
+                self._module(face).forward(*arrays, *outputs, plan.geometry, **(then or {}))
         results = outputs[: plan.results]
         by_name = dict(zip(self.inputs, arrays, strict=True))
         by_name |= dict(zip(self.outputs, outputs, strict=True))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numseg.errors import ArgumentError, DeviceError
 from numseg.graph.node import Entry, Late, Node, SizeOf, Value, flat, seed_from
+from numseg.operator import Operator
 from numseg.ops.add import add
 
 if TYPE_CHECKING:
@@ -88,10 +89,12 @@ def _visit(
 
 @contextlib.contextmanager
 def named_errors(node: Node) -> Iterator[None]:
-    """An operator's error, with the node's name in front."""
+    """An operator's error, with the node's name in front. (A chain names the one of its nodes.)"""
     try:
         yield
     except (ArgumentError, DeviceError) as error:
+        if not isinstance(node.operator, Operator):
+            raise
         raise type(error)(f"{node.name}: {error}") from None
 
 

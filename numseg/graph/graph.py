@@ -12,7 +12,7 @@ import numpy as np
 
 from numseg import checks
 from numseg.errors import ArgumentError, ArgumentTypeError
-from numseg.graph import execute, profile, receptive, summary
+from numseg.graph import execute, fuse, profile, receptive, summary
 from numseg.graph.execute import Mode, Tape
 from numseg.graph.node import Entry, Init, Input, Late, Node, Param, SizeOf, Value, flat, seed_from
 from numseg.operator import Operator, Plan, Spec
@@ -87,6 +87,11 @@ class Graph:
                 reads[name].append(value)
         return {name: tuple(values) for name, values in reads.items()}
 
+    @functools.cached_property
+    def fused(self) -> Graph:
+        """As an inference runs it: a node may stand for several, with the last one's name."""
+        return fuse.fused(self)
+
     def at(self, *names: str) -> Graph:
         """The part of this graph that computes the named nodes, with those as its outputs."""
         for name in names:
@@ -124,10 +129,12 @@ class Graph:
     def run(self, params: Mapping[str, ArrayLike], *inputs: ArrayLike) -> Any:
         """The output (a tuple, if there are several) for inference.
 
-        Activations are freed as soon as the last node that reads them is done.
+        Activations are freed as soon as the last node that reads them is done. What kernels can
+        apply in the store of another node, they do; the bits are those of one node after the other.
         """
         values = self._values(params, inputs)
-        return _single(execute.walk(self, values, Mode(), lambda node, args: node.operator(**args)))
+        outputs = execute.walk(self.fused, values, Mode(), lambda n, args: n.operator(**args))
+        return _single(outputs)
 
     def profile(
         self, params: Mapping[str, ArrayLike], *inputs: ArrayLike, runs: int = 5

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numseg.graph import execute
 from numseg.graph.execute import Mode
+from numseg.graph.fuse import parts
 from numseg.graph.node import Node, Value
 from numseg.graph.summary import table
-from numseg.plan import Cost
+from numseg.plan import Cost, Plan
 
 if TYPE_CHECKING:
     from numseg.bench.limits import Limits
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Timing(NamedTuple):
-    """One node."""
+    """One node, or several that run as one."""
 
     node: str
     operator: str
@@ -70,7 +71,8 @@ def profile(graph: Graph, values: Mapping[Value, Any], inputs: Sequence[Any], ru
     """Time every node of an inference."""
     from numseg.bench.limits import measure
 
-    times: dict[str, list[float]] = {node.name: [] for node in graph.nodes}
+    nodes = graph.fused.nodes
+    times: dict[str, list[float]] = {node.name: [] for node in nodes}
 
     def call(node: Node, arguments: dict[str, Any]) -> Any:
         begin = time.perf_counter()
@@ -79,15 +81,21 @@ def profile(graph: Graph, values: Mapping[Value, Any], inputs: Sequence[Any], ru
         return results
 
     for _ in range(1 + runs):
-        execute.walk(graph, dict(values), Mode(), call)
+        execute.walk(graph.fused, dict(values), Mode(), call)
     plans = graph.plans(*inputs)
     timings = (
         Timing(
-            node.name,
+            " + ".join(part.name for part in parts(node)),
             node.operator.__name__,
             statistics.median(times[node.name][1:]),  # the first run compiles and warms up
-            plans[node.name].cost,
+            _cost([plans[part.name] for part in parts(node)]),
         )
-        for node in graph.nodes
+        for node in nodes
     )
     return Profile(tuple(timings), runs, measure())
+
+
+def _cost(plans: Sequence[Plan[Any]]) -> Cost:
+    """Of nodes that run as one: what one hands on to the next is neither written nor read."""
+    flops, size = (sum(numbers) for numbers in zip(*(plan.cost for plan in plans), strict=True))
+    return Cost(flops, size - 2 * sum(plan.outputs[0].nbytes for plan in plans[:-1]))

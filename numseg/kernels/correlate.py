@@ -36,6 +36,7 @@ from numseg.kernels.bands import (
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
 from numseg.kernels.simd import STENCIL_ROWS, TARGET, micro_kernel, stencil
+from numseg.ops.relu.rules import rectify
 from numseg.typing import Array
 
 TILES = ((8, 3), (4, 6), (1, 8)) if TARGET.registers == 32 else ((4, 3), (2, 6), (1, 8))
@@ -85,6 +86,13 @@ class Sizes(NamedTuple):
     column_step: int
 
 
+class Then(NamedTuple):
+    """What is done to an output once its sum is known: add a number, then rectify."""
+
+    terms: Array  # as many as y has numbers, or none
+    rectified: bool
+
+
 class Tables(NamedTuple):
     """Offsets for the micro-kernel."""
 
@@ -94,7 +102,7 @@ class Tables(NamedTuple):
 
 
 @kernel()
-def _correlate(start, stop, x, w, bias, y, w_rows, y_rows, steps, layout, s):
+def _correlate(start, stop, x, w, bias, y, then, w_rows, y_rows, steps, layout, s):
     scratch = aligned(np.empty(layout.size, x.dtype))
     tile = np.empty(s.tile_filters * s.tile_vectors * s.lanes, x.dtype)
     tile_rows = multiples(s.tile_filters, s.tile_vectors * s.lanes)
@@ -118,7 +126,8 @@ def _correlate(start, stop, x, w, bias, y, w_rows, y_rows, steps, layout, s):
             filled = cell
         weights, start_row = w[group * s.weights :], bias[group * len(w_rows) :]
         row = (residue + t0 * layout.residues) * s.row_step
-        out = y[rest * s.filters * s.plane + s.begin + row :]
+        begin = rest * s.filters * s.plane + s.begin + row
+        out = y[begin:]
         if s.stencil and height >= STENCIL_ROWS:
             for f in range(chunk * s.chunk, min((chunk + 1) * s.chunk, s.filters)):
                 for t in range(0, height, STENCIL_ROWS):
@@ -127,6 +136,8 @@ def _correlate(start, stop, x, w, bias, y, w_rows, y_rows, steps, layout, s):
                             steps[1, 1], start_row[f], out[y_rows[f] :],
                             t * layout.residues * s.row_step, layout.residues * s.row_step,
                             s.columns)  # fmt: skip
+                if then is not None:
+                    finish(out, begin, then, f, f + 1, height, layout, s)
             continue
         if placed != height:
             vectors = place(x_vectors, y_vectors, height, layout, s)
@@ -147,6 +158,28 @@ def _correlate(start, stop, x, w, bias, y, w_rows, y_rows, steps, layout, s):
                          to, to_rows, to_f, to_vectors, to_v, start_row)  # fmt: skip
                 if not s.direct:
                     scatter(tile, out, f, x_vectors, v, count, height, layout, s)
+            if then is not None:
+                last = min(f + s.tile_filters, s.filters)
+                finish(out, begin, then, f, last, height, layout, s)
+
+
+@rule
+def finish(out, begin, then, first, last, height, layout, s):
+    """What follows the convolution, on some filters of a band, which are still in the cache."""
+    step, columns = layout.residues * s.row_step, s.columns
+    if step == columns:
+        height, columns = 1, height * columns
+    for f in range(first, last):
+        for t in range(height):
+            at = f * s.plane + t * step
+            line = out[at : at + columns]
+            if len(then.terms) > 0:
+                terms = then.terms[begin + at : begin + at + columns]
+                for i in range(len(line)):
+                    line[i] += terms[i]
+            if then.rectified:
+                for i in range(len(line)):
+                    line[i] = rectify(line[i])
 
 
 @rule
@@ -224,9 +257,12 @@ def spread(source, target, count, step):
 
 def correlate(
     x: Array, w: Array, bias: Array | None, y: Array, groups: int, rows: Axis, columns: Axis,
-    weights: Weights,
+    weights: Weights, then: Then | None = None,
 ) -> None:  # fmt: skip
-    """Fill the outputs of y that the two axes name. x and y are (N, C, H, W)."""
+    """Fill the outputs of y that the two axes name. x and y are (N, C, H, W).
+
+    ``then`` takes axes of step 1; with it, the kernel is another one.
+    """
     if y.size == 0:
         return
     x_shape, y_shape = x.shape[1:], y.shape[1:]
@@ -243,7 +279,7 @@ def correlate(
     units = x.shape[0] * groups * scratch.residues * s.bands * s.chunks
     outputs = x.shape[0] * y_shape[0] * rows.outputs * columns.outputs
     launch(_correlate, units, outputs * len(tables.steps) // s.lanes, x.reshape(-1),
-           w.reshape(-1), padded.reshape(-1), y.reshape(-1), *tables, scratch, s)  # fmt: skip
+           w.reshape(-1), padded.reshape(-1), y.reshape(-1), then, *tables, scratch, s)  # fmt: skip
 
 
 def _whole(axis: Axis, size: int) -> bool:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from numseg import checks, geometry
 from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.add import add
+from numseg.ops.relu import relu
 from numseg.typing import Array, ArrayLike, Padding, Pair
 
 
@@ -29,7 +31,7 @@ class Geometry(NamedTuple):
     groups: int
 
 
-@operator("x w b", saves="x w", linear="x w")
+@operator("x w b", saves="x w", linear="x w", then=(add, relu))
 def conv2d(
     x: ArrayLike,
     w: ArrayLike,

@@ -8,14 +8,18 @@ import numpy as np
 
 from numseg.kernels import wide
 from numseg.kernels.bands import Axis
-from numseg.kernels.correlate import Weights, correlate
+from numseg.kernels.correlate import Then, Weights, correlate
 from numseg.kernels.correlate_weights import correlate_weights
 from numseg.kernels.jit import kernel
 from numseg.kernels.parallel import launch
 from numseg.kernels.simd import TARGET
 from numseg.kernels.spread import Stamp, spread
 from numseg.kernels.sums import row_sum
+from numseg.ops.add import Geometry as Sums
+from numseg.ops.add import cpu as sums
 from numseg.ops.conv2d import Geometry
+from numseg.ops.relu import Geometry as Rectified
+from numseg.ops.relu import cpu as rectified
 from numseg.typing import Array
 
 
@@ -38,13 +42,37 @@ def _grad_b(start, stop, gy, gb):
         gb[f] = total
 
 
-def forward(x: Array, w: Array, b: Array | None, y: Array, g: Geometry) -> None:
+def forward(
+    x: Array,
+    w: Array,
+    b: Array | None,
+    y: Array,
+    g: Geometry,
+    add: tuple[Array] | None = None,
+    relu: tuple[()] | None = None,
+) -> None:
     rows, columns = _axes(g)
     if wide.suits(rows, columns, x.itemsize):
-        return wide.forward(x, w, b, y, g.groups, rows, columns)
+        wide.forward(x, w, b, y, g.groups, rows, columns)
+        return _afterwards(y, add, relu)
     fg, cg, taps = g.f // g.groups, g.c // g.groups, g.kh * g.kw
     weights = Weights(fg * cg * taps, cg * taps, taps, g.kw, 1)
-    correlate(x, w, b, y, g.groups, rows, columns, weights)
+    then = None
+    if add is not None or relu is not None:
+        terms = np.empty(0, y.dtype) if add is None else add[0].reshape(-1)
+        terms.flags.writeable = False  # whatever they are, one kernel
+        then = Then(terms, relu is not None)
+    correlate(x, w, b, y, g.groups, rows, columns, weights, then)
+
+
+def _afterwards(y: Array, add: tuple[Array] | None, relu: tuple[()] | None) -> None:
+    """In place, but in passes of their own."""
+    x = y.view()
+    x.flags.writeable = False
+    if add is not None:
+        sums.forward(x, *add, y, Sums(y.size))
+    if relu is not None:
+        rectified.forward(x, y, Rectified(y.size))
 
 
 def grad_x(w: Array, gy: Array, gx: Array, g: Geometry) -> None:

@@ -1,0 +1,122 @@
+"""Chains: nodes that run as one, because kernels can apply the later ones to what the first is
+about to store. The bits are those of one node after the other, so every inference runs in chains.
+
+Which operators an operator takes in is its own business (``Operator.then``). The graph sees to it
+that nobody else wants what a chain does not keep.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from numseg.graph.execute import named_errors
+from numseg.graph.node import Node, SizeOf, Value
+
+if TYPE_CHECKING:
+    from numseg.graph.graph import Graph
+
+
+class Chain:
+    """The operator of a node that stands for several, as far as an inference asks for one.
+
+    Its arguments are those of its nodes, ``0.x`` that of the first, but for ``places``: of each
+    node but the first, the argument that is the result of the one before it.
+    """
+
+    def __init__(self, nodes: tuple[Node, ...], places: tuple[str, ...]) -> None:
+        self.nodes = nodes
+        self.places = places
+        self.__name__ = " + ".join(node.operator.__name__ for node in nodes)
+        self.entries = {
+            f"{j}.{name}": entry
+            for j, (node, place) in enumerate(zip(nodes, ("", *places), strict=True))
+            for name, entry in node.entries(node.operator.inputs).items()
+            if name != place
+        }
+        self.inputs = tuple(self.entries)
+
+    def node(self) -> Node:
+        """It runs where the first node stands, and gives what the last one gives."""
+        first, last = self.nodes[0], self.nodes[-1]
+        attributes = tuple((f"0.{name}", given) for name, given in first.attributes)
+        return Node(last.name, self, tuple(self.entries.values()), attributes)  # type: ignore[arg-type]
+
+    def __call__(self, **arguments: Any) -> Any:
+        parts: list[dict[str, Any]] = [{} for _ in self.nodes]
+        for name, value in arguments.items():
+            number, _, argument = name.partition(".")
+            parts[int(number)][argument] = value
+        first, *others = self.nodes
+        operators = [node.operator for node in others]
+        y = first.operator.followed(
+            parts[0], list(zip(operators, self.places, parts[1:], strict=True))
+        )
+        if y is None:  # then one after the other
+            with named_errors(first):
+                y = first.operator(**parts[0])
+            for node, place, part in zip(others, self.places, parts[1:], strict=True):
+                with named_errors(node):
+                    y = node.operator(**{**part, place: y})
+        return y
+
+
+@dataclasses.dataclass
+class _Growing:
+    """A chain that may grow."""
+
+    at: int  # of the first node, among the graph's nodes
+    nodes: list[Node]
+    places: list[str]
+
+    def takes(self, node: Node, made: dict[str, int]) -> bool:
+        """Whether the chain may go on with the node: its first operator takes it in after those
+        before it, and what else it reads is there when the first node runs."""
+        operators = [n.operator for n in (*self.nodes, node)]
+        then = iter(operators[0].then)
+        in_order = all(any(operator is t for t in then) for operator in operators[1:])
+        rest = [value for value in node.reads() if value.source != self.nodes[-1].name]
+        there = all(made[value.source] < self.at for value in rest)
+        return in_order and there and node.results == 1 and not node.attributes
+
+
+def fused(graph: Graph) -> Graph:
+    """The same outputs, by chains as long as operators allow."""
+    read = Counter(value for node in graph.nodes for value in (*node.reads(), *_sizes(node)))
+    read.update(graph.outputs)
+    made = dict.fromkeys(graph.names, -1)
+    ends: dict[Value, _Growing] = {}
+    for at, node in enumerate(graph.nodes):
+        inputs = node.entries(node.operator.inputs)
+        grown = [
+            (chain.at, name)
+            for name, entry in inputs.items()
+            if isinstance(entry, Value) and read[entry] == 1 and (chain := ends.get(entry))
+            if chain.takes(node, made)
+        ]
+        if grown:
+            _, place = max(grown)  # the latest: it finds the most there
+            chain = ends.pop(inputs[place])  # type: ignore[arg-type]
+            chain.nodes.append(node)
+            chain.places.append(place)
+        else:
+            chain = _Growing(at, [node], [])
+        made[node.name] = chain.at
+        ends[Value(node.name)] = chain
+    chains = sorted(ends.values(), key=lambda chain: chain.at)
+    nodes = [
+        Chain(tuple(chain.nodes), tuple(chain.places)).node() if chain.places else chain.nodes[0]
+        for chain in chains
+    ]
+    return dataclasses.replace(graph, nodes=tuple(nodes))
+
+
+def _sizes(node: Node) -> list[Value]:
+    """The values whose sizes it asks for."""
+    return [given.value for _, given in node.attributes if isinstance(given, SizeOf)]
+
+
+def parts(node: Node) -> tuple[Node, ...]:
+    """The nodes that it stands for."""
+    return node.operator.nodes if isinstance(node.operator, Chain) else (node,)
