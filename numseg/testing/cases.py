@@ -17,7 +17,9 @@ Every operator's ``cases.py`` states
     largest of ``|result|``, for a gradient also of the result for ``|grad_y|``, and 1,
 ``SCALE = "result"`` (optional)
     takes that second scale for a linear operator too: one whose weights are computed, and so may
-    be off by an eps however small they are.
+    be off by an eps however small they are,
+``scales(plan, arguments, grad_y)`` (optional)
+    scales of its own for a call: a list of the results', a list of the gradients'; or None.
 """
 
 from __future__ import annotations

@@ -465,6 +465,9 @@ def scales(op: Op, wide: dict[str, Any], grad_y: Array, wanted: Observed) -> Sca
     """What errors are measured by (see :mod:`numseg.testing.cases`): the sum of the sizes of the
     terms where the operator is linear, else the largest of the result, that for ``|grad_y|``, 1."""
     positive = np.abs(grad_y).astype(np.float64)
+    own = getattr(cases.of(op), "scales", None)
+    if own and (stated := own(wanted.plan, wide, positive)):
+        return Scales(*stated)
     floats = {n for n in op.inputs if any(a.dtype.kind == "f" for a in arrays(wide.get(n)))}
     terms = op.linear and wanted.plan.linear and floats <= set(op.linear)
     if terms and getattr(cases.of(op), "SCALE", "terms") == "terms":

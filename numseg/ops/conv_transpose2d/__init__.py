@@ -135,12 +135,10 @@ def conv_transpose2d(
     top, _, left, _ = sides
     products = n * c * h * width * group_filters * kh * kw
     average = checks.choice("overlap", overlap, ("sum", "average")) == "average"
-    transposed = Convolution(
-        n, f, oh, ow, c, h, width, kh, kw, sy, sx, top, left, dy, dx, groups
-    )  # fmt: skip
+    sizes = n, f, oh, ow, c, h, width, kh, kw
     return Plan(
         outputs=(Spec((n, f, oh, ow), dtype),),
-        geometry=Geometry(*transposed, average),
+        geometry=Geometry(*sizes, sy, sx, top, left, dy, dx, groups, average),
         flops=2 * products + (0 if b is None else n * f * oh * ow),
         reach=(
             geometry.transposed_reach(kh, sy, top, dy),
