@@ -10,7 +10,7 @@ import numpy as np
 import numseg as ns
 from numseg.bench.timing import Call, Case
 
-ROWS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, int]]] = {
+ROWS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "3x3 64>64 @128": ((1, 64, 128, 128), (64, 64, 3, 3), {"padding": 1}),
     "3x3 256>256 @32": ((1, 256, 32, 32), (256, 256, 3, 3), {"padding": 1}),
     "3x3 512>512 @16": ((1, 512, 16, 16), (512, 512, 3, 3), {"padding": 1}),
@@ -38,6 +38,11 @@ ROWS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, int]]] = {
     "groups 32 3x3 256>256 @32": ((1, 256, 32, 32), (256, 8, 3, 3), {"padding": 1, "groups": 32}),
 }
 
+ROWS |= {
+    f"{name} winograd4": (x, w, {**params, "algorithm": "winograd4"})
+    for name, (x, w, params) in list(ROWS.items())[:4]
+}
+
 
 def cases(only: str = "", prefix: str = "") -> Iterator[Case]:
     """Forward, and forward and backward, of every row whose name, behind ``prefix``, contains
@@ -52,11 +57,12 @@ def cases(only: str = "", prefix: str = "") -> Iterator[Case]:
             continue
         x, w, b = (rng.standard_normal(s, np.float32) for s in (x_shape, w_shape, w_shape[:1]))
         gy = rng.standard_normal(ns.conv2d.output_shape(x_shape, w_shape, **params), np.float32)
+        common = {name: value for name, value in params.items() if name != "algorithm"}
         contenders = {
             "numseg": _numseg(x, w, b, gy, params),
-            "numpy": _numpy(x, w, b, gy, **params),
+            "numpy": _numpy(x, w, b, gy, **common),
         }
-        if (torch := _torch(x, w, b, gy, **params)) is not None:
+        if (torch := _torch(x, w, b, gy, **common)) is not None:
             contenders["torch"] = torch
         forward = {name: pair[0] for name, pair in contenders.items()}
         both = {name: pair[1] for name, pair in contenders.items()}
@@ -77,7 +83,7 @@ def _agree(row: str, calls: dict[str, Call]) -> None:
             )
 
 
-def _numseg(x: Any, w: Any, b: Any, gy: Any, params: dict[str, int]) -> tuple[Call, Call]:
+def _numseg(x: Any, w: Any, b: Any, gy: Any, params: dict[str, Any]) -> tuple[Call, Call]:
     def forward() -> Any:
         return (ns.conv2d(x, w, b, **params),)
 

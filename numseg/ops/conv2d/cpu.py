@@ -15,6 +15,7 @@ from numseg.kernels.parallel import launch
 from numseg.kernels.simd import TARGET
 from numseg.kernels.spread import Stamp, spread
 from numseg.kernels.sums import row_sum
+from numseg.kernels.winograd import winograd
 from numseg.ops.add import Geometry as Sums
 from numseg.ops.add import cpu as sums
 from numseg.ops.conv2d import Geometry
@@ -51,6 +52,9 @@ def forward(
     add: tuple[Array] | None = None,
     relu: tuple[()] | None = None,
 ) -> None:
+    if g.tile:
+        winograd(x, w, b, y, g.groups, (g.pt, g.pl), g.tile)
+        return _afterwards(y, add, relu)
     rows, columns = _axes(g)
     if wide.suits(rows, columns, x.itemsize):
         wide.forward(x, w, b, y, g.groups, rows, columns)
@@ -78,6 +82,8 @@ def _afterwards(y: Array, add: tuple[Array] | None, relu: tuple[()] | None) -> N
 def grad_x(w: Array, gy: Array, gx: Array, g: Geometry) -> None:
     """The pixels a stride apart form a phase; in a phase, the gradient is a correlation of gy of
     stride 1 with the taps that meet it, last tap first."""
+    if g.tile:
+        return winograd(gy, w, None, gx, g.groups, (2 - g.pt, 2 - g.pl), g.tile, swapped=True)
     if g.dy == g.dx == 1 and g.sx * gx.itemsize >= TARGET.vector_bytes and gx.size > 0:
         rows, columns = Stamp(g.oh, g.h, g.kh, g.sy, g.pt), Stamp(g.ow, g.w, g.kw, g.sx, g.pl)
         return spread(gy, w, gx, g.groups, rows, columns)

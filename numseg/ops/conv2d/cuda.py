@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from numba import int32
 
 from numseg.device import Cuda
+from numseg.errors import DeviceError
 from numseg.kernels.cuda import (
     Reals,
     Split,
@@ -169,12 +170,19 @@ def _grad_b(gy: Reals, addends: Reals, g: Geometry, rows: Split) -> None:
         part = next_plane(part)
 
 
+def _check_direct(g: Geometry) -> None:
+    if g.tile:
+        raise DeviceError(f"algorithm 'winograd{g.tile}' runs on the CPU, CUDA has 'direct' only")
+
+
 def forward(x: Any, w: Any, b: Any, y: Any, g: Geometry) -> None:
+    _check_direct(g)
     b = Cuda.empty((0,), y.dtype) if b is None else b
     launch(_forward, g.n * g.f, g.oh * g.ow, x, w, b, y, g)
 
 
 def grad_x(w: Any, gy: Any, gx: Any, g: Geometry) -> None:
+    _check_direct(g)
     common_y, common_x = math.gcd(g.sy, g.dy), math.gcd(g.sx, g.dx)
     step = Steps(g.sy // common_y, g.sx // common_x, g.dy // common_y, g.dx // common_x)
     launch(_grad_x, g.n * g.c, g.h * g.w, w, gy, gx, g, step)
