@@ -40,6 +40,9 @@ def _cache_bytes() -> int:
 SCRATCH_BYTES = _cache_bytes() // 2
 """A band's scratch takes at most this, unless one row takes more; weights pass through the rest."""
 
+SMALL_IMAGE = 56 * 56
+"""Pixels: with fewer, before or after, a convolution may take more memory of its own."""
+
 ENOUGH_UNITS = 16
 """Work is cut further until there are so many units, for the threads to share. It is a constant so
 that nothing depends on the number of threads."""
@@ -86,6 +89,12 @@ class Layout(NamedTuple):
     size: int
     as_is: bool
     """A band is rows of the image, and nothing else."""
+
+
+def memory_share(read: int, written: int, pixels: int) -> int:
+    """How much of so many bytes a thread may take for itself: with two threads, an eighth of all
+    that a convolution reads and writes, or as much as it reads if its images are small."""
+    return (read + written) // 16 if pixels >= SMALL_IMAGE else read // 2
 
 
 def ceil_div(a: int, b: int) -> int:

@@ -26,6 +26,7 @@ from numseg.kernels.bands import (
     ceil_div,
     fill,
     layout,
+    memory_share,
     multiples,
     residue_classes,
     scratch_rows,
@@ -310,7 +311,13 @@ def _plan(
     lanes = TARGET.vector_bytes // itemsize
     residues = residue_classes(rows)
     crowd = images * groups * residues  # units before anything is cut
-    band, tile, flat, direct = _cut(rows, columns, channels, filters, y_shape, itemsize, crowd)
+    pixels, y_pixels = rows.size * columns.size, y_shape[1] * y_shape[2]
+    images_bytes = images * itemsize
+    share = memory_share(x_channels * pixels * images_bytes, y_shape[0] * y_pixels * images_bytes,
+                         min(pixels, y_pixels))  # fmt: skip
+    band, tile, flat, direct = _cut(
+        rows, columns, channels, filters, y_shape, itemsize, crowd, min(share, SCRATCH_BYTES)
+    )
     tile_filters, tile_vectors = TILES[tile]
     blocks = ceil_div(filters, tile_filters)
     bands = ceil_div(ceil_div(rows.outputs, residues), band)
@@ -355,14 +362,15 @@ def _chunks(filters: int, units: int) -> int:
 
 def _cut(
     rows: Axis, columns: Axis, channels: int, filters: int, y_shape: tuple[int, int, int],
-    itemsize: int, crowd: int,
+    itemsize: int, crowd: int, room: int,
 ) -> tuple[int, int, bool, bool]:  # fmt: skip
-    """The band's height, the tile, and how vectors lie: what costs least, in vector operations."""
+    """The band's height, the tile, and how vectors lie: what costs least, in vector operations. A
+    band takes at most ``room`` bytes, or else is one row."""
     lanes, width = TARGET.vector_bytes // itemsize, scratch_width(columns)
     longest = ceil_div(rows.outputs, residue_classes(rows))  # rows of a residue class
     scratch = layout(rows, columns, channels, 1, itemsize)
     row_bytes = max(channels * scratch.channel // scratch.rows * itemsize, 1)
-    most = SCRATCH_BYTES // row_bytes - (scratch.rows - 1)
+    most = room // row_bytes - (scratch.rows - 1)
     products = channels * rows.taps * columns.taps
     dense = width == columns.outputs == y_shape[2] and residue_classes(rows) == rows.step == 1
 

@@ -22,6 +22,7 @@ import numpy as np
 from numseg.kernels.bands import (
     ENOUGH_UNITS,
     SCRATCH_BYTES,
+    SMALL_IMAGE,
     Axis,
     Layout,
     aligned,
@@ -29,6 +30,7 @@ from numseg.kernels.bands import (
     clear,
     fill,
     layout,
+    memory_share,
     multiples,
     residue_classes,
     tap_offsets,
@@ -254,15 +256,19 @@ def _plan(
     one_row = layout(rows, columns, channels, 1, itemsize)
     row_bytes = (channels * one_row.channel // one_row.rows + padded * columns.outputs) * itemsize
     longest = ceil_div(rows.outputs, residue_classes(rows))
-    most = SCRATCH_BYTES // max(row_bytes, 1) - (one_row.rows - 1)
+    x_size, y_size = math.prod(x_shape), images * y_channels * rows.outputs * columns.outputs
+    pixels = min(rows.size * columns.size, rows.outputs * columns.outputs)
+    room = memory_share((x_size + y_size) * itemsize, 0, pixels)
+    if pixels >= SMALL_IMAGE:
+        room //= 2  # and as much for the sums
+    most = min(room, SCRATCH_BYTES) // max(row_bytes, 1) - (one_row.rows - 1)
     bands = ceil_div(longest, max(min(most, longest), 1))
     band = ceil_div(longest, max(bands, 1))
 
-    # the sums take no more memory than an eighth of what is read, or else one copy of gw
-    read = math.prod(x_shape) + images * y_channels * rows.outputs * columns.outputs
+    # the sums take no more memory than a sixteenth of what is read, or else one copy of gw
     cells = images * residue_classes(rows) * bands
     slices = _power_of_two(
-        min(read // 8 // (groups * channels * taps * padded), cells, ENOUGH_UNITS)
+        min((x_size + y_size) // 16 // (groups * channels * taps * padded), cells, ENOUGH_UNITS)
     )
     wanted = ceil_div(ENOUGH_UNITS, slices * groups)
     block = ceil_div(channels, _power_of_two(min(wanted, channels * taps // WORTH_TRANSPOSING)))
