@@ -254,14 +254,16 @@ def _plan(
     tile_taps, tile_vectors = TILES[tile]
 
     one_row = layout(rows, columns, channels, 1, itemsize)
-    row_bytes = (channels * one_row.channel // one_row.rows + padded * columns.outputs) * itemsize
+    x_row = channels * one_row.channel // one_row.rows * itemsize
+    gy_row = padded * columns.outputs * itemsize
     longest = ceil_div(rows.outputs, residue_classes(rows))
     x_size, y_size = math.prod(x_shape), images * y_channels * rows.outputs * columns.outputs
     pixels = min(rows.size * columns.size, rows.outputs * columns.outputs)
     room = memory_share((x_size + y_size) * itemsize, 0, pixels)
     if pixels >= SMALL_IMAGE:
-        room //= 2  # and as much for the sums
-    most = min(room, SCRATCH_BYTES) // max(row_bytes, 1) - (one_row.rows - 1)
+        room -= room // 4  # for the sums
+    room = min(room, SCRATCH_BYTES) - (one_row.rows - 1) * x_row
+    most = room // max(x_row + gy_row, 1)
     bands = ceil_div(longest, max(min(most, longest), 1))
     band = ceil_div(longest, max(bands, 1))
 
