@@ -181,6 +181,15 @@ class Operator(Generic[P, R]):
     def __reduce__(self) -> Any:
         return _restore, (self.__module__, self.__name__, self.face)
 
+    def optional(self, module: str, name: str) -> Callable[..., Any] | None:
+        """A function of a module of the operator's folder, if both are there."""
+        try:
+            return getattr(_imported(f"{self.__module__}.{module}"), name, None)
+        except ModuleNotFoundError as error:
+            if error.name != f"{self.__module__}.{module}":
+                raise
+            return None
+
     def publish(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Make a function of the operator's folder reachable as ``op.<its name>``: a decorator."""
         setattr(self, function.__name__, function)
@@ -600,12 +609,7 @@ class Operator(Generic[P, R]):
 
     def _derivative(self, name: str) -> Callable[..., Any] | None:
         """A function of the operator's module ``derivatives``, if it is there."""
-        try:
-            return getattr(_imported(f"{self.__module__}.derivatives"), name, None)
-        except ModuleNotFoundError as error:
-            if error.name != f"{self.__module__}.derivatives":
-                raise
-            return None
+        return self.optional("derivatives", name)
 
     def _linear_input(self, plan: Plan[Any], wanted: str) -> str:
         """The one differentiable input of a call that is linear in it."""

@@ -83,8 +83,7 @@ class _Growing:
 
 def fused(graph: Graph) -> Graph:
     """The same outputs, by chains as long as operators allow."""
-    read = Counter(value for node in graph.nodes for value in (*node.reads(), *_sizes(node)))
-    read.update(graph.outputs)
+    read = readers(graph)
     made = dict.fromkeys(graph.names, -1)
     ends: dict[Value, _Growing] = {}
     for at, node in enumerate(graph.nodes):
@@ -112,9 +111,13 @@ def fused(graph: Graph) -> Graph:
     return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
-def _sizes(node: Node) -> list[Value]:
-    """The values whose sizes it asks for."""
-    return [given.value for _, given in node.attributes if isinstance(given, SizeOf)]
+def readers(graph: Graph) -> Counter[Value]:
+    """How many want each value: nodes, those that ask for its size too, and the caller."""
+    found = Counter(graph.outputs)
+    for node in graph.nodes:
+        found.update(node.reads())
+        found.update(given.value for _, given in node.attributes if isinstance(given, SizeOf))
+    return found
 
 
 def parts(node: Node) -> tuple[Node, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from numseg import checks
 from numseg.errors import ArgumentError, ArgumentTypeError
-from numseg.graph import execute, fuse, profile, receptive, summary
+from numseg.graph import execute, fold, fuse, profile, receptive, summary
 from numseg.graph.execute import Mode, Tape
 from numseg.graph.node import Entry, Init, Input, Late, Node, Param, SizeOf, Value, flat, seed_from
 from numseg.operator import Operator, Plan, Spec
@@ -123,6 +123,21 @@ class Graph:
         if wrong:
             more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
             raise ArgumentError("; ".join(wrong[:3]) + more)
+
+    def folded(self, params: Mapping[str, ArrayLike]) -> tuple[Graph, dict[str, Any]]:
+        """A graph for inference and its parameters, in which batch normalisation is part of the
+        weights before it.
+
+        Where a convolution's result goes through a batch_norm and nowhere else, one convolution
+        stands for both. It has the norm's name, ``norm1``, and new parameters ``norm1.w`` and
+        ``norm1.b``, which are computed in float64 and rounded once. The result is that of
+        :meth:`run` but for roundings, which the weights now have instead of what lay between: each
+        term of a sum is off by half an ulp of its own more. Training needs the graph as it was.
+        """
+        self.check(params)
+        graph, arrays = fold.folded(self, params)
+        graph = _pruned(graph.inputs, graph.params, graph.nodes, graph.outputs)
+        return graph, {param.name: arrays[param.name] for param in graph.params}
 
     # -- runs ---------------------------------------------------------------------------------
 

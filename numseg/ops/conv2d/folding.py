@@ -1,0 +1,18 @@
+"""A convolution takes in what is done to each channel of its result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numseg.typing import Array
+
+
+def scaled(
+    scale: Array, shift: Array, w: Array, b: Array | None, **others: Any
+) -> dict[str, Array]:
+    """Arguments in the place of those given, float64, with which the result is
+    ``y * scale + shift``."""
+    start = np.zeros(len(w)) if b is None else b
+    return {"w": w * scale[:, None, None, None], "b": start * scale + shift}

@@ -1,0 +1,217 @@
+"""Batch normalisation that became part of weights: what folds, what does not, and what it costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numseg as ns
+from numseg.graph import Builder, Graph, Value, he_normal, ones, zeros
+
+rng = np.random.default_rng(0)
+
+
+def norm(net: Builder, name: str, x: Value, channels: int, **attributes: Any) -> Value:
+    arrays = ("running_mean", zeros), ("running_var", ones), ("weight", ones), ("bias", zeros)
+    given = {part: net.param(f"{name}.{part}", (channels,), init) for part, init in arrays}
+    return net.add(ns.batch_norm, x, name=name, **{"training": net.training} | given | attributes)
+
+
+def drawn(graph: Graph, dtype: type = np.float32) -> dict[str, np.ndarray]:
+    """Parameters of no special kind; variances are positive."""
+    params = {name: rng.normal(size=p.shape) for name, p in graph.init().items()}
+    positive = {name: abs(p) + 0.1 for name, p in params.items() if name.endswith("var")}
+    return {name: p.astype(dtype) for name, p in (params | positive).items()}
+
+
+CONVOLUTIONS: dict[str, tuple[Any, tuple[int, ...], dict[str, Any]]] = {
+    "conv2d": (ns.conv2d, (6, 4, 3, 3), {"padding": 1, "stride": 2}),
+    "groups": (ns.conv2d, (6, 2, 3, 3), {"groups": 2}),
+    "transposed": (ns.conv_transpose2d, (4, 6, 2, 3), {"stride": 2}),
+    "transposed groups": (ns.conv_transpose2d, (4, 3, 3, 3), {"stride": 2, "groups": 2}),
+    "average": (ns.conv_transpose2d, (4, 6, 3, 3), {"stride": 2, "overlap": "average"}),
+}
+
+
+def normalised(case: str, bias: bool = True, **of_norm: Any) -> Graph:
+    """A convolution and its normalisation, to six channels."""
+    operator, shape, attributes = CONVOLUTIONS[case]
+    net = Graph.build()
+    x, w = net.input("x"), net.param("conv.weight", shape, he_normal)
+    b = net.param("conv.bias", (6,), zeros) if bias else None
+    y = net.add(operator, x, w, b, name="conv", **attributes)
+    return net.output(norm(net, "norm", y, 6, **of_norm))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("case", CONVOLUTIONS)
+def test_every_term_is_off_by_half_an_ulp_at_most(case, bias):
+    graph = normalised(case, bias)
+    params, x = drawn(graph), rng.normal(size=(2, 4, 7, 6))
+    folded, weights = graph.folded(params)
+    assert [node.name for node in folded.nodes] == ["norm"]
+    assert {name: w.dtype for name, w in weights.items()} == dict.fromkeys(
+        ("norm.w", "norm.b"), np.dtype(np.float32)
+    )
+
+    def wide(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {name: array.astype(np.float64) for name, array in arrays.items()}
+
+    exact = graph.run(wide(params), x)
+    terms = folded.run(wide({name: abs(w) for name, w in weights.items()}), abs(x))
+    error = abs(folded.run(wide(weights), x) - exact)  # that of the rounded weights, and no other
+    assert (error <= terms * (2.0**-24 + 1e-12)).all()
+    assert (error > terms * 2.0**-30).any()
+    # float32 sums of up to 36 terms, each way
+    x32 = x.astype(np.float32)
+    assert (abs(folded.run(weights, x32) - graph.run(params, x32)) <= terms * 40 * 2.0**-24).all()
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS)
+def test_what_rounds_nothing_folds_exactly(case):
+    graph = normalised(case, eps=0.0)
+    params = {name: np.round(3 * p) for name, p in drawn(graph).items()}
+    params |= {"norm.running_var": np.float32([1, 4, 16, 1, 4, 16])}
+    params |= {"norm.weight": np.float32([1, 2, -4, 8, 0, 4])}
+    x = rng.integers(-5, 6, (1, 4, 5, 7)).astype(np.float32)
+    if case == "average":
+        x *= 4 * 9  # up to four stamps to a pixel, whose number divides this
+    folded, weights = graph.folded(params)
+    np.testing.assert_array_equal(folded.run(weights, x), graph.run(params, x))
+
+
+def test_a_deformable_convolution_folds():
+    net = Graph.build()
+    x, offset = net.input("x"), net.input("offset")
+    w = net.param("w", (6, 4, 3, 3), he_normal)
+    graph = net.output(norm(net, "norm", net.add(ns.deform_conv2d, x, offset, w, padding=1), 6))
+    params, x = drawn(graph, np.float64), rng.normal(size=(1, 4, 5, 5))
+    offset = rng.normal(size=(1, 18, 5, 5))
+    folded, weights = graph.folded(params)
+    assert [node.operator.__name__ for node in folded.nodes] == ["deform_conv2d"]
+    np.testing.assert_allclose(
+        folded.run(weights, x, offset), graph.run(params, x, offset), rtol=1e-12, atol=1e-12
+    )
+
+
+def test_a_network_keeps_its_names_and_nothing_of_the_norms():
+    graph = ns.nets.unet(3, 5, width=4, depth=2, padding="same", norm=True)
+    params, x = drawn(graph), rng.normal(size=(1, 3, 16, 16)).astype(np.float32)
+    before = {name: p.copy() for name, p in params.items()}
+    folded, weights = graph.folded(params)
+    assert not any(node.operator is ns.batch_norm for node in folded.nodes)
+    assert {node.name for node in graph.nodes} - {node.name for node in folded.nodes} == {
+        node.name.replace("norm", "conv") for node in graph.nodes if ".norm" in node.name
+    }
+    assert set(weights) - set(params) == {
+        f"{node.name}.{argument}"
+        for node in graph.nodes
+        for argument in "wb"
+        if ".norm" in node.name
+    }
+    assert weights["up1.weight"] is params["up1.weight"]
+    for name, p in before.items():
+        np.testing.assert_array_equal(params[name], p)
+    y = graph.run(params, x)
+    np.testing.assert_allclose(folded.run(weights, x), y, atol=1e-5 * abs(y).max())
+    folded.check(folded.init())  # new parameters have start values too
+
+
+def test_norms_one_after_the_other_all_fold():
+    net = Graph.build()
+    x, w = net.input("x"), net.param("w", (3, 2, 1, 1), he_normal)
+    y = norm(net, "one", net.add(ns.conv2d, x, w), 3)
+    graph = net.output(norm(net, "two", y, 3))
+    params, x = drawn(graph, np.float64), rng.normal(size=(1, 2, 4, 4))
+    folded, weights = graph.folded(params)
+    assert list(weights) == ["two.w", "two.b"]
+    np.testing.assert_allclose(folded.run(weights, x), graph.run(params, x), rtol=1e-12)
+
+
+def test_shared_weights_are_scaled_for_each_norm():
+    net = Graph.build()
+    x, w = net.input("x"), net.param("w", (2, 2, 1, 1), he_normal)
+    y = norm(net, "one", net.add(ns.conv2d, x, w), 2)
+    graph = net.output(norm(net, "two", net.add(ns.conv2d, y, w), 2), y)
+    params, x = drawn(graph, np.float64), rng.normal(size=(1, 2, 4, 4))
+    folded, weights = graph.folded(params)
+    assert sorted(weights) == ["one.b", "one.w", "two.b", "two.w"]
+    for found, expected in zip(folded.run(weights, x), graph.run(params, x), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def ones_for(net: Builder) -> tuple[Value, Value]:
+    """Running statistics of four channels."""
+    return net.param("mean", (4,), zeros), net.param("var", (4,), ones)
+
+
+def kept(make) -> list[str]:
+    """The operators that are left."""
+    net = Graph.build()
+    x, w = net.input("x"), net.param("w", (4, 4, 3, 3), he_normal)
+    graph = net.output(*make(net, x, w))
+    folded, weights = graph.folded(drawn(graph))
+    folded.check(weights)
+    return [node.operator.__name__ for node in folded.nodes]
+
+
+def test_what_somebody_else_reads_or_what_is_no_constant_does_not_fold():
+    def conv(net, x, w):
+        return net.add(ns.conv2d, x, w, padding=1)
+
+    def read_twice(net, x, w):
+        y = conv(net, x, w)
+        return norm(net, "norm", y, 4), y
+
+    def sized(net, x, w):
+        y = conv(net, x, w)
+        z = norm(net, "norm", y, 4)
+        return (net.add(ns.center_crop, z, y.size),)
+
+    def of_the_batch(net, x, w):
+        return (norm(net, "norm", conv(net, x, w), 4, training=True),)
+
+    def weights_given(net, x, w):
+        y = net.add(ns.conv2d, conv(net, x, w), net.input("given"))
+        return (norm(net, "norm", y, 4),)
+
+    def bias_given(net, x, w):
+        shift = net.input("given")
+        y = net.add(ns.batch_norm, conv(net, x, w), *ones_for(net), bias=shift)
+        return (y,)
+
+    def before(net, x, w):
+        return (conv(net, norm(net, "norm", x, 4), w),)
+
+    def something_between(net, x, w):
+        return (norm(net, "norm", net.add(ns.relu, conv(net, x, w)), 4),)
+
+    def another_axis(net, x, w):
+        y = net.add(ns.linear, conv(net, x, w), net.param("v", (4, 4), he_normal))
+        return (norm(net, "norm", y, 4),)
+
+    def folds(net, x, w):
+        return (norm(net, "norm", conv(net, x, w), 4),)
+
+    pair = ["conv2d", "batch_norm"]
+    assert kept(read_twice) == pair
+    assert kept(sized) == [*pair, "center_crop"]
+    assert kept(of_the_batch) == pair
+    assert kept(before) == pair[::-1]
+    assert kept(something_between) == ["conv2d", "relu", "batch_norm"]
+    assert kept(another_axis) == ["conv2d", "linear", "batch_norm"]
+    assert kept(folds) == ["conv2d"]
+    assert kept(weights_given) == ["conv2d", *pair]
+    assert kept(bias_given) == pair
+
+
+def test_a_taken_name_and_wrong_parameters_are_refused():
+    net = Graph.build()
+    x, w = net.input("x"), net.param("norm.w", (4, 4, 3, 3), he_normal)
+    graph = net.output(norm(net, "norm", net.add(ns.conv2d, x, w), 4))
+    with pytest.raises(ns.ArgumentError, match=r"^norm: the name 'norm.w' is taken$"):
+        graph.folded(graph.init())
+    with pytest.raises(ns.ArgumentError, match=r"missing parameter norm\.w"):
+        graph.folded({})
