@@ -59,6 +59,7 @@ def residual(swapped: bool = False, rectified: bool = True, **attributes) -> Gra
         {"padding": 2, "dilation": 2},
         {"padding": 1, "groups": 4},  # a stencil
         {"padding": 1, "algorithm": "winograd4"},
+        {"padding": 1, "algorithm": "winograd2"},
         {"k": 16, "stride": 16, "padding": 8},  # vectors of taps
         {"k": 1},  # a product, with rows of its own choice
     ],
