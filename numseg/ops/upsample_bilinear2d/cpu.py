@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from numseg.kernels.jit import kernel
+from numseg.kernels.look_up import Reads, blend, reads
 from numseg.kernels.parallel import launch
+from numseg.kernels.simd import TARGET
 from numseg.ops.upsample_bilinear2d import Geometry
 from numseg.ops.upsample_bilinear2d.rules import clamped
 from numseg.typing import Array
+
+ROOM = TARGET.vector_bytes // 4
+"""Behind a line: a vector, of the smaller numbers."""
 
 
 class Taps(NamedTuple):
@@ -35,18 +41,21 @@ def _fill(start, stop, taps, size, line, factor):
 
 
 @kernel()
-def _forward(start, stop, x, y, rows, columns):
-    oh = y.shape[1]
-    blend = np.empty(x.shape[2], x.dtype)
+def _forward(start, stop, x, y, rows, columns, vectors):
+    oh, width = y.shape[1], x.shape[2]
+    line = np.zeros(width + ROOM, x.dtype)
     for unit in range(start, stop):
         plane, p = divmod(unit, oh)
         above, below = x[plane, rows.before[p]], x[plane, rows.after[p]]
         less, more = rows.less[p], rows.more[p]
-        for q in range(len(blend)):
-            blend[q] = less * above[q] + more * below[q]
+        for q in range(width):
+            line[q] = less * above[q] + more * below[q]
         out = y[plane, p]
+        if len(vectors.start) > 0:
+            blend(line, vectors, columns.less, columns.more, out)
+            continue
         for q in range(len(out)):
-            left, right = blend[columns.before[q]], blend[columns.after[q]]
+            left, right = line[columns.before[q]], line[columns.after[q]]
             out[q] = columns.less[q] * left + columns.more[q] * right
 
 
@@ -72,21 +81,34 @@ def _backward(start, stop, gy, gx, rows, columns):
 
 def forward(x: Array, y: Array, g: Geometry) -> None:
     image, out = (g.n * g.c, g.h, g.w), (g.n * g.c, g.oh, g.ow)
-    launch(_forward, g.n * g.c * g.oh, y.size, x.reshape(image), y.reshape(out),
-           *_taps(g, x.dtype))  # fmt: skip
+    rows, columns = _rows(g, x.dtype), _columns(g, x.dtype)
+    launch(_forward, g.n * g.c * g.oh, y.size, x.reshape(image), y.reshape(out), rows, *columns)
 
 
 def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
     if gx is None:
         return
     image, out = (g.n * g.c, g.h, g.w), (g.n * g.c, g.oh, g.ow)
+    rows, (columns, _) = _rows(g, gy.dtype), _columns(g, gy.dtype)
     launch(_backward, g.n * g.c * g.h, gx.size + 2 * gy.size, gy.reshape(out), gx.reshape(image),
-           *_taps(g, gy.dtype))  # fmt: skip
+           rows, columns)  # fmt: skip
 
 
-def _taps(g: Geometry, dtype: Any) -> tuple[Taps, Taps]:
-    rows = Taps(*(np.empty(g.oh, kind) for kind in (np.int64, np.int64, dtype, dtype)))
-    columns = Taps(*(np.empty(g.ow, kind) for kind in (np.int64, np.int64, dtype, dtype)))
-    launch(_fill, g.oh, g.oh, rows, g.h, g.rows, g.fy)
-    launch(_fill, g.ow, g.ow, columns, g.w, g.columns, g.fx)
-    return rows, columns
+def _rows(g: Geometry, dtype: Any) -> Taps:
+    return _taps(g.h, g.oh, g.rows, g.fy, dtype)[0]
+
+
+def _columns(g: Geometry, dtype: Any) -> tuple[Taps, Reads]:
+    return _taps(g.w, g.ow, g.columns, g.fx, dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def _taps(
+    size: int, outputs: int, line: tuple[int, int, int, int], factor: float, dtype: Any
+) -> tuple[Taps, Reads]:
+    taps = Taps(*(np.empty(outputs, kind) for kind in (np.int64, np.int64, dtype, dtype)))
+    launch(_fill, outputs, outputs, taps, size, line, factor)
+    vectors = reads(taps.before, taps.after, dtype.itemsize)
+    for table in (*taps, *vectors):
+        table.flags.writeable = False
+    return taps, vectors

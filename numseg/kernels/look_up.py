@@ -1,0 +1,107 @@
+"""Lines whose numbers are blends of two numbers of another line, a vector at a time.
+
+Where a line is stretched, the numbers that a vector of outputs reads lie within a vector of inputs:
+one load brings them, and one instruction deals them out to the lanes that want them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import llvmlite.binding
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from numseg.kernels.simd import INT, TARGET, Emitter
+from numseg.typing import Array
+
+_DEAL = {
+    ("avx512", 4): ("avx512f", "llvm.x86.avx512.permvar.sf.512"),
+    ("avx512", 8): ("avx512f", "llvm.x86.avx512.permvar.df.512"),
+    ("avx2", 4): ("avx2", "llvm.x86.avx2.permps"),
+}
+"""By target and bytes of a number: the CPU's feature and instruction that deals out a vector."""
+
+
+class Reads(NamedTuple):
+    """What vectors of outputs read."""
+
+    start: Array
+    """The first output of each vector; the last vector ends with the line."""
+    left: Array
+    """The first number that it reads on the left, and on the right."""
+    right: Array
+    left_lanes: Array
+    """For each output of a vector, how far behind that its number is."""
+    right_lanes: Array
+
+
+def reads(left: Array, right: Array, itemsize: int) -> Reads:
+    """For a line whose output q reads numbers ``left[q]`` and ``right[q]``. No vectors, where it is
+    shorter than one or is not stretched."""
+    lanes = TARGET.vector_bytes // itemsize
+    start = np.arange(0, len(left), lanes)
+    if len(left) < lanes or any(np.diff(side).max() > 1 for side in (left, right)):
+        start = start[:0]
+    start = np.minimum(start, len(left) - lanes)
+    vectors = start[:, None] + np.arange(lanes)
+    firsts = left[start], right[start]
+    tables = (
+        (side[vectors] - first[:, None]).astype(f"i{itemsize}").reshape(-1)
+        for side, first in zip((left, right), firsts, strict=True)
+    )
+    return Reads(start, *firsts, *tables)
+
+
+def _blend(typing, line, reads, less, more, out):
+    """``out[q] = less[q] * line[left[q]] + more[q] * line[right[q]]``. Behind the line there must
+    be room for a vector."""
+    kinds = line, reads, less, more, out
+
+    def generate(context, builder, signature, values):
+        line, less, more, out = (
+            context.make_array(kinds[i])(context, builder, values[i]).data for i in (0, 2, 3, 4)
+        )
+        tables = [
+            context.make_array(kind)(context, builder, builder.extract_value(values[1], i))
+            for i, kind in enumerate(reads.types)
+        ]
+        emit = Emitter(builder, context.get_value_type(kinds[0].dtype))
+
+        def look_up(first, lanes, k):
+            at = builder.gep(line, [builder.load(builder.gep(first.data, [k]))])
+            table = builder.gep(lanes.data, [builder.mul(k, INT(emit.vector.count))])
+            return _dealt(emit, at, table)
+
+        with cgutils.for_range(builder, tables[0].nitems, intp=INT) as loop:
+            k = loop.index
+            q = builder.load(builder.gep(tables[0].data, [k]))
+            left, right = look_up(tables[1], tables[3], k), look_up(tables[2], tables[4], k)
+            left = builder.fmul(emit.load(builder.gep(less, [q])), left)
+            right = builder.fmul(emit.load(builder.gep(more, [q])), right)
+            emit.store(builder.fadd(left, right), builder.gep(out, [q]))
+        return context.get_dummy_value()
+
+    return types.void(*kinds), generate
+
+
+blend: Any = intrinsic(_blend)
+
+
+def _dealt(emit, at, table):
+    """The vector of numbers ``at[table[lane]]``, of which all are less than a vector away."""
+    builder, count = emit.builder, emit.vector.count
+    feature, name = _DEAL.get((TARGET.name, emit.bytes), ("", ""))
+    if llvmlite.binding.get_host_cpu_features().get(feature):
+        kind = ir.VectorType(ir.IntType(8 * emit.bytes), count)
+        lanes = builder.load(builder.bitcast(table, kind.as_pointer()), align=emit.bytes)
+        signature = ir.FunctionType(emit.vector, [emit.vector, kind])
+        deal = cgutils.get_or_insert_function(builder.module, signature, name)
+        return builder.call(deal, [emit.load(at), lanes])
+    dealt = ir.Constant(emit.vector, ir.Undefined)
+    for lane in range(count):
+        place = builder.gep(at, [builder.load(builder.gep(table, [INT(lane)]))])
+        dealt = builder.insert_element(dealt, builder.load(place), ir.IntType(32)(lane))
+    return dealt

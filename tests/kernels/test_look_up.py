@@ -1,0 +1,55 @@
+"""Lines that are stretched, of all lengths around a vector's, for every kind of vector."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import numseg as ns
+from numseg.kernels import look_up, simd
+
+LENGTHS = 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33
+FACTORS = 1.0, 1.3, 2.0, 3.5, 8.0, 20.0, 0.6
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_stretched_lines(dtype):
+    """Against a sum in float64, so close that a number read elsewhere, or weighed by its
+    neighbour's weight, does not pass: numbers differ by whole units."""
+    rng = np.random.default_rng(0)
+    for w in LENGTHS:
+        x = rng.permutation(3 * w).reshape(1, 1, 3, w).astype(dtype)
+        for factor in FACTORS:
+            size = 4, max(int(w * factor), 1)
+            for align in (False, True):
+                y = ns.upsample_bilinear2d(x, size, align_corners=align)
+                expected = ns.upsample_bilinear2d.reference(x, size, align_corners=align)
+                bound = 8 * np.finfo(dtype).eps * 3 * w
+                np.testing.assert_allclose(y, expected, rtol=0, atol=bound, err_msg=f"{w, size}")
+
+
+@pytest.mark.parametrize("itemsize", [4, 8])
+def test_vectors_only_where_all_lanes_are_within_reach(itemsize):
+    lanes = simd.TARGET.vector_bytes // itemsize
+    left = np.arange(2 * lanes - 1) // 2
+    assert look_up.reads(left, left, itemsize).start.tolist() == [0, lanes - 1]
+    assert look_up.reads(left[: lanes - 1], left[: lanes - 1], itemsize).start.tolist() == []
+    far = np.arange(2 * lanes) * 2
+    assert look_up.reads(far, far, itemsize).start.tolist() == []
+
+
+@pytest.mark.parametrize("target", sorted({"avx512", "avx2", "plain"} - {simd.TARGET.name}))
+def test_every_kind_of_vector(target):
+    """In a process of its own, for the choice is made once."""
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__))]
+    environment = {**os.environ, "NUMSEG_SIMD": target}
+    done = subprocess.run(
+        [*tests, "-k", "lines or reach"], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 passed" in done.stdout
