@@ -15,6 +15,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 import numseg as ns
 from numseg.geometry import adaptive_bins, caffe_bins
@@ -233,6 +234,92 @@ def bins() -> Figure:
         axes.grid(axis="x", color="0.85", linewidth=0.6)
         axes.set_axisbelow(True)
     return page
+
+
+@figure
+def tile() -> Figure:
+    """The micro-kernel's tile of 8 x 3 vectors: what a step loads, and what stays in registers."""
+    page = Figure(figsize=(8.4, 3.9), layout="constrained")
+    axes = page.subplots()
+    loaded, held = {"facecolor": "#cfe2f3", "edgecolor": "0.4"}, {"facecolor": "#fde5cd"}
+    for v in range(3):
+        _lanes(axes, 3 + 3 * v, -1.6, **loaded)
+        axes.text(4.3 + 3 * v, -1.95, f"x[x_vectors[{v}] + steps[k, 1]]", ha="center", fontsize=8)
+    for r in range(8):
+        axes.add_patch(Rectangle((1.9, r), 0.65, 0.7, **loaded))
+        axes.text(1.7, r + 0.35, f"a[a_rows[{r}] + steps[k, 0]]", ha="right", va="center")
+        for v in range(3):
+            _lanes(axes, 3 + 3 * v, r, edgecolor="0.4", **held)
+            axes.text(4.3 + 3 * v, r + 0.36, f"sum {r},{v}", ha="center", va="center", fontsize=8)
+    axes.text(2.2, 8.4, "one number,\nto all lanes", ha="center", va="top", fontsize=8)
+    axes.text(7.3, 8.4, "24 sums stay in registers; each step adds a * x to every one",
+              ha="center", va="top")  # fmt: skip
+    axes.set(xlim=(-1.4, 12), ylim=(9.3, -2.4), aspect="auto")
+    axes.set_axis_off()
+    return page
+
+
+def _lanes(axes: Any, left: float, top: float, **style: Any) -> None:
+    """A register: a box with lines between its lanes."""
+    axes.add_patch(Rectangle((left, top), 2.6, 0.7, **style))
+    for lane in range(1, 16):
+        axes.plot([left + lane * 2.6 / 16] * 2, [top, top + 0.12], color="0.6", linewidth=0.5)
+
+
+@figure
+def tap_offsets() -> Figure:
+    """A padded image of 8 x 8 with the places of its numbers, an output and its nine taps."""
+    page = Figure(figsize=(4.6, 4.4), layout="constrained")
+    axes = page.subplots()
+    place = 3 * 10 + 4
+    for row, column in np.ndindex(10, 10):
+        inside = 0 < row < 9 and 0 < column < 9
+        at, tap = 10 * row + column, 0 <= row - 3 < 3 and 0 <= column - 4 < 3
+        color = "#fde5cd" if tap else ("#cfe2f3" if inside else "0.93")
+        axes.add_patch(Rectangle((column, row), 1, 1, facecolor=color, edgecolor="0.7"))
+        text = f"+{at - place}" if tap else f"{at}"
+        axes.text(column + 0.5, row + 0.5, text, ha="center", va="center",
+                  fontsize=9 if tap else 7, color="0.1" if tap else "0.55")  # fmt: skip
+    axes.add_patch(Rectangle((4, 3), 1, 1, facecolor="none", edgecolor="C3", linewidth=1.6))
+    axes.set(xlim=(-0.1, 10.1), ylim=(10.1, -0.1), aspect="equal")
+    axes.set_title("the output at place 34 = 3 * 10 + 4, and its taps", fontsize=9)
+    axes.set_axis_off()
+    return page
+
+
+@figure
+def phases() -> Figure:
+    """A row of stride 2 in its phases, and rows of dilation 2 in their residue classes."""
+    page = Figure(figsize=(8.4, 3.6), layout="constrained")
+    left, right = page.subplots(1, 2, width_ratios=(3, 2))
+    padded = [0, *range(1, 12), 0, 0]
+    for at, pixel in enumerate(padded):
+        _cell(left, at, 0, pixel, at % 2)
+        _cell(left, at // 2 + 7 * (at % 2), 3, pixel, at % 2)
+    for tap, offset in enumerate((0, 7, 1)):
+        left.plot([offset + 0.5, offset + 5.5], [4.5 + tap / 2] * 2, color=f"C{tap}", linewidth=3)
+        left.text(14.3, 4.5 + tap / 2, f"tap {tap}: + {offset}", va="center", fontsize=8)
+    left.text(0, -0.3, "a padded row", fontsize=9)
+    left.text(0, 2.7, "the scratch: the even phase, then the odd; below, what six outputs read",
+              fontsize=9)  # fmt: skip
+    left.set(xlim=(-0.2, 18), ylim=(6.6, -1))
+    for row in range(8):
+        _cell(right, 0, row, f"row {row}", row % 2, 3)
+        _cell(right, 6, row // 2 + 4 * (row % 2), f"row {row}", row % 2, 3)
+        ends = row + 0.5, row // 2 + 4 * (row % 2) + 0.5
+        right.plot([3.2, 5.8], ends, color="0.6", linewidth=0.8)
+    right.text(0, -0.3, "dilation 2", fontsize=9)
+    right.text(6, -0.3, "two classes", fontsize=9)
+    right.set(xlim=(-0.2, 9.2), ylim=(8.3, -1))
+    for axes in (left, right):
+        axes.set_axis_off()
+    return page
+
+
+def _cell(axes: Any, column: float, row: float, text: Any, kind: int, width: float = 1) -> None:
+    color = ("#cfe2f3", "#fde5cd")[kind]
+    axes.add_patch(Rectangle((column, row), width, 1, facecolor=color, edgecolor="0.5"))
+    axes.text(column + width / 2, row + 0.5, f"{text}", ha="center", va="center", fontsize=8)
 
 
 if __name__ == "__main__":
