@@ -79,3 +79,39 @@ def _take_run(step: int) -> Any:
 
 
 copy_run, every_second = _take_run(1), _take_run(2)
+
+
+def weaver(count: int) -> Any:
+    """The intrinsic for ``target[t0 + i * count + b] = source[s0 + b * step + i]``, ``b < count``,
+    for a vector of i. ``count`` is a power of two."""
+
+    def weave(typing, source, s0, step, target, t0):
+        kinds = source, types.int64, types.int64, target, types.int64
+
+        def generate(context, builder, signature, values):
+            here = _line(context, builder, source, *values[:2])
+            there = _line(context, builder, target, *values[3:])
+            emit = Emitter(builder, context.get_value_type(source.dtype))
+            lanes = emit.vector.count
+            in_turn = [lane + which for lane in range(lanes) for which in (0, lanes)]
+            halves = in_turn[:lanes], in_turn[lanes:]
+
+            def woven(runs):
+                """Runs of as many vectors become one, a number of each in turn."""
+                if len(runs) == 1:
+                    return runs[0]
+                pairs = zip(woven(runs[0::2]), woven(runs[1::2]), strict=True)
+                return [emit.pick(*pair, half) for pair in pairs for half in halves]
+
+            places = [builder.mul(values[2], INT(b)) for b in range(count)]
+            runs = [[emit.load(builder.gep(here, [place]))] for place in places]
+            for b, vector in enumerate(woven(runs)):
+                emit.store(vector, builder.gep(there, [INT(b * lanes)]))
+            return context.get_dummy_value()
+
+        return types.void(*kinds), generate
+
+    return intrinsic(weave)
+
+
+weave_2, weave_4, weave_8 = weaver(2), weaver(4), weaver(8)

@@ -1,4 +1,5 @@
-"""The transposed convolution for strides of a vector and more, as in FCN's 64x64 of stride 32.
+"""The transposed convolution for strides of a vector and more that divide the kernel, as in FCN's
+64x64 of stride 32.
 
     y[n, c, u s + a, v s + b] =
         sum over f, i, j of  x[n, f, u - i, v - j] * w[f, c, i s + a, j s + b]
@@ -41,7 +42,7 @@ class Stamp(NamedTuple):
 
     @property
     def overlap(self) -> int:
-        """How many pixels spread over a block."""
+        """How many pixels spread over a block, at most."""
         return ceil_div(self.taps, self.stride)
 
     @property
@@ -97,18 +98,16 @@ def spread(x: Array, w: Array, y: Array, groups: int, rows: Stamp, columns: Stam
     """Fill y, (N, C, H, W), from x, (N, F, h, w), and w, (F, C / groups, KH, KW)."""
     filters, channels = x.shape[1] // groups, y.shape[1] // groups
     tables, scratch = _plan(rows, columns, filters, x.itemsize)
-    kh, kw = rows.overlap * rows.stride, columns.overlap * columns.stride
-    padded = np.zeros((groups, channels, filters, kh, kw), w.dtype)
-    by_channel = w.reshape(groups, filters, channels, rows.taps, columns.taps).swapaxes(1, 2)
-    padded[..., : rows.taps, : columns.taps] = by_channel
-    padded.flags.writeable = False
+    taps = rows.taps * columns.taps
+    by_channel = w.reshape(groups, filters, channels, taps).swapaxes(1, 2).copy()
+    by_channel.flags.writeable = False
     s = Sizes(
-        groups, filters, channels, filters * kh * kw, rows.axis.outputs, columns.axis.outputs,
+        groups, filters, channels, filters * taps, rows.axis.outputs, columns.axis.outputs,
         rows.outputs, columns.outputs, rows.stride, columns.stride, rows.pad, columns.pad,
     )  # fmt: skip
     units = x.shape[0] * groups * s.row_blocks
     launch(_spread, units, y.size * len(tables[-1]) // TARGET.vector_bytes, x.reshape(-1),
-           padded.reshape(-1), y.reshape(-1), *tables, scratch, s)  # fmt: skip
+           by_channel.reshape(-1), y.reshape(-1), *tables, scratch, s)  # fmt: skip
 
 
 @functools.lru_cache(maxsize=64)

@@ -193,3 +193,24 @@ def test_same_leaves_output_size(op):
     ]:
         y = op(x, w, stride=(1, 2), padding=padding, output_size=(1, size))
         np.testing.assert_array_equal(y, image(expected))
+
+
+def test_a_stride_far_beyond_the_image_takes_no_time():
+    x, w = np.ones((1, 1, 1, 1)), np.arange(9.0).reshape(1, 1, 3, 3)
+    y, saved = ns.conv_transpose2d.forward(x, w, stride=2**31 - 1)
+    np.testing.assert_array_equal(y, w)
+    gx, gw, _ = ns.conv_transpose2d.backward(saved, y)
+    assert gx.item() == (w * w).sum()
+    np.testing.assert_array_equal(gw, w)
+
+
+@BOTH
+@pytest.mark.parametrize("stride", [2, 3, 5, 20])
+@pytest.mark.parametrize("k", [1, 2, 3, 4, 25])
+def test_an_infinite_pixel_stays_within_its_stamp(op, stride, k):
+    x, w = np.ones((1, 1, 1, 5)), np.ones((1, 1, 1, k))
+    x[..., 2] = np.inf
+    y = op(x, w, stride=(1, stride))[0, 0, 0]
+    stamped = (np.arange(len(y)) >= 2 * stride) & (np.arange(len(y)) < 2 * stride + k)
+    assert np.isinf(y[stamped]).all()
+    assert np.isfinite(y[~stamped]).all()

@@ -10,6 +10,7 @@ from numseg.kernels import wide
 from numseg.kernels.bands import Axis
 from numseg.kernels.correlate import Then, Weights, correlate
 from numseg.kernels.correlate_weights import correlate_weights
+from numseg.kernels.interleave import fills_tiles, interleave
 from numseg.kernels.jit import kernel
 from numseg.kernels.parallel import launch
 from numseg.kernels.simd import TARGET
@@ -84,9 +85,14 @@ def grad_x(w: Array, gy: Array, gx: Array, g: Geometry) -> None:
     stride 1 with the taps that meet it, last tap first."""
     if g.tile:
         return winograd(gy, w, None, gx, g.groups, (2 - g.pt, 2 - g.pl), g.tile, swapped=True)
-    if g.dy == g.dx == 1 and g.sx * gx.itemsize >= TARGET.vector_bytes and gx.size > 0:
+    if gx.size == 0:
+        return
+    if g.dy == g.dx == 1 < max(g.sy, g.sx):
         rows, columns = Stamp(g.oh, g.h, g.kh, g.sy, g.pt), Stamp(g.ow, g.w, g.kw, g.sx, g.pl)
-        return spread(gy, w, gx, g.groups, rows, columns)
+        if g.kh % g.sy == g.kw % g.sx == 0 and g.sx * gx.itemsize >= TARGET.vector_bytes:
+            return spread(gy, w, gx, g.groups, rows, columns)
+        if fills_tiles(w.shape, rows, columns):
+            return interleave(gy, w, gx, g.groups, rows, columns)
     fg, cg, taps = g.f // g.groups, g.c // g.groups, g.kh * g.kw
     swapped = w
     if fg > 1 and cg > 1:  # read in place, every weight of a channel would lie in another page

@@ -136,9 +136,12 @@ def conv_transpose2d(
     products = n * c * h * width * group_filters * kh * kw
     average = checks.choice("overlap", overlap, ("sum", "average")) == "average"
     sizes = n, f, oh, ow, c, h, width, kh, kw
+    # one stamp has no step, nor has one tap: kernels need not know of those beyond the image
+    moves = sy if h > 1 else 1, sx if width > 1 else 1
+    spacing = dy if kh > 1 else 1, dx if kw > 1 else 1
     return Plan(
         outputs=(Spec((n, f, oh, ow), dtype),),
-        geometry=Geometry(*sizes, sy, sx, top, left, dy, dx, groups, average),
+        geometry=Geometry(*sizes, *moves, top, left, *spacing, groups, average),
         flops=2 * products + (0 if b is None else n * f * oh * ow),
         reach=(
             geometry.transposed_reach(kh, sy, top, dy),
