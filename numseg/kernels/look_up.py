@@ -30,55 +30,47 @@ class Reads(NamedTuple):
 
     start: Array
     """The first output of each vector; the last vector ends with the line."""
-    left: Array
-    """The first number that it reads on the left, and on the right."""
-    right: Array
-    left_lanes: Array
+    first: Array
+    """The first number that it reads."""
+    lanes: Array
     """For each output of a vector, how far behind that its number is."""
-    right_lanes: Array
 
 
-def reads(left: Array, right: Array, itemsize: int) -> Reads:
-    """For a line whose output q reads numbers ``left[q]`` and ``right[q]``. No vectors, where it is
+def reads(number: Array, itemsize: int) -> Reads:
+    """For a line whose output q reads ``number[q]`` and the next one. No vectors, where it is
     shorter than one or is not stretched."""
-    lanes = TARGET.vector_bytes // itemsize
-    start = np.arange(0, len(left), lanes)
-    if len(left) < lanes or any(np.diff(side).max() > 1 for side in (left, right)):
+    count = TARGET.vector_bytes // itemsize
+    start = np.arange(0, len(number), count)
+    if len(number) < count or np.diff(number).max() > 1:
         start = start[:0]
-    start = np.minimum(start, len(left) - lanes)
-    vectors = start[:, None] + np.arange(lanes)
-    firsts = left[start], right[start]
-    tables = (
-        (side[vectors] - first[:, None]).astype(f"i{itemsize}").reshape(-1)
-        for side, first in zip((left, right), firsts, strict=True)
-    )
-    return Reads(start, *firsts, *tables)
+    start = np.minimum(start, len(number) - count)
+    first = number[start]
+    lanes = number[start[:, None] + np.arange(count)] - first[:, None]
+    return Reads(start, first, lanes.astype(f"i{itemsize}").reshape(-1))
 
 
 def _blend(typing, line, reads, less, more, out):
-    """``out[q] = less[q] * line[left[q]] + more[q] * line[right[q]]``. Behind the line there must
-    be room for a vector."""
+    """``out[q] = less[q] * line[number[q]] + more[q] * line[number[q] + 1]``. Behind the line there
+    must be room for a vector."""
     kinds = line, reads, less, more, out
 
     def generate(context, builder, signature, values):
         line, less, more, out = (
             context.make_array(kinds[i])(context, builder, values[i]).data for i in (0, 2, 3, 4)
         )
-        tables = [
+        starts, firsts, lanes = (
             context.make_array(kind)(context, builder, builder.extract_value(values[1], i))
             for i, kind in enumerate(reads.types)
-        ]
+        )
         emit = Emitter(builder, context.get_value_type(kinds[0].dtype))
 
-        def look_up(first, lanes, k):
-            at = builder.gep(line, [builder.load(builder.gep(first.data, [k]))])
-            table = builder.gep(lanes.data, [builder.mul(k, INT(emit.vector.count))])
-            return _dealt(emit, at, table)
-
-        with cgutils.for_range(builder, tables[0].nitems, intp=INT) as loop:
-            k = loop.index
-            q = builder.load(builder.gep(tables[0].data, [k]))
-            left, right = look_up(tables[1], tables[3], k), look_up(tables[2], tables[4], k)
+        with cgutils.for_range(builder, starts.nitems, intp=INT) as loop:
+            q, first = (
+                builder.load(builder.gep(table.data, [loop.index])) for table in (starts, firsts)
+            )
+            at = builder.gep(line, [first])
+            table = builder.gep(lanes.data, [builder.mul(loop.index, INT(emit.vector.count))])
+            left, right = _dealt(emit, at, table), _dealt(emit, emit.item(at, INT(0), 1), table)
             left = builder.fmul(emit.load(builder.gep(less, [q])), left)
             right = builder.fmul(emit.load(builder.gep(more, [q])), right)
             emit.store(builder.fadd(left, right), builder.gep(out, [q]))

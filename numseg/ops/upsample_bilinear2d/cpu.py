@@ -43,13 +43,14 @@ def _fill(start, stop, taps, size, line, factor):
 @kernel()
 def _forward(start, stop, x, y, rows, columns, vectors):
     oh, width = y.shape[1], x.shape[2]
-    line = np.zeros(width + ROOM, x.dtype)
+    line = np.zeros(width + 1 + ROOM, x.dtype)
     for unit in range(start, stop):
         plane, p = divmod(unit, oh)
         above, below = x[plane, rows.before[p]], x[plane, rows.after[p]]
         less, more = rows.less[p], rows.more[p]
         for q in range(width):
             line[q] = less * above[q] + more * below[q]
+        line[width] = line[width - 1]
         out = y[plane, p]
         if len(vectors.start) > 0:
             blend(line, vectors, columns.less, columns.more, out)
@@ -108,7 +109,7 @@ def _taps(
 ) -> tuple[Taps, Reads]:
     taps = Taps(*(np.empty(outputs, kind) for kind in (np.int64, np.int64, dtype, dtype)))
     launch(_fill, outputs, outputs, taps, size, line, factor)
-    vectors = reads(taps.before, taps.after, dtype.itemsize)
+    vectors = reads(taps.before, dtype.itemsize)
     for table in (*taps, *vectors):
         table.flags.writeable = False
     return taps, vectors
