@@ -81,11 +81,13 @@ def _multiply_adds(start: Any, stop: Any, rounds: Any, out: Any) -> None:
 
 
 @kernel()
-def _tiles(start: Any, stop: Any, rounds: Any, a: Any, x: Any, table: Any, steps: Any) -> None:
+def _tiles(
+    start: Any, stop: Any, rounds: Any, a: Any, x: Any, rows: Any, vectors: Any, to: Any, steps: Any
+) -> None:
     out = np.empty(4096, np.float32)
     for _unit in range(start, stop):
         for _ in range(rounds):
-            _tile(a, table, 0, x, table, 0, steps, 0, len(steps), out, table, 0, table, 0, None)
+            _tile(a, rows, 0, x, vectors, 0, steps, 0, len(steps), out, to, 0, vectors, 0, None)
 
 
 @kernel()
@@ -100,7 +102,8 @@ def measure(seconds: float = 1.0) -> Limits:
     lanes = TARGET.vector_bytes // 4
     out = np.zeros(threads, np.float32)
     panel = np.ones(_STEPS * 3 * lanes + 8 * lanes, np.float32)
-    table = np.arange(8, dtype=np.int64) * lanes
+    # rows of their own: were two results to share a place, LLVM would not compute the first
+    rows, vectors, to = (np.arange(8, dtype=np.int64) * step for step in (1, lanes, 3 * lanes))
     k = np.arange(_STEPS, dtype=np.int64)
     steps = np.stack([k, 2 * lanes * k], 1)  # vectors of pixels overlap, as a convolution's do
     source = np.ones((64, 1 << 18), np.float32)
@@ -109,7 +112,7 @@ def measure(seconds: float = 1.0) -> Limits:
     fma, tile, move = _best(
         [
             lambda: launch(_multiply_adds, threads, much, _ROUNDS * _STEPS, out),
-            lambda: launch(_tiles, threads, much, _ROUNDS, panel, panel, table, steps),
+            lambda: launch(_tiles, threads, much, _ROUNDS, panel, panel, rows, vectors, to, steps),
             lambda: launch(_copies, len(source), much, source, target),
         ],
         seconds,
