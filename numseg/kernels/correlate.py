@@ -364,8 +364,8 @@ def _cut(
     rows: Axis, columns: Axis, channels: int, filters: int, y_shape: tuple[int, int, int],
     itemsize: int, crowd: int, room: int,
 ) -> tuple[int, int, bool, bool]:  # fmt: skip
-    """The band's height, the tile, and how vectors lie: what costs least, in vector operations. A
-    band takes at most ``room`` bytes, or else is one row."""
+    """The band's height, the tile, and how vectors lie: what costs least, in cycles. A band takes at
+    most ``room`` bytes, or else is one row."""
     lanes, width = TARGET.vector_bytes // itemsize, scratch_width(columns)
     longest = ceil_div(rows.outputs, residue_classes(rows))  # rows of a residue class
     scratch = layout(rows, columns, channels, 1, itemsize)
@@ -374,23 +374,29 @@ def _cut(
     products = channels * rows.taps * columns.taps
     dense = width == columns.outputs == y_shape[2] and residue_classes(rows) == rows.step == 1
 
-    def cost(band: int, tile: int, flat: bool, direct: bool) -> float:
+    def band_cost(height: int, chunks: int, tile: int, flat: bool, direct: bool) -> float:
         tile_filters, tile_vectors = TILES[tile]
-        vectors = ceil_div(band * width, lanes) if flat else band * ceil_div(columns.outputs, lanes)
+        run = height * width if flat else height * ceil_div(columns.outputs, lanes) * lanes
+        vectors, tiles = ceil_div(run, lanes), ceil_div(run, lanes * tile_vectors)
         if tile > 0:
-            vectors = ceil_div(vectors, tile_vectors) * tile_vectors
+            vectors = tiles * tile_vectors
         speed = 1.0 if tile_filters > 1 else 0.5
-        a_tile = products / speed + (8 if direct else 32)
-        filling = 4 * scratch_rows(rows, band) * row_bytes / TARGET.vector_bytes
-        reading = 4 * filters * products * itemsize / TARGET.vector_bytes  # the weights, for a band
-        bands = ceil_div(longest, band)
-        chunks = _chunks(filters, crowd * bands)
-        units = crowd * bands * chunks
-        uneven = ceil_div(units, EVEN_UNITS) * EVEN_UNITS / units
+        a_sum = products / speed + (8 if direct else 32)
+        filling = 4 * scratch_rows(rows, height) * row_bytes / TARGET.vector_bytes
+        weights = 4 * filters * products * itemsize / TARGET.vector_bytes
         blocks = ceil_div(filters, tile_filters)
-        sums = vectors * blocks * tile_filters * a_tile
-        sums += ceil_div(vectors, tile_vectors) * blocks * products  # a step is not for nothing
-        return (sums + reading + chunks * filling) * longest / band * uneven
+        sums = blocks * (vectors * tile_filters * a_sum + tiles * (products + TILE_CYCLES))
+        return sums + weights + chunks * (filling + vectors * PLACE_CYCLES)
+
+    def cost(band: int, tile: int, flat: bool, direct: bool) -> float:
+        bands, rest = divmod(longest, band)
+        units = crowd * (bands + (rest > 0))
+        chunks = _chunks(filters, units)
+        total = bands * band_cost(band, chunks, tile, flat, direct)
+        if rest > 0:
+            total += band_cost(rest, chunks, tile, flat, direct)
+        units *= chunks
+        return total * ceil_div(units, EVEN_UNITS) * EVEN_UNITS / units
 
     def choices() -> Iterator[tuple[float, int, int, bool, bool]]:
         for band in range(1, max(min(most, longest), 1) + 1):
@@ -407,3 +413,9 @@ def _cut(
 
 EVEN_UNITS = 8
 """Threads share units evenly where so many divide their number."""
+
+TILE_CYCLES = 100
+"""What a tile takes besides its steps: it begins by looking up its places, and ends by storing."""
+
+PLACE_CYCLES = 40
+"""What a vector takes to be placed, and to find its taps."""

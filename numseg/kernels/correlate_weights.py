@@ -6,9 +6,9 @@ It is the sum of :mod:`numseg.kernels.correlate` with steps and vectors exchange
 the steps, so a tile's rows are taps (i, c, j) whose pixels the micro-kernel broadcasts one by one
 from the scratch, and its vectors are filters, for which the band of gy is transposed.
 
-A unit owns the gradients of a block of channels, over a slice of the bands. The slices are added
-up in order in the end. Slices are cut by sizes alone, so that the bits are the same for any number
-of threads.
+A unit owns the gradients of a block of channels, over a slice of the bands. The slices, if there
+are several, are added up in order in the end. Slices are cut by sizes alone, so that the bits are
+the same for any number of threads.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ _wide, _thin, _single = (micro_kernel(*tile) for tile in TILES)
 DEPTHWISE_TAPS = 9
 _depthwise = micro_kernel(DEPTHWISE_TAPS, 1, across=True)
 
-RUN_BYTES = 24 * 1024
-"""The micro-kernel takes as many pixels at once as leave their vectors of gy in the first-level
-cache: all taps of the block meet them there."""
+RUN_BYTES = SCRATCH_BYTES // 4
+"""The micro-kernel takes as many pixels at once as leave their vectors of gy well within the
+second-level cache: all taps of the block meet them there."""
 
 WORTH_TRANSPOSING = 288
 """Taps of a unit at least, if there are so many: each unit transposes its bands of gy."""
@@ -82,17 +82,21 @@ class Sizes(NamedTuple):
 
 
 @kernel()
-def _partial_sums(start, stop, x, gy, sums, taps, out_rows, steps, vectors, layout, s):
+def _partial_sums(start, stop, x, gy, sums, gw, taps, out_rows, steps, vectors, layout, s):
+    """``sums`` are of all units; but if there is one slice, of a unit at a time, whose are gw."""
     scratch = aligned(np.empty(layout.size, x.dtype))
     transposed = aligned(np.empty(s.band * s.columns * s.padded + s.lanes, x.dtype))
     clear(transposed)  # the filters that make up whole tiles stay zero
+    if s.slices == 1:
+        sums = np.empty(s.block * s.taps * s.padded, x.dtype)
     for unit in range(start, stop):
         rest, block = divmod(unit, s.blocks)
         cut, group = divmod(rest, s.groups)
         channels = min(s.block, s.channels - block * s.block)
         at = len(taps) // 2 if channels < s.block else 0
-        first = (rest * s.channels + block * s.block) * s.taps * s.padded
-        out = sums[first : first + channels * s.taps * s.padded]
+        first = (rest * s.channels + block * s.block) * s.taps
+        begin = first * s.padded if s.slices > 1 else 0
+        out = sums[begin : begin + channels * s.taps * s.padded]
         clear(out)
         cells = s.images * layout.residues * s.bands
         for cell in range(cells * cut // s.slices, cells * (cut + 1) // s.slices):
@@ -121,6 +125,11 @@ def _partial_sums(start, stop, x, gy, sums, taps, out_rows, steps, vectors, layo
                     for i in range(at + i0 * row, at + i1 * row, s.tile_taps):
                         multiply(s.tile, scratch, taps, i, transposed, vectors, v, steps, p, end,
                                  out, out_rows)  # fmt: skip
+        if s.slices == 1:
+            size = s.channels * s.taps
+            target = gw[group * (s.filters - 1) * size + first :]
+            total = read_only(out)
+            transpose(total, s.padded, channels * s.taps, s.filters, target, size, s.lanes)
 
 
 @rule
@@ -232,10 +241,11 @@ def correlate_weights(
                gw.reshape(-1), tables[0], scratch, s)  # fmt: skip
         return
     taps = s.channels * s.taps
-    sums = np.empty(s.slices * groups * taps * s.padded, gw.dtype)
+    sums = np.empty(s.slices * groups * taps * s.padded if s.slices > 1 else 0, gw.dtype)
     launch(_partial_sums, s.slices * groups * s.blocks, work, x.reshape(-1), gy.reshape(-1), sums,
-           *tables, scratch, s)  # fmt: skip
-    launch(_add_slices, groups * ceil_div(taps, s.lanes), sums.size, sums, gw.reshape(-1), s)
+           gw.reshape(-1), *tables, scratch, s)  # fmt: skip
+    if s.slices > 1:
+        launch(_add_slices, groups * ceil_div(taps, s.lanes), sums.size, sums, gw.reshape(-1), s)
 
 
 def _is_depthwise(s: Sizes) -> bool:
