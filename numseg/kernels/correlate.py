@@ -36,6 +36,7 @@ from numseg.kernels.bands import (
 )
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
+from numseg.kernels.runs import copy_run
 from numseg.kernels.simd import STENCIL_ROWS, TARGET, micro_kernel, stencil
 from numseg.ops.relu.rules import rectify
 from numseg.typing import Array
@@ -240,20 +241,19 @@ def scatter(tile, out, f, x_vectors, v, count, height, layout, s):
             length = min(first + run - i, s.columns - q)
             place = t * layout.residues * s.row_step + q * s.column_step
             for r in range(min(s.tile_filters, s.filters - f)):
-                source = tile[r * row + i :]
-                spread(source, out[(f + r) * s.plane + place :], length, s.column_step)
+                spread(tile, r * row + i, out, (f + r) * s.plane + place, length, s.column_step)
             i += layout.width - q if s.flat else s.lanes
             t, q = t + 1, 0
 
 
 @rule
-def spread(source, target, count, step):
+def spread(source, s0, target, t0, count, step):
+    """``target[t0 + i * step] = source[s0 + i]``."""
     if step == 1:
-        for i in range(count):
-            target[i] = source[i]
+        copy_run(source, s0, target, t0, count)
     else:
         for i in range(count):
-            target[i * step] = source[i]
+            target[t0 + i * step] = source[s0 + i]
 
 
 def correlate(
