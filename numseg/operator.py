@@ -22,7 +22,7 @@ import numpy as np
 
 from numseg import checks, device
 from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError
-from numseg.plan import Cost, Plan, Spec, each, flat, spec_of, specs_of, widened
+from numseg.plan import Cost, Plan, Plans, Spec, each, flat, spec_of, specs_of, widened
 from numseg.typing import Array
 
 __all__ = ["Cost", "Operator", "Plan", "Spec", "operator", "use"]
@@ -152,6 +152,7 @@ class Operator(Generic[P, R]):
         functools.update_wrapper(self, plan)
         self.__name__: str = plan.__name__
         self._plan = plan
+        self._plans = Plans()
         self.inputs = inputs
         self.outputs = outputs
         self.saves = saves
@@ -456,6 +457,9 @@ class Operator(Generic[P, R]):
         return arguments
 
     def _planned(self, arguments: dict[str, Any]) -> Plan[Any]:
+        return self._plans.get(arguments, functools.partial(self._new_plan, arguments))
+
+    def _new_plan(self, arguments: dict[str, Any]) -> Plan[Any]:
         plan = self._plan(**arguments)  # type: ignore[call-arg]
         for name, spec in zip(self.outputs, plan.outputs, strict=True):
             if math.prod(size or 1 for size in spec.shape) * spec.dtype.itemsize >= 2**63:

@@ -64,6 +64,47 @@ class Plan(Generic[R]):
         return Cost(self.flops, sum(spec.nbytes for spec in (*read, *written)))
 
 
+class Plans:
+    """The plans of one operator's latest calls, by their arguments: calls are often repeated."""
+
+    MOST = 256
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Plan[Any]] = {}
+
+    def get(self, arguments: dict[str, Any], make: Callable[[], Plan[R]]) -> Plan[R]:
+        """The plan of a call with these arguments, Specs in the place of arrays; a copy, so that
+        nobody can change what others see."""
+        try:
+            key = tuple(map(_exact, arguments.values()))
+        except TypeError:
+            return make()
+        plan = self._known.get(key)
+        if plan is None:
+            plan = make()
+            if len(self._known) >= self.MOST:
+                self._known.clear()
+            self._known[key] = plan
+        copy = object.__new__(type(plan))
+        copy.__dict__.update(plan.__dict__, parameters=plan.parameters.copy())
+        return copy
+
+
+def _exact(value: Any) -> Any:
+    """What stands for an argument in a key: 1, 1.0 and True are three. TypeError if nothing can."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return kind, value
+    if kind is float:
+        return repr(value)  # 0.0 and -0.0 are two
+    if kind is tuple or kind is list:
+        return kind, tuple(map(_exact, value))
+    raise TypeError(f"a {kind.__name__} has no key")
+
+
+_PLAIN = {Spec, int, str, bool, type(None)}
+
+
 class Cost(NamedTuple):
     """What a call of ``forward`` costs at least."""
 

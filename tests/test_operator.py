@@ -10,6 +10,7 @@ import pytest
 
 import numseg as ns
 from numseg.operator import Cost, Spec
+from numseg.plan import Plan, Plans
 
 X = np.arange(16.0).reshape(1, 1, 4, 4)
 
@@ -210,3 +211,27 @@ def test_importing_numseg_takes_little_more_than_numba(run_script: Any) -> None:
         "print(time.process_time() - start)"
     )
     assert min(float(run_script(code).stdout) for _ in range(3)) <= 0.3
+
+
+def test_a_plan_is_remembered_by_exact_arguments() -> None:
+    x, w = np.ones((1, 1, 4, 4)), np.ones((1, 1, 3, 3))
+    for stride in (1, (1, 1)):
+        assert ns.conv2d.plan(x, w, stride=stride) == ns.conv2d.plan(x, w, stride=stride)
+    wrong: list[Any] = [True, 1.0, (True, 1), (1.0, 1)]  # equal to 1, and yet no strides
+    for alike in wrong:
+        with pytest.raises(ns.ArgumentError, match="stride"):
+            ns.conv2d(x, w, stride=alike)
+    assert ns.conv2d.plan(x.shape, w.shape, stride=np.int64(1)).outputs[0].shape == (1, 1, 2, 2)
+
+
+def test_nobody_changes_a_plan_that_others_see() -> None:
+    x, w = np.ones((1, 1, 4, 4)), np.ones((1, 1, 3, 3))
+    ns.conv2d.plan(x, w, padding=1).parameters["padding"] = 7
+    assert ns.conv2d.plan(x, w, padding=1).parameters["padding"] == 1
+
+
+def test_no_more_plans_are_remembered_than_a_few_hundred() -> None:
+    plans = Plans()
+    made = [plans.get({"x": Spec((n,))}, lambda: Plan((), None)) for n in range(3 * Plans.MOST)]
+    assert len(made) == 3 * Plans.MOST
+    assert len(plans._known) <= Plans.MOST
