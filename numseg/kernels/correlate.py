@@ -364,8 +364,8 @@ def _cut(
     rows: Axis, columns: Axis, channels: int, filters: int, y_shape: tuple[int, int, int],
     itemsize: int, crowd: int, room: int,
 ) -> tuple[int, int, bool, bool]:  # fmt: skip
-    """The band's height, the tile, and how vectors lie: what costs least, in cycles. A band takes at
-    most ``room`` bytes, or else is one row."""
+    """The band's height, the tile, and how vectors lie: what costs least, in cycles. A band takes
+    at most ``room`` bytes, or else is one row."""
     lanes, width = TARGET.vector_bytes // itemsize, scratch_width(columns)
     longest = ceil_div(rows.outputs, residue_classes(rows))  # rows of a residue class
     scratch = layout(rows, columns, channels, 1, itemsize)
