@@ -84,7 +84,8 @@ class SGD:
         for name, p, g in _updated(params, grads, self.weight_decay):
             buffer = f"momentum_buffer.{name}"
             after[buffer] = p.dtype.type(self.momentum) * state[buffer] + g
-            new[name] = p - p.dtype.type(lr) * after[buffer]
+            step = np.asarray(p.dtype.type(lr) * after[buffer])
+            new[name] = np.subtract(p, step, out=step)  # fresh memory takes longer than the sum
         return new, after
 
 
