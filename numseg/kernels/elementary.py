@@ -23,6 +23,11 @@ def exp(x: Any) -> Any:
     return np.exp(x)
 
 
+def decay(x: Any) -> Any:
+    """``exp(x)`` for x <= 0, to the bit, in fewer steps; NaN stays."""
+    return np.exp(x)
+
+
 def log(x: Any) -> Any:
     """The natural logarithm of a normal number, 0 or infinity; NaN below zero, and NaN stays."""
     return np.log(x)
@@ -35,13 +40,13 @@ def log1p(e):
     return log(u) + (e - (u - 1.0)) / u
 
 
-def _exp_for(real, integer, fraction_bits, ln2_high, ln2_low, terms):
+def _exp_for(real, integer, fraction_bits, ln2_high, ln2_low, terms, falling):
     """``exp(x) = 2**k exp(r)``, with ``k = round(x / ln 2)``, so that ``abs(r) <= ln(2) / 2``.
 
     Adding 1.5 * 2**fraction_bits rounds to an integer and leaves it in the low bits of the sum.
     ln 2 is subtracted in two parts, the first with so few bits that k times it is exact. exp(r) is
     its Taylor series. 2**k is multiplied in two halves, as it may be out of range where the result
-    is not.
+    is not; if only ``falling`` x <= 0 are asked for, one of them can be a constant.
     """
     info = np.finfo(real)
     lowest = real((info.minexp - info.nmant - 2) * math.log(2))  # exp of it is 0
@@ -52,9 +57,12 @@ def _exp_for(real, integer, fraction_bits, ln2_high, ln2_low, terms):
     first, *others = (real(1 / math.factorial(k)) for k in range(terms, -1, -1))
     rest = tuple(others)
     one, shift = integer(1), integer(fraction_bits)
+    raised, small = integer(bias + info.maxexp // 2), real(2.0 ** -(info.maxexp // 2))
 
     def vector_exp(x):
-        x = lowest if x < lowest else (highest if x > highest else x)
+        x = lowest if x < lowest else x
+        if not falling:
+            x = highest if x > highest else x
         t = x * per_ln2 + rounder
         k = integer(real(t).view(integer) - zero)
         k_real = t - rounder
@@ -62,6 +70,8 @@ def _exp_for(real, integer, fraction_bits, ln2_high, ln2_low, terms):
         series = first
         for coefficient in rest:
             series = series * r + coefficient
+        if falling:
+            return series * integer((k + raised) << shift).view(real) * small
         half = integer(k >> one)
         scale = integer((half + bias) << shift).view(real)
         return series * scale * integer((k - half + bias) << shift).view(real)
@@ -103,13 +113,24 @@ def _log_for(real, integer, fraction_bits, ln2_high, ln2_low, terms):
 # ln 2 in two parts: the first has so few bits that the product with any k is exact.
 _SINGLE = np.float32, np.int32, 23, 0.693115234375, 3.1946184945309415e-05
 _DOUBLE = np.float64, np.int64, 52, 0.6931471803691238, 1.9082149292705877e-10
-_EXP = {types.float32: _exp_for(*_SINGLE, terms=7), types.float64: _exp_for(*_DOUBLE, terms=13)}
 _LOG = {types.float32: _log_for(*_SINGLE, terms=4), types.float64: _log_for(*_DOUBLE, terms=9)}
+_EXP, _DECAY = (
+    {
+        types.float32: _exp_for(*_SINGLE, terms=7, falling=falling),
+        types.float64: _exp_for(*_DOUBLE, terms=13, falling=falling),
+    }
+    for falling in (False, True)
+)
 
 
 @overload(exp, jit_options={"fastmath": {"contract"}})
 def _choose_exp(x):
     return _EXP.get(x)
+
+
+@overload(decay, jit_options={"fastmath": {"contract"}})
+def _choose_decay(x):
+    return _DECAY.get(x)
 
 
 @overload(log, jit_options={"fastmath": {"contract"}})

@@ -32,6 +32,12 @@ def _log(start, stop, x, y):
         y[i] = elementary.log(x[i])
 
 
+@compiled_like_a_kernel
+def _decay(start, stop, x, y):
+    for i in range(start, stop):
+        y[i] = elementary.decay(x[i])
+
+
 def _run(compiled, x):
     y = np.empty_like(x)
     compiled(0, len(x), x, y)
@@ -102,6 +108,15 @@ def test_the_ends_of_exp(dtype):
 
 
 @DTYPES
+def test_decay_is_exp_to_the_bit(dtype):
+    """Down to 0 through the subnormal numbers."""
+    lowest = np.log(float(np.finfo(dtype).smallest_subnormal))
+    x = np.random.default_rng(4).uniform(1.1 * lowest, 0, 100_000).astype(dtype)
+    x[:5] = 0, -0.0, -np.inf, np.nan, -1e30
+    np.testing.assert_array_equal(_run(_decay, x), _run(_exp, x))
+
+
+@DTYPES
 def test_the_ends_of_log(dtype):
     info = np.finfo(dtype)
     inf, nan = np.inf, np.nan
@@ -112,10 +127,11 @@ def test_the_ends_of_log(dtype):
 
 
 @DTYPES
-@pytest.mark.parametrize("compiled", [_exp, _log], ids=["exp", "log"])
+@pytest.mark.parametrize("compiled", [_exp, _decay, _log], ids=["exp", "decay", "log"])
 def test_a_number_gives_the_same_bits_wherever_it_stands(compiled, dtype):
     """In the body of a vectorised loop and in the remainder: else threads would change results."""
     x = np.random.default_rng(3).uniform(0.01, 50, 1021).astype(dtype)
+    x *= -1 if compiled is _decay else 1
     together, alone = _run(compiled, x), np.empty_like(x)
     for i in range(len(x)):
         compiled(i, i + 1, x, alone)

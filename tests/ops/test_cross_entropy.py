@@ -172,21 +172,26 @@ def test_nothing_to_lose(op, shape):
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 37, 41), (700, 130)], ids=["pixels", "rows"])
-def test_blocks_and_threads_change_no_bit(shape):
+@pytest.mark.parametrize("how", [{}, {"label_smoothing": 0.1}, {"gamma": 2.0}], ids=str)
+@pytest.mark.parametrize("reduction", ["valid", "none"])
+def test_blocks_and_threads_change_no_bit(shape, how, reduction):
     rng = np.random.default_rng(0)
     x = rng.normal(0, 5, shape).astype(np.float32)
-    target = rng.integers(0, shape[1], (shape[0], *shape[2:]))
+    target = rng.integers(0, shape[1] + 1, (shape[0], *shape[2:]))
+    weight = rng.uniform(0.5, 2, shape[1]).astype(np.float32)
+    how = {"ignore_index": shape[1], "reduction": reduction, **how}
     results = []
     for threads in (1, 2, 3):
         with ns.num_threads(threads):
-            y, saved = ns.cross_entropy.forward(x, target)
+            y, saved = ns.cross_entropy.forward(x, target, weight, **how)
             results.append((y, *ns.cross_entropy.backward(saved, y)))
     for other in results[1:]:
         np.testing.assert_array_equal(results[0][0], other[0])
         np.testing.assert_array_equal(results[0][1], other[1])
-    exact, saved = ns.cross_entropy.reference.forward(x.astype(float), target)
-    np.testing.assert_allclose(results[0][0], exact, rtol=1e-7)
-    (gx,) = ns.cross_entropy.reference.backward(saved, exact)
+    wide = x.astype(float), target, weight.astype(float)
+    exact, saved = ns.cross_entropy.reference.forward(*wide, **how)
+    np.testing.assert_allclose(results[0][0], exact, rtol=2e-7, atol=5e-9)
+    (gx,) = ns.cross_entropy.reference.backward(saved, np.asarray(results[0][0], float))
     assert np.abs(results[0][1] - gx).max() <= 3 * np.finfo(np.float32).eps * np.abs(gx).max()
 
 

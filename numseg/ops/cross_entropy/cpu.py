@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.elementary import exp, log
+from numseg.kernels.elementary import decay, log
 from numseg.kernels.jit import kernel, rule
-from numseg.kernels.losses import power, store, times
+from numseg.kernels.losses import power, put, spread, store, times
 from numseg.kernels.parallel import launch
-from numseg.kernels.softmax import BLOCK, column_statistics, row_statistics
+from numseg.kernels.softmax import add_up, exponentiate, row_statistics, take
 from numseg.kernels.sums import row_sum
 from numseg.ops.cross_entropy import Geometry
 from numseg.typing import Array
+
+BLOCK = 128
+"""Pixels of a unit: two blocks of 21 classes stay in the first-level cache."""
 
 
 @rule
@@ -45,119 +48,176 @@ def at_most(worst, loss):
     return worst if loss > worst else loss  # NaN stays
 
 
+@rule
+def class_of(label, g):
+    """The label, or -1 where it is ignored, or became no label because the caller wrote to the
+    target after forward had checked it."""
+    return label if 0 <= label < g.c and not (g.ignores and label == g.ignore_index) else -1
+
+
+@rule
+def span(unit, stop, g):
+    """The pixels of a unit: image, first, last + 1; none from ``stop`` on."""
+    if unit >= stop:
+        return 0, 0, 0
+    n, block = divmod(unit, (g.size + BLOCK - 1) // BLOCK)
+    return n, block * BLOCK, min(block * BLOCK + BLOCK, g.size)
+
+
 @kernel({"contract"})
 def _forward(start, stop, x, labels, weight, losses, largest, total, sums, g):
-    """``sums`` gets each unit's sum of losses and of weights."""
-    blocks = (g.size + BLOCK - 1) // BLOCK
-    counts, even = np.empty(BLOCK), np.empty(BLOCK)
-    spread, weights = g.smoothing / g.c, row_sum(weight)
-    for unit in range(start, stop):
-        n, block = divmod(unit, blocks)
-        first, end = block * BLOCK, min(block * BLOCK + BLOCK, g.size)
-        label, loss = labels[n, first:end], losses[n, first:end]
-        top, summed = largest[n, first:end], total[n, first:end]
-        column_statistics(x, n, first, end, top, summed, None)
-        for i in range(len(loss)):
-            loss[i] = log(summed[i])
-        if g.smoothing > 0:
-            for i in range(len(loss)):
-                even[i] = weights * loss[i]
+    """``sums`` gets each unit's sum of losses and of weights, and the number of pixels that count.
+
+    One unit's scores come from memory while those of the unit before become exps.
+    """
+    scores, tops = np.empty((2, g.c, BLOCK), x.dtype), np.empty((2, BLOCK), x.dtype)
+    label, behind = np.empty(BLOCK, np.int64), np.empty(BLOCK, x.dtype)
+    (count, even, losses_here), weights = np.empty((3, BLOCK)), row_sum(weight)
+    n, first, end = 0, 0, 0
+    for unit in range(start, stop + 1):
+        then, now = unit % 2, 1 - unit % 2
+        next_n, next_first, next_end = span(unit, stop, g)
+        size, largest_then, top = end - first, tops[then], tops[now]
+        if next_end - next_first != size:
+            take(x, next_n, next_first, next_end, scores[then], largest_then)
+            exponentiate(scores[now], top, size)
+        else:
+            largest_then[:] = -np.inf
             for c in range(g.c):
-                row = x[n, c, first:end]
+                row, out, exps = x[next_n, c, next_first:next_end], scores[then, c], scores[now, c]
                 for i in range(len(row)):
-                    even[i] += weight[c] * (np.float64(top[i]) - row[i])
-        for i in range(len(loss)):
-            if label[i] < 0:
-                counts[i] = loss[i] = even[i] = 0
-            else:
-                counts[i] = weight[label[i]]
-                behind = top[i] - x[n, label[i], first + i]
-                loss[i] = counts[i] * at_most(g.worst, loss[i] + behind)
-                if g.gamma > 0:
-                    loss[i] *= focus(-at_label(exp(-behind), summed[i]), g.gamma)
-        if g.smoothing > 0:
-            for i in range(len(loss)):
-                loss[i] = (1 - g.smoothing) * loss[i] + spread * even[i]
-        sums[unit, 0], sums[unit, 1] = row_sum(loss), row_sum(counts[: len(loss)])
+                    out[i] = row[i]
+                    largest_then[i] = row[i] if row[i] > largest_then[i] else largest_then[i]
+                    exps[i] = decay(exps[i] - top[i])
+        if unit > start:
+            summed, loss = total[n, first:end], losses_here[:size]
+            put(top, largest[n, first:end])
+            add_up(scores[now], summed)
+            for i in range(size):
+                even[i] = log(summed[i])
+                one = count[i] * at_most(g.worst, even[i] + behind[i])
+                loss[i] = one if label[i] >= 0 else 0
+            if g.gamma > 0:
+                for i in range(size):
+                    if label[i] >= 0:
+                        loss[i] *= focus(-at_label(decay(-behind[i]), summed[i]), g.gamma)
+            if g.smoothing > 0:
+                for i in range(size):
+                    even[i] *= weights
+                for c in range(g.c):
+                    row = x[n, c, first:end]
+                    for i in range(len(row)):
+                        even[i] += weight[c] * (np.float64(top[i]) - row[i])
+                for i in range(size):
+                    mixed = (1 - g.smoothing) * loss[i] + g.smoothing / g.c * even[i]
+                    loss[i] = mixed if label[i] >= 0 else 0
+            if g.per_pixel:
+                put(loss, losses[n, first:end])
+            pixels = 0
+            for i in range(size):
+                pixels += label[i] >= 0
+            sums[unit - 1, 0], sums[unit - 1, 1] = row_sum(loss), row_sum(count[:size])
+            sums[unit - 1, 2] = pixels
+        n, first, end = next_n, next_first, next_end
+        here = labels[n, first:end]
+        for i in range(len(here)):
+            label[i] = class_of(here[i], g)
+        for i in range(len(here)):
+            known = max(label[i], 0)
+            count[i] = weight[known] if label[i] >= 0 else 0
+            behind[i] = largest_then[i] - scores[then, known, i]
 
 
 @kernel({"contract"})
 def _forward_rows(start, stop, x, labels, weight, losses, largest, total, sums, g):
     exps = np.empty(x.shape[1], x.dtype)
-    spread, weights = g.smoothing / g.c, row_sum(weight)
+    weights = row_sum(weight)
     for n in range(start, stop):
         top, summed = row_statistics(x[n], exps)
         largest[n], total[n] = top, summed
-        label, count, loss = labels[n], 0.0, 0.0
+        label, count, loss = class_of(labels[n], g), 0.0, 0.0
         if label >= 0:
             count = np.float64(weight[label])
             behind = top - x[n, label]
             loss = (1 - g.smoothing) * count * at_most(g.worst, log(summed) + behind)
-            loss *= focus(-at_label(exp(-behind), summed), g.gamma)
+            loss *= focus(-at_label(decay(-behind), summed), g.gamma)
             if g.smoothing > 0:
                 even = weights * log(summed)
                 for c in range(g.c):
                     even += weight[c] * (np.float64(top) - x[n, c])
-                loss += spread * even
-        losses[n], sums[n, 0], sums[n, 1] = loss, loss, count
+                loss += g.smoothing / g.c * even
+        if g.per_pixel:
+            losses[n] = loss
+        sums[n, 0], sums[n, 1], sums[n, 2] = loss, count, label >= 0
 
 
 @kernel({"contract"})
 def _backward(start, stop, x, labels, weight, grads, largest, total, gx, g):
-    blocks = (g.size + BLOCK - 1) // BLOCK
-    scale, score = np.empty(BLOCK, x.dtype), np.empty(BLOCK, x.dtype)
-    factor, even = np.empty(BLOCK), np.empty(BLOCK, x.dtype)
-    spread, weights = g.smoothing / g.c, row_sum(weight)
+    exps, zero = np.empty((g.c, BLOCK), x.dtype), x.dtype.type(0)
+    # rows of one array: a compiler asks of each array whether it overlaps with the others, and has
+    # no vectors for a loop over too many
+    name, score, scale, even = np.empty((4, BLOCK), x.dtype)
+    label, grad, factor = np.empty(BLOCK, np.int64), np.empty(BLOCK), np.empty(BLOCK)
+    weights = row_sum(weight)
     for unit in range(start, stop):
-        n, block = divmod(unit, blocks)
-        first, end = block * BLOCK, min(block * BLOCK + BLOCK, g.size)
-        label, grad = labels[n, first:end], grads[n, first:end]
+        n, first, end = span(unit, stop, g)
         top, summed = largest[n, first:end], total[n, first:end]
-        for i in range(len(top)):
-            factor[i] = grad[i] * weight[label[i]] * (1 - g.smoothing) if label[i] >= 0 else 0
-            even[i] = grad[i] * spread if label[i] >= 0 else 0
-            score[i] = x[n, max(label[i], 0), first + i] - top[i]
+        for c in range(g.c):
+            row, out = x[n, c, first:end], exps[c]
+            for i in range(len(row)):
+                out[i] = decay(row[i] - top[i])
+        here = labels[n, first:end]
+        spread(grads, n * g.size + first, grad[: len(here)])
+        for i in range(len(here)):
+            label[i] = class_of(here[i], g)
+            name[i] = label[i]
+        for i in range(len(here)):
+            known = max(label[i], 0)
+            factor[i] = grad[i] * weight[known] * (1 - g.smoothing) if label[i] >= 0 else 0
+            even[i] = grad[i] * g.smoothing / g.c if label[i] >= 0 else 0
+            score[i] = exps[known, i]
         if g.gamma > 0:
-            for i in range(len(top)):
-                wrong, loss = -at_label(exp(score[i]), summed[i]), log(summed[i]) - score[i]
-                factor[i] = factor[i] * focused_slope(wrong, loss, g.gamma) if factor[i] else 0
-        for i in range(len(top)):
+            for i in range(len(here)):
+                if factor[i] != 0:
+                    behind = top[i] - x[n, label[i], first + i]
+                    wrong, loss = -at_label(score[i], summed[i]), log(summed[i]) + behind
+                    factor[i] *= focused_slope(wrong, loss, g.gamma)
+        for i in range(len(here)):
             both = factor[i] + even[i] * weights
             scale[i] = both / summed[i] if both != 0 else 0
-        for c in range(g.c):
-            row, out = x[n, c, first:end], gx[n, c, first:end]
-            for i in range(len(row)):
-                value = exp(row[i] - top[i]) * scale[i] - even[i] * weight[c]
-                out[i] = value if scale[i] != 0 else 0
-        for i in range(len(top)):
-            e = exp(score[i])
+        for i in range(len(here)):
+            e = np.float64(score[i])
             score[i] = factor[i] * at_label(e, summed[i])
             if even[i] != 0:
                 score[i] += even[i] * (e / summed[i] * weights - weight[label[i]])
-        for i in range(len(top)):
-            if scale[i] != 0:
-                gx[n, label[i], first + i] = score[i]
+        for c in range(g.c):
+            row, out, class_ = exps[c], gx[n, c, first:end], x.dtype.type(c)
+            for i in range(len(out)):
+                value = row[i] * scale[i] - even[i] * weight[c]
+                value = score[i] if name[i] == class_ else value
+                out[i] = value if scale[i] != zero else zero  # whatever the exp
 
 
 @kernel({"contract"})
 def _backward_rows(start, stop, x, labels, weight, grads, largest, total, gx, g):
     weights = row_sum(weight)
     for n in range(start, stop):
-        row, out, label, top = x[n], gx[n], labels[n], largest[n]
-        even = grads[n] * g.smoothing / g.c if label >= 0 else 0.0
-        factor = grads[n] * weight[label] * (1 - g.smoothing) if label >= 0 else 0.0
+        row, out, label, top = x[n], gx[n], class_of(labels[n], g), largest[n]
+        grad = grads[n] if g.per_pixel else grads[0]
+        even = grad * g.smoothing / g.c if label >= 0 else 0.0
+        factor = grad * weight[label] * (1 - g.smoothing) if label >= 0 else 0.0
         both = factor + even * weights
         if both == 0:
             out[:] = 0
             continue
-        e = exp(row[label] - top)
+        e = decay(row[label] - top)
         share = at_label(e, total[n])
         if g.gamma > 0:
             factor *= focused_slope(-share, log(total[n]) - (row[label] - top), g.gamma)
             both = factor
         scale, less = x.dtype.type(both / total[n]), x.dtype.type(even)
         for c in range(len(row)):
-            out[c] = exp(row[c] - top) * scale - less * weight[c]
+            out[c] = decay(row[c] - top) * scale - less * weight[c]
         out[label] = factor * share + even * (e / total[n] * weights - weight[label])
 
 
@@ -172,7 +232,7 @@ def forward(
     g: Geometry,
 ) -> None:
     units = g.n * _blocks(g)
-    losses, sums = np.zeros((g.n, g.size)), np.zeros((units, 2))
+    losses, sums = np.zeros((g.n, g.size) if g.per_pixel else (0, 0)), np.zeros((units, 3))
     given = _labels(target, g), _weights(weight, x, g)
     if x.size and g.size == 1:
         launch(_forward_rows, g.n, x.size, x.reshape(g.n, g.c), given[0].reshape(-1), given[1],
@@ -180,10 +240,8 @@ def forward(
     elif x.size:
         launch(_forward, units, x.size, x.reshape(g.n, g.c, g.size), *given,
                losses, largest, total, sums, g)  # fmt: skip
-    loss, count = sums.sum(0)
-    divisor[...] = count if g.mean else g.divisor
-    if g.valid:
-        divisor[...] = max(np.count_nonzero(given[0] >= 0), 1)
+    loss, weights, pixels = sums.sum(0)
+    divisor[...] = weights if g.mean else max(pixels, 1) if g.valid else g.divisor
     if g.per_pixel:
         store(y, losses.reshape(y.shape))
     elif divisor != 0:
@@ -205,16 +263,14 @@ def backward(
 ) -> None:
     if gx is None or not x.size:
         return
-    grads = np.empty((g.n, g.size))
-    if g.per_pixel:
-        grads[...] = gy.reshape(grads.shape)
-    else:
-        grads[...] = gy / divisor if divisor != 0 else 0
+    grads = gy.reshape(-1).astype(np.float64)
+    if not g.per_pixel:
+        grads[0] = grads[0] / divisor if divisor != 0 else 0
     given = _labels(target, g), _weights(weight, x, g)
     if g.size == 1:
         rows = (g.n, g.c)
         launch(_backward_rows, g.n, x.size, x.reshape(rows), given[0].reshape(-1), given[1],
-               grads.reshape(-1), largest.reshape(-1), total.reshape(-1),
+               grads, largest.reshape(-1), total.reshape(-1),
                gx.reshape(rows), g)  # fmt: skip
     else:
         planes = (g.n, g.c, g.size)
@@ -227,12 +283,9 @@ def _blocks(g: Geometry) -> int:
 
 
 def _labels(target: Array, g: Geometry) -> Array:
-    """One integer type for the kernels, and a negative number for what is ignored, or became no
-    label because the caller wrote to the target after forward had checked it."""
-    labels = target.reshape(g.n, g.size).astype(np.int64)
-    if g.ignores:
-        labels[labels == g.ignore_index] = -1
-    labels[labels >= g.c] = -1
+    """One integer type for the kernels, read-only as most targets are."""
+    labels = target.reshape(g.n, g.size).astype(np.int64, copy=False)
+    labels.flags.writeable = False
     return labels
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.elementary import exp
+from numseg.kernels.elementary import decay
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.losses import store
 from numseg.kernels.parallel import launch
-from numseg.kernels.softmax import BLOCK, column_statistics
+from numseg.kernels.softmax import BLOCK, add_up, exponentiate, take
 from numseg.kernels.sums import row_sum
 from numseg.ops.dice_loss import ACTIVATIONS, Geometry
 from numseg.typing import Array
@@ -22,15 +22,17 @@ def probabilities(x, labels, n, first, end, top, total, p, g):
     """Fill ``p``: (C, pixels), 0 in the pixels that are ignored."""
     one = x.dtype.type(1)
     if g.activation == SOFTMAX:
-        column_statistics(x, n, first, end, top[: end - first], total[: end - first], None)
+        take(x, n, first, end, p, top)
+        exponentiate(p, top, end - first)
+        add_up(p, total[: end - first])
     for c in range(g.c):
         row, out = x[n, c, first:end], p[c]
         if g.activation == SOFTMAX:
             for i in range(len(row)):
-                out[i] = exp(row[i] - top[i]) / total[i]
+                out[i] /= total[i]
         elif g.activation == SIGMOID:
             for i in range(len(row)):
-                e = exp(-abs(row[i]))
+                e = decay(-abs(row[i]))
                 out[i] = (e if row[i] < 0 else one) / (one + e)
         else:
             for i in range(len(row)):  # an assignment of arrays would take 2 seconds to compile

@@ -10,10 +10,10 @@ import math
 
 import numpy as np
 
-from numseg.kernels.elementary import exp, log
+from numseg.kernels.elementary import decay, log
 from numseg.kernels.jit import kernel
 from numseg.kernels.parallel import launch
-from numseg.kernels.softmax import BLOCK, column_statistics, row_statistics
+from numseg.kernels.softmax import BLOCK, row_statistics, take
 from numseg.kernels.sums import row_sum
 from numseg.ops.log_softmax import Geometry
 from numseg.typing import Array
@@ -22,17 +22,26 @@ from numseg.typing import Array
 @kernel({"contract"})
 def _forward(start, stop, x, y, g):
     blocks = (g.size + BLOCK - 1) // BLOCK
+    scores, exps = np.empty((g.c, BLOCK), x.dtype), np.empty(BLOCK, x.dtype)
     largest, total = np.empty(BLOCK, x.dtype), np.empty(BLOCK)
     for unit in range(start, stop):
         n, block = divmod(unit, blocks)
         first, end = block * BLOCK, min(block * BLOCK + BLOCK, g.size)
-        column_statistics(x, n, first, end, largest, total, None)
-        for i in range(BLOCK):
+        take(x, n, first, end, scores, largest)
+        total[:] = 0
+        for c in range(g.c):
+            row = scores[c]
+            for i in range(end - first):
+                row[i] -= largest[i]
+                exps[i] = decay(row[i])
+            for i in range(end - first):
+                total[i] += exps[i]
+        for i in range(end - first):
             total[i] = log(total[i])
         for c in range(g.c):
-            row, out = x[n, c, first:end], y[n, c, first:end]
-            for i in range(len(row)):
-                out[i] = (row[i] - largest[i]) - total[i]
+            row, out = scores[c], y[n, c, first:end]
+            for i in range(len(out)):
+                out[i] = row[i] - total[i]
 
 
 @kernel({"contract"})
@@ -50,7 +59,7 @@ def _backward(start, stop, y, gy, gx, g):
         for c in range(g.c):
             row, grad, out = y[n, c, first:end], gy[n, c, first:end], gx[n, c, first:end]
             for i in range(len(row)):
-                out[i] = grad[i] - exp(row[i]) * total[i]
+                out[i] = grad[i] - decay(row[i]) * total[i]
 
 
 @kernel({"contract"})
@@ -69,7 +78,7 @@ def _backward_last_axis(start, stop, y, gy, gx):
         row, grad, out = y[n], gy[n], gx[n]
         total = row_sum(grad)
         for i in range(len(row)):
-            out[i] = grad[i] - exp(row[i]) * total
+            out[i] = grad[i] - decay(row[i]) * total
 
 
 def forward(x: Array, y: Array, g: Geometry) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from numseg.kernels.jit import kernel
 from numseg.kernels.parallel import launch
-from numseg.kernels.softmax import BLOCK, column_statistics, row_statistics
+from numseg.kernels.softmax import BLOCK, add_up, exponentiate, row_statistics, take
 from numseg.kernels.sums import row_product
 from numseg.ops.softmax import Geometry
 from numseg.typing import Array
@@ -19,18 +19,21 @@ from numseg.typing import Array
 @kernel({"contract"})
 def _forward(start, stop, x, y, g):
     blocks = (g.size + BLOCK - 1) // BLOCK
+    exps = np.empty((g.c, BLOCK), x.dtype)
     largest, total = np.empty(BLOCK, x.dtype), np.empty(BLOCK)
     for unit in range(start, stop):
         n, block = divmod(unit, blocks)
         first, end = block * BLOCK, min(block * BLOCK + BLOCK, g.size)
-        column_statistics(x, n, first, end, largest, total, y)
+        take(x, n, first, end, exps, largest)
+        exponentiate(exps, largest, end - first)
+        add_up(exps, total[: end - first])
         scale = largest  # 1 / total, once more in the dtype of x: products are faster
-        for i in range(BLOCK):
+        for i in range(end - first):
             scale[i] = 1 / total[i]
         for c in range(g.c):
-            out = y[n, c, first:end]
+            row, out = exps[c], y[n, c, first:end]
             for i in range(len(out)):
-                out[i] *= scale[i]
+                out[i] = row[i] * scale[i]
 
 
 @kernel({"contract"})
