@@ -86,18 +86,19 @@ def _winograd(start, stop, x, w, bias, y, tile, s):
     u = aligned(np.empty(size * s.u_point + s.lanes, x.dtype))
     v = aligned(np.empty(size * s.v_point + 2 * s.lanes, x.dtype))
     m = aligned(np.empty(size * s.m_point + 2 * s.lanes, x.dtype))
-    clear(v)  # what makes up whole vectors stays a number
+    clear(u)  # filters and pixels that make up whole tiles are numbers, if not those of others
+    clear(v)
     taps = np.zeros((2 * TAPS * TAPS + s.lanes + 2) * s.lanes, x.dtype)
     lines = np.zeros(((s.band * len(tile) + TAPS - 1) * s.width + s.lanes) * len(tile), x.dtype)
     phases = np.zeros(len(lines) + 2 * s.lanes, x.dtype)
     results = np.empty(len(tile) * len(tile) * (s.across + s.lanes), x.dtype)
-    rows = np.empty(s.chunk + ROWS, np.int64)
-    sums = np.empty(s.chunk + ROWS, np.int64)
+    rows = multiples(s.chunk, 1 if s.swapped else s.u_row)
+    sums = multiples(s.chunk, s.tiles)
     vectors = multiples(s.tiles // s.lanes + 1, s.lanes)
     steps = np.empty((s.block, 2), np.int64)
     for k in range(s.block):
         steps[k, 0], steps[k, 1] = k * s.u_row if s.swapped else k, k * s.tiles
-    filled, made, placed = -1, -1, -1
+    filled, made = -1, -1
     for unit in range(start, stop):
         cell, chunk = divmod(unit, s.chunks)
         band, group = divmod(cell, s.groups)
@@ -108,12 +109,6 @@ def _winograd(start, stop, x, w, bias, y, tile, s):
             filled = cell
         f0 = chunk * s.chunk
         filters = min(s.chunk, s.filters - f0)
-        if placed != filters:
-            for f in range(filters + ROWS):
-                row = min(f, filters - 1)  # a tile that ends beyond the last row repeats it
-                rows[f] = row if s.swapped else row * s.u_row
-                sums[f] = row * s.tiles
-            placed = filters
         for block in range(s.blocks):
             c0 = block * s.block
             channels = min(s.block, s.channels - c0)

@@ -3,6 +3,7 @@ tiles of 2 x 2, within the bound with 4 x 4, for every kind of vector, whatever 
 
 from __future__ import annotations
 
+import mmap
 import os
 import subprocess
 import sys
@@ -89,3 +90,35 @@ def test_what_a_thread_keeps_is_small():
         s = winograd._plan(x_shape, y_shape, 4, 1, (1, 1), 4, False)
         for size, most in ((s.u_point, 2**20), (s.v_point, 3 * 2**20), (s.m_point, 2**20)):
             assert 36 * size * 4 < most
+
+
+@pytest.mark.skipif(not hasattr(mmap, "PROT_READ"), reason="needs mprotect")
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("channels", [1, 5, 8, 16, 19])
+def test_nothing_beyond_the_arrays_is_read(channels, swapped):
+    """Arrays that end where memory ends: to read on would end the process, so another one runs."""
+    code = f"""
+import ctypes, mmap
+import numpy as np
+from numseg.kernels.winograd import winograd
+
+def at_the_end(shape):
+    size = 4 * int(np.prod(shape))
+    pages = -(-size // mmap.PAGESIZE)
+    memory = mmap.mmap(-1, (pages + 1) * mmap.PAGESIZE)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    libc = ctypes.CDLL(None, use_errno=True)
+    end = ctypes.c_void_p(address + pages * mmap.PAGESIZE)
+    assert libc.mprotect(end, ctypes.c_size_t(mmap.PAGESIZE), 0) == 0
+    start = pages * mmap.PAGESIZE - size
+    array = np.frombuffer(memory, np.float32, size // 4, start).reshape(shape)
+    array.flags.writeable = False
+    return array
+
+x, w = at_the_end((1, {channels}, 7, 13)), at_the_end(({channels}, {channels}, 3, 3))
+y = at_the_end((1, {channels}, 7, 13))
+y.flags.writeable = True
+winograd(x, w, None, y, 1, (1, 1), 4, {swapped})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
