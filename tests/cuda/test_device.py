@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import importlib.util
 from typing import Any
 
@@ -309,3 +310,15 @@ def test_sums_are_split_by_their_sizes_alone(results: int, terms: int) -> None:
     assert split.parts * results <= max(kernels.FULL, results)
     assert addends.size == split.parts * results
     assert (addends is sums) == (split.parts == 1)
+
+
+def test_winograd_is_for_the_cpu():
+    x, w = (Cuda.from_host(np.ones(shape, np.float32)) for shape in ((1, 1, 5, 5), (1, 1, 3, 3)))
+    message = "^conv2d: algorithm 'winograd4' runs on the CPU, CUDA has 'direct' only$"
+    with pytest.raises(ns.DeviceError, match=message):
+        ns.conv2d(x, w, algorithm="winograd4")
+    y, saved = ns.conv2d.forward(x, w)
+    geometry = saved.plan.geometry._replace(tile=2)
+    saved = saved._replace(plan=dataclasses.replace(saved.plan, geometry=geometry))
+    with pytest.raises(ns.DeviceError, match=r"^conv2d.backward: algorithm 'winograd2' runs on"):
+        ns.conv2d.backward(saved, y)
