@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.jit import kernel, rule
+from numseg.kernels.jit import kernel
 from numseg.kernels.lanes import LANES, blocks_of, load
 from numseg.kernels.parallel import launch
 from numseg.kernels.regions import by_image
@@ -28,30 +28,10 @@ def _edges(start, stop, low, high, pixels, g, bins):
             bins[k, p, 0], bins[k, p, 1] = edges(first, size, p, bins.shape[1], pixels, g)
 
 
-@rule
-def _larger(best, row, here, r):
-    """Take over what is larger in row r."""
-    for i in range(len(best)):
-        wins = here[i] > best[i]
-        best[i] = here[i] if wins else best[i]
-        row[i] = r if wins else row[i]
-
-
-@rule
-def _merge(best, place, here, row, s, width):
-    """Take over what is larger in column s, or as large and in an earlier row."""
-    for lane in range(LANES):
-        at = np.int64(row[lane]) * width + s
-        wins = (here[lane] > best[lane]) | ((here[lane] == best[lane]) & (at < place[lane]))
-        wins = wins & (row[lane] >= 0)
-        best[lane] = here[lane] if wins else best[lane]
-        place[lane] = at if wins else place[lane]
-
-
 @kernel()
 def _forward(start, stop, x, rows, columns, order, image, y, switches, g):
-    best, place = np.empty(LANES, x.dtype), np.empty(LANES, np.int64)
-    tops, places = np.empty(g.w * LANES, x.dtype), np.empty(g.w * LANES, np.int32)
+    best, (at_row, at_column) = np.empty(LANES, x.dtype), np.empty((2, LANES), np.int32)
+    tops, top_rows = np.empty(g.w * LANES, x.dtype), np.empty(g.w * LANES, np.int32)
     for unit in range(start, stop):
         n, block = divmod(unit, blocks_of(g.c))
         c0, c1 = block * LANES, min((block + 1) * LANES, g.c)
@@ -68,19 +48,32 @@ def _forward(start, stop, x, rows, columns, order, image, y, switches, g):
             for p in range(g.oh):
                 top, bottom = rows[k, p, 0], rows[k, p, 1]
                 tops[:width] = LOWEST
-                places[:width] = -1
+                top_rows[:width] = -1
                 for r in range(top, bottom):
-                    _larger(tops[:width], places[:width], tile[r - r0, at : at + width], r)
+                    here = tile[r - r0, at : at + width]
+                    for i in range(len(here)):
+                        wins = here[i] > tops[i]
+                        tops[i] = here[i] if wins else tops[i]
+                        top_rows[i] = r if wins else top_rows[i]
                 for q in range(g.ow):
                     left, right = columns[k, q, 0], columns[k, q, 1]
                     best[:] = LOWEST if top < bottom and left < right else 0.0
-                    place[:] = -1
-                    for s in range(left, right):
+                    at_row[:] = -1
+                    for s in range(left, right):  # of equal ones the earlier row wins
                         i = (s - first) * LANES
-                        _merge(best, place, tops[i : i + LANES], places[i : i + LANES], s, g.w)
+                        here, row = tops[i : i + LANES], top_rows[i : i + LANES]
+                        for j in range(LANES):
+                            wins = (here[j] > best[j]) | (
+                                (here[j] == best[j]) & (row[j] < at_row[j])
+                            )
+                            best[j] = here[j] if wins else best[j]
+                            at_row[j] = row[j] if wins else at_row[j]
+                            at_column[j] = s if wins else at_column[j]
+                    b = p * g.ow + q
                     for c in range(c1 - c0):
-                        y[k, c0 + c, p * g.ow + q] = best[c]
-                        switches[k, c0 + c, p * g.ow + q] = place[c]
+                        place = np.int64(at_row[c]) * g.w + at_column[c]
+                        y[k, c0 + c, b] = best[c]
+                        switches[k, c0 + c, b] = place if at_row[c] >= 0 else -1
 
 
 @kernel()
