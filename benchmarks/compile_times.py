@@ -56,9 +56,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{name:32}{figures}{mark}", flush=True)
         for kernel, seconds in row["kernels"]:
             print(f"    {kernel:60}{seconds:6.2f}")
-    if args.save:
-        result = {"machine": _machine(), "versions": _versions(), "limit": LIMIT, "rows": rows}
-        write_whole(FILE, (json.dumps(result, indent=1) + "\n").encode())
+        if args.save:
+            result = {"machine": _machine(), "versions": _versions(), "limit": LIMIT, "rows": rows}
+            write_whole(FILE, (json.dumps(result, indent=1) + "\n").encode())
     return 0
 
 

@@ -3,16 +3,11 @@ kind of vector, whatever the cut."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import numseg as ns
-from numseg.kernels import bands, simd
+from numseg.kernels import bands
 
 X = (2, 6, 9, 37)
 CALLS = {
@@ -89,27 +84,6 @@ def test_every_path_is_exact(call, dtype):
         ns.conv2d.backward(saved, gy), ns.conv2d.reference.backward(by_definition, gy), strict=True
     ):
         np.testing.assert_array_equal(got, want)
-
-
-@pytest.mark.parametrize("target", [t for t in simd.TARGETS if t != simd.TARGET.name])
-def test_every_kind_of_vector(target):
-    """In a process of its own, for the choice is made once."""
-    tests = f"{Path(__file__)}::test_every_path_is_exact"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, "-k", "32"]
-    environment = {**os.environ, "NUMSEG_SIMD": target}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{len(CALLS)} passed" in done.stdout
-
-
-def test_an_unknown_kind_of_vector_is_refused():
-    done = subprocess.run(
-        [sys.executable, "-c", "import numseg.kernels.simd"],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "NUMSEG_SIMD": "mmx"},
-    )
-    assert "NUMSEG_SIMD must be one of avx512, avx2, neon, plain, got 'mmx'" in done.stderr
 
 
 def test_bits_do_not_depend_on_threads_nor_on_the_cut(monkeypatch):

@@ -23,7 +23,7 @@ import numpy as np
 
 from numseg.kernels.bands import ENOUGH_UNITS, SCRATCH_BYTES, ceil_div, clear
 from numseg.kernels.correlate_weights import TILES, best_tile, multiply, transpose
-from numseg.kernels.jit import kernel, rule
+from numseg.kernels.jit import kernel, read_only, rule
 from numseg.kernels.parallel import launch
 from numseg.kernels.simd import TARGET
 from numseg.ops.conv2d.cpu import grad_b
@@ -179,11 +179,12 @@ def _forward(start, stop, image, offset, mask, weights, bias, y, g, s, m):
             sample(panel, image, n, tap, p0, count, offset, mask, g, s)
             for group in range(g.groups):
                 here = weights[(tap * g.groups + group) * m.steps * m.padded :]
-                left, to = panel[group * m.steps :], sums[group * plane :]
+                left, to = read_only(panel)[group * m.steps :], sums[group * plane :]
                 product(left, count, here, m.steps, to, m)
         for group in range(g.groups):
             target = y[(n * g.f + group * filters) * s.outputs + p0 :]
-            transpose(sums[group * plane :], m.padded, count, filters, target, s.outputs, s.lanes)
+            source = read_only(sums)[group * plane :]
+            transpose(source, m.padded, count, filters, target, s.outputs, s.lanes)
 
 
 @rule
@@ -224,7 +225,7 @@ def _backward(
                     for p in range(count):
                         clear(panel[p * m.width + first : p * m.width + first + m.padded])
                     here = weights[(tap * g.groups + group) * m.steps * m.padded :]
-                    left = turned[group * m.steps :]
+                    left = read_only(turned)[group * m.steps :]
                     product(left, count, here, m.steps, panel[first:], m)
                 pass_on(panel, m.width, image, n, tap, p0, count, offset, mask, mine, goffset,
                         gmask, len(gimage) > 0, g, s)  # fmt: skip
@@ -274,7 +275,7 @@ def _from_slices(start, stop, gimage, touched, gx, g, s):
                 first = (cut * s.rows + row + 1) * s.row + g.c
                 _add(line, gx.dtype.type(1), gimage[first : first + len(line)])
         target = gx[(n * g.c * g.h + row) * g.w :]
-        transpose(line, g.c, g.w, g.c, target, g.h * g.w, s.lanes)
+        transpose(read_only(line), g.c, g.w, g.c, target, g.h * g.w, s.lanes)
 
 
 @kernel()
@@ -295,7 +296,8 @@ def _grad_w(start, stop, image, offset, mask, gy, sums, g, s, m):
             sample(panel, image, n, tap, p0, count, offset, mask, g, s)
             for group in range(g.groups):
                 here = gy[(n * g.f + group * filters) * s.outputs + p0 :]
-                right, to = panel[group * m.columns :], out[group * filters * m.padded :]
+                right = read_only(panel)[group * m.columns :]
+                to = out[group * filters * m.padded :]
                 product(here, filters, right, count, to, m)
 
 
