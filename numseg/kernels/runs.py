@@ -81,6 +81,16 @@ def _take_run(step: int) -> Any:
 copy_run, every_second = _take_run(1), _take_run(2)
 
 
+def interleaved(emit: Emitter, row: list[Any]) -> list[Any]:
+    """Of a row of vectors, a power of two, a number of each in turn."""
+    if len(row) == 1:
+        return row
+    lanes = emit.vector.count
+    pairs = zip(interleaved(emit, row[::2]), interleaved(emit, row[1::2]), strict=True)
+    order = [i // 2 + i % 2 * lanes for i in range(2 * lanes)]
+    return [emit.pick(a, b, half) for a, b in pairs for half in (order[:lanes], order[lanes:])]
+
+
 def weaver(count: int) -> Any:
     """The intrinsic for ``target[t0 + i * count + b] = source[s0 + b * step + i]``, ``b < count``,
     for a vector of i. ``count`` is a power of two."""
@@ -92,21 +102,10 @@ def weaver(count: int) -> Any:
             here = _line(context, builder, source, *values[:2])
             there = _line(context, builder, target, *values[3:])
             emit = Emitter(builder, context.get_value_type(source.dtype))
-            lanes = emit.vector.count
-            in_turn = [lane + which for lane in range(lanes) for which in (0, lanes)]
-            halves = in_turn[:lanes], in_turn[lanes:]
-
-            def woven(runs):
-                """Runs of as many vectors become one, a number of each in turn."""
-                if len(runs) == 1:
-                    return runs[0]
-                pairs = zip(woven(runs[0::2]), woven(runs[1::2]), strict=True)
-                return [emit.pick(*pair, half) for pair in pairs for half in halves]
-
             places = [builder.mul(values[2], INT(b)) for b in range(count)]
-            runs = [[emit.load(builder.gep(here, [place]))] for place in places]
-            for b, vector in enumerate(woven(runs)):
-                emit.store(vector, builder.gep(there, [INT(b * lanes)]))
+            row = [emit.load(builder.gep(here, [place])) for place in places]
+            for b, vector in enumerate(interleaved(emit, row)):
+                emit.store(vector, builder.gep(there, [INT(b * emit.vector.count)]))
             return context.get_dummy_value()
 
         return types.void(*kinds), generate

@@ -20,6 +20,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from numseg.kernels.runs import interleaved
 from numseg.kernels.simd import INT, Emitter
 
 Rows = tuple[tuple[Fraction, ...], ...]
@@ -180,7 +181,7 @@ def _output_tiles(typing, tile, sums, first, point, bias, lines, to, line):
         bias = emit.broadcast(bias)
         for i, row in enumerate(_sandwich(emit, TRANSFORMS[m].outputs, loaded)):
             row = [builder.fadd(vector, bias) for vector in row]
-            for k, vector in enumerate(_interleaved(emit, row)):
+            for k, vector in enumerate(interleaved(emit, row)):
                 emit.store(vector, _at(emit, lines, to, (line, i), (INT(emit.vector.count), k)))
         return context.get_dummy_value()
 
@@ -215,16 +216,6 @@ def _deinterleaved(emit: Emitter, row: list[Any]) -> list[Any]:
     orders = [list(range(first, 2 * lanes, 2)) for first in (0, 1)]
     halves = [_deinterleaved(emit, [emit.pick(*p, order) for p in pairs]) for order in orders]
     return [vector for pair in zip(*halves, strict=True) for vector in pair]
-
-
-def _interleaved(emit: Emitter, row: list[Any]) -> list[Any]:
-    """The inverse."""
-    if len(row) == 1:
-        return row
-    lanes = emit.vector.count
-    pairs = zip(_interleaved(emit, row[::2]), _interleaved(emit, row[1::2]), strict=True)
-    order = [i // 2 + i % 2 * lanes for i in range(2 * lanes)]
-    return [emit.pick(a, b, half) for a, b in pairs for half in (order[:lanes], order[lanes:])]
 
 
 image_tiles: Any = intrinsic(_image_tiles)
