@@ -92,3 +92,30 @@ def winners(size: int) -> Any:
         return types.void(*kinds), generate
 
     return row
+
+
+def sums(size: int) -> Any:
+    """The intrinsic for ``out[q] = row[2 * q] + ... + row[2 * q + size - 1]``, added up in order::
+
+    f(row, out)
+    """
+
+    @intrinsic
+    def line(typing, row, out):
+        def generate(context, builder, signature, values):
+            row_at, outputs = (
+                context.make_array(kind)(context, builder, value)
+                for kind, value in zip((row, out), values, strict=True)
+            )
+            emit = Emitter(builder, context.get_value_type(row.dtype))
+            with emit.vectors(INT(0), outputs.nitems) as q:
+                at = builder.gep(row_at.data, [builder.shl(q, INT(1))])
+                total, *others = emit.taps(at, size, 2)
+                for tap in others:
+                    total = builder.fadd(total, tap)
+                emit.store(total, builder.gep(outputs.data, [q]))
+            return context.get_dummy_value()
+
+        return types.void(row, out), generate
+
+    return line

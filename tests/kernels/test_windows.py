@@ -55,6 +55,19 @@ def test_maxima_of_small_windows(size, dtype):
         np.testing.assert_array_equal(np.signbit(found[0, 1]), np.signbit(y[0, 1]))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [2, 3])
+def test_sums_of_small_windows(size, dtype):
+    for w, call in itertools.product(WIDTHS, calls(size, PADS, 2)):
+        x = images(("ties",), 2 + w % 4, w, dtype)
+        try:
+            y = ns.avg_pool2d.reference(x, **call, divisor_override=1)
+        except ns.ArgumentError:  # the window is larger than the image
+            continue
+        found = ns.avg_pool2d(x, **call, divisor_override=1)
+        np.testing.assert_array_equal(found, y, str((w, call)))
+
+
 @pytest.mark.parametrize("target", sorted({"avx512", "avx2", "plain"} - {simd.TARGET.name}))
 def test_every_kind_of_vector(target):
     """In a process of its own, for the choice is made once."""

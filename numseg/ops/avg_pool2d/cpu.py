@@ -12,9 +12,13 @@ import numpy as np
 from numseg.kernels.copy import copy
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
+from numseg.kernels.simd import TARGET
+from numseg.kernels.windows import sums
 from numseg.ops.avg_pool2d import Geometry
 from numseg.ops.avg_pool2d.rules import count
 from numseg.typing import Array
+
+_sums_2, _sums_3 = sums(2), sums(3)
 
 
 @rule
@@ -42,7 +46,8 @@ def _row_divisor(p, g):
 def _forward(start, stop, x, y, g):
     divisors = _column_divisors(x, g)
     last = (g.ow - 1) * g.sx  # where the last window of a row starts
-    row, sums = np.zeros(last + g.kw, x.dtype), np.empty(last + 1, x.dtype)
+    row, every = np.zeros(last + g.kw, x.dtype), np.empty(last + 1, x.dtype)
+    small = g.sx == 2 and g.ow * x.itemsize >= TARGET.vector_bytes
     on_image = min(g.w, len(row) - g.pl)
     for unit in range(start, stop):
         plane, p = divmod(unit, g.oh)
@@ -50,12 +55,17 @@ def _forward(start, stop, x, y, g):
         row[:] = 0
         for r in range(max(top, 0), min(top + g.kh, g.h)):
             _add(x[plane, r], row[g.pl : g.pl + on_image])
-        copy(row[: last + 1], sums)
-        for j in range(1, g.kw):
-            _add(row[j:], sums)
-        out, rows = y[plane, p], _row_divisor(p, g)
-        for q in range(g.ow):
-            out[q] = sums[q * g.sx]
+        out, rows = y[plane, p], x.dtype.type(_row_divisor(p, g))
+        if small and g.kw == 2:
+            _sums_2(row, out)
+        elif small and g.kw == 3:
+            _sums_3(row, out)
+        else:
+            copy(row[: last + 1], every)
+            for j in range(1, g.kw):
+                _add(row[j:], every)
+            for q in range(g.ow):
+                out[q] = every[q * g.sx]
         for q in range(g.ow):
             out[q] /= divisors[q] * rows
 
