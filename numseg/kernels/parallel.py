@@ -19,19 +19,26 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
+
+import numpy as np
 
 from numseg import checks
 from numseg.errors import ArgumentTypeError
+from numseg.kernels.pause import watch
 
-SERIAL_WORK = 32_768
-"""Below this many elementary steps a launch stays on the calling thread (a hand-over costs about
-as much as 20 microseconds of work)."""
+SERIAL_WORK = 131_072
+"""Up to so many elementary steps a launch stays on the calling thread: they take about as long as
+sharing them would."""
 
 CHUNKS_PER_THREAD = 4
-"""More chunks than threads, so that a thread that was interrupted does not hold up the rest."""
+"""More chunks than threads, so that a thread that was interrupted does not hold up the rest. (Half
+as many for a small launch: it takes some microseconds to begin one.)"""
 
+ROUNDS = 5_000
+"""How often a thread that waits looks again before it sleeps: some 100 microseconds. To wake it would
+take about as long, and the next operator of a network comes sooner."""
 
 MOST_THREADS = 1024
 
@@ -88,7 +95,7 @@ class _Job:
         self._chunks = chunks
         self._ticket = itertools.count()  # next() is atomic
         self._closed = False
-        self._helpers = 0
+        self._helpers = np.zeros(1, np.int64)
         self._changed = threading.Condition()
         self.error: BaseException | None = None
 
@@ -102,7 +109,7 @@ class _Job:
         with self._changed:
             if self._closed:
                 return
-            self._helpers += 1
+            self._helpers[0] += 1
         try:
             self.work()
         except BaseException as error:
@@ -110,15 +117,20 @@ class _Job:
             self._closed = True
         finally:
             with self._changed:
-                self._helpers -= 1
+                self._helpers[0] -= 1
                 self._changed.notify_all()
 
     def finish(self) -> None:
         """Let nobody in any more, and wait for those who are."""
         with self._changed:
             self._closed = True
-            while self._helpers:
-                self._changed.wait()
+            helpers = int(self._helpers[0])
+        while helpers:
+            watch(self._helpers, helpers, ROUNDS)
+            with self._changed:
+                if self._helpers[0] == helpers:
+                    self._changed.wait()
+                helpers = int(self._helpers[0])
 
 
 class _Pool:
@@ -126,6 +138,7 @@ class _Pool:
 
     def __init__(self) -> None:
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
+        self._asked = np.zeros(1, np.int64)  # a number that grows with every job
         self._lock = threading.Lock()
         self._size = 0
 
@@ -134,9 +147,11 @@ class _Pool:
             self._grow(helpers)
         for _ in range(min(helpers, self._size)):
             self._jobs.put(job)
+        self._asked[0] += 1
 
     def _grow(self, size: int) -> None:
         with self._lock:
+            watch(self._asked, -1, 1)  # compiled here, and not by threads that should help
             for number in range(self._size, size):
                 name = f"numseg-{number + 1}"
                 try:
@@ -147,7 +162,15 @@ class _Pool:
 
     def _serve(self) -> None:
         while True:
-            self._jobs.get().help()  # and keep no name for it: a job holds arrays
+            self._next().help()  # and keep no name for it: a job holds arrays
+
+    def _next(self) -> _Job:
+        """Often it comes at once: then it is met awake."""
+        asked = int(self._asked[0])
+        with contextlib.suppress(Empty):
+            return self._jobs.get_nowait()
+        watch(self._asked, asked, ROUNDS)
+        return self._jobs.get()
 
 
 _pool = _Pool()
@@ -173,7 +196,8 @@ def launch(kernel: Callable[..., None], units: int, work: int, *args: Any) -> No
         if units > 0:
             kernel(0, units, *args)
         return
-    chunks = min(units, threads * CHUNKS_PER_THREAD)
+    small = work <= threads * CHUNKS_PER_THREAD * SERIAL_WORK
+    chunks = min(units, threads * CHUNKS_PER_THREAD // (2 if small else 1))
 
     def run(chunk: int) -> None:
         kernel(units * chunk // chunks, units * (chunk + 1) // chunks, *args)
