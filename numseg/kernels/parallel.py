@@ -37,8 +37,8 @@ CHUNKS_PER_THREAD = 4
 as many for a small launch: it takes some microseconds to begin one.)"""
 
 ROUNDS = 5_000
-"""How often a thread that waits looks again before it sleeps: some 100 microseconds. To wake it would
-take about as long, and the next operator of a network comes sooner."""
+"""How often a thread that waits looks again before it sleeps: some 100 microseconds. To wake it
+would take about as long, and the next operator of a network comes sooner."""
 
 MOST_THREADS = 1024
 
