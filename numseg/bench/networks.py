@@ -12,7 +12,7 @@ from numseg.bench.timing import Call, Case
 from numseg.graph import Graph
 from numseg.training.optimisers import SGD
 
-LR, MOMENTUM = 0.01, 0.9
+LR, MOMENTUM = 1e-4, 0.9  # a small rate: each call is a step on
 
 
 def cases(only: str = "") -> Iterator[Case]:
@@ -41,14 +41,16 @@ def _networks() -> Iterator[tuple[str, Graph, tuple[int, ...]]]:
 
 def _numseg(graph: Graph, params: Any, x: Any, target: Any) -> dict[str, Call]:
     sgd = SGD(LR, MOMENTUM)
-    state = sgd.start({name: params[name] for name in graph.trainable})
+    now = {name: p.copy() for name, p in params.items()}
+    state = sgd.start({name: now[name] for name in graph.trainable})
 
     def step() -> Any:
-        y, tape = graph.forward(params, x)
+        nonlocal now, state
+        y, tape = graph.forward(now, x)
         loss, saved = ns.cross_entropy.forward(y, target)
         (grad,) = ns.cross_entropy.backward(saved, np.ones_like(loss), needs=["x"])[:1]
         grads = graph.backward(tape, grad, needs=graph.trainable)
-        sgd.step(params, grads, state)
+        now, state = sgd.step(now, grads, state, donate=True)
         return loss
 
     return {"forward": lambda: graph.run(params, x), "forward and backward": step}
@@ -58,19 +60,20 @@ def _torch(graph: Graph, params: Any, x: Any, target: Any) -> dict[str, Call]:
     import torch
 
     tensors = {n: torch.from_numpy(p.copy()).requires_grad_() for n, p in params.items()}
+    fixed = {n: torch.from_numpy(p) for n, p in params.items()}
     image, labels = torch.from_numpy(x), torch.from_numpy(target)
     momenta = [torch.zeros_like(p) for p in tensors.values()]
 
     def forward() -> Any:
         with torch.no_grad():
-            return _run(graph, tensors, image)
+            return _run(graph, fixed, image)
 
     def step() -> Any:
         loss = torch.nn.functional.cross_entropy(_run(graph, tensors, image), labels)
         grads = torch.autograd.grad(loss, list(tensors.values()))
         with torch.no_grad():
             for p, m, g in zip(tensors.values(), momenta, grads, strict=True):
-                torch.add(p, MOMENTUM * m + g, alpha=-LR)  # as pure as ours: the next step is equal
+                p.add_(m.mul_(MOMENTUM).add_(g), alpha=-LR)
         return loss.detach()
 
     return {"forward": forward, "forward and backward": step}

@@ -241,7 +241,7 @@ class _Run:
     def step(
         self, params: dict[str, Array], state: dict[str, Array], batch: Batch, step: int
     ) -> tuple[dict[str, Array], dict[str, Array], float]:
-        """New parameters, new state, and the loss."""
+        """New parameters, new state, and the loss. The old ones are given up."""
         ignored = ignored_label(self.dataset)
         seed = self.recipe.sampling.seed
         logits, tape = self.graph.forward(params, batch.x, training=True, seed=seed, step=step)
@@ -253,7 +253,7 @@ class _Run:
             raise ArgumentError(DIVERGED.format(epoch=step // self.steps + 1, lr=lr))
         (grad,) = criterion.backward(saved, np.ones_like(loss))
         grads = self.graph.backward(tape, grad, needs=self.graph.trainable)
-        params, state = self.optimiser.step(params, grads, state, lr)
+        params, state = self.optimiser.step(params, grads, state, lr, donate=True)
         return params | tape.updates, state, float(loss)
 
 

@@ -3,14 +3,17 @@
 Parameters, gradients and state are flat dicts of arrays, so that a state is saved as parameters
 are. Parameters without a gradient (running statistics) pass through. Formulas and the names in the
 state are those of PyTorch 2.13 (``torch.optim.SGD``, ``torch.optim.Adam``).
+
+``step(..., donate=True)`` may write into the given parameters and state, which the caller gives up:
+the same numbers, without memory for another network.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -33,9 +36,14 @@ class Optimiser(Protocol):
         ...
 
     def step(
-        self, params: Arrays, grads: Arrays, state: Arrays, lr: float | None = None
+        self,
+        params: Arrays,
+        grads: Arrays,
+        state: Arrays,
+        lr: float | None = None,
+        donate: bool = False,
     ) -> Updated:
-        """New parameters and new state; the arguments stay as they are."""
+        """New parameters and new state; unless they are donated, the arguments stay as they are."""
         ...
 
 
@@ -77,15 +85,24 @@ class SGD:
         return {f"momentum_buffer.{name}": np.zeros_like(p) for name, p in params.items()}
 
     def step(
-        self, params: Arrays, grads: Arrays, state: Arrays, lr: float | None = None
+        self,
+        params: Arrays,
+        grads: Arrays,
+        state: Arrays,
+        lr: float | None = None,
+        donate: bool = False,
     ) -> Updated:
         lr = self.lr if lr is None else lr
         new, after = dict(params), dict(state)
-        for name, p, g in _updated(params, grads, self.weight_decay):
+        for name in _with_gradients(params, grads):
             buffer = f"momentum_buffer.{name}"
-            after[buffer] = p.dtype.type(self.momentum) * state[buffer] + g
-            step = np.asarray(p.dtype.type(lr) * after[buffer])
-            new[name] = np.subtract(p, step, out=step)  # fresh memory takes longer than the sum
+            old = params[name], state[buffer]
+            new[name], after[buffer] = targets = _targets(donate, *old)
+            real = params[name].dtype.type
+            for (p, b, grad), new_p, new_b in _blocks((*old, grads[name]), targets):
+                g = grad + real(self.weight_decay) * p if self.weight_decay else grad
+                np.add(real(self.momentum) * b, g, out=new_b)
+                np.subtract(p, real(lr) * new_b, out=new_p)
         return new, after
 
 
@@ -127,30 +144,58 @@ class Adam:
         return state
 
     def step(
-        self, params: Arrays, grads: Arrays, state: Arrays, lr: float | None = None
+        self,
+        params: Arrays,
+        grads: Arrays,
+        state: Arrays,
+        lr: float | None = None,
+        donate: bool = False,
     ) -> Updated:
         lr = self.lr if lr is None else lr
         t = int(state["step"]) + 1
         new, after = dict(params), {**state, "step": np.asarray(t, np.int64)}
         beta1, beta2 = self.betas
         scale, root = lr / (1 - beta1**t), math.sqrt(1 - beta2**t)
-        for name, p, g in _updated(params, grads, self.weight_decay):
-            real = p.dtype.type
-            m = state[f"exp_avg.{name}"]
-            m = m + real(1 - beta1) * (g - m)
-            v = real(beta2) * state[f"exp_avg_sq.{name}"] + real(1 - beta2) * (g * g)
-            new[name] = p - real(scale) * (m / (np.sqrt(v) / real(root) + real(self.eps)))
-            after[f"exp_avg.{name}"], after[f"exp_avg_sq.{name}"] = m, v
+        for name in _with_gradients(params, grads):
+            m_name, v_name = f"exp_avg.{name}", f"exp_avg_sq.{name}"
+            old = params[name], state[m_name], state[v_name]
+            new[name], after[m_name], after[v_name] = targets = _targets(donate, *old)
+            real = params[name].dtype.type
+            for (p, m, v, grad), new_p, new_m, new_v in _blocks((*old, grads[name]), targets):
+                g = grad + real(self.weight_decay) * p if self.weight_decay else grad
+                np.add(m, real(1 - beta1) * (g - m), out=new_m)
+                np.add(real(beta2) * v, real(1 - beta2) * (g * g), out=new_v)
+                step = new_m / (np.sqrt(new_v) / real(root) + real(self.eps))
+                np.subtract(p, real(scale) * step, out=new_p)
         return new, after
 
 
-def _updated(params: Arrays, grads: Arrays, weight_decay: float) -> list[tuple[str, Array, Array]]:
-    """Name, value and decayed gradient of every parameter that has a gradient."""
-    found = []
+def _with_gradients(params: Arrays, grads: Arrays) -> Iterator[str]:
+    """The names of the parameters that have a gradient."""
     for name, grad in grads.items():
         if name not in params:
             raise ArgumentError(f"grads has {name!r}, which is not among the parameters")
-        p = params[name]
-        checks.shape(f"grads[{name!r}]", grad, p.shape, "the parameter's shape")
-        found.append((name, p, grad + p.dtype.type(weight_decay) * p if weight_decay else grad))
-    return found
+        checks.shape(f"grads[{name!r}]", grad, params[name].shape, "the parameter's shape")
+        yield name
+
+
+def _targets(donate: bool, *arrays: Array) -> tuple[Array, ...]:
+    """Where new values go: the donated arrays, as far as they can be written to in one run."""
+    return tuple(
+        array
+        if donate and array.flags.c_contiguous and array.flags.writeable
+        else np.empty(array.shape, array.dtype)
+        for array in arrays
+    )
+
+
+BLOCK = 1 << 15
+"""Numbers that are updated at once: they stay in the cache from the first operation to the last."""
+
+
+def _blocks(given: tuple[Array, ...], targets: tuple[Array, ...]) -> Iterator[Any]:
+    """The same part of every array, block after block: a tuple of those given, and the targets."""
+    olds, news = [a.reshape(-1) for a in given], [a.reshape(-1) for a in targets]
+    for first in range(0, olds[0].size, BLOCK):
+        part = slice(first, first + BLOCK)
+        yield (tuple(a[part] for a in olds), *(a[part] for a in news))

@@ -67,6 +67,30 @@ def test_steps_are_pure(optimiser):
     assert all(after[name].dtype == state[name].dtype for name in state)
 
 
+@pytest.mark.parametrize("optimiser", [SGD(weight_decay=0.1), Adam(weight_decay=0.1)])
+def test_what_is_donated_is_used_again_and_the_numbers_are_the_same(optimiser):
+    rng = np.random.default_rng(0)
+    shapes = {"w": (3, 70, 331), "b": (), "empty": (0, 2), "turned": (4, 5), "kept": (2,)}
+    params = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    params["turned"] = rng.standard_normal((5, 4)).T
+    params["kept"].flags.writeable = False
+    grads = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
+    state = optimiser.start(params)
+    params, state = optimiser.step(params, grads, state)
+    params = params | {"turned": np.asfortranarray(params["turned"])}
+    params["kept"].flags.writeable = False
+    fresh, fresh_state = optimiser.step(params, grads, state)
+    kept = params["kept"].copy()
+    again, again_state = optimiser.step(params, grads, state, donate=True)
+    for one, other in ((fresh, again), (fresh_state, again_state)):
+        assert one.keys() == other.keys()
+        assert all(np.array_equal(one[name], other[name]) for name in one)
+    used = {name for name in shapes if again[name] is params[name]}
+    assert used == {"w", "b", "empty"}
+    np.testing.assert_array_equal(params["kept"], kept)
+    assert not np.array_equal(again["kept"], kept)
+
+
 @pytest.mark.parametrize("optimiser", [SGD(lr=0.1), Adam(lr=0.1)])
 def test_a_rate_for_one_step(optimiser):
     params, grads = {"w": np.ones(1)}, {"w": np.ones(1)}
