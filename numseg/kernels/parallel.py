@@ -26,7 +26,6 @@ import numpy as np
 
 from numseg import checks
 from numseg.errors import ArgumentTypeError
-from numseg.kernels.pause import watch
 
 SERIAL_WORK = 131_072
 """Up to so many elementary steps a launch stays on the calling thread: they take about as long as
@@ -125,6 +124,12 @@ class _Job:
         with self._changed:
             self._closed = True
             helpers = int(self._helpers[0])
+        if helpers:
+            self._meet(helpers)
+
+    def _meet(self, helpers: int) -> None:
+        from numseg.kernels.pause import watch
+
         while helpers:
             watch(self._helpers, helpers, ROUNDS)
             with self._changed:
@@ -150,6 +155,8 @@ class _Pool:
         self._asked[0] += 1
 
     def _grow(self, size: int) -> None:
+        from numseg.kernels.pause import watch  # Numba, which importing numseg does not need
+
         with self._lock:
             watch(self._asked, -1, 1)  # compiled here, and not by threads that should help
             for number in range(self._size, size):
@@ -166,6 +173,8 @@ class _Pool:
 
     def _next(self) -> _Job:
         """Often it comes at once: then it is met awake."""
+        from numseg.kernels.pause import watch
+
         asked = int(self._asked[0])
         with contextlib.suppress(Empty):
             return self._jobs.get_nowait()

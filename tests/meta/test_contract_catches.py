@@ -23,6 +23,7 @@ from numseg.ops.max_pool2d import reference as max_pool2d_reference
 from numseg.ops.relu import Geometry
 from numseg.ops.relu import cpu as relu_cpu
 from numseg.ops.softmax import cpu as softmax_cpu
+from numseg.plan import Plans
 from numseg.testing import cases, contract
 from numseg.testing.cases import Case, Invalid
 from numseg.testing.contract import ContractError
@@ -211,19 +212,19 @@ def other_gradient_alone(original: Any, *args: Any) -> None:
         gw *= 1 + 1e-12
 
 
-def unchecked_target(patch: pytest.MonkeyPatch) -> None:
-    """Labels that became wrong since forward checked them are used as they are."""
-    patch.setattr(
-        cross_entropy_cpu,
-        "_labels",
-        lambda target, g: np.minimum(target.reshape(g.n, g.size).astype(np.int64), g.c),
-    )
+def unchecked_target(original: Any, *args: Any) -> None:
+    """Labels that became wrong since forward checked them are used: for what lies beside x, NaN."""
+    original(*args)
+    target, gx, g = args[1], args[-2], args[-1]
+    if (target >= g.c).any():
+        gx[...] = np.nan
 
 
 def replaced_plan(op: Any, change: Callable[[Plan[Any]], Plan[Any]]) -> Break:
     def apply(patch: pytest.MonkeyPatch) -> None:
         original = op._plan
         patch.setattr(op, "_plan", lambda *args, **kwargs: change(original(*args, **kwargs)))
+        patch.setattr(op, "_plans", Plans())  # the true ones are remembered
 
     return apply
 
@@ -316,7 +317,11 @@ BROKEN: dict[str, tuple[Any, Break, Check]] = {
         wrap(conv2d_cpu, "backward", other_gradient_alone),
         needs,
     ),
-    "a write outside by a label": (ns.cross_entropy, unchecked_target, tampered),
+    "a read outside by a label": (
+        ns.cross_entropy,
+        wrap(cross_entropy_cpu, "backward", unchecked_target),
+        tampered,
+    ),
     "an output with a row too many": (
         ns.max_pool2d,
         replaced_plan(ns.max_pool2d, one_row_more),
