@@ -31,7 +31,6 @@ from numseg.kernels.bands import (
     fill,
     layout,
     memory_share,
-    multiples,
     residue_classes,
     tap_offsets,
     taps_on_image,
@@ -45,9 +44,6 @@ TILES = ((6, 4), (8, 2), (8, 1)) if TARGET.registers == 32 else ((4, 3), (6, 2),
 """Taps x vectors of filters."""
 
 _wide, _thin, _single = (micro_kernel(*tile) for tile in TILES)
-
-DEPTHWISE_TAPS = 9
-_depthwise = micro_kernel(DEPTHWISE_TAPS, 1, across=True)
 
 RUN_BYTES = SCRATCH_BYTES // 4
 """The micro-kernel takes as many pixels at once as leave their vectors of gy well within the
@@ -157,57 +153,6 @@ def transpose(source, source_step, rows, columns, target, target_step, lanes):
 
 
 @kernel()
-def _depthwise_sums(start, stop, x, gy, gw, taps, layout, s):
-    """A unit is a channel that has filters to itself: there is no vector of filters, so the lanes
-    are pixels of a row. A row that is not whole vectors ends with one that overlaps its neighbour,
-    read from a copy of gy without what the neighbour has."""
-    scratch = aligned(np.empty(layout.size, x.dtype))
-    whole, rest = s.columns // s.lanes, s.columns % s.lanes
-    steps = np.empty((s.band * whole, 2), np.int64)
-    tails = np.empty(s.band * s.lanes, x.dtype)
-    clear(tails)
-    tail_steps = np.empty((s.band, 2), np.int64)
-    for t in range(s.band):
-        for v in range(whole):
-            steps[t * whole + v, 0] = t * layout.width + v * s.lanes
-            steps[t * whole + v, 1] = t * layout.residues * s.columns + v * s.lanes
-        tail_steps[t, 0] = t * layout.width + s.columns - s.lanes
-        tail_steps[t, 1] = t * s.lanes
-    zero = multiples(1, 0)
-    sums = np.empty(len(taps) * s.lanes, x.dtype)
-    rows = multiples(len(taps), s.lanes)
-    for unit in range(start, stop):
-        channel, f = divmod(unit, s.filters)
-        clear(sums)
-        for cell in range(s.images * layout.residues * s.bands):
-            cut, band = divmod(cell, s.bands)
-            image, residue = divmod(cut, layout.residues)
-            t0 = band * s.band
-            height = min(s.band, (s.rows - residue + layout.residues - 1) // layout.residues - t0)
-            if height <= 0:
-                continue
-            plane = image * s.groups + channel
-            fill(scratch, x[plane * layout.h * layout.w :], 1, residue, t0, layout)
-            top = (plane * s.filters + f) * s.rows + residue + t0 * layout.residues
-            here = gy[top * s.columns :]
-            for t in range(height):
-                end = t * layout.residues * s.columns + s.columns
-                for i in range(rest):
-                    tails[(t + 1) * s.lanes - rest + i] = here[end - rest + i]
-            for i in range(0, len(taps), DEPTHWISE_TAPS):
-                _depthwise(scratch, taps, i, here, zero, 0, steps, 0, height * whole,
-                           sums, rows, i, zero, 0, True)  # fmt: skip
-                if rest > 0:
-                    _depthwise(scratch, taps, i, tails, zero, 0, tail_steps, 0, height,
-                               sums, rows, i, zero, 0, True)  # fmt: skip
-        for i in range(s.taps):
-            total = gw.dtype.type(0)
-            for lane in range(s.lanes):
-                total += sums[i * s.lanes + lane]
-            gw[unit * s.taps + i] = total
-
-
-@kernel()
 def _add_slices(start, stop, sums, gw, s):
     """A unit is a vector of taps of a group, for all its filters."""
     taps = s.channels * s.taps
@@ -236,21 +181,12 @@ def correlate_weights(
         return
     s, scratch, tables = _plan(x.shape, gy.shape[1], x.itemsize, groups, rows, columns)
     work = gw.size * s.images * s.rows * s.columns // s.lanes
-    if _is_depthwise(s):
-        launch(_depthwise_sums, groups * s.filters, work, x.reshape(-1), gy.reshape(-1),
-               gw.reshape(-1), tables[0], scratch, s)  # fmt: skip
-        return
     taps = s.channels * s.taps
     sums = np.empty(s.slices * groups * taps * s.padded if s.slices > 1 else 0, gw.dtype)
     launch(_partial_sums, s.slices * groups * s.blocks, work, x.reshape(-1), gy.reshape(-1), sums,
            gw.reshape(-1), *tables, scratch, s)  # fmt: skip
     if s.slices > 1:
         launch(_add_slices, groups * ceil_div(taps, s.lanes), sums.size, sums, gw.reshape(-1), s)
-
-
-def _is_depthwise(s: Sizes) -> bool:
-    """Few filters would leave most lanes of a vector of filters empty."""
-    return s.channels == 1 and 4 * s.filters <= s.lanes <= s.columns
 
 
 @functools.lru_cache(maxsize=256)
@@ -295,10 +231,6 @@ def _plan(
         band, bands, slices, block, ceil_div(channels, block), tile, tile_taps, tile_vectors, lanes,
         padded, run,
     )  # fmt: skip
-    if _is_depthwise(sizes):
-        padded_taps = ceil_div(taps, DEPTHWISE_TAPS) * DEPTHWISE_TAPS
-        entries = offsets.reshape(-1)[_last_again(taps, padded_taps)]
-        return sizes, scratch, (entries.astype(np.int64),)
     return sizes, scratch, (*_tap_lists(offsets, sizes), *_pixel_lists(scratch.width, sizes))
 
 

@@ -63,6 +63,16 @@ CALLS = {
         {"padding": 2, "dilation": 2, "groups": 3},
     ),
     "depthwise, few rows": ((1, 3, 3, 33), (3, 1, 3, 3), {"padding": 1, "groups": 3}),
+    "groups of few filters": (
+        (2, 24, 7, 32),
+        (56, 3, 3, 3),
+        {"padding": 1, "groups": 8},
+    ),
+    "groups of few filters, rows cut": (
+        (2, 16, 11, 39),
+        (40, 2, 3, 2),
+        {"padding": 2, "stride": (2, 1), "dilation": (3, 2), "groups": 8},
+    ),
     "depthwise with stride": (X, (6, 1, 3, 3), {"padding": 1, "stride": 2, "groups": 6}),
 }
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from numseg.kernels import wide
+from numseg.kernels import few_filters, wide
 from numseg.kernels.bands import Axis
 from numseg.kernels.correlate import Then, Weights, correlate
 from numseg.kernels.correlate_weights import correlate_weights
@@ -139,7 +139,11 @@ def _phase(first: int, size: int, outputs: int, k: int, s: int, d: int, pad: int
 
 def grad_w(x: Array, gy: Array, gw: Array, g: Geometry) -> None:
     rows, columns = _axes(g)
-    product = wide.grad_w if wide.suits(rows, columns, x.itemsize) else correlate_weights
+    product = correlate_weights
+    if wide.suits(rows, columns, x.itemsize):
+        product = wide.grad_w
+    elif few_filters.suits(x, gy, g.groups, rows, columns):
+        product = few_filters.grad_w
     product(x, gy, gw, g.groups, rows, columns)
 
 
