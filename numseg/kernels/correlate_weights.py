@@ -52,6 +52,9 @@ second-level cache: all taps of the block meet them there."""
 WORTH_TRANSPOSING = 288
 """Taps of a unit at least, if there are so many: each unit transposes its bands of gy."""
 
+FEW_UNITS = 4
+"""But rather than have fewer units, units have fewer taps."""
+
 
 class Sizes(NamedTuple):
     """All that the kernel knows besides the arrays and tables."""
@@ -219,7 +222,9 @@ def _plan(
         min((x_size + y_size) // 16 // (groups * channels * taps * padded), cells, ENOUGH_UNITS)
     )
     wanted = ceil_div(ENOUGH_UNITS, slices * groups)
-    block = ceil_div(channels, _power_of_two(min(wanted, channels * taps // WORTH_TRANSPOSING)))
+    least = min(ceil_div(FEW_UNITS, slices * groups), channels * taps * 4 // WORTH_TRANSPOSING)
+    worth = max(channels * taps // WORTH_TRANSPOSING, least)
+    block = ceil_div(channels, _power_of_two(min(wanted, worth)))
     run = RUN_BYTES // (tile_vectors * TARGET.vector_bytes)
     if _on_image(rows) < 0.85:
         run = max(columns.outputs, lanes)  # then a run has but few rows of taps in the padding
