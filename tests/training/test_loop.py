@@ -120,9 +120,9 @@ def test_the_learning_rate_of_every_step(data, monkeypatch, schedule):
     seen = []
     real = Adam.step
 
-    def spy(self, params, grads, state, lr=None):
+    def spy(self, params, grads, state, lr=None, donate=False):
         seen.append(lr)
-        return real(self, params, grads, state, lr)
+        return real(self, params, grads, state, lr, donate)
 
     monkeypatch.setattr(Adam, "step", spy)
     train(NET, *data, dataclasses.replace(RECIPE, epochs=2, lr=0.5, schedule=schedule))
