@@ -101,6 +101,15 @@ def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
+EVEN_UNITS = 8
+"""Threads share units evenly where so many divide their number."""
+
+
+def unevenness(units: int) -> float:
+    """By how much it takes longer for threads to share so many units than to share a multiple."""
+    return ceil_div(units, EVEN_UNITS) * EVEN_UNITS / units
+
+
 def residue_classes(rows: Axis) -> int:
     """Rows this far apart read an undilated convolution."""
     return rows.dilation // math.gcd(rows.stride, rows.dilation)
@@ -213,6 +222,14 @@ def multiples(count, step):
     for i in range(count):
         numbers[i] = i * step
     return numbers
+
+
+@rule
+def tabulate(table, count, step):
+    """0, step, 2 step, ..., of which there are so many: a tile that ends beyond repeats the
+    last."""
+    for i in range(len(table)):
+        table[i] = min(i, count - 1) * step
 
 
 @rule

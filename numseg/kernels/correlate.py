@@ -33,6 +33,7 @@ from numseg.kernels.bands import (
     scratch_width,
     tap_offsets,
     taps_on_image,
+    unevenness,
 )
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
@@ -396,7 +397,7 @@ def _cut(
         if rest > 0:
             total += band_cost(rest, chunks, tile, flat, direct)
         units *= chunks
-        return total * ceil_div(units, EVEN_UNITS) * EVEN_UNITS / units
+        return total * unevenness(units)
 
     def choices() -> Iterator[tuple[float, int, int, bool, bool]]:
         for band in range(1, max(min(most, longest), 1) + 1):
@@ -410,9 +411,6 @@ def _cut(
 
     return min(choices())[1:]
 
-
-EVEN_UNITS = 8
-"""Threads share units evenly where so many divide their number."""
 
 TILE_CYCLES = 100
 """What a tile takes besides its steps: it begins by looking up its places, and ends by storing."""

@@ -26,6 +26,7 @@ from numseg.kernels.bands import (
     memory_share,
     multiples,
     residue_classes,
+    tabulate,
     tap_offsets,
 )
 from numseg.kernels.jit import kernel, read_only, rule
@@ -41,7 +42,7 @@ _single, _several = (micro_kernel(*tile, across=True) for tile in TILES)
 MOST_TAPS = 256
 """Of a group: each has a vector of sums for each filter of a tile."""
 
-ENOUGH_UNITS = 8
+FEWEST_UNITS = 8
 """There are no slices over images, so a unit must not be all there is."""
 
 
@@ -89,8 +90,7 @@ def _sums(start, stop, x, gy, gw, taps, layout, s):
         group, block = divmod(unit, blocks)
         f0 = block * s.tile_filters
         filters = min(s.tile_filters, s.filters - f0)
-        for f in range(s.tile_filters):  # the last again, where there are no more
-            planes[f] = min(f, filters - 1) * s.rows * s.columns
+        tabulate(planes, filters, s.rows * s.columns)
         clear(sums)
         for cell in range(s.images * layout.residues * s.bands):
             cut, band = divmod(cell, s.bands)
@@ -150,7 +150,7 @@ def suits(x: Array, gy: Array, groups: int, rows: Axis, columns: Axis) -> bool:
     if channels == 1:
         return 4 * filters <= lanes
     units = groups * ceil_div(filters, TILES[1][1])
-    few = 1 < filters <= lanes // 2 and units >= ENOUGH_UNITS
+    few = 1 < filters <= lanes // 2 and units >= FEWEST_UNITS
     return few and channels * rows.taps * columns.taps <= MOST_TAPS
 
 

@@ -30,6 +30,7 @@ from numseg.kernels.bands import (
     memory_share,
     multiples,
     tap_offsets,
+    unevenness,
 )
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
@@ -277,9 +278,8 @@ def _cut(
         bands, chunks = ceil_div(rows.outputs, band), ceil_div(blocks, chunk)
         filled = bands * chunks * (band + one.rows - 1) * one.width / run
         units = crowd * bands * chunks
-        uneven = ceil_div(units, EVEN_UNITS) * EVEN_UNITS / units
         reading = bands * blocks / 3  # the weights, for a band
-        return (runs * blocks + filled + reading) * uneven
+        return (runs * blocks + filled + reading) * unevenness(units)
 
     bands = range(1, max(min(most, rows.outputs), 1) + 1)
     return min(((band, ceil_div(blocks, chunks)) for band in bands for chunks in CHUNKS), key=cost)
@@ -287,9 +287,6 @@ def _cut(
 
 CHUNKS = (1, 2, 4, 8)
 """Into how many the channels are cut: each fills a scratch."""
-
-EVEN_UNITS = 8
-"""Threads share units evenly where so many divide their number."""
 
 
 def _tables(

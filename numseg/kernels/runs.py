@@ -63,11 +63,8 @@ def _take_run(step: int) -> Any:
 
             whole = builder.icmp_signed(">=", count, INT(lanes))
             with builder.if_else(whole) as (vectors, numbers):
-                with vectors:
-                    last = builder.sub(count, INT(lanes))
-                    with cgutils.for_range_slice(builder, INT(0), count, INT(lanes)) as (i, _):
-                        i = builder.select(builder.icmp_signed("<", i, last), i, last)
-                        emit.store(vector(i), builder.gep(there, [i]))
+                with vectors, emit.vectors(INT(0), count) as i:
+                    emit.store(vector(i), builder.gep(there, [i]))
                 with numbers, cgutils.for_range(builder, count) as loop:
                     at = builder.gep(here, [builder.mul(loop.index, INT(step))])
                     builder.store(builder.load(at), builder.gep(there, [loop.index]))

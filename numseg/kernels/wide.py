@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.bands import Axis, aligned, ceil_div, clear
+from numseg.kernels.bands import Axis, aligned, ceil_div, clear, tabulate
 from numseg.kernels.copy import copy
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
@@ -37,9 +37,9 @@ PANEL_BYTES = 24 * 1024
 
 FILTERS, OUTPUTS = 70, 128
 """The most of a unit, for it has a vector of each pair. Weights come from beyond the caches once
-for a unit, so it has fewer outputs only where there would be less than ``ENOUGH_UNITS``."""
+for a unit, so it has fewer outputs only where there would be less than ``FEWEST_UNITS``."""
 
-ENOUGH_UNITS = 8
+FEWEST_UNITS = 8
 
 PIXELS = 512
 """Outputs that the micro-kernel takes at once, so that the numbers of gy stay there too."""
@@ -97,14 +97,6 @@ def copy_row(plane, row, s, line):
     copy(plane[row * s.w : row * s.w + count], line[begin : begin + count])
     clear(line[:begin])
     clear(line[begin + count :])
-
-
-@rule
-def tabulate(table, count, step):
-    """0, step, 2 step, ..., of which there are so many: a tile that ends beyond repeats the
-    last."""
-    for i in range(len(table)):
-        table[i] = min(i, count - 1) * step
 
 
 @kernel()
@@ -242,7 +234,7 @@ def forward(
     s = _sizes(x, y, groups, rows, columns)
     chunk, chunks = _evenly(s.filters, FILTERS)
     units = s.images * groups * chunks  # for a row
-    band, bands = _evenly(s.rows, min(s.rows * units // ENOUGH_UNITS, OUTPUTS // s.columns))
+    band, bands = _evenly(s.rows, min(s.rows * units // FEWEST_UNITS, OUTPUTS // s.columns))
     panel = PANEL_BYTES // (s.tile_filters * s.kw * x.itemsize)  # rows of taps
     taps, _ = _evenly(s.kh, panel)
     block = max(min(panel // s.kh, s.channels), 1)

@@ -5,7 +5,7 @@ are. Parameters without a gradient (running statistics) pass through. Formulas a
 state are those of PyTorch 2.13 (``torch.optim.SGD``, ``torch.optim.Adam``).
 
 ``step(..., donate=True)`` may write into the given parameters and state, which the caller gives up:
-the same numbers, without memory for another network.
+the same numbers, without memory for another network. No two of them may share memory then.
 """
 
 from __future__ import annotations
