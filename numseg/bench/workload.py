@@ -10,6 +10,7 @@ import numpy as np
 import numseg as ns
 from numseg.bench import conv2d, networks
 from numseg.bench.timing import Call, Case
+from numseg.graph import bilinear_weights
 
 
 class Row(NamedTuple):
@@ -111,6 +112,12 @@ def _rows() -> dict[str, Callable[[], Row]]:
             lambda x, w: f.conv_transpose2d(x, w, stride=s), ("x", "w"),
         )  # fmt: skip
 
+    def bilinear(k: int, s: int, size: int) -> Callable[[], Row]:
+        """FCN's upsampling of 21 classes: its weights interpolate, and are not trained."""
+        w = bilinear_weights(21, k, dtype=np.float32)
+        return lambda: Row(ns.conv_transpose2d, [real(1, 21, size, size), w], {"stride": s},
+                           lambda x, w: f.conv_transpose2d(x, w, stride=s))  # fmt: skip
+
     def simple(op: Any, x: Any, peer: Any, **params: Any) -> Callable[[], Row]:
         return lambda: Row(op, [real(*x)], params, peer)
 
@@ -149,6 +156,9 @@ def _rows() -> dict[str, Callable[[], Row]]:
         "conv_transpose 4x4/2 21>21 @32": transposed(1, 21, 21, 4, 2, 32),
         "conv_transpose 16x16/8 21>21 @32": transposed(1, 21, 21, 16, 8, 32),
         "conv_transpose 64x64/32 21>21 @16": transposed(1, 21, 21, 64, 32, 16),
+        "conv_transpose 4x4/2 21>21 @32 bilinear": bilinear(4, 2, 32),
+        "conv_transpose 16x16/8 21>21 @32 bilinear": bilinear(16, 8, 32),
+        "conv_transpose 64x64/32 21>21 @16 bilinear": bilinear(64, 32, 16),
         "max_pool 2x2/2 4x64 @128": simple(
             ns.max_pool2d, big, lambda x: f.max_pool2d(x, 2, return_indices=True), kernel_size=2,
             return_switches=True),

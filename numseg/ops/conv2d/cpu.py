@@ -20,6 +20,7 @@ from numseg.kernels.winograd import winograd
 from numseg.ops.add import Geometry as Sums
 from numseg.ops.add import cpu as sums
 from numseg.ops.conv2d import Geometry
+from numseg.ops.conv2d.diagonal import depthwise
 from numseg.ops.relu import Geometry as Rectified
 from numseg.ops.relu import cpu as rectified
 from numseg.typing import Array
@@ -56,6 +57,7 @@ def forward(
     if g.tile:
         winograd(x, w, b, y, g.groups, (g.pt, g.pl), g.tile)
         return _afterwards(y, add, relu)
+    w, g = depthwise(w, g, x)
     rows, columns = _axes(g)
     if wide.suits(rows, columns, x.itemsize):
         wide.forward(x, w, b, y, g.groups, rows, columns)
@@ -87,6 +89,7 @@ def grad_x(w: Array, gy: Array, gx: Array, g: Geometry) -> None:
         return winograd(gy, w, None, gx, g.groups, (2 - g.pt, 2 - g.pl), g.tile, swapped=True)
     if gx.size == 0:
         return
+    w, g = depthwise(w, g, gy)
     if g.dy == g.dx == 1 < max(g.sy, g.sx):
         rows, columns = Stamp(g.oh, g.h, g.kh, g.sy, g.pt), Stamp(g.ow, g.w, g.kw, g.sx, g.pl)
         if g.kh % g.sy == g.kw % g.sx == 0 and g.sx * gx.itemsize >= TARGET.vector_bytes:
