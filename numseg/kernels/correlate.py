@@ -38,7 +38,7 @@ from numseg.kernels.bands import (
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
 from numseg.kernels.runs import copy_run
-from numseg.kernels.simd import STENCIL_ROWS, TARGET, micro_kernel, stencil
+from numseg.kernels.simd import TARGET, micro_kernel
 from numseg.ops.relu.rules import rectify
 from numseg.typing import Array
 
@@ -81,7 +81,6 @@ class Sizes(NamedTuple):
     row_taps: int  # steps of a row of taps, all channels
     flat: bool  # vectors run on from one row of the scratch into the next
     direct: bool  # vectors lie in y as they lie in the scratch
-    stencil: bool  # one channel, 3 x 3 taps
     # y: its planes, and from an output to the next
     plane: int
     begin: int
@@ -131,17 +130,6 @@ def _correlate(start, stop, x, w, bias, y, then, w_rows, y_rows, steps, layout, 
         row = (residue + t0 * layout.residues) * s.row_step
         begin = rest * s.filters * s.plane + s.begin + row
         out = y[begin:]
-        if s.stencil and height >= STENCIL_ROWS:
-            for f in range(chunk * s.chunk, min((chunk + 1) * s.chunk, s.filters)):
-                for t in range(0, height, STENCIL_ROWS):
-                    t = min(t, height - STENCIL_ROWS)  # the last rows twice, with the same bits
-                    stencil(weights[w_rows[f] :], steps, scratch, t * layout.width, layout.width,
-                            steps[1, 1], start_row[f], out[y_rows[f] :],
-                            t * layout.residues * s.row_step, layout.residues * s.row_step,
-                            s.columns)  # fmt: skip
-                if then is not None:
-                    finish(out, begin, then, f, f + 1, height, layout, s)
-            continue
         if placed != height:
             vectors = place(x_vectors, y_vectors, height, layout, s)
             placed = height
@@ -175,14 +163,19 @@ def finish(out, begin, then, first, last, height, layout, s):
     for f in range(first, last):
         for t in range(height):
             at = f * s.plane + t * step
-            line = out[at : at + columns]
-            if len(then.terms) > 0:
-                terms = then.terms[begin + at : begin + at + columns]
-                for i in range(len(line)):
-                    line[i] += terms[i]
-            if then.rectified:
-                for i in range(len(line)):
-                    line[i] = rectify(line[i])
+            follow(out[at : at + columns], begin + at, then)
+
+
+@rule
+def follow(line, first, then):
+    """The same on numbers of y, from the given one on."""
+    if len(then.terms) > 0:
+        terms = then.terms[first : first + len(line)]
+        for i in range(len(line)):
+            line[i] += terms[i]
+    if then.rectified:
+        for i in range(len(line)):
+            line[i] = rectify(line[i])
 
 
 @rule
@@ -341,15 +334,9 @@ def _plan(
         groups, channels, filters, weights.group, rows.outputs, columns.outputs, band, bands,
         chunk, ceil_div(filters, chunk), tile, tile_filters, tile_vectors, lanes,
         rows.taps, channels * columns.taps, flat, direct,
-        channels == 1 and _is_stencil(rows, columns) and columns.outputs >= lanes,
         plane, rows.first * y_columns + columns.first, rows.step * y_columns, columns.step,
     )  # fmt: skip
     return sizes, scratch, tables
-
-
-def _is_stencil(rows: Axis, columns: Axis) -> bool:
-    strides = rows.stride == columns.stride == columns.step == 1
-    return strides and rows.taps == columns.taps == 3
 
 
 MIN_CHUNK = 64

@@ -169,61 +169,6 @@ def _transpose_square(typing, source, s0, source_step, target, t0, target_step):
 transpose_square: Any = intrinsic(_transpose_square)
 
 
-STENCIL_ROWS = 4
-"""Rows of outputs that a stencil computes at once."""
-
-
-def _stencil(typing, w, steps, x, x_at, x_row, x_column, start, y, y_at, y_row, columns):
-    """Some rows of a convolution of one channel with 3 x 3 taps::
-
-        y[y_at + t * y_row + q] =
-            start + sum over i, j of w[steps[3 i + j, 0]] * x[x_at + (t + i) * x_row + q + j * x_column]
-
-    for ``t < STENCIL_ROWS`` and ``q < columns``, of which there is at least a vector. A tile of the
-    micro-kernel loads a vector of pixels for every multiply-add if there is but one filter; here
-    one serves all the rows of outputs that read it, and the weights stay in registers. The taps of
-    an output are added in the micro-kernel's order.
-    """  # noqa: E501
-    kinds = (w, steps, x, *[types.int64] * 3, x.dtype, y, *[types.int64] * 3)
-
-    def generate(context, builder, signature, values):
-        w, steps, x, x_at, x_row, x_column, start, y, y_at, y_row, columns = (
-            context.make_array(kind)(context, builder, value).data
-            if isinstance(kind, types.Array) else value
-            for value, kind in zip(values, kinds, strict=True)
-        )  # fmt: skip
-        emit = Emitter(builder, context.get_value_type(kinds[2].dtype))
-
-        def at(base, first, step, number):
-            offset = builder.add(first, builder.mul(step, INT(number)))
-            return builder.gep(base, [offset])
-
-        weights = [
-            emit.broadcast(
-                builder.load(builder.gep(w, [builder.load(emit.item(steps, INT(0), k))]))
-            )
-            for k in range(0, 18, 2)
-        ]
-        start = emit.broadcast(start)
-        x_rows = [at(x, x_at, x_row, r) for r in range(STENCIL_ROWS + 2)]
-        y_rows = [at(y, y_at, y_row, t) for t in range(STENCIL_ROWS)]
-        with emit.vectors(INT(0), columns) as q:
-            sums = [start] * STENCIL_ROWS
-            for r, row in enumerate(x_rows):
-                for j in range(3):
-                    pixels = emit.load(at(row, q, x_column, j))
-                    for t in range(max(r - 2, 0), min(r + 1, STENCIL_ROWS)):
-                        sums[t] = emit.multiply_add(weights[3 * (r - t) + j], pixels, sums[t])
-            for total, row in zip(sums, y_rows, strict=True):
-                emit.store(total, builder.gep(row, [q]))
-        return context.get_dummy_value()
-
-    return types.void(*kinds), generate
-
-
-stencil: Any = intrinsic(_stencil)
-
-
 class Emitter:
     """Writes LLVM IR that speaks of whole vectors of one float type."""
 
@@ -272,6 +217,25 @@ class Emitter:
     def store(self, value, place):
         pointer = self.builder.bitcast(place, self.vector.as_pointer())
         self.builder.store(value, pointer, align=self.bytes)
+
+    def fetch(self, place):
+        """Have it brought into the cache, wherever it is, or nothing if it is nowhere."""
+        address = self.builder.bitcast(place, ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [address.type, *[number] * 3])
+        name = "llvm.prefetch.p0i8"
+        prefetch = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        self.builder.call(prefetch, [address, number(0), number(2), number(1)])
+
+    def from_lane(self, first):
+        """Which lanes are not before the given one."""
+        kind = ir.VectorType(INT, self.vector.count)
+        lanes = ir.Constant(kind, list(range(self.vector.count)))
+        return self.builder.icmp_signed(">=", lanes, self.broadcast(first))
+
+    def only(self, lanes, vector):
+        """Zeros in the others."""
+        return self.builder.select(lanes, vector, self.zero)
 
     def broadcast(self, number):
         """The number, of whatever type, in every lane."""

@@ -62,6 +62,22 @@ CALLS = {
         (6, 1, 3, 3),
         {"padding": 2, "dilation": 2, "groups": 3},
     ),
+    "depthwise, rows further apart than blocks": (
+        (1, 2, 23, 35),
+        (4, 1, 3, 3),
+        {"padding": (5, 3, 0, 9), "dilation": (4, 3), "groups": 2},
+    ),
+    "depthwise, bands": ((2, 2, 100, 70), (2, 1, 3, 3), {"padding": 1, "groups": 2}),
+    "depthwise, more padding than taps": (
+        (1, 3, 8, 20),
+        (3, 1, 3, 3),
+        {"padding": (4, 0, 3, 2), "groups": 3},
+    ),
+    "depthwise, an image in the padding": (
+        (1, 1, 2, 3),
+        (1, 1, 3, 3),
+        {"padding": (9, 3, 40, 5), "dilation": 2},
+    ),
     "depthwise, few rows": ((1, 3, 3, 33), (3, 1, 3, 3), {"padding": 1, "groups": 3}),
     "groups of few filters": (
         (2, 24, 7, 32),
@@ -94,6 +110,21 @@ def test_every_path_is_exact(call, dtype):
         ns.conv2d.backward(saved, gy), ns.conv2d.reference.backward(by_definition, gy), strict=True
     ):
         np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("columns", [32, 35])
+def test_no_pixel_but_its_own_reaches_a_depthwise_gradient(columns):
+    """Where rows are not whole vectors, vectors overlap: infinity times nothing would be NaN."""
+    x, w = np.ones((1, 1, 9, columns), np.float32), np.ones((1, 1, 3, 3), np.float32)
+    x[0, 0, 4] = np.inf
+    y, saved = ns.conv2d.forward(x, w, padding=(0, 1))
+    _, gw, _ = ns.conv2d.backward(saved, np.ones_like(y))
+    assert np.isposinf(gw).all()
+    gy = np.ones_like(y)
+    gy[0, 0, 0] = np.inf  # with 1 in each row that it meets, and 0 in the padding
+    x[0, 0, 4] = 1
+    _, gw, _ = ns.conv2d.backward(ns.conv2d.forward(x, w, padding=(0, 1))[1], gy)
+    assert np.isposinf(gw[..., 1]).all()
 
 
 def test_bits_do_not_depend_on_threads_nor_on_the_cut(monkeypatch):

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from numseg.kernels import few_filters, wide
+from numseg.kernels import few_filters, planewise, wide
 from numseg.kernels.bands import Axis
 from numseg.kernels.correlate import Then, Weights, correlate
 from numseg.kernels.correlate_weights import correlate_weights
@@ -69,6 +69,8 @@ def forward(
         terms = np.empty(0, y.dtype) if add is None else add[0].reshape(-1)
         terms.flags.writeable = False  # whatever they are, one kernel
         then = Then(terms, relu is not None)
+    if planewise.suits(cg, rows, columns, x.itemsize):
+        return planewise.correlate(x, w, b, y, rows, columns, then)
     correlate(x, w, b, y, g.groups, rows, columns, weights, then)
 
 
@@ -107,6 +109,8 @@ def grad_x(w: Array, gy: Array, gx: Array, g: Geometry) -> None:
         rows_of_phase = _phase(y, g.h, g.oh, g.kh, g.sy, g.dy, g.pt)
         for x in range(min(g.sx, g.w)):
             columns_of_phase = _phase(x, g.w, g.ow, g.kw, g.sx, g.dx, g.pl)
+            if cg == 1 and planewise.suits(fg, rows_of_phase, columns_of_phase, gx.itemsize):
+                return planewise.correlate(gy, w, None, gx, rows_of_phase, columns_of_phase)
             correlate(gy, swapped, None, gx, g.groups, rows_of_phase, columns_of_phase, weights)
 
 
@@ -145,6 +149,8 @@ def grad_w(x: Array, gy: Array, gw: Array, g: Geometry) -> None:
     product = correlate_weights
     if wide.suits(rows, columns, x.itemsize):
         product = wide.grad_w
+    elif planewise.suits(g.c // g.groups, rows, columns, x.itemsize):
+        product = planewise.grad_w
     elif few_filters.suits(x, gy, g.groups, rows, columns):
         product = few_filters.grad_w
     product(x, gy, gw, g.groups, rows, columns)
