@@ -33,8 +33,8 @@ def join(planes, p0, step, channels, tile, t0, pixels):
                 transpose_square(planes, p0 + lane * step + i, step,
                                  tile, t0 + i * LANES + lane, LANES)  # fmt: skip
     else:
-        for lane in range(channels):
-            for i in range(pixels):
+        for i in range(pixels):  # the other way round LLVM makes a second's work of it
+            for lane in range(channels):
                 tile[t0 + i * LANES + lane] = planes[p0 + lane * step + i]
 
 
@@ -49,8 +49,8 @@ def part(tile, t0, pixels, planes, p0, step, channels):
                 transpose_square(tile, t0 + i * LANES + lane, LANES,
                                  planes, p0 + lane * step + i, step)  # fmt: skip
     else:
-        for lane in range(channels):
-            for i in range(pixels):
+        for i in range(pixels):
+            for lane in range(channels):
                 planes[p0 + lane * step + i] = tile[t0 + i * LANES + lane]
 
 
