@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numseg.kernels.jit import rule
-from numseg.kernels.runs import clear_run, copy_run, every_second
+from numseg.kernels.runs import clear_runs, copy_runs, every_second_runs
 from numseg.kernels.simd import TARGET
 from numseg.typing import Array
 
@@ -167,45 +167,59 @@ def taps_on_image(first, last, residue, taps, layout):
 
 
 @rule
-def fill(scratch, x, channels, residue, t0, layout):
-    """Copy what the band reads that begins with row ``t0`` of its class, zeros where there is no
-    image. ``x`` begins with the first of the channels."""
-    stride = layout.column_stride
-    if layout.as_is:
-        size = min(layout.rows, layout.h - t0) * layout.w
-        for c in range(channels):
-            copy_run(x, (c * layout.h + t0) * layout.w, scratch, c * layout.channel, size)
-        return
-    for c in range(channels):
-        to = c * layout.channel
-        for row_phase in range(layout.row_phases):
-            for column_phase in range(layout.column_phases):
-                left = column_phase * layout.column_dilation % stride - layout.column_pad
-                v0 = min(max((stride - 1 - left) // stride, 0), layout.width)
-                v1 = min(max((layout.w + stride - 1 - left) // stride, v0), layout.width)
-                for r in range(layout.rows):
-                    # in its class, row r of the phase is row (t0 + r) * reduced + row_phase
-                    row = (t0 + r) * layout.reduced_stride + row_phase
-                    row = residue * layout.row_stride + row * layout.row_dilation - layout.row_pad
-                    begin, end = (v0, v1) if 0 <= row < layout.h else (0, 0)
-                    # zeros are written beyond their end, and then overwritten by what follows
-                    clear_run(scratch, to, begin)
-                    first = (c * layout.h + row) * layout.w + begin * stride + left
-                    thin_out(x, first, scratch, to + begin, end - begin, stride)
-                    clear_run(scratch, to + end, layout.width - end)
-                    to += layout.width
+def scratch_for(layout, x):
+    """Zeros, and no pixel comes where there is padding along the columns."""
+    scratch = aligned(np.empty(layout.size, x.dtype))
+    clear(scratch)
+    return scratch
 
 
 @rule
-def thin_out(source, s0, target, t0, count, stride):
-    """``target[t0 + v] = source[s0 + v * stride]``."""
+def fill(scratch, x, channels, residue, t0, layout):
+    """Copy what the band reads that begins with row ``t0`` of its class, zeros where there is no
+    image. ``x`` begins with the first of the channels."""
+    plane = layout.h * layout.w
+    if layout.as_is:
+        size = min(layout.rows, layout.h - t0) * layout.w
+        copy_runs(x, t0 * layout.w, plane, scratch, 0, layout.channel, channels, size)
+        return
+    stride, step = layout.column_stride, layout.reduced_stride * layout.row_dilation
+    for row_phase in range(layout.row_phases):
+        row = t0 * layout.reduced_stride + row_phase  # in its class
+        row = residue * layout.row_stride + row * layout.row_dilation - layout.row_pad
+        r0, r1 = on_image(row, step, layout.h, layout.rows)
+        for column_phase in range(layout.column_phases):
+            left = column_phase * layout.column_dilation % stride - layout.column_pad
+            v0, v1 = on_image(left, stride, layout.w, layout.width)
+            phase = (row_phase * layout.column_phases + column_phase) * layout.rows * layout.width
+            for c in range(channels):
+                first = c * plane + (row + r0 * step) * layout.w + left + v0 * stride
+                to = c * layout.channel + phase + v0
+                clear_runs(scratch, to, layout.width, r0, v1 - v0)
+                take_runs(stride, x, first, step * layout.w, scratch, to + r0 * layout.width,
+                          layout.width, r1 - r0, v1 - v0)  # fmt: skip
+                to += r1 * layout.width
+                clear_runs(scratch, to, layout.width, layout.rows - r1, v1 - v0)
+
+
+@rule
+def on_image(first, step, size, count):
+    """For which i (begin, end) of so many pixel ``first + i * step`` is one of the image."""
+    begin = min(max((step - 1 - first) // step, 0), count)
+    return begin, min(max((size + step - 1 - first) // step, begin), count)
+
+
+@rule
+def take_runs(stride, source, s0, s_step, target, t0, t_step, rows, count):
+    """``target[t0 + r * t_step + v] = source[s0 + r * s_step + v * stride]``."""
     if stride == 1:
-        copy_run(source, s0, target, t0, count)
+        copy_runs(source, s0, s_step, target, t0, t_step, rows, count)
     elif stride == 2:
-        every_second(source, s0, target, t0, count)
+        every_second_runs(source, s0, s_step, target, t0, t_step, rows, count)
     else:
-        for v in range(count):
-            target[t0 + v] = source[s0 + v * stride]
+        for r in range(rows):
+            for v in range(count):
+                target[t0 + r * t_step + v] = source[s0 + r * s_step + v * stride]
 
 
 @rule

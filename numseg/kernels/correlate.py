@@ -22,13 +22,13 @@ from numseg.kernels.bands import (
     SCRATCH_BYTES,
     Axis,
     Layout,
-    aligned,
     ceil_div,
     fill,
     layout,
     memory_share,
     multiples,
     residue_classes,
+    scratch_for,
     scratch_rows,
     scratch_width,
     tap_offsets,
@@ -105,7 +105,7 @@ class Tables(NamedTuple):
 
 @kernel()
 def _correlate(start, stop, x, w, bias, y, then, w_rows, y_rows, steps, layout, s):
-    scratch = aligned(np.empty(layout.size, x.dtype))
+    scratch = scratch_for(layout, x)
     tile = np.empty(s.tile_filters * s.tile_vectors * s.lanes, x.dtype)
     tile_rows = multiples(s.tile_filters, s.tile_vectors * s.lanes)
     tile_vectors = multiples(s.tile_vectors, s.lanes)

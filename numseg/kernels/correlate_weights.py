@@ -32,6 +32,7 @@ from numseg.kernels.bands import (
     layout,
     memory_share,
     residue_classes,
+    scratch_for,
     tap_offsets,
     taps_on_image,
 )
@@ -83,7 +84,7 @@ class Sizes(NamedTuple):
 @kernel()
 def _partial_sums(start, stop, x, gy, sums, gw, taps, out_rows, steps, vectors, layout, s):
     """``sums`` are of all units; but if there is one slice, of a unit at a time, whose are gw."""
-    scratch = aligned(np.empty(layout.size, x.dtype))
+    scratch = scratch_for(layout, x)
     transposed = aligned(np.empty(s.band * s.columns * s.padded + s.lanes, x.dtype))
     clear(transposed)  # the filters that make up whole tiles stay zero
     if s.slices == 1:

@@ -18,7 +18,6 @@ from numseg.kernels.bands import (
     SCRATCH_BYTES,
     Axis,
     Layout,
-    aligned,
     ceil_div,
     clear,
     fill,
@@ -26,6 +25,7 @@ from numseg.kernels.bands import (
     memory_share,
     multiples,
     residue_classes,
+    scratch_for,
     tabulate,
     tap_offsets,
 )
@@ -67,7 +67,7 @@ class Sizes(NamedTuple):
 @kernel()
 def _sums(start, stop, x, gy, gw, taps, layout, s):
     """A unit is the filters of a tile."""
-    scratch = aligned(np.empty(layout.size, x.dtype))
+    scratch = scratch_for(layout, x)
     whole, rest = s.columns // s.lanes, s.columns % s.lanes
     steps = np.empty((s.band * whole, 2), np.int64)
     tail_steps = np.empty((s.band, 2), np.int64)

@@ -29,6 +29,7 @@ from numseg.kernels.bands import (
     layout,
     memory_share,
     multiples,
+    scratch_for,
     tap_offsets,
     unevenness,
 )
@@ -110,7 +111,7 @@ def _pack(start, stop, w, packed, w_rows, w_steps, classes, s):
 @kernel()
 def _interleave(start, stop, x, packed, y, out_rows, steps, classes, layout, s):
     """A unit is a band of blocks u, in a chunk of channels."""
-    scratch = aligned(np.empty(layout.size, x.dtype))
+    scratch = scratch_for(layout, x)
     lines = s.block * s.sy
     phases = aligned(np.empty(lines * s.sx * s.run + s.lanes, x.dtype))
     woven = aligned(np.empty(len(phases), x.dtype))

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.bands import Axis, aligned, ceil_div, clear
+from numseg.kernels.bands import Axis, aligned, ceil_div, clear, on_image
 from numseg.kernels.correlate import Then, follow
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
-from numseg.kernels.runs import clear_run, copy_run
+from numseg.kernels.runs import clear_runs, copy_runs
 from numseg.kernels.simd import TARGET
 from numseg.kernels.stencil import ROWS, stencil, stencil_sums
 from numseg.typing import Array
@@ -57,18 +57,18 @@ class Sizes(NamedTuple):
 @rule
 def fill(scratch, x, plane, t0, height, s):
     """What rows of outputs from ``t0`` on read. Columns of padding are zeros, and stay so."""
-    for r in range(height + 2 * s.dy):
-        row, to = t0 + r - s.pt, r * s.width + s.left
-        if 0 <= row < s.h:
-            copy_run(x, (plane * s.h + row) * s.w + s.first, scratch, to, s.copied)
-        else:
-            clear_run(scratch, to, s.copied)
+    rows, row = height + 2 * s.dy, t0 - s.pt
+    r0, r1 = on_image(row, 1, s.h, rows)
+    first = (plane * s.h + row + r0) * s.w + s.first
+    clear_runs(scratch, s.left, s.width, r0, s.copied)
+    copy_runs(x, first, s.w, scratch, s.left + r0 * s.width, s.width, r1 - r0, s.copied)
+    clear_runs(scratch, s.left + r1 * s.width, s.width, rows - r1, s.copied)
 
 
 @kernel()
 def _correlate(start, stop, x, w, bias, y, then, taps, s):
     """A unit is a band of a plane of y."""
-    scratch = aligned(np.empty((s.band + 2 * s.dy) * s.width + 2 * s.lanes, x.dtype))
+    scratch = aligned(np.empty((s.band + 2 * s.dy) * s.width + s.lanes, x.dtype))
     clear(scratch)
     for unit in range(start, stop):
         f, band = divmod(unit, s.bands)
@@ -96,7 +96,7 @@ def _correlate(start, stop, x, w, bias, y, then, taps, s):
 @kernel()
 def _grad_w(start, stop, x, gy, gw, s):
     """A unit is a filter."""
-    scratch = aligned(np.empty((s.band + 2 * s.dy) * s.width + 2 * s.lanes, x.dtype))
+    scratch = aligned(np.empty((s.band + 2 * s.dy) * s.width + s.lanes, x.dtype))
     clear(scratch)
     sums = np.empty(9 * s.lanes, x.dtype)
     for unit in range(start, stop):

@@ -11,6 +11,7 @@ from typing import Any
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from numseg.kernels.jit import rule
 from numseg.kernels.simd import INT, Emitter
 
 
@@ -20,54 +21,67 @@ def _line(context: Any, builder: Any, kind: Any, array: Any, first: Any) -> Any:
     return builder.gep(data, [first])
 
 
-def _clear_run(typing, target, first, count):
-    """Zeros in ``target[first : first + count]`` and in as much after it as makes up a vector."""
-    kinds = target, types.int64, types.int64
+def _clear_runs(typing, target, t0, t_step, rows, count):
+    """``target[t0 + r * t_step + i] = 0``, ``r < rows``, ``i < count``."""
+    kinds = target, *[types.int64] * 4
 
     def generate(context, builder, signature, values):
-        line = _line(context, builder, target, *values[:2])
+        target_, t0, t_step, rows, count = values
         emit = Emitter(builder, context.get_value_type(target.dtype))
-        lanes = INT(emit.vector.count)
-        with cgutils.for_range_slice(builder, INT(0), values[2], lanes) as (i, _):
-            emit.store(emit.zero, builder.gep(line, [i]))
+        with cgutils.for_range(builder, rows) as loop:
+            first = builder.add(t0, builder.mul(loop.index, t_step))
+            line = _line(context, builder, target, target_, first)
+            _run(emit, line, count, lambda i: emit.zero, lambda i: emit.zero.type.element(0.0))
         return context.get_dummy_value()
 
     return types.void(*kinds), generate
 
 
-clear_run: Any = intrinsic(_clear_run)
+clear_runs: Any = intrinsic(_clear_runs)
 
 
-def _take_run(step: int) -> Any:
-    """The intrinsic for ``target[t0 + i] = source[s0 + i * step]``, ``i < count``, step 1 or 2."""
+def _run(emit: Emitter, line: Any, count: Any, vector: Any, number: Any) -> None:
+    """Store what is made for i, a vector or a number, at ``line + i``, ``i < count``."""
+    builder = emit.builder
+    whole = builder.icmp_signed(">=", count, INT(emit.vector.count))
+    with builder.if_else(whole) as (vectors, numbers):
+        with vectors, emit.vectors(INT(0), count) as i:
+            emit.store(vector(i), builder.gep(line, [i]))
+        with numbers, cgutils.for_range(builder, count) as loop:
+            builder.store(number(loop.index), builder.gep(line, [loop.index]))
 
-    def take(typing, source, s0, target, t0, count):
-        kinds = source, types.int64, target, types.int64, types.int64
+
+def _take_runs(step: int) -> Any:
+    """The intrinsic for ``target[t0 + r * t_step + i] = source[s0 + r * s_step + i * step]``,
+    ``r < rows``, ``i < count``, step 1 or 2."""
+
+    def take(typing, source, s0, s_step, target, t0, t_step, rows, count):
+        kinds = source, types.int64, types.int64, target, *[types.int64] * 4
 
         def generate(context, builder, signature, values):
-            here = _line(context, builder, source, *values[:2])
-            there = _line(context, builder, target, *values[2:4])
-            count = values[4]
+            source_, s0, s_step, target_, t0, t_step, rows, count = values
             emit = Emitter(builder, context.get_value_type(source.dtype))
             lanes = emit.vector.count
+            with cgutils.for_range(builder, rows) as loop:
+                first = builder.add(s0, builder.mul(loop.index, s_step))
+                here = _line(context, builder, source, source_, first)
+                first = builder.add(t0, builder.mul(loop.index, t_step))
+                there = _line(context, builder, target, target_, first)
 
-            def vector(i):
-                at = builder.gep(here, [builder.mul(i, INT(step))])
-                first = emit.load(at)
-                if step == 1:
-                    return first
-                # the second begins a number early, so that nothing is read beyond the last taken
-                second = emit.load(builder.gep(at, [INT(lanes - 1)]))
-                picked = [k if k < lanes else k + 1 for k in range(0, 2 * lanes, 2)]
-                return emit.pick(first, second, picked)
+                def vector(i, here=here):
+                    at = builder.gep(here, [builder.mul(i, INT(step))])
+                    first = emit.load(at)
+                    if step == 1:
+                        return first
+                    # the second begins a number early: nothing is read beyond the last taken
+                    second = emit.load(builder.gep(at, [INT(lanes - 1)]))
+                    picked = [k if k < lanes else k + 1 for k in range(0, 2 * lanes, 2)]
+                    return emit.pick(first, second, picked)
 
-            whole = builder.icmp_signed(">=", count, INT(lanes))
-            with builder.if_else(whole) as (vectors, numbers):
-                with vectors, emit.vectors(INT(0), count) as i:
-                    emit.store(vector(i), builder.gep(there, [i]))
-                with numbers, cgutils.for_range(builder, count) as loop:
-                    at = builder.gep(here, [builder.mul(loop.index, INT(step))])
-                    builder.store(builder.load(at), builder.gep(there, [loop.index]))
+                def number(i, here=here):
+                    return builder.load(builder.gep(here, [builder.mul(i, INT(step))]))
+
+                _run(emit, there, count, vector, number)
             return context.get_dummy_value()
 
         return types.void(*kinds), generate
@@ -75,7 +89,13 @@ def _take_run(step: int) -> Any:
     return intrinsic(take)
 
 
-copy_run, every_second = _take_run(1), _take_run(2)
+copy_runs, every_second_runs = _take_runs(1), _take_runs(2)
+
+
+@rule
+def copy_run(source, s0, target, t0, count):
+    """``target[t0 + i] = source[s0 + i]``, ``i < count``."""
+    copy_runs(source, s0, 0, target, t0, 0, 1, count)
 
 
 def interleaved(emit: Emitter, row: list[Any]) -> list[Any]:

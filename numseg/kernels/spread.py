@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.bands import Axis, Layout, aligned, ceil_div, fill, layout, tap_offsets
+from numseg.kernels.bands import Axis, Layout, ceil_div, fill, layout, scratch_for, tap_offsets
 from numseg.kernels.copy import copy
 from numseg.kernels.jit import kernel
 from numseg.kernels.parallel import launch
@@ -72,7 +72,7 @@ class Sizes(NamedTuple):
 @kernel()
 def _spread(start, stop, x, w, y, rows, out_rows, vectors, out_vectors, steps, layout, s):
     """A unit is a row of blocks, in all channels."""
-    scratch = aligned(np.empty(layout.size, x.dtype))
+    scratch = scratch_for(layout, x)
     width = s.column_blocks * s.sx
     blocks = np.empty(s.sy * width, x.dtype)
     for unit in range(start, stop):

@@ -167,7 +167,7 @@ def test_offsets_lead_to_the_pixels_of_the_definition(stride, dilation, taps):
     padded = np.pad(image, [(pad, pad + 99)] * 2)
     offsets = bands.tap_offsets(scratch, axis, axis, 1)[:, 0]
     for residue in range(scratch.residues):
-        cells = np.full(scratch.size, np.nan)
+        cells = bands.scratch_for(scratch, image)
         bands.fill(cells, image.reshape(-1), 1, residue, 0, scratch)
         for t, u in enumerate(range(residue, outputs, scratch.residues)):
             for v in range(outputs):
