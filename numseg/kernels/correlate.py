@@ -71,6 +71,8 @@ class Sizes(NamedTuple):
     columns: int
     band: int
     bands: int  # in a residue class
+    rest: int  # rows of the last one
+    places: int
     chunk: int  # filters of a unit
     chunks: int
     tile: int  # which of TILES
@@ -101,18 +103,23 @@ class Tables(NamedTuple):
     w_rows: Array  # (filters and repeats of the last): where a filter's weights begin
     y_rows: Array  # likewise: where its plane begins
     steps: Array  # (taps and channels, 2): of a weight, and of the pixel it meets
+    x_vectors: Array
+    """Where the vectors of a band begin in the scratch: of a whole band, of the last one, and of
+    one with a row less, which some residue classes have. Each has ``places`` entries."""
+    y_vectors: Array  # the same in y, from the band's first row on
+    counts: Array  # how many vectors each of the three has
 
 
 @kernel()
-def _correlate(start, stop, x, w, bias, y, then, w_rows, y_rows, steps, layout, s):
+def _correlate(
+    start, stop, x, w, bias, y, then, w_rows, y_rows, steps, x_vectors, y_vectors, counts, layout, s
+):  # fmt: skip
     scratch = scratch_for(layout, x)
     tile = np.empty(s.tile_filters * s.tile_vectors * s.lanes, x.dtype)
     tile_rows = multiples(s.tile_filters, s.tile_vectors * s.lanes)
     tile_vectors = multiples(s.tile_vectors, s.lanes)
-    x_vectors = np.empty(s.band * (layout.width // s.lanes + 1) + s.tile_vectors, np.int64)
-    y_vectors = np.empty(len(x_vectors), np.int64)
     sums = np.empty((len(x_vectors), 2), np.int64)  # the steps of the tile at a vector
-    vectors, filled, placed = 0, -1, 0
+    filled = -1
     for unit in range(start, stop):
         cell, chunk = divmod(unit, s.chunks)
         rest, band = divmod(cell, s.bands)
@@ -130,17 +137,16 @@ def _correlate(start, stop, x, w, bias, y, then, w_rows, y_rows, steps, layout, 
         row = (residue + t0 * layout.residues) * s.row_step
         begin = rest * s.filters * s.plane + s.begin + row
         out = y[begin:]
-        if placed != height:
-            vectors = place(x_vectors, y_vectors, height, layout, s)
-            placed = height
-        for v in range(0, vectors, s.tile_vectors):
+        first = 0 if height == s.band else (1 + s.rest - height) * s.places
+        last = first + counts[first // s.places]
+        for v in range(first, last, s.tile_vectors):
             top = x_vectors[v] // layout.width
-            bottom = x_vectors[min(v + s.tile_vectors, vectors) - 1] + s.lanes - 1
+            bottom = x_vectors[min(v + s.tile_vectors, last) - 1] + s.lanes - 1
             i, end = taps_on_image(t0 + top, t0 + bottom // layout.width, residue, s.taps, layout)
             sums[v, 0], sums[v, 1] = i * s.row_taps, end * s.row_taps
         for f in range(chunk * s.chunk, min((chunk + 1) * s.chunk, s.filters), s.tile_filters):
-            for v in range(0, vectors, s.tile_vectors):
-                count = min(s.tile_vectors, vectors - v)
+            for v in range(first, last, s.tile_vectors):
+                count = min(s.tile_vectors, last - v)
                 k0, k1 = sums[v, 0], sums[v, 1]
                 to, to_rows, to_f, to_vectors, to_v = tile, tile_rows, 0, tile_vectors, 0
                 if s.direct:
@@ -150,8 +156,8 @@ def _correlate(start, stop, x, w, bias, y, then, w_rows, y_rows, steps, layout, 
                 if not s.direct:
                     scatter(tile, out, f, x_vectors, v, count, height, layout, s)
             if then is not None:
-                last = min(f + s.tile_filters, s.filters)
-                finish(out, begin, then, f, last, height, layout, s)
+                end = min(f + s.tile_filters, s.filters)
+                finish(out, begin, then, f, end, height, layout, s)
 
 
 @rule
@@ -192,34 +198,6 @@ def multiply(
         _two(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
     else:
         _one(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
-
-
-@rule
-def place(x_vectors, y_vectors, height, layout, s):
-    """Where the vectors of a band begin in the scratch and, from the band's first row on, in y.
-
-    A row's last vector ends with the row, even if it overlaps the one before. Returns the number
-    of vectors. There is a kernel for what is left of the first kind of tile; the others are made up
-    to whole tiles by repeating the last vector (by going on, if they are scattered).
-    """
-    count = 0
-    if s.flat:
-        size = height * layout.width
-        for at in range(0, size, s.lanes):
-            x_vectors[count] = min(at, size - s.lanes) if s.direct else at
-            count += 1
-    else:
-        for t in range(height):
-            for q in range(0, s.columns, s.lanes):
-                x_vectors[count] = t * layout.width + max(min(q, s.columns - s.lanes), 0)
-                count += 1
-    while s.tile > 0 and count % s.tile_vectors != 0:
-        x_vectors[count] = x_vectors[count - 1] + (s.lanes if s.flat and not s.direct else 0)
-        count += 1
-    for v in range(count):
-        t, q = divmod(x_vectors[v], layout.width)
-        y_vectors[v] = t * layout.residues * s.row_step + q * s.column_step
-    return count
 
 
 @rule
@@ -314,7 +292,9 @@ def _plan(
     )
     tile_filters, tile_vectors = TILES[tile]
     blocks = ceil_div(filters, tile_filters)
-    bands = ceil_div(ceil_div(rows.outputs, residues), band)
+    longest = ceil_div(rows.outputs, residues)
+    bands = ceil_div(longest, band)
+    rest = longest - (bands - 1) * band
     chunk = ceil_div(blocks, _chunks(filters, crowd * bands)) * tile_filters
 
     scratch = layout(rows, columns, channels, band, itemsize)
@@ -329,14 +309,45 @@ def _plan(
     filter_or_last = np.minimum(np.arange(blocks * tile_filters), filters - 1)
     _, y_rows, y_columns = y_shape
     plane = y_rows * y_columns
-    tables = Tables(filter_or_last * weights.f, filter_or_last * plane, steps.astype(np.int64))
+    x_vectors = [
+        _vectors(height, columns.outputs, scratch.width, lanes, tile, flat, direct)
+        for height in (band, rest, rest - 1)
+    ]
+    counts = np.array([len(places) for places in x_vectors])
+    x_table = np.zeros((3, counts.max()), np.int64)
+    for number, places in enumerate(x_vectors):
+        x_table[number, : len(places)] = places
+    t, q = np.divmod(x_table, scratch.width)
+    y_table = t * residues * rows.step * y_columns + q * columns.step
+    tables = Tables(filter_or_last * weights.f, filter_or_last * plane, steps.astype(np.int64),
+                    x_table.reshape(-1), y_table.reshape(-1), counts)  # fmt: skip
     sizes = Sizes(
         groups, channels, filters, weights.group, rows.outputs, columns.outputs, band, bands,
-        chunk, ceil_div(filters, chunk), tile, tile_filters, tile_vectors, lanes,
-        rows.taps, channels * columns.taps, flat, direct,
+        rest, x_table.shape[1], chunk, ceil_div(filters, chunk),
+        tile, tile_filters, tile_vectors, lanes, rows.taps, channels * columns.taps, flat, direct,
         plane, rows.first * y_columns + columns.first, rows.step * y_columns, columns.step,
     )  # fmt: skip
     return sizes, scratch, tables
+
+
+def _vectors(
+    height: int, columns: int, width: int, lanes: int, tile: int, flat: bool, direct: bool
+) -> Array:
+    """Where the vectors of a band of so many rows begin in the scratch.
+
+    A row's last vector ends with the row, even if it overlaps the one before. There is a kernel for
+    what is left of the first kind of tile; the others are made up to whole tiles by repeating the
+    last vector (by going on, if they are scattered).
+    """
+    if flat:
+        places = np.arange(0, height * width, lanes)
+        if direct:
+            places = np.minimum(places, height * width - lanes)
+    else:
+        in_row = np.arange(0, columns, lanes).clip(0, max(columns - lanes, 0))
+        places = (np.arange(height)[:, None] * width + in_row).reshape(-1)
+    more = np.arange(1, -len(places) % TILES[tile][1] + 1 if tile > 0 else 1)
+    return np.concatenate([places, places[-1:] + more * (lanes if flat and not direct else 0)])
 
 
 MIN_CHUNK = 64
@@ -403,4 +414,4 @@ TILE_CYCLES = 100
 """What a tile takes besides its steps: it begins by looking up its places, and ends by storing."""
 
 PLACE_CYCLES = 40
-"""What a vector takes to be placed, and to find its taps."""
+"""What a vector takes to find its taps."""
