@@ -13,6 +13,7 @@ import numpy as np
 
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
+from numseg.kernels.scatter import give
 from numseg.kernels.sums import row_sum
 from numseg.ops.max_pool2d.rules import wins
 from numseg.typing import Array
@@ -223,11 +224,7 @@ def _scatter(start, stop, switches, gy, gx, offset, count, add):
         image = gx[n, c].reshape(gx.shape[2] * gx.shape[3])
         first = offset + c * count
         places, grads = switches[n, first : first + count], gy[n, first : first + count]
-        if not add:
-            image[:] = 0
-        for i in range(len(grads)):
-            if 0 <= places[i] < len(image):  # the caller may have written more
-                image[places[i]] += grads[i]
+        give(places, grads, image, len(image) if add else 0)  # the caller may have written more
 
 
 def average(x: Array, rows: Bins, columns: Bins, y: Array, offset: int = 0) -> None:

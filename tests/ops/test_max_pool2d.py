@@ -440,3 +440,28 @@ def test_tensorflows_same_and_its_argmax(op):
 def test_a_stride_far_beyond_the_image_takes_no_memory() -> None:
     x = np.arange(16.0).reshape(1, 1, 4, 4)
     assert ns.max_pool2d(x, 2, 2**31 - 1).tolist() == [[[[5.0]]]]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_gradients_go_wherever_the_switches_of_a_large_plane_point(dtype):
+    """In order, in any order, all to one pixel, and to none: more than are looked at together."""
+    x = np.random.default_rng(0).normal(size=(1, 6, 45, 37)).astype(dtype)
+    y, saved = ns.max_pool2d.forward(x, 3, stride=2, padding=1)
+    switches = saved.switches.copy()
+    rng = np.random.default_rng(1)
+    switches[0, 1] = rng.permutation(switches[0, 1].ravel()).reshape(switches.shape[2:])
+    switches[0, 2] = rng.integers(0, 45 * 37, switches.shape[2:])
+    switches[0, 3] = 45 * 37 - 1
+    switches[0, 4, 11, ::2] = -1
+    switches[0, 4, 17, 5], switches[0, 4, 22, 18] = 45 * 37, 2**40
+    switches[0, 5] = -1
+    gradient = rng.integers(1, 9, y.shape).astype(dtype)
+    saved = saved._replace(switches=switches)
+    expected = np.zeros((6, 45 * 37), dtype)
+    for plane, at, given in zip(
+        expected, switches.reshape(6, -1), gradient.reshape(6, -1), strict=True
+    ):
+        on_plane = (at >= 0) & (at < 45 * 37)
+        np.add.at(plane, at[on_plane], given[on_plane])
+    ours = ns.max_pool2d.backward(saved, gradient)[0]
+    np.testing.assert_array_equal(ours.reshape(6, -1), expected)

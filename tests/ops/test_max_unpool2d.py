@@ -213,3 +213,46 @@ def test_switches_of_any_layout_changed_after_forward_read_nothing_outside():
         switches[...] = [[10**12, -1], [-(10**12), 3]]
         for op in (ns.max_unpool2d, ns.max_unpool2d.reference):
             assert op.backward(saved, x + 1)[0][0, 0].tolist() == [[0, 0], [0, 5]]
+
+
+def _planes_of_switches(rows, columns):
+    """Planes of 18 x 20 values: each with its own 2 x 2 cell; the same but for one that strays, to
+    where another is or beyond its cell; in any order; with repeats."""
+    rng = np.random.default_rng(0)
+    p, q = np.mgrid[:18, :20]
+    cells = (2 * p + rng.integers(0, 2, p.shape)) * columns + 2 * q + rng.integers(0, 2, p.shape)
+    planes = [cells] + [cells.copy() for _ in range(4)]
+    planes[1][9, 7] = cells[9, 8]
+    planes[2][17, 19] = cells[0, 0]
+    planes[3][4, 19] += 2 - (cells[4, 19] - 8 * columns) % columns % 2  # the next cell's column
+    planes[4][11] = planes[4][11, ::-1]
+    planes.append(rng.permutation(rows * columns)[:360].reshape(18, 20))
+    planes.append(rng.integers(0, rows * columns, (18, 20)))
+    return np.stack(planes)[None]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [(36, 40), (37, 41), (35, 40), (36, 39)])
+@pytest.mark.parametrize("duplicates", ["last", "sum", "torch"])
+def test_switches_in_cells_of_their_own_and_elsewhere(dtype, size, duplicates):
+    switches = _planes_of_switches(*size) % (size[0] * size[1])
+    rng = np.random.default_rng(1)
+    y = rng.integers(1, 9, switches.shape).astype(dtype)
+    results = []
+    for op in (ns.max_unpool2d, ns.max_unpool2d.reference):
+        x, saved = op.forward(y, switches, 2, output_size=size, duplicates=duplicates)
+        gradient = 1 + np.arange(x.size, dtype=dtype).reshape(x.shape)
+        results.append((x, op.backward(saved, gradient)[0]))
+    for ours, defined in zip(*results, strict=True):
+        np.testing.assert_array_equal(ours, defined)
+
+
+def test_switches_of_a_large_plane_changed_after_forward_read_nothing_outside():
+    switches = _planes_of_switches(36, 40)[:, :1]
+    y = np.ones(switches.shape, np.float32)
+    x, saved = ns.max_unpool2d.forward(y, switches, 2)
+    for wrong in (-1, 36 * 40, 2**40, -(2**40)):
+        switches[0, 0, 12, 3] = wrong
+        gradient = ns.max_unpool2d.backward(saved, x + 1)[0]
+        assert gradient[0, 0, 12, 3] == 0
+        assert gradient.sum() == 2 * 359

@@ -13,6 +13,7 @@ from numseg.kernels.bands import ceil_div
 from numseg.kernels.bins import NARROW, largest, winners_of_columns
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
+from numseg.kernels.scatter import give
 from numseg.kernels.simd import TARGET
 from numseg.kernels.windows import winners
 from numseg.ops.max_pool2d import Geometry
@@ -154,11 +155,8 @@ def _mark(start, stop, x, y, switches, tied, g):
 @kernel()
 def _backward(start, stop, switches, gy, gx):
     for plane in range(start, stop):
-        places, grads, image = switches[plane], gy[plane], gx[plane]
-        image[:] = 0
-        for i in range(len(grads)):
-            if 0 <= places[i] < len(image):  # -1 is no pixel, and the caller may have written more
-                image[places[i]] += grads[i]
+        # -1 is no pixel, and the caller may have written more
+        give(switches[plane], gy[plane], gx[plane], 0)
 
 
 @kernel()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.jit import kernel
+from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
+from numseg.kernels.scatter import CHUNK, clear_ahead, fetch_run
 from numseg.ops.max_pool2d.rules import place_of
 from numseg.ops.max_unpool2d import Geometry
 from numseg.typing import Array
@@ -25,29 +26,57 @@ def _places(start, stop, switches, places, g):
 @kernel()
 def _forward(start, stop, y, places, x, summed):
     for plane in range(start, stop):
-        x[plane] = 0
-        values, at, image = y[plane], places[plane], x[plane]
-        if summed:
-            for i in range(len(values)):
-                image[at[i]] += values[i]
-        else:
-            for i in range(len(values)):
-                image[at[i]] = values[i]
+        image, clear = x[plane], 0
+        for first in range(0, places.shape[1], CHUNK):
+            at, values = places[plane, first : first + CHUNK], y[plane, first : first + CHUNK]
+            clear, inside = clear_ahead(image, clear, at)
+            if not inside:  # somebody has written to the switches since they were checked
+                continue
+            if summed:
+                for i in range(len(at)):
+                    image[np.uint64(at[i])] += values[i]
+            else:
+                for i in range(len(at)):
+                    image[np.uint64(at[i])] = values[i]
+        image[clear:] = 0
+
+
+@rule
+def _pick(places, image, grads, g):
+    """Gradients for values that have four pixels each to choose from, so that no switch repeats, as
+    those of 2 x 2 pooling do not. False if that is not so."""
+    for p in range(g.h):
+        top, strays = 2 * p * g.ow, 0
+        at, out = places[p * g.w : (p + 1) * g.w], grads[p * g.w : (p + 1) * g.w]
+        fetch_run(image, top + 2 * g.ow, min(top + 4 * g.ow, len(image)))
+        for q in range(len(at)):
+            place = np.int64(at[q]) - top - 2 * q
+            place -= g.ow if place >= g.ow else 0
+            strays += not 0 <= place < 2
+        if strays > 0:
+            return False
+        for q in range(len(at)):
+            out[q] = image[np.uint64(at[q])]
+    return True
 
 
 @kernel()
-def _backward(start, stop, places, gx, gy, all_get):
-    size = gx.shape[1]
-    last = np.empty(size, np.int64)  # who wrote last; read only where somebody wrote
+def _backward(start, stop, places, gx, gy, all_get, g):
+    size, count = gx.shape[1], places.shape[1]
+    cells = g.oh >= 2 * g.h and g.ow >= 2 * g.w
+    seen = np.empty(size, np.bool_)
     for plane in range(start, stop):
         at, image, grads = places[plane], gx[plane], gy[plane]
-        # the caller may have written to the switches since forward checked them
-        for i in range(0 if all_get else len(at)):
-            if 0 <= at[i] < size:
-                last[at[i]] = i
-        for i in range(len(at)):
-            on_plane = 0 <= at[i] < size
-            grads[i] = image[at[i]] if on_plane and (all_get or last[at[i]] == i) else 0
+        if cells and _pick(at, image, grads, g):
+            continue
+        seen[:] = False
+        for number in range(count):  # the last first: that is the one that stayed
+            i = np.uint64(count - 1 - number)
+            place, grad = np.uint64(at[i]), gy.dtype.type(0)
+            if place < np.uint64(size):  # the caller may have written to the switches
+                grad = grad if seen[place] else image[place]
+                seen[place] = not all_get
+            grads[i] = grad
 
 
 def forward(y: Array, switches: Array, x: Array, g: Geometry) -> None:
@@ -61,7 +90,7 @@ def backward(switches: Array, gx: Array, gy: Array | None, g: Geometry) -> None:
         return
     small, large = (g.n * g.c, g.h * g.w), (g.n * g.c, g.oh * g.ow)
     launch(_backward, g.n * g.c, 2 * gy.size, _in_planes(switches, g), gx.reshape(large),
-           gy.reshape(small), g.all_get)  # fmt: skip
+           gy.reshape(small), g.all_get, g)  # fmt: skip
 
 
 def _in_planes(switches: Array, g: Geometry) -> Array:
