@@ -7,10 +7,14 @@ there and back, squares as wide as a vector are transposed in registers.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 
 from numseg.kernels.jit import rule
-from numseg.kernels.simd import TARGET, transpose_square
+from numseg.kernels.simd import INT, TARGET, Emitter, transpose_square
 
 LANES = 16
 """Channels in a block: of every float type and target, some whole vectors."""
@@ -73,3 +77,50 @@ def store(tile, planes, r0, r1, s0, s1):
     flat, lanes = planes.reshape(-1), tile.reshape(-1)
     for r in range(r1 - r0):
         part(lanes, r * (s1 - s0) * LANES, s1 - s0, flat, (r0 + r) * w + s0, h * w, channels)
+
+
+def _largest(
+    typing, tile, first, row_step, rows, columns, lowest, place, row_places, values, places, out
+):
+    """The largest pixel of a rectangle in each channel, and its place::
+
+        values[out ...], places[out ...] = the first of the largest, and larger than lowest, of
+            tile[first + r * row_step + s * LANES ...], at place + r * row_places + s
+
+    for ``r < rows`` and ``s < columns``; if there is none, lowest and -1. NaN is not larger.
+    """
+    kinds = (tile, *[types.int64] * 4, tile.dtype, types.int64, types.int64, values, places,
+             types.int64)  # fmt: skip
+
+    def generate(context, builder, signature, args):
+        tile, first, row_step, rows, columns, lowest, place, row_places, values, places, out = (
+            context.make_array(kind)(context, builder, arg).data
+            if isinstance(kind, types.Array) else arg
+            for arg, kind in zip(args, kinds, strict=True)
+        )  # fmt: skip
+        pixels, numbers = (
+            Emitter(builder, context.get_value_type(kinds[i].dtype), LANES) for i in (0, 9)
+        )
+        one = numbers.vector([1] * LANES)
+        best = cgutils.alloca_once_value(builder, pixels.broadcast(lowest))
+        winner = cgutils.alloca_once_value(builder, numbers.vector([-1] * LANES))
+        with cgutils.for_range(builder, rows) as row:
+            left = builder.add(first, builder.mul(row.index, row_step))
+            number = builder.add(place, builder.mul(row.index, row_places))
+            number = numbers.broadcast(builder.trunc(number, numbers.vector.element))
+            here = cgutils.alloca_once_value(builder, number)
+            with cgutils.for_range(builder, columns) as column:
+                at = builder.add(left, builder.mul(column.index, INT(LANES)))
+                value, number = pixels.load(builder.gep(tile, [at])), builder.load(here)
+                wins = builder.fcmp_ordered(">", value, builder.load(best))
+                builder.store(builder.select(wins, value, builder.load(best)), best)
+                builder.store(builder.select(wins, number, builder.load(winner)), winner)
+                builder.store(builder.add(number, one), here)
+        pixels.store(builder.load(best), builder.gep(values, [out]))
+        numbers.store(builder.load(winner), builder.gep(places, [out]))
+        return context.get_dummy_value()
+
+    return types.void(*kinds), generate
+
+
+largest: Any = intrinsic(_largest)

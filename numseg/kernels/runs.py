@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
@@ -96,6 +97,65 @@ copy_runs, every_second_runs = _take_runs(1), _take_runs(2)
 def copy_run(source, s0, target, t0, count):
     """``target[t0 + i] = source[s0 + i]``, ``i < count``."""
     copy_runs(source, s0, 0, target, t0, 0, 1, count)
+
+
+LINE = 64
+"""Bytes of a line of the cache."""
+
+
+def _stream_run(typing, source, s0, target, t0, count):
+    """``target[t0 + i] = source[s0 + i]``, ``i < count``, past the caches: for results larger than
+    they are, of which a line would be read before it is written. Integers may become wider.
+
+    A kernel that does this ends with ``streamed()``.
+    """
+    kinds = source, types.int64, target, types.int64, types.int64
+
+    def generate(context, builder, signature, values):
+        here = _line(context, builder, source, *values[:2])
+        there = _line(context, builder, target, *values[2:4])
+        count = values[4]
+        given, wanted = (context.get_value_type(kind.dtype) for kind in (source, target))
+        size = context.get_abi_sizeof(wanted)
+        lanes = LINE // size
+        load, store = (Emitter(builder, kind, lanes) for kind in (given, wanted))
+
+        def widened(value, kind):
+            return value if value.type == kind else builder.sext(value, kind)
+
+        def one_by_one(begin, end):
+            with cgutils.for_range_slice(builder, begin, end, INT(1)) as (i, _):
+                value = builder.load(builder.gep(here, [i]))
+                builder.store(widened(value, wanted), builder.gep(there, [i]))
+
+        before = builder.and_(builder.neg(builder.ptrtoint(there, INT)), INT(LINE - 1))
+        begin = builder.udiv(before, INT(size))  # of the first whole line
+        begin = builder.select(builder.icmp_signed("<", begin, count), begin, count)
+        end = builder.add(begin, builder.and_(builder.sub(count, begin), INT(-lanes)))
+        one_by_one(INT(0), begin)
+        with cgutils.for_range_slice(builder, begin, end, INT(lanes)) as (i, _):
+            line = widened(load.load(builder.gep(here, [i])), store.vector)
+            stored = store.store(line, builder.gep(there, [i]), LINE)
+            yes = builder.module.add_metadata([ir.IntType(32)(1)])
+            stored.set_metadata("nontemporal", yes)
+        one_by_one(end, count)
+        return context.get_dummy_value()
+
+    return types.void(*kinds), generate
+
+
+def _streamed(typing):
+    """What was streamed is there, before anybody is told that it is."""
+
+    def generate(context, builder, signature, values):
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+stream_run: Any = intrinsic(_stream_run)
+streamed: Any = intrinsic(_streamed)
 
 
 def interleaved(emit: Emitter, row: list[Any]) -> list[Any]:

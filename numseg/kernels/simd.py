@@ -170,12 +170,13 @@ transpose_square: Any = intrinsic(_transpose_square)
 
 
 class Emitter:
-    """Writes LLVM IR that speaks of whole vectors of one float type."""
+    """Writes LLVM IR that speaks of whole vectors of one type: as wide as the target's, or of as
+    many lanes as it is told, which LLVM then cuts into vectors that the CPU has."""
 
-    def __init__(self, builder, scalar):
+    def __init__(self, builder, scalar, lanes=None):
         self.builder = builder
-        self.bytes = 4 if isinstance(scalar, ir.FloatType) else 8
-        self.vector = ir.VectorType(scalar, TARGET.vector_bytes // self.bytes)
+        self.bytes = {"float": 4, "double": 8, "i32": 4, "i64": 8}[str(scalar)]
+        self.vector = ir.VectorType(scalar, lanes or TARGET.vector_bytes // self.bytes)
         self.zero = ir.Constant(self.vector, None)
 
     def item(self, table, first, number):
@@ -214,9 +215,9 @@ class Emitter:
         with cgutils.for_range_slice(self.builder, begin, count, step) as (q, _):
             yield self.builder.select(self.builder.icmp_signed("<", q, last), q, last)
 
-    def store(self, value, place):
+    def store(self, value, place, align=None):
         pointer = self.builder.bitcast(place, self.vector.as_pointer())
-        self.builder.store(value, pointer, align=self.bytes)
+        return self.builder.store(value, pointer, align=align or self.bytes)
 
     def fetch(self, place):
         """Have it brought into the cache, wherever it is, or nothing if it is nowhere."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import numseg as ns
+from numseg.ops.roi_pool import cpu
 
 FACES = pytest.mark.parametrize("op", [ns.roi_pool, ns.roi_pool.reference], ids=["cpu", "ref"])
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -170,6 +171,26 @@ def test_arithmetic_is_that_of_the_dtype(op):
     assert rows == [4, 3, 3]
 
 
+@DTYPES
+def test_channels_side_by_side(dtype, monkeypatch):
+    # whole blocks of channels and parts, numbers of bins around those of a vector, ties, NaN,
+    # infinities; boxes of several pixels a bin, inside the image and across it
+    rng = np.random.default_rng(0)
+    values = np.array([-np.inf, -np.inf, -1, 0, 1, np.nan, np.nan])
+    rois = np.array(
+        [[1, 0, 0, 8, 10], [0, -3, 4, 5, 30], [1, 7, 2, 40, 9], [0, 20, 0, 30, 5]], dtype
+    )
+    for narrow in (cpu.NARROW, -1):  # -1: places as on planes of 2**31 pixels and more
+        monkeypatch.setattr(cpu, "NARROW", narrow)
+        for channels in (1, 16, 19):
+            x = rng.choice(values, (2, channels, 11, 9)).astype(dtype)
+            for bins in ((1, 1), (3, 5), (4, 4), (7, 7)):
+                found = ns.roi_pool(x, rois, bins, return_switches=True)
+                expected = ns.roi_pool.reference(x, rois, bins, return_switches=True)
+                np.testing.assert_array_equal(found[0], expected[0])
+                np.testing.assert_array_equal(found[1], expected[1])
+
+
 def test_the_number_of_threads_changes_no_bit():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 40, 20, 20)).astype(np.float32)
@@ -194,7 +215,7 @@ def test_boxes_written_to_after_forward_are_refused():
 
 
 def test_switches_written_to_after_forward_leave_the_image_alone():
-    _, saved = ns.roi_pool.forward(X, _roi(0, 0, 3, 3), 1)
-    for wrong in (-2, 16, 1 << 40):
-        changed = saved._replace(switches=np.full((1, 1, 1, 1), wrong))
-        assert not ns.roi_pool.backward(changed, np.ones((1, 1, 1, 1)))[0].any()
+    _, saved = ns.roi_pool.forward(np.concatenate([X, X], 1), _roi(0, 0, 3, 3), 1)
+    for wrong in (-2, 16, 1 << 40):  # 16 would be the next plane's
+        changed = saved._replace(switches=np.full((1, 2, 1, 1), wrong))
+        assert not ns.roi_pool.backward(changed, np.ones((1, 2, 1, 1)))[0].any()

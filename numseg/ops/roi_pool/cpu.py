@@ -1,7 +1,7 @@
 """roi_pool on the CPU.
 
-Forward: a unit is a block of channels of one image, side by side: for each column the largest of a
-bin's rows, then the largest of its columns. Backward: a unit is a plane; its RoIs add to it in
+Forward: a unit is a block of channels of one image, side by side: a step looks at a pixel in all of
+them, bin after bin in row-major order. Backward: a unit is some planes; its RoIs add to each in
 their order.
 """
 
@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from numseg.kernels.bands import ceil_div
+from numseg.kernels.bins import NARROW
 from numseg.kernels.jit import kernel
-from numseg.kernels.lanes import LANES, blocks_of, load
+from numseg.kernels.lanes import LANES, blocks_of, largest, load, part
 from numseg.kernels.parallel import launch
 from numseg.kernels.regions import by_image
+from numseg.kernels.runs import stream_run, streamed
 from numseg.ops.roi_pool import Geometry, check
 from numseg.ops.roi_pool.rules import edges, ends
 from numseg.typing import Array
 
 LOWEST = float(np.finfo(np.float32).min)
+
+PLANES = 4
+"""Planes of a unit, backward: their switches and gradients of a RoI lie together."""
 
 
 @kernel()
@@ -29,9 +35,10 @@ def _edges(start, stop, low, high, pixels, g, bins):
 
 
 @kernel()
-def _forward(start, stop, x, rows, columns, order, image, y, switches, g):
-    best, (at_row, at_column) = np.empty(LANES, x.dtype), np.empty((2, LANES), np.int32)
-    tops, top_rows = np.empty(g.w * LANES, x.dtype), np.empty(g.w * LANES, np.int32)
+def _forward(start, stop, x, rows, columns, order, image, y, switches, nowhere, g):
+    bins = g.oh * g.ow
+    best, winner = np.zeros(bins * LANES, x.dtype), np.full(bins * LANES, nowhere)
+    values, places = best.copy(), winner.copy()
     for unit in range(start, stop):
         n, block = divmod(unit, blocks_of(g.c))
         c0, c1 = block * LANES, min((block + 1) * LANES, g.c)
@@ -42,49 +49,42 @@ def _forward(start, stop, x, rows, columns, order, image, y, switches, g):
             s0, s1 = min(s0, columns[k, 0, 0]), max(s1, columns[k, g.ow - 1, 1])
         r0, s0 = min(r0, r1), min(s0, s1)
         tile = load(x[n, c0:c1], r0, r1, s0, s1)
+        step, flat = tile.shape[1], tile.reshape(tile.size)
         for k in mine:
-            first, last = columns[k, 0, 0], max(columns[k, 0, 0], columns[k, g.ow - 1, 1])
-            at, width = (first - s0) * LANES, (last - first) * LANES
+            b = 0
             for p in range(g.oh):
                 top, bottom = rows[k, p, 0], rows[k, p, 1]
-                tops[:width] = LOWEST
-                top_rows[:width] = -1
-                for r in range(top, bottom):
-                    here = tile[r - r0, at : at + width]
-                    for i in range(len(here)):
-                        wins = here[i] > tops[i]
-                        tops[i] = here[i] if wins else tops[i]
-                        top_rows[i] = r if wins else top_rows[i]
                 for q in range(g.ow):
                     left, right = columns[k, q, 0], columns[k, q, 1]
-                    best[:] = LOWEST if top < bottom and left < right else 0.0
-                    at_row[:] = -1
-                    for s in range(left, right):  # of equal ones the earlier row wins
-                        i = (s - first) * LANES
-                        here, row = tops[i : i + LANES], top_rows[i : i + LANES]
-                        for j in range(LANES):
-                            wins = (here[j] > best[j]) | (
-                                (here[j] == best[j]) & (row[j] < at_row[j])
-                            )
-                            best[j] = here[j] if wins else best[j]
-                            at_row[j] = row[j] if wins else at_row[j]
-                            at_column[j] = s if wins else at_column[j]
-                    b = p * g.ow + q
-                    for c in range(c1 - c0):
-                        place = np.int64(at_row[c]) * g.w + at_column[c]
-                        y[k, c0 + c, b] = best[c]
-                        switches[k, c0 + c, b] = place if at_row[c] >= 0 else -1
+                    first = (top - r0) * step + (left - s0) * LANES
+                    lowest = LOWEST if top < bottom and left < right else 0.0
+                    largest(flat, first, step, bottom - top, right - left, lowest,
+                            top * g.w + left, g.w, best, winner, b * LANES)  # fmt: skip
+                    b += 1
+            part(best, 0, bins, values, 0, bins, LANES)
+            part(winner, 0, bins, places, 0, bins, LANES)
+            at, count = (k * g.c + c0) * bins, (c1 - c0) * bins
+            stream_run(values, 0, y, at, count)
+            stream_run(places, 0, switches, at, count)
+    streamed()
 
 
 @kernel()
 def _backward(start, stop, order, image, switches, gy, gx, g):
+    bins, pixels = g.oh * g.ow, g.h * g.w
     for unit in range(start, stop):
-        n, c = divmod(unit, g.c)
-        gx[n, c] = 0
+        n, block = divmod(unit, (g.c + PLANES - 1) // PLANES)
+        c0, c1 = block * PLANES, min((block + 1) * PLANES, g.c)
+        planes = gx[(n * g.c + c0) * pixels : (n * g.c + c1) * pixels]
+        planes[:] = 0
         for k in order[image[n] : image[n + 1]]:
-            for b in range(g.oh * g.ow):
-                if 0 <= switches[k, c, b] < g.h * g.w:
-                    gx[n, c, switches[k, c, b]] += gy[k, c, b]
+            for c in range(c0, c1):
+                plane, at = planes[(c - c0) * pixels :][:pixels], (k * g.c + c) * bins
+                places, grads = switches[at : at + bins], gy[at : at + bins]
+                for b in range(bins):
+                    place = np.uint64(places[b])
+                    if place < np.uint64(pixels):
+                        plane[place] += grads[b]
 
 
 def forward(x: Array, rois: Array, y: Array, switches: Array, g: Geometry) -> None:
@@ -93,9 +93,9 @@ def forward(x: Array, rois: Array, y: Array, switches: Array, g: Geometry) -> No
         first, last = (np.ascontiguousarray(rois[:, j], np.float64) for j in (low, high))
         launch(_edges, g.k, bins.size, first, last, pixels, g, bins)
     order, image = by_image(rois[:, 0].astype(np.int64), g.n)
-    flat = g.k, g.c, g.oh * g.ow
+    nowhere = np.int32(-1) if g.h * g.w <= NARROW else np.int64(-1)
     launch(_forward, g.n * blocks_of(g.c), 8 * y.size, x, rows, columns, order, image,
-           y.reshape(flat), switches.reshape(flat), g)  # fmt: skip
+           y.reshape(-1), switches.reshape(-1), nowhere, g)  # fmt: skip
 
 
 def backward(rois: Array, switches: Array, gy: Array, gx: Array | None, g: Geometry) -> None:
@@ -103,6 +103,6 @@ def backward(rois: Array, switches: Array, gy: Array, gx: Array | None, g: Geome
     if gx is None:
         return
     order, image = by_image(rois[:, 0].astype(np.int64), g.n)
-    flat = g.k, g.c, g.oh * g.ow
-    launch(_backward, g.n * g.c, gx.size + gy.size, order, image, switches.reshape(flat),
-           gy.reshape(flat), gx.reshape(g.n, g.c, g.h * g.w), g)  # fmt: skip
+    units = g.n * ceil_div(g.c, PLANES)
+    launch(_backward, units, gx.size + gy.size, order, image, switches.reshape(-1),
+           gy.reshape(-1), gx.reshape(-1), g)  # fmt: skip
