@@ -3,8 +3,10 @@
     python -m benchmarks.compile_times [--rows NAME] [--save]
 
 Each operator runs in a process of its own with an empty cache, on one thread: what a call in
-float32 takes that is the first one, forward and then backward, without imports. CPU seconds (of the
-process and its children) are nearly the same on a busy machine; seconds by the clock are not.
+float32 takes that is the first one, forward and then backward, without imports: neither numseg's
+nor those that Numba puts off until it compiles for the first time. CPU seconds (of the process and
+its children) are nearly the same on a busy machine, but where a core is shared by two threads of
+the machine's; seconds by the clock are not.
 ``--save`` writes ``results/compile_times.json``.
 """
 
@@ -22,6 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 
 import numseg
@@ -75,6 +78,7 @@ def first_calls(op: Operator[..., Any]) -> dict[str, Any]:
     drawn = [case.arguments("reals", np.float32) for case in cases.drawn(op, 20, full=True)]
     arguments = max(drawn, key=lambda case: (_given(case), sum(map(_size, case.values()))))
     op._module("cpu")
+    numba.njit(lambda: None)()
     with _kernels() as kernels:
         (y, saved), forward = _timed(lambda: op.forward(**arguments))
         first = y[0] if isinstance(y, tuple) else y

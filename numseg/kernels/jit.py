@@ -29,7 +29,7 @@ from typing import Any
 import llvmlite
 import numba
 import numpy as np
-from numba.core import compiler
+from numba.core import compiler, types
 from numba.core.caching import _Cache
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.imputils import impl_ret_borrowed
@@ -69,12 +69,17 @@ def rule(function: Callable[..., Any], fastmath: set[str] | bool = False) -> Any
     """Compile a scalar formula that CPU kernels and CUDA kernels both call, or a part of a kernel.
 
     What a kernel calls is compiled without the way in from Python, which would take as long as the
-    rule itself: each field of each NamedTuple is unpacked there. Calls from Python have a twin.
+    rule itself: each field of each NamedTuple is unpacked there. Calls from Python have a twin. Nor
+    is there one rule for 0, one for 1, and one for numbers: LLVM knows constants when it inlines.
     """
     njit: Any = functools.partial(numba.njit, error_model="numpy", fastmath=fastmath)
     dispatcher = njit()(function)
     inside = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
-    dispatcher.get_call_template = inside.get_call_template
+
+    def template(args: Any, kws: Any) -> Any:
+        return inside.get_call_template([types.unliteral(arg) for arg in args], kws)
+
+    dispatcher.get_call_template = template
     dispatcher.get_overload = inside.get_overload
     return dispatcher
 
