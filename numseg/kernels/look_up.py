@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from numseg.kernels.simd import INT, TARGET, Emitter
+from numseg.kernels.simd import AHEAD, INT, TARGET, Emitter
 from numseg.typing import Array
 
 _DEAL = {
@@ -97,3 +97,52 @@ def _dealt(emit, at, table):
         place = builder.gep(at, [builder.load(builder.gep(table, [INT(lane)]))])
         dealt = builder.insert_element(dealt, builder.load(place), ir.IntType(32)(lane))
     return dealt
+
+
+def sharer(rows: int) -> Any:
+    """The intrinsic that adds rows to two lines, each row times its numbers for them::
+
+        f(source, s0, step, less, more, p, lines, a, b, count)
+
+    ``lines[a + q] += less[p + i] * source[s0 + i * step + q]`` for ``i < rows``, in order, and
+    ``lines[b + q]`` gets ``more[p + i]`` of it; for ``q < count``, and as many more as make up a
+    vector. What is added to ``a`` comes first, where it is ``b`` as well.
+    """
+
+    @intrinsic
+    def share(typing, source, s0, step, less, more, p, lines, a, b, count):
+        number = types.int64
+        kinds = (source, number, number, less, more, number, lines, number, number, number)
+
+        def generate(context, builder, signature, values):
+            source, s0, step, less, more, p, lines, a, b, count = (
+                context.make_array(kind)(context, builder, value).data
+                if isinstance(kind, types.Array) else value
+                for value, kind in zip(values, kinds, strict=True)
+            )  # fmt: skip
+            emit = Emitter(builder, context.get_value_type(kinds[0].dtype))
+
+            def weights(table):
+                places = (emit.item(table, p, i) for i in range(rows))
+                return [emit.broadcast(builder.load(place)) for place in places]
+
+            places = [builder.add(s0, builder.mul(step, INT(i))) for i in range(rows)]
+            targets = [
+                (builder.gep(lines, [first]), weights(t)) for first, t in ((a, less), (b, more))
+            ]
+            lanes = INT(emit.vector.count)
+            with cgutils.for_range_slice(builder, INT(0), count, lanes) as (q, _):
+                here = [builder.gep(source, [builder.add(place, q)]) for place in places]
+                for at in here:
+                    emit.fetch(builder.gep(at, [INT(AHEAD // emit.bytes)]))
+                numbers = [emit.load(at) for at in here]
+                for line, of_row in targets:
+                    total = emit.load(builder.gep(line, [q]))
+                    for weight, row in zip(of_row, numbers, strict=True):
+                        total = emit.multiply_add(weight, row, total)
+                    emit.store(total, builder.gep(line, [q]))
+            return context.get_dummy_value()
+
+        return types.void(*kinds), generate
+
+    return share

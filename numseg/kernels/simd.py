@@ -169,6 +169,11 @@ def _transpose_square(typing, source, s0, source_step, target, t0, target_step):
 transpose_square: Any = intrinsic(_transpose_square)
 
 
+AHEAD = 16 * 1024
+"""Bytes. Who reads a long array, in rows or beside another, fetches what lies so much further on:
+by itself the processor does not look as far ahead as memory takes to answer."""
+
+
 class Emitter:
     """Writes LLVM IR that speaks of whole vectors of one type: as wide as the target's, or of as
     many lanes as it is told, which LLVM then cuts into vectors that the CPU has."""

@@ -1,4 +1,4 @@
-"""upsample_bilinear2d on the CPU. A unit is a row of the output, and backward of the input."""
+"""upsample_bilinear2d on the CPU."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.look_up import Reads, blend, reads
+from numseg.kernels.bands import aligned
+from numseg.kernels.jit import kernel, rule
+from numseg.kernels.look_up import Reads, blend, reads, sharer
 from numseg.kernels.parallel import launch
-from numseg.kernels.simd import TARGET
+from numseg.kernels.runs import clear_runs, copy_run, copy_runs
+from numseg.kernels.simd import TARGET, micro_kernel, transpose_square
 from numseg.ops.upsample_bilinear2d import Geometry
 from numseg.ops.upsample_bilinear2d.rules import clamped
 from numseg.typing import Array
 
 ROOM = TARGET.vector_bytes // 4
 """Behind a line: a vector, of the smaller numbers."""
+
+_share, _share_two = sharer(1), sharer(2)
+_sum = micro_kernel(1, 1)
 
 
 class Taps(NamedTuple):
@@ -28,6 +33,8 @@ class Taps(NamedTuple):
     """Of the pixel before."""
     more: Array
     """Of the pixel after."""
+    first: Array
+    """For each input pixel, the first output pixel from there on; and where there is no more."""
 
 
 @kernel()
@@ -61,23 +68,54 @@ def _forward(start, stop, x, y, rows, columns, vectors):
 
 
 @kernel()
-def _backward(start, stop, gy, gx, rows, columns):
-    h = gx.shape[1]
-    blend = np.empty(gy.shape[2], gy.dtype)
+def _backward(start, stop, gy, gx, rows, columns, origin, g):
+    """A unit is as many rows of gx as a vector has lanes. Rows of gy are blended along memory, and
+    then the blends laid side by side: what the pixels of a column get is a sum of vectors."""
+    lanes = len(origin)
+    width, span = lanes * -(-g.ow // lanes), lanes * -(-g.w // lanes)
+    blends = aligned(np.empty((lanes + 1) * width + lanes, gy.dtype))
+    turned = aligned(np.empty((max(width, span) + 1) * lanes, gy.dtype))
+    sums = aligned(np.zeros((span + 1) * lanes, gy.dtype))
     for unit in range(start, stop):
-        plane, r = divmod(unit, h)
-        blend[:] = 0
-        # output rows that read row r after, then those that read it before
-        first, middle, end = np.searchsorted(rows.before, np.array([r - 1, r, r + 1]))
-        for p in range(first, end):
-            grads, weight = gy[plane, p], rows.more[p] if p < middle else rows.less[p]
-            for q in range(len(blend)):
-                blend[q] += weight * grads[q]
-        out = gx[plane, r]
-        out[:] = 0
-        for q in range(len(blend)):
-            out[columns.before[q]] += columns.less[q] * blend[q]
-            out[columns.after[q]] += columns.more[q] * blend[q]
+        first = unit * lanes
+        count = min(lanes, g.n * g.c * g.h - first)
+        clear_runs(blends, 0, 0, 1, lanes * width)
+        t = 0
+        while t < count:
+            plane, r = divmod(first + t, g.h)
+            height = min(g.h - r, count - t)
+            _blend_rows(gy, plane, r, height, blends[t * width :], (lanes - t) * width, width,
+                        turned, rows, g)  # fmt: skip
+            t += height
+        for q in range(0, width, lanes):
+            transpose_square(blends, q, width, turned, q * lanes, lanes)
+        for c in range(g.w):
+            k0, k1 = columns.first[c], columns.first[c + 1]
+            _sum(columns.weight, origin, 0, turned, origin, 0, columns.steps, k0, k1,
+                 sums[c * lanes :], origin, 0, origin, 0, None)  # fmt: skip
+        for c in range(0, span, lanes):
+            transpose_square(sums, c * lanes, lanes, turned, c, span)
+        copy_runs(turned, 0, span, gx, first * g.w, g.w, count, g.w)
+
+
+@rule
+def _blend_rows(gy, plane, r, height, blends, spare, width, line, rows, g):
+    """What input rows ``r, r + 1 ...`` get of the output rows that read them, which are read once.
+    What the row before them gets goes to ``spare``. What the row behind them gets goes behind
+    theirs: there is no such row, unless the unit ends here."""
+    p, end = rows.first[max(r - 1, 0)], rows.first[r + height]
+    while p < end:
+        a = (rows.before[p] - r) * width if rows.before[p] >= r else spare
+        b = (rows.after[p] - r) * width
+        at = (plane * g.oh + p) * g.ow
+        two = p + 1 < end and rows.before[p + 1] == rows.before[p]
+        if two and at + 2 * g.ow + width <= len(gy):
+            _share_two(gy, at, g.ow, rows.less, rows.more, p, blends, a, b, g.ow)
+            p += 2
+        else:  # from a line that may be read beyond its end
+            copy_run(gy, at, line, 0, g.ow)
+            _share(line, 0, 0, rows.less, rows.more, p, blends, a, b, g.ow)
+            p += 1
 
 
 def forward(x: Array, y: Array, g: Geometry) -> None:
@@ -89,10 +127,11 @@ def forward(x: Array, y: Array, g: Geometry) -> None:
 def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
     if gx is None:
         return
-    image, out = (g.n * g.c, g.h, g.w), (g.n * g.c, g.oh, g.ow)
-    rows, (columns, _) = _rows(g, gy.dtype), _columns(g, gy.dtype)
-    launch(_backward, g.n * g.c * g.h, gx.size + 2 * gy.size, gy.reshape(out), gx.reshape(image),
-           rows, columns)  # fmt: skip
+    lanes = TARGET.vector_bytes // gy.itemsize
+    columns = _readers(g.w, g.ow, g.columns, g.fx, gy.dtype, lanes)
+    units = -(-g.n * g.c * g.h // lanes)
+    launch(_backward, units, gx.size + 2 * gy.size, gy.reshape(-1), gx.reshape(-1),
+           _rows(g, gy.dtype), columns, np.zeros(lanes, np.int64), g)  # fmt: skip
 
 
 def _rows(g: Geometry, dtype: Any) -> Taps:
@@ -107,9 +146,36 @@ def _columns(g: Geometry, dtype: Any) -> tuple[Taps, Reads]:
 def _taps(
     size: int, outputs: int, line: tuple[int, int, int, int], factor: float, dtype: Any
 ) -> tuple[Taps, Reads]:
-    taps = Taps(*(np.empty(outputs, kind) for kind in (np.int64, np.int64, dtype, dtype)))
+    kinds = np.int64, np.int64, dtype, dtype, np.int64
+    taps = Taps(*(np.empty(outputs, kind) for kind in kinds))
     launch(_fill, outputs, outputs, taps, size, line, factor)
+    taps = taps._replace(first=np.searchsorted(taps.before, np.arange(size + 1)))
     vectors = reads(taps.before, dtype.itemsize)
     for table in (*taps, *vectors):
         table.flags.writeable = False
     return taps, vectors
+
+
+class Readers(NamedTuple):
+    """Along one axis, for each input pixel, the output pixels that read it, in order: an entry for
+    each. After the last pixel comes the last again, which has two of a pixel then."""
+
+    first: Array
+    """Of its entries; and where there are no more."""
+    weight: Array
+    """Of an entry."""
+    steps: Array
+    """(entries, 2): the entry's number, and where its output pixel lies."""
+
+
+@functools.lru_cache(maxsize=64)
+def _readers(
+    size: int, outputs: int, line: tuple[int, int, int, int], factor: float, dtype: Any, step: int
+) -> Readers:
+    """Output pixels lie ``step`` numbers apart."""
+    taps, _ = _taps(size, outputs, line, factor, dtype)
+    pixel = np.stack([taps.before, taps.after], 1).reshape(-1)
+    order = np.argsort(pixel, kind="stable")
+    weight = np.stack([taps.less, taps.more], 1).reshape(-1)[order]
+    steps = np.stack([np.arange(len(order)), order // 2 * step], 1)
+    return Readers(np.searchsorted(pixel[order], np.arange(size + 1)), weight, steps)
