@@ -8,7 +8,7 @@ import numpy as np
 from numseg.kernels.elementary import exp, log, log1p
 from numseg.kernels.jit import rule
 
-BLOCK = 1024
+BLOCK = 512
 """Elements of a unit: what a kernel keeps of them stays in the first-level cache."""
 
 SMALLEST = float(np.finfo(np.float64).tiny)
@@ -51,20 +51,45 @@ def times(factor, value):
 
 
 @rule
-def logistic(x):
-    """sigmoid(x), sigmoid(-x), softplus(x), softplus(-x): each keeps its digits where it is small.
+def sigmoids(x, up, down):
+    """Fill ``up`` with sigmoid(x) and ``down`` with sigmoid(-x), each with its digits where it is
+    small.
 
-    ``softplus(x) = log(1 + exp(x))`` is -log sigmoid(-x).
+    For a block, not for a number: a rule as long as this becomes a call, and a loop that calls has
+    no vectors.
     """
-    x = np.float64(x)
-    e = exp(-abs(x))
-    large, soft = 1.0 / (1.0 + e), log1p(e)
-    small = e * large
-    up, down = soft + (x if x > 0 else 0.0), soft + (-x if x < 0 else 0.0)
-    return (large if x > 0 else small), (small if x > 0 else large), up, down
+    for i in range(len(x)):
+        score = np.float64(x[i])
+        e = exp(-abs(score))
+        large = 1.0 / (1.0 + e)
+        small = e * large
+        up[i] = large if score > 0 else small
+        down[i] = small if score > 0 else large
+
+
+@rule
+def softpluses(x, up, down):
+    """The same with softplus(x) and softplus(-x): ``log(1 + exp(x))`` is -log sigmoid(-x)."""
+    for i in range(len(x)):
+        up[i] = exp(-abs(np.float64(x[i])))
+    for i in range(len(x)):
+        up[i] = log1p(up[i])
+    for i in range(len(x)):
+        score, soft = np.float64(x[i]), up[i]
+        up[i] = soft + (score if score > 0 else 0.0)
+        down[i] = soft + (-score if score < 0 else 0.0)
 
 
 @rule
 def power(base, exponent):
     """``base**exponent`` for a base in [0, 1] and an exponent of at least 0; NaN stays."""
     return exp(exponent * log(SMALLEST if base < SMALLEST else base))
+
+
+@rule
+def powers(base, exponent, out):
+    """The same, number for number."""
+    for i in range(len(base)):
+        out[i] = exponent * log(SMALLEST if base[i] < SMALLEST else base[i])
+    for i in range(len(base)):
+        out[i] = exp(out[i])

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from numseg.kernels.jit import kernel
-from numseg.kernels.losses import BLOCK, blocks, logistic, put, spread, store, times
+from numseg.kernels.losses import (
+    BLOCK,
+    blocks,
+    put,
+    sigmoids,
+    softpluses,
+    spread,
+    store,
+    times,
+)
 from numseg.kernels.parallel import launch
 from numseg.kernels.sums import row_sum
 from numseg.ops.binary_cross_entropy_with_logits import Geometry
@@ -15,15 +24,16 @@ from numseg.typing import Array
 @kernel({"contract"})
 def _forward(start, stop, x, target, weight, positive, y, sums, g):
     loss, w, pw = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    no, yes = np.empty(BLOCK), np.empty(BLOCK)
     for unit in range(start, stop):
         first, end = unit * BLOCK, min(unit * BLOCK + BLOCK, g.size)
         score, wanted = x[first:end], target[first:end]
         spread(weight, first, w[: end - first])
         spread(positive, first, pw[: end - first])
+        softpluses(score, no, yes)
         for i in range(len(score)):
             t = np.float64(wanted[i])
-            _, _, no, yes = logistic(score[i])
-            loss[i] = times(w[i] * pw[i] * t, yes) + times(w[i] * (1 - t), no)
+            loss[i] = times(w[i] * pw[i] * t, yes[i]) + times(w[i] * (1 - t), no[i])
         if g.each:
             put(loss, y[first:end])
         else:
@@ -33,22 +43,25 @@ def _forward(start, stop, x, target, weight, positive, y, sums, g):
 @kernel({"contract"})
 def _backward(start, stop, x, target, weight, positive, grads, gx, gt, g):
     grad, w, pw = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    slope = np.empty(BLOCK)
+    up, down = np.empty(BLOCK), np.empty(BLOCK)
     for unit in range(start, stop):
         first, end = unit * BLOCK, min(unit * BLOCK + BLOCK, g.size)
         score, wanted = x[first:end], target[first:end]
         spread(weight, first, w[: end - first])
         spread(positive, first, pw[: end - first])
         spread(grads, first, grad[: end - first])
-        for i in range(len(score)):
-            t, gy = np.float64(wanted[i]), grad[i] / g.divisor
-            above, below, no, yes = logistic(score[i])
-            grad[i] = gy * (w[i] * (1 - t) * above - w[i] * pw[i] * t * below)
-            slope[i] = gy * (times(w[i] * pw[i], yes) - times(w[i], no))
         if len(gx):
-            put(grad, gx[first:end])
+            sigmoids(score, up, down)
+            for i in range(len(score)):
+                t, gy = np.float64(wanted[i]), grad[i] / g.divisor
+                up[i] = gy * (w[i] * (1 - t) * up[i] - w[i] * pw[i] * t * down[i])
+            put(up, gx[first:end])
         if len(gt):
-            put(slope, gt[first:end])
+            softpluses(score, up, down)
+            for i in range(len(score)):
+                gy = grad[i] / g.divisor
+                up[i] = gy * (times(w[i] * pw[i], down[i]) - times(w[i], up[i]))
+            put(up, gt[first:end])
 
 
 def forward(

@@ -4,25 +4,50 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.losses import BLOCK, blocks, logistic, power, put, spread, store, times
+from numseg.kernels.jit import kernel, rule
+from numseg.kernels.losses import (
+    BLOCK,
+    blocks,
+    powers,
+    put,
+    sigmoids,
+    softpluses,
+    spread,
+    store,
+    times,
+)
 from numseg.kernels.parallel import launch
 from numseg.kernels.sums import row_sum
 from numseg.ops.sigmoid_focal_loss import Geometry
 from numseg.typing import Array
 
 
+@rule
+def parts_of(score, wanted, gamma, p, rest, wrong, counts, ce):
+    """Fill ``p`` and ``rest`` with sigmoid(x) and sigmoid(-x), ``wrong`` with the share of what is
+    not wanted, ``counts`` with its power, and ``ce`` with the cross-entropy."""
+    softpluses(score, ce, counts)
+    for i in range(len(score)):
+        t = np.float64(wanted[i])
+        ce[i] = times(t, counts[i]) + times(1 - t, ce[i])
+    sigmoids(score, p, rest)
+    for i in range(len(score)):
+        t = np.float64(wanted[i])
+        wrong[i] = p[i] * (1 - t) + rest[i] * t
+    powers(wrong[: len(score)], gamma, counts)
+
+
 @kernel({"contract"})
 def _forward(start, stop, x, target, y, sums, g):
-    loss = np.empty(BLOCK)
+    p, rest, wrong = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    loss, ce = np.empty(BLOCK), np.empty(BLOCK)
     for unit in range(start, stop):
         first, end = unit * BLOCK, min(unit * BLOCK + BLOCK, g.size)
         score, wanted = x[first:end], target[first:end]
+        parts_of(score, wanted, g.gamma, p, rest, wrong, loss, ce)
         for i in range(len(score)):
             t = np.float64(wanted[i])
-            p, rest, no, yes = logistic(score[i])
-            counts = power(p * (1 - t) + rest * t, g.gamma) * (g.yes * t + g.no * (1 - t))
-            loss[i] = times(counts, times(t, yes) + times(1 - t, no))
+            loss[i] = times(loss[i] * (g.yes * t + g.no * (1 - t)), ce[i])
         if g.each:
             put(loss, y[first:end])
         else:
@@ -31,20 +56,20 @@ def _forward(start, stop, x, target, y, sums, g):
 
 @kernel({"contract"})
 def _backward(start, stop, x, target, grads, gx, g):
-    grad = np.empty(BLOCK)
+    p, rest, wrong = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    grad, counts, ce = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
     for unit in range(start, stop):
         first, end = unit * BLOCK, min(unit * BLOCK + BLOCK, g.size)
         score, wanted = x[first:end], target[first:end]
+        parts_of(score, wanted, g.gamma, p, rest, wrong, counts, ce)
+        for i in range(len(score)):
+            t = np.float64(wanted[i])
+            moves = p[i] * rest[i] * (1 - 2 * t) / wrong[i] if wrong[i] != 0 else 0.0
+            ce[i] = p[i] * (1 - t) - rest[i] * t + g.gamma * times(moves, ce[i])
         spread(grads, first, grad[: end - first])
         for i in range(len(score)):
             t = np.float64(wanted[i])
-            p, rest, no, yes = logistic(score[i])
-            wrong = p * (1 - t) + rest * t
-            moves = p * rest * (1 - 2 * t) / wrong if wrong != 0 else 0.0
-            ce = times(t, yes) + times(1 - t, no)
-            slope = p * (1 - t) - rest * t + g.gamma * times(moves, ce)
-            counts = power(wrong, g.gamma) * (g.yes * t + g.no * (1 - t))
-            grad[i] = grad[i] / g.divisor * counts * slope
+            grad[i] = grad[i] / g.divisor * counts[i] * (g.yes * t + g.no * (1 - t)) * ce[i]
         put(grad, gx[first:end])
 
 
