@@ -10,6 +10,9 @@ from numseg.files import optional
 
 DIRECTIONS = ("forward", "forward and backward")
 
+VARIANTS = (" winograd4", " bilinear")
+"""Rows that end so are another row with a faster algorithm, or with weights that allow one."""
+
 
 def ratio(row: dict[str, Any], peer: str) -> float:
     """The peer's time / numseg's."""
@@ -31,24 +34,27 @@ def line(row: dict[str, Any], limits: Limits) -> str:
 
 
 def summaries(rows: list[dict[str, Any]]) -> list[str]:
-    """For each peer and direction: the geometric mean of ratios, the least, and those below 1."""
+    """For each peer and direction: the geometric mean of ratios, the least, and those below 1. The
+    variants have a mean of their own."""
     lines = []
     for peer in sorted({name for row in rows for name in row["ms"]} - {"numseg"}):
         for direction in DIRECTIONS:
-            ratios = {
-                r["row"]: ratio(r, peer)
-                for r in rows
-                if peer in r["ms"] and r["direction"] == direction
-            }
-            if not ratios:
-                continue
-            mean = math.exp(sum(map(math.log, ratios.values())) / len(ratios))
-            below = sorted((value, name) for name, value in ratios.items() if value < 1)
-            slower = "; ".join(f"{name} {value:.2f}" for value, name in below) or "none"
-            lines.append(
-                f"{peer}, {direction}: geometric mean of {len(ratios)} ratios {mean:.2f}; "
-                f"below 1: {slower}"
-            )
+            timed = [r for r in rows if peer in r["ms"] and r["direction"] == direction]
+            for kind, variants in (("", False), (" variants", True)):
+                ratios = {
+                    r["row"]: ratio(r, peer)
+                    for r in timed
+                    if r["row"].endswith(VARIANTS) == variants
+                }
+                if not ratios:
+                    continue
+                mean = math.exp(sum(map(math.log, ratios.values())) / len(ratios))
+                below = sorted((value, name) for name, value in ratios.items() if value < 1)
+                slower = "; ".join(f"{name} {value:.2f}" for value, name in below) or "none"
+                lines.append(
+                    f"{peer}, {direction}: geometric mean of {len(ratios)}{kind or ' rows'} "
+                    f"{mean:.2f}; below 1: {slower}"
+                )
     return lines
 
 

@@ -25,7 +25,7 @@ def test_a_row_is_measured_written_and_drawn(
     said = capfd.readouterr().out
     assert "bed_of_nails2d 2 4x64@64" in said
     assert "of limit" in said
-    assert "numpy, forward: geometric mean of 1 ratios" in said
+    assert "numpy, forward: geometric mean of 1 rows" in said
     result = json.loads((out / "operators-1.json").read_text())
     assert [row["direction"] for row in result["rows"]] == ["forward", "forward and backward"]
     assert all(row["ms"]["numpy"]["median"] > 0 for row in result["rows"])
@@ -57,8 +57,9 @@ def test_ratios_and_shares() -> None:
         return {"row": name, "direction": "forward", "flops": 4e6, "bytes": 1e6, "ms": ms}
 
     rows = [row("a", 1.0, 4.0), row("b", 2.0, 2.0), row("c", 2.0, 1.0)]
-    (line,) = report.summaries(rows)
-    assert line == "x, forward: geometric mean of 3 ratios 1.26; below 1: c 0.50"
+    line, variants = report.summaries([*rows, row("a winograd4", 1.0, 8.0)])
+    assert line == "x, forward: geometric mean of 3 rows 1.26; below 1: c 0.50"
+    assert variants == "x, forward: geometric mean of 1 variants 8.00; below 1: none"
     most = limits.Limits(fma_gflops=4.0, micro_kernel_gflops=3.0, copy_gbytes=10.0)
     assert most.share(4e6, 1e6, 2.0) == 0.5  # 1 ms of multiply-adds, 0.1 of copying
     assert "50% of limit" in report.line(rows[1], most)
