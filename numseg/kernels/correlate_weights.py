@@ -38,6 +38,7 @@ from numseg.kernels.bands import (
 )
 from numseg.kernels.jit import kernel, read_only, rule
 from numseg.kernels.parallel import launch
+from numseg.kernels.runs import fetch_run
 from numseg.kernels.simd import TARGET, micro_kernel, transpose_square
 from numseg.typing import Array
 
@@ -85,8 +86,8 @@ class Sizes(NamedTuple):
 def _partial_sums(start, stop, x, gy, sums, gw, taps, out_rows, steps, vectors, layout, s):
     """``sums`` are of all units; but if there is one slice, of a unit at a time, whose are gw."""
     scratch = scratch_for(layout, x)
-    transposed = aligned(np.empty(s.band * s.columns * s.padded + s.lanes, x.dtype))
-    clear(transposed)  # the filters that make up whole tiles stay zero
+    turned = aligned(np.empty(s.band * s.columns * s.padded + s.lanes, x.dtype))
+    clear(turned)  # the filters that make up whole tiles stay zero
     if s.slices == 1:
         sums = np.empty(s.block * s.taps * s.padded, x.dtype)
     for unit in range(start, stop):
@@ -106,30 +107,52 @@ def _partial_sums(start, stop, x, gy, sums, gw, taps, out_rows, steps, vectors, 
             height = min(s.band, (s.rows - residue + layout.residues - 1) // layout.residues - t0)
             if height <= 0:
                 continue
-            plane = (image * s.groups + group) * s.channels + block * s.block
-            fill(scratch, x[plane * layout.h * layout.w :], channels, residue, t0, layout)
-            plane = (image * s.groups + group) * s.filters
-            for t in range(height):
-                row = residue + (t0 + t) * layout.residues
-                source = gy[(plane * s.rows + row) * s.columns :]
-                target = transposed[t * s.columns * s.padded :]
+            x_plane = (image * s.groups + group) * s.channels + block * s.block
+            fill(scratch, x[x_plane * layout.h * layout.w :], channels, residue, t0, layout)
+            gy_plane = (image * s.groups + group) * s.filters
+            size = height * s.columns
+            together = size if layout.residues == 1 else s.columns
+            for p in range(0, size, together):
+                row = residue + (t0 + p // s.columns) * layout.residues
+                source, target = gy[(gy_plane * s.rows + row) * s.columns :], turned[p * s.padded :]
                 transpose(
-                    source, s.rows * s.columns, s.filters, s.columns, target, s.padded, s.lanes
+                    source, s.rows * s.columns, s.filters, together, target, s.padded, s.lanes
                 )
-            for p in range(0, height * s.columns, s.run):
-                end = min(p + s.run, height * s.columns)
+            row = residue + (t0 + height) * layout.residues
+            gy_next = gy[(gy_plane * s.rows + row) * s.columns :]
+            x_next = x[(x_plane * layout.h + (t0 + height) * layout.row_stride) * layout.w :]
+            tiles = (channels * s.taps + s.tile_taps - 1) // s.tile_taps
+            tiles *= (size + s.run - 1) // s.run * len(vectors) // s.tile_vectors
+            share, fetched = (s.filters + channels) // tiles + 1, 0
+            for p in range(0, size, s.run):
+                end = min(p + s.run, size)
                 top, bottom = t0 + p // s.columns, t0 + (end - 1) // s.columns
                 i0, i1 = taps_on_image(top, bottom, residue, s.row_taps, layout)
                 row = channels * (s.taps // s.row_taps)
                 for v in range(0, len(vectors), s.tile_vectors):
                     for i in range(at + i0 * row, at + i1 * row, s.tile_taps):
-                        multiply(s.tile, scratch, taps, i, transposed, vectors, v, steps, p, end,
+                        multiply(s.tile, scratch, taps, i, turned, vectors, v, steps, p, end,
                                  out, out_rows)  # fmt: skip
+                        for line in range(fetched, min(fetched + share, s.filters + channels)):
+                            fetch_line(line, gy_next, x_next, height, layout, s)
+                        fetched += share
         if s.slices == 1:
             size = s.channels * s.taps
             target = gw[group * (s.filters - 1) * size + first :]
             total = read_only(out)
             transpose(total, s.padded, channels * s.taps, s.filters, target, size, s.lanes)
+
+
+@rule
+def fetch_line(line, gy, x, height, layout, s):
+    """What the next band reads of a filter, or else of a channel: while the tiles of one band are
+    computed, the next comes into the cache, line by line."""
+    if line < s.filters:
+        first = line * s.rows * s.columns
+        fetch_run(gy, first, first + height * s.columns)
+    else:
+        first = (line - s.filters) * layout.h * layout.w
+        fetch_run(x, first, first + height * layout.row_stride * layout.w)
 
 
 @rule

@@ -158,6 +158,23 @@ stream_run: Any = intrinsic(_stream_run)
 streamed: Any = intrinsic(_streamed)
 
 
+def _fetch_run(typing, source, first, end):
+    """Ask for the lines of the cache that ``source[first:end]`` is in, and do not wait for them."""
+    kinds = source, types.int64, types.int64
+
+    def generate(context, builder, signature, values):
+        emit = Emitter(builder, context.get_value_type(source.dtype))
+        step = INT(LINE // emit.bytes)
+        with cgutils.for_range_slice(builder, values[1], values[2], step) as (i, _):
+            emit.fetch(_line(context, builder, source, values[0], i))
+        return context.get_dummy_value()
+
+    return types.void(*kinds), generate
+
+
+fetch_run: Any = intrinsic(_fetch_run)
+
+
 def interleaved(emit: Emitter, row: list[Any]) -> list[Any]:
     """Of a row of vectors, a power of two, a number of each in turn."""
     if len(row) == 1:

@@ -6,15 +6,9 @@ the next numbers are added. (Switches may point anywhere: the whole plane is cle
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
 
 from numseg.kernels.jit import rule
-from numseg.kernels.simd import INT
 
 CHUNK = 128
 """Numbers that are looked at together. Also pixels that are cleared together."""
@@ -48,28 +42,3 @@ def give(places, values, image, clear):
             if 0 <= at[i] < len(image):
                 image[at[i]] += given[i]
     image[clear:] = 0
-
-
-LINE = 64
-"""Bytes that caches move at a time."""
-
-
-def _fetch_run(typing, array, first, end):
-    """Ask for the lines of cache that ``array[first:end]`` is in, and do not wait for them: it will
-    be read in no order that a CPU could guess."""
-
-    def generate(context, builder, signature, values):
-        data = context.make_array(array)(context, builder, values[0]).data
-        flag = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, flag, flag, flag])
-        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        step = LINE // context.get_abi_sizeof(context.get_value_type(array.dtype))
-        with cgutils.for_range_slice(builder, values[1], values[2], INT(step)) as (i, _):
-            place = builder.bitcast(builder.gep(data, [i]), cgutils.voidptr_t)
-            builder.call(prefetch, [place, flag(0), flag(3), flag(1)])  # to read, into all caches
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64, types.int64), generate
-
-
-fetch_run: Any = intrinsic(_fetch_run)

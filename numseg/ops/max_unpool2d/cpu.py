@@ -6,7 +6,8 @@ import numpy as np
 
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
-from numseg.kernels.scatter import CHUNK, clear_ahead, fetch_run
+from numseg.kernels.runs import fetch_run
+from numseg.kernels.scatter import CHUNK, clear_ahead
 from numseg.ops.max_pool2d.rules import place_of
 from numseg.ops.max_unpool2d import Geometry
 from numseg.typing import Array
