@@ -59,24 +59,27 @@ def part(tile, t0, pixels, planes, p0, step, channels):
 
 
 @rule
-def load(planes, r0, r1, s0, s1):
-    """The part ``[r0:r1, s0:s1]`` of up to LANES planes, one channel beside the other."""
-    channels, h, w = planes.shape
-    tile = np.zeros((r1 - r0, (s1 - s0) * LANES), planes.dtype)
-    flat, lanes = planes.reshape(-1), tile.reshape(-1)
-    for r in range(r1 - r0):
-        join(flat, (r0 + r) * w + s0, h * w, channels, lanes, r * (s1 - s0) * LANES, s1 - s0)
-    return tile
+def fetch(planes, p0, step, w, channels, tile, rows, columns):
+    """The same of some rows that are ``w`` apart in each plane, one after the other."""
+    for r in range(rows):
+        join(planes, p0 + r * w, step, channels, tile, r * columns * LANES, columns)
 
 
 @rule
-def store(tile, planes, r0, r1, s0, s1):
-    """The inverse of ``load``; the rest of the planes becomes zero."""
+def store(tile, rows, columns, planes, p0, step, w, channels):
+    """The inverse of ``fetch``."""
+    for r in range(rows):
+        part(tile, r * columns * LANES, columns, planes, p0 + r * w, step, channels)
+
+
+@rule
+def load(planes, r0, r1, s0, s1):
+    """The part ``[r0:r1, s0:s1]`` of up to LANES planes, as rows of a new tile."""
     channels, h, w = planes.shape
-    planes[:] = 0
-    flat, lanes = planes.reshape(-1), tile.reshape(-1)
-    for r in range(r1 - r0):
-        part(lanes, r * (s1 - s0) * LANES, s1 - s0, flat, (r0 + r) * w + s0, h * w, channels)
+    tile = np.zeros((r1 - r0, (s1 - s0) * LANES), planes.dtype)
+    first, flat = r0 * w + s0, planes.reshape(-1)
+    fetch(flat, first, h * w, w, channels, tile.reshape(-1), r1 - r0, s1 - s0)
+    return tile
 
 
 def _largest(

@@ -3,8 +3,8 @@
 With a row of weights for each bin along either axis, a region's average is ``Wy X Wx'``, its
 gradient ``Wy' dY Wx``. The rows are sparse and are tabulated once for all channels. Then a unit is
 a block of channels of one image: it brings the part of these planes that regions touch into an
-order in which the channels lie side by side, goes through the image's regions in their order, and
-every step is a vector operation over columns and channels.
+order in which the channels lie side by side, and goes through the image's regions in their order.
+A bin's weights meet all the columns of a region in one call, then all the rows of bins.
 """
 
 from __future__ import annotations
@@ -14,10 +14,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numseg.kernels.bands import aligned
+from numseg.kernels.combine import GROUP, add_combined, combine
 from numseg.kernels.jit import kernel, rule
-from numseg.kernels.lanes import LANES, blocks_of, load, store
+from numseg.kernels.lanes import LANES, blocks_of, fetch, join, part, store
 from numseg.kernels.parallel import launch
 from numseg.typing import Array
+
+BEGIN = np.int64(0)
+"""Zero, but no literal, for which what is called would be compiled once more."""
 
 
 class Sizes(NamedTuple):
@@ -81,114 +86,116 @@ def averages(index: Array, rows: Weights, columns: Weights, counts: Array, s: Si
 
 def average(x: Array, a: Averages, y: Array, s: Sizes) -> None:
     """The averages of x."""
-    launch(_average, s.n * blocks_of(s.c), 8 * y.size, x, a, _planes(y, s), s)
+    launch(_average, s.n * blocks_of(s.c), 8 * y.size, x.reshape(-1), a, y.reshape(-1), s)
 
 
 def spread(gy: Array, a: Averages, gx: Array, s: Sizes) -> None:
     """Their gradient for x."""
-    launch(_spread, s.n * blocks_of(s.c), 8 * gy.size, _planes(gy, s), a, gx, s)
+    launch(_spread, s.n * blocks_of(s.c), 8 * gy.size, gy.reshape(-1), a, gx.reshape(-1), s)
 
 
 def motion(x: Array, gy: Array, a: Averages, s: Sizes) -> tuple[Array, Array]:
     """Their gradient when the samples of a region move along, and when they move in proportion to
     where they lie in the box: along the rows [0] and the columns [1], (2, K) each."""
     moved = np.zeros((blocks_of(s.c), 4, s.k))
-    launch(_motion, s.n * blocks_of(s.c), 8 * gy.size, x, a, _planes(gy, s), moved, s)
+    flat = x.reshape(-1), a, gy.reshape(-1)
+    launch(_motion, s.n * blocks_of(s.c), 8 * gy.size, *flat, moved, s)
     total = moved.sum(0)
     return total[::2], total[1::2]
 
 
-def _planes(y: Array, s: Sizes) -> Array:
-    return y.reshape(s.k, s.c, s.oh * s.ow)
+@rule
+def _room(pixels, dtype):
+    """Scratch for pixels of LANES channels, and for those that a count is rounded up by."""
+    return aligned(np.zeros((pixels + GROUP + 1) * LANES, dtype))
 
 
-contracted = functools.partial(rule, fastmath={"contract"})
+@rule
+def _part(unit, a, s):
+    """Of a unit the image, its block of channels and where its planes begin; how many channels it
+    has; and what its regions read: the first row and column, and how many of either."""
+    n, block = divmod(unit, blocks_of(s.c))
+    first = (n * s.c + block * LANES) * s.h * s.w
+    r0, r1, s0, s1 = a.tile[n, 0], a.tile[n, 1], a.tile[n, 2], a.tile[n, 3]
+    return n, block, first, min(LANES, s.c - block * LANES), r0, s0, r1 - r0, s1 - s0
 
 
-@contracted
-def _add(out, factor, row):
-    for i in range(len(out)):
-        out[i] += factor * row[i]
+@rule
+def _along_rows(tile, corner, width, rows, factor, k, p0, p1, lines, line, span):
+    """``lines[p - p0]``: for each column of region k, the sum over the rows of its bin p."""
+    for p in range(p0, p1):
+        combine(lines, (p - p0) * line, LANES, factor,
+                rows.pixel, rows.first[k, p], rows.end[k, p],
+                tile, corner, LANES, width, span, None)  # fmt: skip
 
 
-@contracted
-def _combine(out, first, end, factor, pixel, origin, lanes):
-    """``out = sum over entries of factor * lanes[pixel - origin]``, side by side."""
-    out[:] = 0
-    for e in range(first, end):
-        at = (pixel[e] - origin) * LANES
-        _add(out, factor[e], lanes[at : at + len(out)])
+@rule
+def _along_columns(lines, line, left, columns, factor, k, count, sums, at, bins, over):
+    """``sums[p, q]``: for each of the lines p, the sum over the columns of bin q, over ``over``."""
+    for q in range(bins):
+        combine(sums, at + q * LANES, bins * LANES, factor,
+                columns.pixel, columns.first[k, q], columns.end[k, q],
+                lines, -left * LANES, line, LANES, count, over)  # fmt: skip
 
 
-@kernel({"contract"})
+@kernel()
 def _average(start, stop, x, a, y, s):
-    blocks, rows, columns = blocks_of(s.c), a.rows, a.columns
-    sums = np.zeros((s.oh * s.ow, LANES), x.dtype)
-    line = np.zeros((1, s.w * LANES), x.dtype)[0]
+    bins, rows, columns = s.oh * s.ow, a.rows, a.columns
+    along_y, along_x = rows.values[0], columns.values[0]
+    lines, sums = _room(GROUP * (s.w + GROUP), x.dtype), _room((s.oh + GROUP) * s.ow, x.dtype)
     for unit in range(start, stop):
-        n, block = divmod(unit, blocks)
-        c0, c1 = block * LANES, min((block + 1) * LANES, s.c)
-        mine = a.order[a.image[n] : a.image[n + 1]]
-        r0, r1, s0, s1 = a.tile[n, 0], a.tile[n, 1], a.tile[n, 2], a.tile[n, 3]
-        tile = load(x[n, c0:c1], r0, r1, s0, s1)
-        for k in mine:
-            left, right = a.span[k, 0], a.span[k, 1]
-            part = line[: (right - left) * LANES]
-            for p in range(s.oh):
-                part[:] = 0
-                for e in range(rows.first[k, p], rows.end[k, p]):
-                    at = (left - s0) * LANES
-                    row = tile[rows.pixel[e] - r0, at : at + len(part)]
-                    _add(part, rows.values[0, e], row)
-                for q in range(s.ow):
-                    _combine(sums[p * s.ow + q], columns.first[k, q], columns.end[k, q],
-                             columns.values[0], columns.pixel, left, part)  # fmt: skip
-            for c in range(c1 - c0):
-                out = y[k, c0 + c]
-                for b in range(s.oh * s.ow):
-                    out[b] = sums[b, c] / a.counts[k]
+        n, block, first, channels, r0, s0, height, width = _part(unit, a, s)
+        tile = _room(height * width, x.dtype)
+        fetch(x, first + r0 * s.w + s0, s.h * s.w, s.w, channels, tile, height, width)
+        for k in a.order[a.image[n] : a.image[n + 1]]:
+            left, span = a.span[k, 0], a.span[k, 1] - a.span[k, 0]
+            line, corner = (span + GROUP) * LANES, (left - s0 - r0 * width) * LANES
+            for p in range(0, s.oh, GROUP):
+                count, at = min(GROUP, s.oh - p), p * s.ow * LANES
+                _along_rows(tile, corner, width * LANES, rows, along_y, k, p, p + count,
+                            lines, line, span)  # fmt: skip
+                _along_columns(lines, line, left, columns, along_x, k, count,
+                               sums, at, s.ow, a.counts[k])  # fmt: skip
+            part(sums, BEGIN, bins, y, (k * s.c + block * LANES) * bins, bins, channels)
 
 
-@rule
-def _load_shares(gy, count, shares):
-    """``grad_y`` of one RoI over its number of samples, one channel beside the other."""
-    for c in range(len(gy)):
-        for b in range(len(shares)):
-            shares[b, c] = gy[c, b] / count
-
-
-@kernel({"contract"})
+@kernel()
 def _spread(start, stop, gy, a, gx, s):
-    blocks, rows, columns = blocks_of(s.c), a.rows, a.columns
-    shares = np.zeros((s.oh * s.ow, LANES), gx.dtype)
-    line = np.zeros((1, s.w * LANES), gx.dtype)[0]
+    """The same in reverse: a column's weights spread the shares over lines, a row's the lines."""
+    bins, rows, columns = s.oh * s.ow, a.rows, a.columns
+    along_y, along_x = rows.values[0], columns.values[0]
+    shares = _room((s.oh + GROUP) * s.ow, gx.dtype)
+    lines = _room((s.oh + GROUP) * (s.w + GROUP), gx.dtype)
     for unit in range(start, stop):
-        n, block = divmod(unit, blocks)
-        c0, c1 = block * LANES, min((block + 1) * LANES, s.c)
-        mine = a.order[a.image[n] : a.image[n + 1]]
-        r0, r1, s0, s1 = a.tile[n, 0], a.tile[n, 1], a.tile[n, 2], a.tile[n, 3]
-        tile = np.zeros((r1 - r0, (s1 - s0) * LANES), gx.dtype)
-        for k in mine:
-            left, right = a.span[k, 0], a.span[k, 1]
-            part = line[: (right - left) * LANES]
-            _load_shares(gy[k, c0:c1], a.counts[k], shares)
+        n, block, first, channels, r0, s0, height, width = _part(unit, a, s)
+        tile = _room(height * width, gx.dtype)
+        for k in a.order[a.image[n] : a.image[n + 1]]:
+            left, span = a.span[k, 0], a.span[k, 1] - a.span[k, 0]
+            line, corner = (span + GROUP) * LANES, (left - s0 - r0 * width) * LANES
+            join(gy, (k * s.c + block * LANES) * bins, bins, channels, shares, BEGIN, bins)
+            for b in range(bins * LANES):
+                shares[b] /= a.counts[k]
+            used = lines[: s.oh * line]
+            used[:] = 0
+            for q in range(s.ow):
+                for e in range(columns.first[k, q], columns.end[k, q]):
+                    add_combined(lines, (columns.pixel[e] - left) * LANES, line,
+                                 along_x, columns.pixel, e, e + 1,
+                                 shares, q * LANES, s.ow * LANES, 0, s.oh, None)  # fmt: skip
             for p in range(s.oh):
-                part[:] = 0
-                for q in range(s.ow):
-                    for e in range(columns.first[k, q], columns.end[k, q]):
-                        at = (columns.pixel[e] - left) * LANES
-                        _add(part[at : at + LANES], columns.values[0, e], shares[p * s.ow + q])
                 for e in range(rows.first[k, p], rows.end[k, p]):
-                    at = (left - s0) * LANES
-                    row = tile[rows.pixel[e] - r0, at : at + len(part)]
-                    _add(row, rows.values[0, e], part)
-        store(tile, gx[n, c0:c1], r0, r1, s0, s1)
+                    add_combined(tile, corner + rows.pixel[e] * width * LANES, LANES,
+                                 along_y, rows.pixel, e, e + 1,
+                                 lines, p * line, LANES, 0, span, None)  # fmt: skip
+        planes = gx[first : first + channels * s.h * s.w]
+        planes[:] = 0
+        store(tile, height, width, gx, first + r0 * s.w + s0, s.h * s.w, s.w, channels)
 
 
-@rule
-def _dot(one, two):
-    total = 0.0
-    for i in range(len(one)):
+@functools.partial(rule, fastmath={"contract", "reassoc"})  # or they were added up one by one
+def _dot(one, two, first, count):
+    one, two, total = one[first : first + count], two[first : first + count], 0.0
+    for i in range(count):
         total += np.float64(one[i]) * two[i]
     return total
 
@@ -197,34 +204,29 @@ LINE, FACTOR = (1, 2, 0, 0), (0, 0, 1, 2)
 """Which of the values the rows' weights are, and the columns', in each of the four sums."""
 
 
-@kernel({"contract"})
+@kernel()
 def _motion(start, stop, x, a, gy, moved, s):
     """What each block of channels contributes: along the rows when all samples move, when they move
     in proportion, along the columns alike. One piece of code for the four: it is compiled once."""
-    blocks, rows, columns = blocks_of(s.c), a.rows, a.columns
-    shares = np.zeros((s.oh * s.ow, LANES), x.dtype)
-    lines = np.zeros((3, s.w * LANES), x.dtype)
-    value = np.zeros((1, LANES), x.dtype)[0]
+    bins, rows, columns = s.oh * s.ow, a.rows, a.columns
+    lines, sums = _room(GROUP * (s.w + GROUP), x.dtype), _room((s.oh + GROUP) * s.ow, x.dtype)
+    grads = _room(bins, x.dtype)
     for unit in range(start, stop):
-        n, block = divmod(unit, blocks)
-        c0, c1 = block * LANES, min((block + 1) * LANES, s.c)
-        mine = a.order[a.image[n] : a.image[n + 1]]
-        r0, r1, s0, s1 = a.tile[n, 0], a.tile[n, 1], a.tile[n, 2], a.tile[n, 3]
-        tile = load(x[n, c0:c1], r0, r1, s0, s1)
-        for k in mine:
-            left, right = a.span[k, 0], a.span[k, 1]
-            width, at = (right - left) * LANES, (left - s0) * LANES
-            _load_shares(gy[k, c0:c1], a.counts[k], shares)
-            for p in range(s.oh):
-                for t in range(3):
-                    part = lines[t, :width]
-                    part[:] = 0
-                    for e in range(rows.first[k, p], rows.end[k, p]):
-                        row = tile[rows.pixel[e] - r0, at : at + width]
-                        _add(part, rows.values[t, e], row)
-                for q in range(s.ow):
-                    first, end, share = columns.first[k, q], columns.end[k, q], shares[p * s.ow + q]
-                    for m in range(4):
-                        _combine(value, first, end, columns.values[FACTOR[m]], columns.pixel, left,
-                                 lines[LINE[m]])  # fmt: skip
-                        moved[block, m, k] += _dot(value, share)
+        n, block, first, channels, r0, s0, height, width = _part(unit, a, s)
+        tile = _room(height * width, x.dtype)
+        fetch(x, first + r0 * s.w + s0, s.h * s.w, s.w, channels, tile, height, width)
+        if channels < LANES:
+            grads[:] = 0  # of the channels that there are not
+        for k in a.order[a.image[n] : a.image[n + 1]]:
+            left, span = a.span[k, 0], a.span[k, 1] - a.span[k, 0]
+            line, corner = (span + GROUP) * LANES, (left - s0 - r0 * width) * LANES
+            join(gy, (k * s.c + block * LANES) * bins, bins, channels, grads, BEGIN, bins)
+            for p in range(0, s.oh, GROUP):
+                count, at = min(GROUP, s.oh - p), p * s.ow * LANES
+                for m in range(4):
+                    if m < 3:  # the last two read the same lines
+                        _along_rows(tile, corner, width * LANES, rows, rows.values[LINE[m]],
+                                    k, p, p + count, lines, line, span)  # fmt: skip
+                    _along_columns(lines, line, left, columns, columns.values[FACTOR[m]], k, count,
+                                   sums, at, s.ow, a.counts[k])  # fmt: skip
+                    moved[block, m, k] += _dot(sums, grads, at, count * s.ow * LANES)

@@ -122,7 +122,12 @@ def micro_kernel(rows: int, vectors: int, across: bool = False) -> Any:
                 sums = [[emit.load(place) for place in row] for row in out_at]
             else:
                 sums = [[emit.zero] * vectors for _ in range(rows)]
-            sums = emit.sum(sums, a_at, x_at, steps, k0, k1, across)
+
+            def step(k):
+                here = builder.gep(steps, [builder.shl(k, INT(1))])
+                return builder.load(here), builder.load(builder.gep(here, [INT(1)]))
+
+            sums = emit.sum(sums, a_at, x_at, step, k0, k1, across)
             for r in range(rows):
                 for v in range(vectors):
                     emit.store(sums[r][v], out_at[r][v])
@@ -265,8 +270,9 @@ class Emitter:
         )
         return self.builder.call(fma, [a, x, total])
 
-    def sum(self, starts, a_at, x_at, steps, k0, k1, across):
-        """The loop over k. The sums are phi nodes, so that LLVM keeps each in a register."""
+    def sum(self, starts, a_at, x_at, step, k0, k1, across=False):
+        """The loop over k; ``step(k)`` is how far on from the first the numbers of both sides lie.
+        The sums are phi nodes, so that LLVM keeps each in a register."""
         builder = self.builder
         before = builder.block
         loop = builder.append_basic_block("sum")
@@ -276,9 +282,7 @@ class Emitter:
         builder.position_at_end(loop)
         k = builder.phi(INT)
         sums = [[builder.phi(self.vector) for _ in row] for row in starts]
-        step = builder.gep(steps, [builder.shl(k, INT(1))])
-        a_step = builder.load(step)
-        x_step = builder.load(builder.gep(step, [INT(1)]))
+        a_step, x_step = step(k)
         xs = [self.load(builder.gep(at, [x_step])) for at in x_at]
         added = []
         for at, row in zip(a_at, sums, strict=True):

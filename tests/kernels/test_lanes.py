@@ -27,9 +27,10 @@ def test_lanes_are_planes_in_another_order(dtype, channels):
         there = planes[:, 1 : 1 + rows, s0:s1]
         np.testing.assert_array_equal(pixels[..., :channels], there.transpose(1, 2, 0))
         assert not pixels[..., channels:].any()
-        back = np.full_like(planes, 7)
-        lanes.store(tile, back, 1, 1 + rows, s0, s1)
-        wanted = np.zeros_like(planes)
+        back = np.full_like(planes, -1)
+        at = 40 + s0, 200, 40, channels
+        lanes.store(tile.reshape(-1), rows, s1 - s0, back.reshape(-1), *at)
+        wanted = np.full_like(planes, -1)
         wanted[:, 1 : 1 + rows, s0:s1] = there
         np.testing.assert_array_equal(back, wanted)
 
