@@ -6,6 +6,7 @@ would take longer than the work. Offsets are not checked.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from llvmlite import ir
@@ -99,6 +100,72 @@ def copy_run(source, s0, target, t0, count):
     copy_runs(source, s0, 0, target, t0, 0, 1, count)
 
 
+def _make_run(emit: Emitter, line: Any, count: Any, make: Any) -> None:
+    """The same for what is made alike of vectors and of numbers: ``make(i, load, spread)``."""
+    builder = emit.builder
+    _run(emit, line, count, lambda i: make(i, emit.load, emit.broadcast),
+         lambda i: make(i, builder.load, lambda number: number))  # fmt: skip
+
+
+def _sum_run(typing, source, s0, step, rows, target, t0, count):
+    """``target[t0 + i] = 0 + source[s0 + i] + source[s0 + step + i] + ...``, ``i < count``, as many
+    as there are rows."""
+    kinds = source, types.int64, types.int64, types.int64, target, types.int64, types.int64
+
+    def generate(context, builder, signature, values):
+        source_, s0, step, rows, target_, t0, count = values
+        here = _line(context, builder, source, source_, s0)
+        emit = Emitter(builder, context.get_value_type(source.dtype))
+
+        def total(i, load, spread):
+            zero = spread(emit.vector.element(0.0))
+            total = cgutils.alloca_once_value(builder, zero)
+
+            def add(before, number):
+                row = builder.gep(here, [builder.add(builder.mul(number, step), i)])
+                return builder.fadd(before, load(row))
+
+            some = [builder.icmp_signed("==", rows, INT(number)) for number in (2, 3)]
+            for number, these in enumerate(some, 2):  # each row is a stream that a CPU can foresee
+                with builder.if_then(these):
+                    builder.store(functools.reduce(add, map(INT, range(number)), zero), total)
+            others = builder.select(builder.or_(*some), INT(0), rows)
+            with cgutils.for_range(builder, others) as loop:
+                builder.store(add(builder.load(total), loop.index), total)
+            return builder.load(total)
+
+        _make_run(emit, _line(context, builder, target, target_, t0), count, total)
+        return context.get_dummy_value()
+
+    return types.void(*kinds), generate
+
+
+sum_run: Any = intrinsic(_sum_run)
+
+
+def _divide_run(typing, source, s0, divisors, factor, target, t0, count):
+    """``target[t0 + i] = source[s0 + i] / (divisors[i] * factor)``, ``i < count``."""
+    kinds = source, types.int64, divisors, source.dtype, target, types.int64, types.int64
+
+    def generate(context, builder, signature, values):
+        source_, s0, divisors_, factor, target_, t0, count = values
+        here = _line(context, builder, source, source_, s0)
+        by = _line(context, builder, divisors, divisors_, INT(0))
+        emit = Emitter(builder, context.get_value_type(source.dtype))
+
+        def quotient(i, load, spread):
+            divisor = builder.fmul(load(builder.gep(by, [i])), spread(factor))
+            return builder.fdiv(load(builder.gep(here, [i])), divisor)
+
+        _make_run(emit, _line(context, builder, target, target_, t0), count, quotient)
+        return context.get_dummy_value()
+
+    return types.void(*kinds), generate
+
+
+divide_run: Any = intrinsic(_divide_run)
+
+
 LINE = 64
 """Bytes of a line of the cache."""
 
@@ -158,8 +225,14 @@ stream_run: Any = intrinsic(_stream_run)
 streamed: Any = intrinsic(_streamed)
 
 
+AHEAD = 4096
+"""Bytes ahead of what is worked on, so that memory has the time to answer."""
+
+
 def _fetch_run(typing, source, first, end):
-    """Ask for the lines of the cache that ``source[first:end]`` is in, and do not wait for them."""
+    """Ask for the lines of the cache that ``source[first:end]`` is in, and do not wait for them.
+    They may lie behind it. For what is read in an order that a CPU does not foresee: here and
+    there, or some rows of an image at once."""
     kinds = source, types.int64, types.int64
 
     def generate(context, builder, signature, values):

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from numseg.kernels.runs import interleaved
 from numseg.kernels.simd import INT, Emitter
 
 
@@ -95,27 +96,57 @@ def winners(size: int) -> Any:
 
 
 def sums(size: int) -> Any:
-    """The intrinsic for ``out[q] = row[2 * q] + ... + row[2 * q + size - 1]``, added up in order::
+    """The intrinsic for ``out[q] = row[2 * q] + ... + row[2 * q + size - 1]``, added up in order,
+    of ``count`` outputs, at least a vector::
 
-    f(row, out)
+        f(row, out, count)
     """
 
     @intrinsic
-    def line(typing, row, out):
+    def line(typing, row, out, count):
         def generate(context, builder, signature, values):
-            row_at, outputs = (
-                context.make_array(kind)(context, builder, value)
-                for kind, value in zip((row, out), values, strict=True)
-            )
+            here, there = (context.make_array(k)(context, builder, v).data
+                           for k, v in zip((row, out), values, strict=False))  # fmt: skip
             emit = Emitter(builder, context.get_value_type(row.dtype))
-            with emit.vectors(INT(0), outputs.nitems) as q:
-                at = builder.gep(row_at.data, [builder.shl(q, INT(1))])
-                total, *others = emit.taps(at, size, 2)
+            with emit.vectors(INT(0), values[2]) as q:
+                total, *others = emit.taps(builder.gep(here, [builder.shl(q, INT(1))]), size, 2)
                 for tap in others:
                     total = builder.fadd(total, tap)
-                emit.store(total, builder.gep(outputs.data, [q]))
+                emit.store(total, builder.gep(there, [q]))
             return context.get_dummy_value()
 
-        return types.void(row, out), generate
+        return types.void(row, out, types.int64), generate
+
+    return line
+
+
+def shares(size: int) -> Any:
+    """The transpose of :func:`sums`, and at least ``count`` numbers of each parity::
+
+        f(out, row, count): row[2 * q + j] is the sum of all out[margin + q], j < size
+
+    ``out`` has a margin of a vector of zeros on either side.
+    """
+
+    @intrinsic
+    def line(typing, out, row, count):
+        def generate(context, builder, signature, values):
+            here, there = (context.make_array(k)(context, builder, v).data
+                           for k, v in zip((out, row), values, strict=False))  # fmt: skip
+            emit = Emitter(builder, context.get_value_type(row.dtype))
+            lanes = emit.vector.count
+            with cgutils.for_range_slice(builder, INT(0), values[2], INT(lanes)) as (q, _):
+                at = builder.add(q, INT(lanes))
+                odd = even = emit.load(builder.gep(here, [at]))
+                if size == 3:  # the window before ends here
+                    before = emit.load(builder.gep(here, [builder.sub(at, INT(1))]))
+                    even = builder.fadd(before, even)
+                first = builder.shl(q, INT(1))
+                for half, vector in enumerate(interleaved(emit, [even, odd])):
+                    place = builder.add(first, INT(half * lanes))
+                    emit.store(vector, builder.gep(there, [place]))
+            return context.get_dummy_value()
+
+        return types.void(out, row, types.int64), generate
 
     return line

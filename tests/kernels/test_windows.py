@@ -59,13 +59,16 @@ def test_maxima_of_small_windows(size, dtype):
 @pytest.mark.parametrize("size", [2, 3])
 def test_sums_of_small_windows(size, dtype):
     for w, call in itertools.product(WIDTHS, calls(size, PADS, 2)):
-        x = images(("ties",), 2 + w % 4, w, dtype)
+        x = images(("ties", "zeros"), 2 + w % 4, w, dtype)
         try:
             y = ns.avg_pool2d.reference(x, **call, divisor_override=1)
         except ns.ArgumentError:  # the window is larger than the image
             continue
-        found = ns.avg_pool2d(x, **call, divisor_override=1)
+        found, saved = ns.avg_pool2d.forward(x, **call, divisor_override=1)
         np.testing.assert_array_equal(found, y, str((w, call)))
+        grad = images(("ties", "ties"), *y.shape[2:], dtype)
+        gradients = [op.backward(saved, grad)[0] for op in (ns.avg_pool2d, ns.avg_pool2d.reference)]
+        np.testing.assert_array_equal(*gradients, str((w, call)))
 
 
 @pytest.mark.parametrize("target", sorted({"avx512", "avx2", "plain"} - {simd.TARGET.name}))

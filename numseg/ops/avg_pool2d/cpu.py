@@ -2,29 +2,25 @@
 
 Both go by way of a row of the padded image, so that all sums run over contiguous numbers: forward
 adds up the rows of a window, then shifted copies of that sum, and picks every ``sx``-th number;
-backward spreads a row of ``grad_y`` to every ``sx``-th place and adds up shifted copies of that.
+backward adds up what the windows over a row give to each of their pixels, spreads that to every
+``sx``-th place and adds up shifted copies of it.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.copy import copy
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
+from numseg.kernels.runs import AHEAD, copy_run, divide_run, fetch_run, sum_run
 from numseg.kernels.simd import TARGET
-from numseg.kernels.windows import sums
+from numseg.kernels.windows import shares, sums
 from numseg.ops.avg_pool2d import Geometry
 from numseg.ops.avg_pool2d.rules import count
 from numseg.typing import Array
 
 _sums_2, _sums_3 = sums(2), sums(3)
-
-
-@rule
-def _add(source, target):
-    for i in range(len(target)):
-        target[i] += source[i]
+_shares_2, _shares_3 = shares(2), shares(3)
 
 
 @rule
@@ -52,56 +48,60 @@ def _forward(start, stop, x, y, g):
     for unit in range(start, stop):
         plane, p = divmod(unit, g.oh)
         top = p * g.sy - g.pt
-        row[:] = 0
-        for r in range(max(top, 0), min(top + g.kh, g.h)):
-            _add(x[plane, r], row[g.pl : g.pl + on_image])
-        out, rows = y[plane, p], x.dtype.type(_row_divisor(p, g))
+        first, end = max(top, 0), min(top + g.kh, g.h)
+        ahead = (plane * g.h + end) * g.w + AHEAD // x.itemsize
+        fetch_run(x, ahead, ahead + g.sy * g.w)
+        sum_run(x, (plane * g.h + first) * g.w, g.w, end - first, row, g.pl, on_image)
         if small and g.kw == 2:
-            _sums_2(row, out)
+            _sums_2(row, every, g.ow)
         elif small and g.kw == 3:
-            _sums_3(row, out)
+            _sums_3(row, every, g.ow)
         else:
-            copy(row[: last + 1], every)
-            for j in range(1, g.kw):
-                _add(row[j:], every)
+            sum_run(row, 0, 1, g.kw, every, 0, last + 1)
             for q in range(g.ow):
-                out[q] = every[q * g.sx]
-        for q in range(g.ow):
-            out[q] /= divisors[q] * rows
+                every[q] = every[q * g.sx]
+        divide_run(every, 0, divisors, x.dtype.type(_row_divisor(p, g)), y, unit * g.ow, g.ow)
 
 
 @kernel()
 def _backward(start, stop, gy, gx, g):
     divisors = _column_divisors(gy, g)
-    last = (g.ow - 1) * g.sx
+    parts = np.empty(g.oh * g.ow, gy.dtype)  # of a plane: what a window gives to each of its pixels
+    pairs, margin = (g.w + g.pl + 1) // 2, TARGET.vector_bytes // gy.itemsize
+    row = np.zeros(max(g.ow, pairs) + 2 * margin, gy.dtype)
     # an empty margin of kw - 1 at both ends, so that every shifted copy exists
-    spread = np.zeros(max(last, g.w + g.pl) + 2 * g.kw, gy.dtype)
-    row = np.empty(g.ow, gy.dtype)
+    length = max((g.ow - 1) * g.sx, g.w + g.pl) + 2 * g.kw
+    spread = np.zeros(max(length, 2 * (pairs + margin)), gy.dtype)
+    ready, of = 0, -1
     for unit in range(start, stop):
         plane, r = divmod(unit, g.h)
-        row[:] = 0
         first = max((r + g.pt - g.kh) // g.sy + 1, 0)  # the windows over row r
-        for p in range(first, min((r + g.pt) // g.sy + 1, g.oh)):
-            grads, rows = gy[plane, p], _row_divisor(p, g)
+        end = min((r + g.pt) // g.sy + 1, g.oh)
+        ready = max(ready, first) if plane == of else first
+        of = plane
+        while ready < end:
+            rows = gy.dtype.type(_row_divisor(ready, g))
+            divide_run(gy, (plane * g.oh + ready) * g.ow, divisors, rows, parts, ready * g.ow, g.ow)
+            ready += 1
+        sum_run(parts, first * g.ow, g.ow, end - first, row, margin, g.ow)
+        if g.sx == 2 and g.kw == 2:
+            _shares_2(row, spread, pairs)
+            copy_run(spread, g.pl, gx, unit * g.w, g.w)
+        elif g.sx == 2 and g.kw == 3:
+            _shares_3(row, spread, pairs)
+            copy_run(spread, g.pl, gx, unit * g.w, g.w)
+        else:
             for q in range(g.ow):
-                row[q] += grads[q] / (divisors[q] * rows)
-        for q in range(g.ow):
-            spread[g.kw - 1 + q * g.sx] = row[q]
-        out = gx[plane, r]
-        out[:] = 0
-        for j in range(g.kw - 1, -1, -1):
-            _add(spread[g.kw - 1 + g.pl - j :], out)
+                spread[g.kw - 1 + q * g.sx] = row[margin + q]
+            sum_run(spread, g.pl, 1, g.kw, gx, unit * g.w, g.w)
 
 
 def forward(x: Array, y: Array, g: Geometry) -> None:
-    image, out = (g.n * g.c, g.h, g.w), (g.n * g.c, g.oh, g.ow)
     work = g.n * g.c * g.oh * g.w * (g.kh + g.kw)
-    launch(_forward, g.n * g.c * g.oh, work, x.reshape(image), y.reshape(out), g)
+    launch(_forward, g.n * g.c * g.oh, work, x.reshape(-1), y.reshape(-1), g)
 
 
 def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
-    if gx is None:
-        return
-    image, out = (g.n * g.c, g.h, g.w), (g.n * g.c, g.oh, g.ow)
-    work = gx.size * (g.kh + g.kw)
-    launch(_backward, g.n * g.c * g.h, work, gy.reshape(out), gx.reshape(image), g)
+    if gx is not None:
+        work = gx.size * (g.kh + g.kw)
+        launch(_backward, g.n * g.c * g.h, work, gy.reshape(-1), gx.reshape(-1), g)

@@ -6,7 +6,7 @@ import numpy as np
 
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
-from numseg.kernels.runs import fetch_run
+from numseg.kernels.runs import AHEAD, fetch_run
 from numseg.kernels.scatter import CHUNK, clear_ahead
 from numseg.ops.max_pool2d.rules import place_of
 from numseg.ops.max_unpool2d import Geometry
@@ -49,7 +49,8 @@ def _pick(places, image, grads, g):
     for p in range(g.h):
         top, strays = 2 * p * g.ow, 0
         at, out = places[p * g.w : (p + 1) * g.w], grads[p * g.w : (p + 1) * g.w]
-        fetch_run(image, top + 2 * g.ow, min(top + 4 * g.ow, len(image)))
+        ahead = top + AHEAD // image.itemsize
+        fetch_run(image, ahead, ahead + 2 * g.ow)
         for q in range(len(at)):
             place = np.int64(at[q]) - top - 2 * q
             place -= g.ow if place >= g.ow else 0
