@@ -169,6 +169,9 @@ divide_run: Any = intrinsic(_divide_run)
 LINE = 64
 """Bytes of a line of the cache."""
 
+LARGE = 8 * 1024 * 1024
+"""Bytes of a result that had better be written past the caches, also if it is read next."""
+
 
 def _stream_run(typing, source, s0, target, t0, count):
     """``target[t0 + i] = source[s0 + i]``, ``i < count``, past the caches: for results larger than

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import numseg as ns
+from numseg.ops.batch_norm import cpu
 
 FACES = pytest.mark.parametrize("op", [ns.batch_norm, ns.batch_norm.reference], ids=["cpu", "ref"])
 
@@ -196,6 +197,52 @@ def test_the_number_of_threads_changes_no_bit():
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, 7, 16, 17, 1100])
+def test_large_results_have_the_same_bits(monkeypatch, dtype, size):
+    """They are written past the caches, whole lines of them."""
+    x = np.random.default_rng(0).normal(3, 2, (2, 5, size)).astype(dtype)
+    results = []
+    for large in (cpu.LARGE, 0):
+        monkeypatch.setattr(cpu, "LARGE", large)
+        y, saved = ns.batch_norm.forward(x, training=True)
+        results.append((y, *ns.batch_norm.backward(saved, y * y)[:1]))
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_sums_over_rows_of_all_lengths():
+    """Against exact sums: every number counts once."""
+    rng = np.random.default_rng(1)
+    for size in (1, 3, 4, 5, 8, 15, 16, 17, 33, 50):
+        x = rng.integers(-8, 9, (3, 2, size)).astype(np.float32)
+        weight = np.ones(2, np.float32)
+        _, saved = ns.batch_norm.forward(x, weight=weight, bias=weight, training=True)
+        m = 3 * size
+        total, squares = x.sum((0, 2), dtype=int), (x * x).sum((0, 2), dtype=int)
+        np.testing.assert_allclose(saved.mean, total / m, rtol=1e-15, atol=1e-15)
+        np.testing.assert_allclose(saved.var, (squares * m - total**2) / m**2, rtol=1e-14)
+        gy = rng.integers(-8, 9, x.shape).astype(np.float32)
+        _, gw, gb = ns.batch_norm.backward(saved, gy)
+        z = (x - saved.mean[:, None]) / np.sqrt(saved.var[:, None] + 1e-5)
+        np.testing.assert_array_equal(gb, gy.sum((0, 2)))
+        np.testing.assert_allclose(gw, (gy * z).sum((0, 2)), rtol=1e-6, atol=1e-6)
+
+
+def test_the_first_value_may_be_anything():
+    """The variance is computed about it, but about 0 if it is not finite."""
+    x = np.ones((4, 1, 4096), np.float32)
+    x[:, :, ::2] = 3
+    x[0, 0, 0] = 1e6
+    _, saved = ns.batch_norm.forward(x, training=True)
+    np.testing.assert_allclose(saved.mean, x.mean(dtype=float), rtol=1e-14)
+    np.testing.assert_allclose(saved.var, x.var(dtype=float), rtol=x.size * 2.0**-53)
+    x[0, 0, 0] = np.inf
+    _, saved = ns.batch_norm.forward(x, training=True)
+    assert saved.mean == np.inf
+    assert np.isnan(saved.var)
 
 
 def test_infinite_batches_give_infinite_statistics_without_a_warning() -> None:

@@ -101,9 +101,9 @@ def batch_norm(
     y is always normalised by the biased variance (divisor m). An x without any value leaves the
     running statistics as they are.
 
-    The variance is computed in a second pass over the channel, about the mean of the first, and
-    all arithmetic is in float64: float32 results are rounded once, also where the mean is many
-    standard deviations from 0.
+    All arithmetic is in float64, and the variance is computed about a value of the channel, or for
+    float64 about the mean: float32 results are rounded once, also where the mean is many standard
+    deviations from 0.
 
     Gradient: for x, weight and bias; in training through the statistics of the batch as well. The
     running statistics have none.

@@ -2,56 +2,97 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
 
-from numseg.kernels.jit import kernel
+from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
-from numseg.kernels.sums import row_product, row_squares, row_sum
+from numseg.kernels.runs import LARGE, stream_run, streamed
+from numseg.kernels.sums import moments, products
 from numseg.ops.batch_norm import Geometry
 from numseg.typing import Array
 
+fused = functools.partial(rule, fastmath={"contract"})
+
 PASSES = 3
-"""Over x, in training: its mean, its variance, the result."""
+"""Over x, in training: two sums at once, and the result."""
+
+BLOCK = 1024
+"""Of a large result's numbers so many are computed at once, and then written past the caches."""
 
 
 @kernel({"contract"})
-def _forward(start, stop, x, weight, bias, mean, var, y, g):
+def _forward(start, stop, x, weight, bias, mean, var, y, large, g):
+    line, flat, past = np.empty(BLOCK, y.dtype), x.reshape(x.size), y.reshape(y.size)
+    step = g.c * g.size
     for c in range(start, stop):
+        first = c * g.size
         if g.of_batch:
             m = g.n * g.size
-            total = 0.0
-            for n in range(g.n):
-                total += row_sum(x[n, c])
-            mean[c] = total / m
-            total = 0.0
-            for n in range(g.n):
-                total += row_squares(x[n, c], mean[c])
-            var[c] = total / m
+            mean[c] = flat[first]
+            for _ in range(2 if x.itemsize == 8 else 1):
+                about = mean[c] if math.isfinite(mean[c]) else 0.0
+                total, squares = moments(flat, flat, first, step, g.n, g.size, about)
+                mean[c] = about + total / m
+                var[c] = (squares - total * (total / m)) / m
         center, scale, shift = mean[c], weight[c] / math.sqrt(var[c] + g.eps), bias[c]
         for n in range(g.n):
-            for i in range(g.size):
-                y[n, c, i] = (x[n, c, i] - center) * scale + shift
+            if large:
+                for i in range(0, g.size, BLOCK):
+                    at, count = first + n * step + i, min(BLOCK, g.size - i)
+                    values = flat[at : at + count]
+                    for j in range(count):
+                        line[j] = _normalised(values[j], center, scale, shift)
+                    stream_run(line, 0, past, at, count)
+            else:
+                for i in range(g.size):
+                    y[n, c, i] = _normalised(x[n, c, i], center, scale, shift)
+    streamed()
 
 
 @kernel({"contract"})
-def _backward(start, stop, x, weight, mean, var, gy, gx, gw, gb, g):
+def _backward(start, stop, x, weight, mean, var, gy, gx, gw, gb, large, g):
+    line, flat, flat_gy = np.empty(BLOCK, x.dtype), x.reshape(x.size), gy.reshape(gy.size)
+    step = g.c * g.size
     for c in range(start, stop):
+        first = c * g.size
         center, rstd = mean[c], 1 / math.sqrt(var[c] + g.eps)
-        sum_g = sum_gz = 0.0
-        for n in range(g.n):
-            sum_g += row_sum(gy[n, c])
-            sum_gz += row_product(x[n, c], center, gy[n, c]) * rstd
+        sum_g, sum_gz = products(flat, flat_gy, first, step, g.n, g.size, center)
+        sum_gz *= rstd
         gb[c], gw[c] = sum_g, sum_gz
         if gx is not None:
+            past = gx.reshape(gx.size)
             scale, mean_g, slope = weight[c] * rstd, 0.0, 0.0
             if g.of_batch:
                 m = g.n * g.size
                 mean_g, slope = sum_g / m, sum_gz / m * rstd
             for n in range(g.n):
-                for i in range(g.size):
-                    gx[n, c, i] = (gy[n, c, i] - mean_g - (x[n, c, i] - center) * slope) * scale
+                if large:
+                    for i in range(0, g.size, BLOCK):
+                        at, count = first + n * step + i, min(BLOCK, g.size - i)
+                        values, grads = flat[at : at + count], flat_gy[at : at + count]
+                        for j in range(count):
+                            d = values[j] - center
+                            line[j] = _projected(grads[j], d, mean_g, slope, scale)
+                        stream_run(line, 0, past, at, count)
+                else:
+                    for i in range(g.size):
+                        d = x[n, c, i] - center
+                        gx[n, c, i] = _projected(gy[n, c, i], d, mean_g, slope, scale)
+    streamed()
+
+
+@fused
+def _normalised(value, center, scale, shift):
+    return (value - center) * scale + shift
+
+
+@fused
+def _projected(grad, d, mean_g, slope, scale):
+    """A gradient without its mean and without what goes along with x."""
+    return (grad - mean_g - d * slope) * scale
 
 
 def forward(
@@ -75,7 +116,7 @@ def forward(
     weight = np.ones(g.c, x.dtype) if weight is None else weight
     bias = np.zeros(g.c, x.dtype) if bias is None else bias
     launch(_forward, g.c, PASSES * x.size, x.reshape(rows), _read_only(weight), _read_only(bias),
-           mean, var, y.reshape(rows), g)  # fmt: skip
+           mean, var, y.reshape(rows), y.nbytes >= LARGE, g)  # fmt: skip
     if not g.of_batch:
         return
     with np.errstate(all="ignore"):  # infinities and NaN come and go as in kernels
@@ -96,12 +137,13 @@ def backward(
     gb: Array | None,
     g: Geometry,
 ) -> None:
-    rows = (g.n, g.c, g.size)
     weight = np.ones(g.c, x.dtype) if weight is None else weight
     gw = np.empty(g.c, x.dtype) if gw is None else gw
     gb = np.empty(g.c, x.dtype) if gb is None else gb
+    rows = (g.n, g.c, g.size)
+    gx = None if gx is None else gx.reshape(rows)
     launch(_backward, g.c, PASSES * x.size, x.reshape(rows), _read_only(weight), mean, var,
-           gy.reshape(rows), None if gx is None else gx.reshape(rows), gw, gb, g)  # fmt: skip
+           gy.reshape(rows), gx, gw, gb, x.nbytes >= LARGE, g)  # fmt: skip
 
 
 def _read_only(vector: Array) -> Array:
