@@ -127,3 +127,54 @@ def _largest(
 
 
 largest: Any = intrinsic(_largest)
+
+
+def candidate(count: int) -> Any:
+    """The intrinsic for a number in each channel that may be the largest so far::
+
+        f(tile, places, weights, number, first, best, winner, out)
+
+    It is the sum of ``weights[i] * tile[places[i] ...]`` in float64, in this order, for
+    ``i < count`` (0 if there is none; then both have one item all the same). Where it is larger
+    than ``best[out ...]`` or NaN, or the ``first``, it takes that place, and ``winner[out ...]``
+    is ``number``.
+    """
+
+    @intrinsic
+    def look(typing, tile, places, weights, number, first, best, winner, out):
+        items = max(count, 1)
+        kinds: tuple[Any, ...] = (
+            tile, types.UniTuple(types.int64, items), types.UniTuple(types.float64, items),
+            types.int64, types.boolean, best, winner, types.int64,
+        )  # fmt: skip
+
+        def generate(context, builder, signature, args):
+            tile, places, weights, number, first, best, winner, out = (
+                context.make_array(kind)(context, builder, arg).data
+                if isinstance(kind, types.Array) else arg
+                for arg, kind in zip(args, kinds, strict=True)
+            )  # fmt: skip
+            pixels, values, numbers = (
+                Emitter(builder, context.get_value_type(kinds[i].dtype), LANES) for i in (0, 5, 6)
+            )
+            value = values.zero
+            for i in range(count):
+                place = builder.extract_value(places, i)
+                pixel = builder.fpext(pixels.load(builder.gep(tile, [place])), values.vector)
+                weight = values.broadcast(builder.extract_value(weights, i))
+                product = builder.fmul(weight, pixel)
+                value = builder.fadd(value, product) if i else product
+            best, winner = builder.gep(best, [out]), builder.gep(winner, [out])
+            wins = builder.or_(
+                builder.fcmp_ordered(">", value, values.load(best)),
+                builder.fcmp_unordered("uno", value, value),
+            )
+            wins = builder.or_(wins, numbers.broadcast(first))
+            values.store(builder.select(wins, value, values.load(best)), best)
+            here = builder.select(wins, numbers.broadcast(number), numbers.load(winner))
+            numbers.store(here, winner)
+            return context.get_dummy_value()
+
+        return types.void(*kinds), generate
+
+    return look

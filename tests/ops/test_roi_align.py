@@ -190,6 +190,24 @@ def test_the_kinks_of_the_coordinates(op):
         np.testing.assert_array_equal(grois, [[0, slope / 2, 0, slope / 2, 0]], str(place))
 
 
+@DTYPES
+@pytest.mark.parametrize("mode", ["max", "max_corners"])
+def test_maxima_of_channels_side_by_side(mode, dtype):
+    # a block of channels and a part of one, more bins than a vector has lanes; ties, NaN, infinity
+    rng = np.random.default_rng(0)
+    x = rng.integers(-3, 3, (2, 19, 6, 7)).astype(dtype)
+    x[0, 1, 2, 3], x[0, 17, 4, 4], x[1, 5, 5, 6] = np.nan, np.inf, -np.inf
+    rois = np.array([[1, 0, 0, 6, 5], [0, -3, 1.25, 4, 9], [1, 9, 9, 12, 12]], dtype)
+    call = {"output_size": (5, 4), "mode": mode}
+    y, saved = ns.roi_align.forward(x, rois, **call)
+    expected, kept = ns.roi_align.reference.forward(x, rois, **call)
+    np.testing.assert_allclose(y, expected, 1e-6)
+    gy = rng.integers(-3, 3, y.shape).astype(dtype)
+    found = ns.roi_align.backward(saved, gy)
+    for grad, wanted in zip(found, ns.roi_align.reference.backward(kept, gy), strict=True):
+        np.testing.assert_allclose(grad, wanted, 1e-5, 1e-5)
+
+
 @FACES
 def test_gradient_of_max_goes_to_the_first_winner(op):
     # samples at (0, 0), (0, 1): equal; the first takes all

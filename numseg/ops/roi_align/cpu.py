@@ -1,7 +1,7 @@
 """roi_align on the CPU.
 
 An average has separable weights: they are tabulated here, numseg/kernels/regions.py does the rest.
-A maximum has no such structure. Forward: a unit is a RoI; backward: a plane.
+A maximum has no such structure, but channels lie side by side there too.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numseg.kernels.jit import kernel, rule
+from numseg.kernels.lanes import LANES, blocks_of, candidate, load, part, store
 from numseg.kernels.parallel import launch
 from numseg.kernels.regions import (
     Averages,
@@ -91,86 +92,161 @@ def _tabulate(start, stop, boxes, pixels, bins, g, weights):
 # -- the largest sample ---------------------------------------------------------------------------
 
 
-@rule
-def _candidates(boxes, k, p):
-    """The samples that may be the largest of a bin: of those outside, all 0, the last before and
-    the first after the others stand for the rest."""
-    return range(max(boxes.first[k, p] - 1, 0), min(boxes.end[k, p] + 1, boxes.number[k]))
+class Places(NamedTuple):
+    """Along one axis, the samples that may be the largest of a bin: those that are not outside. Of
+    the others, all 0, the last before and the first after stand for the rest."""
 
-
-@rule
-def _largest(plane, rows, columns, k, p, q, g):
-    """The value of bin (p, q), and of its winner the sample (i, j) and the corner, 0 to 3."""
-    best, at_i, at_j, corner = 0.0, -1, -1, 0
-    for i in _candidates(rows, k, p):
-        y = position(rows.start[k], rows.step[k], p, i, rows.number[k], g.single)
-        inside_y, r0, r1, wy, _ = neighbours(y, g.h, g.clamp)
-        for j in _candidates(columns, k, q):
-            x = position(columns.start[k], columns.step[k], q, j, columns.number[k], g.single)
-            inside_x, s0, s1, wx, _ = neighbours(x, g.w, g.clamp)
-            parts = (0.0, 0.0, 0.0, 0.0)
-            if inside_y and inside_x:
-                parts = ((1 - wy) * (1 - wx) * plane[r0, s0], (1 - wy) * wx * plane[r0, s1],
-                         wy * (1 - wx) * plane[r1, s0], wy * wx * plane[r1, s1])  # fmt: skip
-            for a in range(4 if g.corners else 1):
-                value = parts[a] if g.corners else parts[0] + parts[1] + parts[2] + parts[3]
-                if at_i < 0 or value > best or value != value:
-                    best, at_i, at_j, corner = value, i, j, a
-    return best, at_i, at_j, corner
+    begin: Array
+    """Where the entries of a bin begin, bin by bin of RoI by RoI, and where the last one's end."""
+    pixels: Array
+    """The pixels before and after a sample, or -1."""
+    weights: Array
+    """The weight of the one after; 1 if it grows with the place; where in the box the sample lies
+    (0 to 1), 0 if the size is not the box's own."""
+    reach: Array
+    """What RoI k reads: the first pixel, and the one after the last."""
 
 
 @kernel()
-def _forward_maximum(start, stop, x, index, rows, columns, y, g):
+def _locate(start, stop, boxes, pixels, bins, g, places):
     for k in range(start, stop):
-        for c in range(g.c):
-            plane = x[index[k], c]
-            for p in range(g.oh):
-                for q in range(g.ow):
-                    y[k, c, p * g.ow + q] = _largest(plane, rows, columns, k, p, q, g)[0]
+        places.reach[k, 0], places.reach[k, 1] = pixels, 0
+        for p in range(bins):
+            e = places.begin[k * bins + p]
+            i = max(boxes.first[k, p] - 1, 0)
+            while e < places.begin[k * bins + p + 1]:
+                place = position(boxes.start[k], boxes.step[k], p, i, boxes.number[k], g.single)
+                inside, low, high, upper, slope = neighbours(place, pixels, g.clamp)
+                places.pixels[e, 0], places.pixels[e, 1] = low if inside else -1, high
+                places.weights[e, 0], places.weights[e, 1] = upper, slope
+                places.weights[e, 2] = (p + (i + 0.5) / boxes.number[k]) / bins * boxes.free[k]
+                if inside:
+                    places.reach[k, 0] = min(places.reach[k, 0], low)
+                    places.reach[k, 1] = max(places.reach[k, 1], high + 1)
+                e, i = e + 1, i + 1
+
+
+@rule
+def _part(places, mine, pixels):
+    """What some RoIs read: the first pixel, and the one after the last."""
+    low, high = pixels, 0
+    for k in mine:
+        low, high = min(low, places.reach[k, 0]), max(high, places.reach[k, 1])
+    return min(low, high), high
+
+
+@rule
+def _corners(rows, columns, e, f, r0, s0, width):
+    """The pixels around a sample in a tile that begins at (r0, s0), and their weights."""
+    above, below = (rows.pixels[e, 0] - r0) * width - s0, (rows.pixels[e, 1] - r0) * width - s0
+    left, right = columns.pixels[f, 0], columns.pixels[f, 1]
+    wy, wx = rows.weights[e, 0], columns.weights[f, 0]
+    pixels = ((above + left) * LANES, (above + right) * LANES,
+              (below + left) * LANES, (below + right) * LANES)  # fmt: skip
+    return pixels, ((1 - wy) * (1 - wx), (1 - wy) * wx, wy * (1 - wx), wy * wx)
+
+
+_nothing, _product, _sum = candidate(0), candidate(1), candidate(4)
+
+
+@rule
+def _largest(tile, r0, s0, width, rows, columns, k, b, g, best, winner, at):
+    """The values of bin b in the channels of a tile, from ``best[at]`` on, and who won: -1,
+    for nobody on the image, or the entries of its row and column, and the corner, as one number."""
+    for lane in range(LANES):
+        best[at + lane], winner[at + lane] = 0.0, -1
+    first, (p, q) = True, divmod(b, g.ow)
+    p, q = k * g.oh + p, k * g.ow + q
+    for e in range(rows.begin[p], rows.begin[p + 1]):
+        for f in range(columns.begin[q], columns.begin[q + 1]):
+            if rows.pixels[e, 0] >= 0 and columns.pixels[f, 0] >= 0:
+                pixels, weights = _corners(rows, columns, e, f, r0, s0, width)
+                number = e << 32 | f << 2
+                if g.corners:
+                    for a in range(4):
+                        _product(tile, (pixels[a],), (weights[a],), number + a, first and a == 0,
+                                 best, winner, at)  # fmt: skip
+                else:
+                    _sum(tile, pixels, weights, number, first, best, winner, at)
+            else:
+                _nothing(tile, (0,), (0.0,), -1, first, best, winner, at)
+            first = False
+
+
+@kernel()
+def _forward_maximum(start, stop, x, rows, columns, order, image, y, g):
+    """A unit is a block of channels of an image, side by side."""
+    bins = g.oh * g.ow
+    best, winner = np.empty(bins * LANES), np.empty(bins * LANES, np.int64)
+    values = np.empty(bins * LANES)
+    for unit in range(start, stop):
+        n, block = divmod(unit, blocks_of(g.c))
+        c0, c1 = block * LANES, min((block + 1) * LANES, g.c)
+        mine = order[image[n] : image[n + 1]]
+        (r0, r1), (s0, s1) = _part(rows, mine, g.h), _part(columns, mine, g.w)
+        tile = load(x[n, c0:c1], r0, r1, s0, s1).reshape(-1)
+        for k in mine:
+            for b in range(bins):
+                _largest(tile, r0, s0, s1 - s0, rows, columns, k, b, g, best, winner, b * LANES)
+            part(best, 0, bins, values, 0, bins, LANES)
+            at, count = (k * g.c + c0) * bins, (c1 - c0) * bins
+            out = y[at : at + count]
+            for i in range(count):
+                out[i] = values[i]
 
 
 @kernel()
 def _backward_maximum(start, stop, x, rows, columns, order, image, gy, gx, by_place, by_size, g):
+    """A unit is a block of channels of an image, side by side."""
+    bins = g.oh * g.ow
+    best, winner = np.empty(LANES), np.empty(LANES, np.int64)
+    sums = np.empty((4, LANES))
     for unit in range(start, stop):
-        n, c = divmod(unit, g.c)
-        gx[n, c] = 0
-        for k in order[image[n] : image[n + 1]]:
-            totals = np.zeros(4)
-            for p in range(g.oh):
-                for q in range(g.ow):
-                    _, i, j, corner = _largest(x[n, c], rows, columns, k, p, q, g)
-                    if i >= 0:
-                        share = gy[k, c, p * g.ow + q]
-                        by_y, by_x = _pass_on(
-                            share, x[n, c], gx[n, c], rows, columns, k, p, q, i, j, corner, g
-                        )
-                        totals[0] += by_y
-                        totals[1] += by_y * (p + (i + 0.5) / rows.number[k]) / g.oh
-                        totals[2] += by_x
-                        totals[3] += by_x * (q + (j + 0.5) / columns.number[k]) / g.ow
-            by_place[c, 0, k], by_size[c, 0, k] = totals[0], totals[1] * rows.free[k]
-            by_place[c, 1, k], by_size[c, 1, k] = totals[2], totals[3] * columns.free[k]
+        n, block = divmod(unit, blocks_of(g.c))
+        c0, c1 = block * LANES, min((block + 1) * LANES, g.c)
+        mine = order[image[n] : image[n + 1]]
+        (r0, r1), (s0, s1) = _part(rows, mine, g.h), _part(columns, mine, g.w)
+        tile = load(x[n, c0:c1], r0, r1, s0, s1).reshape(-1)
+        grads = np.zeros(len(tile), gx.dtype)
+        for k in mine:
+            sums[:] = 0
+            at = (k * g.c + c0) * bins
+            for b in range(bins):
+                _largest(tile, r0, s0, s1 - s0, rows, columns, k, b, g, best, winner, 0)
+                for c in range(c1 - c0):
+                    if winner[c] >= 0:
+                        _pass_on(gy[at + c * bins + b], tile, grads, c, r0, s0, s1 - s0,
+                                 rows, columns, winner[c], sums, g)  # fmt: skip
+            for c in range(c1 - c0):
+                by_place[c0 + c, 0, k], by_size[c0 + c, 0, k] = sums[0, c], sums[1, c]
+                by_place[c0 + c, 1, k], by_size[c0 + c, 1, k] = sums[2, c], sums[3, c]
+        pixels = g.h * g.w
+        plane = (n * g.c + c0) * pixels
+        gx[plane : plane + (c1 - c0) * pixels] = 0
+        store(grads, r1 - r0, s1 - s0, gx, plane + r0 * g.w + s0, pixels, g.w, c1 - c0)
 
 
 @rule
-def _pass_on(share, plane, grad, rows, columns, k, p, q, i, j, corner, g):
-    """Give the winner's share to its pixels, or to that of its corner; returns what the share
+def _pass_on(share, tile, grads, c, r0, s0, width, rows, columns, number, sums, g):
+    """Give the winner's share to its pixels, or to that of its corner, and add to the sums what it
     changes by when the sample moves along the rows, and along the columns."""
-    y = position(rows.start[k], rows.step[k], p, i, rows.number[k], g.single)
-    x = position(columns.start[k], columns.step[k], q, j, columns.number[k], g.single)
-    inside_y, r0, r1, wy, slope_y = neighbours(y, g.h, g.clamp)
-    inside_x, s0, s1, wx, slope_x = neighbours(x, g.w, g.clamp)
+    e, f, corner = number >> 32, (number >> 2) & (2**30 - 1), number & 3
+    pixels, weights = _corners(rows, columns, e, f, r0, s0, width)
+    wy, wx = rows.weights[e, 0], columns.weights[f, 0]
     by_y = by_x = 0.0
-    if inside_y and inside_x:
-        for a in range(4):
-            if a == corner or not g.corners:
-                below, after = a // 2, a % 2
-                r, weight_y = (r1, wy) if below else (r0, 1 - wy)
-                s, weight_x = (s1, wx) if after else (s0, 1 - wx)
-                grad[r, s] += weight_y * weight_x * share
-                by_y += (slope_y if below else -slope_y) * weight_x * plane[r, s]
-                by_x += (slope_x if after else -slope_x) * weight_y * plane[r, s]
-    return share * by_y, share * by_x
+    for a in range(4):
+        if a == corner or not g.corners:
+            below, after = a // 2, a % 2
+            value = tile[pixels[a] + c]
+            grads[pixels[a] + c] += weights[a] * share
+            by_y += (value if below else -value) * (wx if after else 1 - wx)
+            by_x += (value if after else -value) * (wy if below else 1 - wy)
+    by_y *= rows.weights[e, 1] * share
+    by_x *= columns.weights[f, 1] * share
+    sums[0, c] += by_y
+    sums[1, c] += by_y * rows.weights[e, 2]
+    sums[2, c] += by_x
+    sums[3, c] += by_x * columns.weights[f, 2]
 
 
 # -- the calls ------------------------------------------------------------------------------------
@@ -200,6 +276,16 @@ def _weights(boxes: Samples, pixels: int, bins: int, g: Geometry, dtype: type) -
     return weights._replace(values=weights.values.astype(dtype, copy=False))
 
 
+def _places(boxes: Samples, pixels: int, bins: int, g: Geometry) -> Places:
+    ends = np.minimum(boxes.end + 1, boxes.number[:, None])
+    begin = np.concatenate([[0], np.cumsum(ends - np.maximum(boxes.first - 1, 0))])
+    entries = int(begin[-1])
+    table, weights = np.empty((entries, 2), np.int64), np.empty((entries, 3))
+    places = Places(begin, table, weights, np.empty((g.k, 2), np.int64))
+    launch(_locate, g.k, entries, boxes, pixels, bins, g, places)
+    return places
+
+
 def _averages(index: Array, rows: Samples, columns: Samples, g: Geometry, dtype: type) -> Averages:
     counts = rows.number.astype(np.float64) * columns.number
     along_y, along_x = _weights(rows, g.h, g.oh, g, dtype), _weights(columns, g.w, g.ow, g, dtype)
@@ -210,16 +296,13 @@ def _sizes(g: Geometry) -> Sizes:
     return Sizes(g.n, g.c, g.h, g.w, g.k, g.oh, g.ow)
 
 
-def _planes(y: Array, g: Geometry) -> Array:
-    return y.reshape(g.k, g.c, g.oh * g.ow)
-
-
 def forward(x: Array, rois: Array, y: Array, g: Geometry) -> None:
     index = rois[:, 0].astype(np.int64)
     rows, columns = _boxes(rois, g)
     if g.maximum:
-        work = 8 * y.size
-        launch(_forward_maximum, g.k, work, x, index, rows, columns, _planes(y, g), g)
+        places = _places(rows, g.h, g.oh, g), _places(columns, g.w, g.ow, g)
+        launch(_forward_maximum, g.n * blocks_of(g.c), 8 * y.size, x, *places,
+               *by_image(index, g.n), y.reshape(-1), g)  # fmt: skip
     else:
         average(x, _averages(index, rows, columns, g, x.dtype.type), y, _sizes(g))
 
@@ -233,8 +316,9 @@ def backward(
     if g.maximum:
         target = np.empty_like(x) if gx is None else gx
         moved = np.zeros((2, g.c, 2, g.k))
-        launch(_backward_maximum, g.n * g.c, 8 * gy.size, x, rows, columns, *by_image(index, g.n),
-               _planes(gy, g), target, moved[0], moved[1], g)  # fmt: skip
+        places = _places(rows, g.h, g.oh, g), _places(columns, g.w, g.ow, g)
+        launch(_backward_maximum, g.n * blocks_of(g.c), 8 * gy.size, x, *places,
+               *by_image(index, g.n), gy.reshape(-1), target.reshape(-1), *moved, g)  # fmt: skip
         by_place, by_size = moved.sum(1)
     else:
         table = _averages(index, rows, columns, g, x.dtype.type)
