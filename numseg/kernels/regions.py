@@ -19,6 +19,7 @@ from numseg.kernels.combine import GROUP, add_combined, combine
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.lanes import LANES, blocks_of, fetch, join, part, store
 from numseg.kernels.parallel import launch
+from numseg.kernels.runs import fetch_run
 from numseg.typing import Array
 
 BEGIN = np.int64(0)
@@ -169,7 +170,11 @@ def _spread(start, stop, gy, a, gx, s):
     for unit in range(start, stop):
         n, block, first, channels, r0, s0, height, width = _part(unit, a, s)
         tile = _room(height * width, gx.dtype)
-        for k in a.order[a.image[n] : a.image[n + 1]]:
+        mine = a.order[a.image[n] : a.image[n + 1]]
+        for i in range(len(mine)):
+            k, following = mine[i], mine[min(i + 1, len(mine) - 1)]
+            at = (following * s.c + block * LANES) * bins
+            fetch_run(gy, at, at + channels * bins)  # regions lie far apart in gy
             left, span = a.span[k, 0], a.span[k, 1] - a.span[k, 0]
             line, corner = (span + GROUP) * LANES, (left - s0 - r0 * width) * LANES
             join(gy, (k * s.c + block * LANES) * bins, bins, channels, shares, BEGIN, bins)
