@@ -260,6 +260,15 @@ class Emitter:
         kind = ir.VectorType(ir.IntType(32), len(lanes))
         return self.builder.shuffle_vector(a, b, ir.Constant(kind, list(lanes)))
 
+    def lane_sum(self, vector):
+        """Halves are added, then halves of these."""
+        count = self.vector.count
+        while count > 1:
+            count //= 2
+            halves = (self.pick(vector, vector, range(n, n + count)) for n in (0, count))
+            vector = self.builder.fadd(*halves)
+        return self.builder.extract_element(vector, ir.IntType(32)(0))
+
     def multiply_add(self, a, x, total):
         if not TARGET.fma:
             return self.builder.fadd(self.builder.fmul(a, x), total)

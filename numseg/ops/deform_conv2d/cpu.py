@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numseg.kernels.bands import ENOUGH_UNITS, SCRATCH_BYTES, ceil_div, clear
+from numseg.kernels.corners import dots, give, mix
 from numseg.kernels.correlate_weights import TILES, best_tile, multiply, transpose
 from numseg.kernels.jit import kernel, read_only, rule
 from numseg.kernels.parallel import launch
@@ -37,8 +38,9 @@ AROUND = 3
 STEP = math.lcm(*(rows for rows, _ in TILES))
 """Output pixels of a band are a multiple of it, so that all tiles of a band are whole."""
 
-BAND = 192 // STEP * STEP
-"""Output pixels of a band at most."""
+BAND = 96 // STEP * STEP
+"""Output pixels of a band at most: the samples and sums of more would not stay in the first-level
+cache."""
 
 
 class Product(NamedTuple):
@@ -72,33 +74,10 @@ class Sizes(NamedTuple):
     cuts: int  # of all bands, in the gradient of the weights
 
 
-contracted = functools.partial(rule, fastmath={"contract"})
-in_any_order = functools.partial(rule, fastmath={"contract", "reassoc"})
-"""Sums over channels in the order that is chosen when they are compiled: numseg.kernels.sums says
-why their bits do not change."""
-
-
-@contracted
-def _mix(out, a, b, c, d, upper, upper_next, lower, lower_next):
-    for i in range(len(out)):
-        out[i] = a * upper[i] + b * upper_next[i] + c * lower[i] + d * lower_next[i]
-
-
-@contracted
-def _add(out, factor, run):
+@rule
+def _add(out, run):
     for i in range(len(run)):
-        out[i] += factor * run[i]
-
-
-@in_any_order
-def _dots(share, upper, upper_next, lower, lower_next):
-    a = b = c = d = share.dtype.type(0)
-    for i in range(len(share)):
-        a += share[i] * upper[i]
-        b += share[i] * upper_next[i]
-        c += share[i] * lower[i]
-        d += share[i] * lower_next[i]
-    return a, b, c, d
+        out[i] += run[i]
 
 
 @kernel()
@@ -114,15 +93,21 @@ def _to_pixels(start, stop, x, image, g, s):
 
 
 @rule
-def around(p, tap, plane, offset, g, s):
-    """The neighbours of the sample of a tap for output pixel p, along the rows and the columns."""
-    (i, j), (y, x) = divmod(tap, g.kw), divmod(p, g.ow)
-    row = y * g.sy - g.pt + i * g.dy + offset[2 * plane * s.outputs + p]
-    column = x * g.sx - g.pl + j * g.dx + offset[(2 * plane + 1) * s.outputs + p]
+def around(y, x, i, j, at, offset, g, s):
+    """The neighbours of the sample of tap (i, j) for output (y, x), along the rows and the columns.
+    Its offsets lie ``at``, and a plane further on."""
+    row = y * g.sy - g.pt + i * g.dy + offset[at]
+    column = x * g.sx - g.pl + j * g.dx + offset[at + s.outputs]
     return (
         neighbours(row, g.h, g.clamped, g.flat_start),
         neighbours(column, g.w, g.clamped, g.flat_start),
     )
+
+
+@rule
+def following(y, x, g):
+    """The output after (y, x). (To divide takes longer than all else about a place.)"""
+    return (y, x + 1) if x + 1 < g.ow else (y + 1, 0)
 
 
 @rule
@@ -136,18 +121,18 @@ def corner_weights(row, column, factor):
 def sample(panel, image, n, tap, p0, count, offset, mask, g, s):
     """Fill the panel, (pixels, channels), with the samples of a tap times their factors."""
     channels, number = g.c // g.offset_groups, panel.dtype.type
+    i, j = divmod(tap, g.kw)
     for group in range(g.offset_groups):
         plane = (n * g.offset_groups + group) * s.taps + tap
+        y, x = divmod(p0, g.ow)
         for p in range(count):
-            row, column = around(p0 + p, tap, plane, offset, g, s)
+            row, column = around(y, x, i, j, 2 * plane * s.outputs + p0 + p, offset, g, s)
+            y, x = following(y, x, g)
             factor = mask[plane * s.outputs + p0 + p] if g.masked else 1.0
             a, b, c, d = corner_weights(row, column, factor)
-            first = p * g.c + group * channels
-            out = panel[first : first + channels]
             at = (n * s.rows + row[0] + 1) * s.row + (column[0] + 1) * g.c + group * channels
-            upper, lower = image[at:], image[at + s.row :]
-            _mix(out, number(a), number(b), number(c), number(d),
-                 upper, upper[g.c :], lower, lower[g.c :])  # fmt: skip
+            mix(image, at, g.c, s.row, channels, panel, p * g.c + group * channels,
+                number(a), number(b), number(c), number(d))  # fmt: skip
 
 
 @rule
@@ -187,18 +172,6 @@ def _forward(start, stop, image, offset, mask, weights, bias, y, g, s, m):
             transpose(source, m.padded, count, filters, target, s.outputs, s.lanes)
 
 
-@rule
-def give(share, row, column, factor, gimage, at, g, s):
-    """A sample's gradient to its four pixels, the first of which lies ``at``."""
-    a, b, c, d = corner_weights(row, column, factor)
-    number = share.dtype.type
-    upper, lower = gimage[at:], gimage[at + s.row :]
-    _add(upper, number(a), share)
-    _add(upper[g.c :], number(b), share)
-    _add(lower, number(c), share)
-    _add(lower[g.c :], number(d), share)
-
-
 @kernel()
 def _backward(
     start, stop, image, offset, mask, weights, gy, gimage, touched, goffset, gmask, g, s, m
@@ -236,22 +209,25 @@ def pass_on(
     panel, width, image, n, tap, p0, count, offset, mask, gimage, goffset, gmask, wanted, g, s
 ):
     """From the gradients of a tap's samples (before their factors) to those of what made them."""
-    channels = g.c // g.offset_groups
+    channels, number = g.c // g.offset_groups, panel.dtype.type
+    i, j = divmod(tap, g.kw)
     for group in range(g.offset_groups):
         plane = (n * g.offset_groups + group) * s.taps + tap
+        y, x = divmod(p0, g.ow)
         for p in range(count):
-            row, column = around(p0 + p, tap, plane, offset, g, s)
+            row, column = around(y, x, i, j, 2 * plane * s.outputs + p0 + p, offset, g, s)
+            y, x = following(y, x, g)
             factor = mask[plane * s.outputs + p0 + p] if g.masked else 1.0
             first = p * width + group * channels
-            share = panel[first : first + channels]
             pixel = (row[0] + 1) * s.row + (column[0] + 1) * g.c + group * channels
             if wanted and row[0] < g.h and column[0] < g.w:
-                give(share, row, column, factor, gimage, pixel, g, s)
+                a, b, c, d = corner_weights(row, column, factor)
+                give(gimage, pixel, g.c, s.row, channels, panel, first,
+                     number(a), number(b), number(c), number(d))  # fmt: skip
             if len(goffset) == len(gmask) == 0:
                 continue
             at = n * s.rows * s.row + pixel
-            upper, lower = image[at:], image[at + s.row :]
-            a, b, c, d = _dots(share, upper, upper[g.c :], lower, lower[g.c :])
+            a, b, c, d = dots(image, at, g.c, s.row, channels, panel, first)
             if len(goffset) > 0:  # adding 0.0 makes no -0.0 of a product with zero
                 place = 2 * plane * s.outputs + p0 + p
                 by_row = (c - a) * column[1] + (d - b) * column[2]
@@ -273,7 +249,7 @@ def _from_slices(start, stop, gimage, touched, gx, g, s):
         for cut in range(n * s.slices, (n + 1) * s.slices):
             if touched[cut, 0] <= row + 1 < touched[cut, 1]:
                 first = (cut * s.rows + row + 1) * s.row + g.c
-                _add(line, gx.dtype.type(1), gimage[first : first + len(line)])
+                _add(line, gimage[first : first + len(line)])
         target = gx[(n * g.c * g.h + row) * g.w :]
         transpose(read_only(line), g.c, g.w, g.c, target, g.h * g.w, s.lanes)
 
