@@ -18,26 +18,30 @@ from numseg.kernels.simd import INT, Emitter
 
 
 def winners(size: int) -> Any:
-    """The intrinsic for a row of maxima, and their places in the plane x::
+    """The intrinsic for a row of ``count`` maxima, and their places in a plane of x, which begins
+    at ``plane``; they go to ``y[out]`` and on, and to ``places[out]``::
 
-        f(x, rows, left, y, places)
+        f(x, plane, rows, left, y, places, out, count)
 
     Windows are ``size`` x ``size``, 2 apart: tap (i, j) of output q is
-    ``x[rows[i] + left + 2 * q + j]``. The first of the largest wins, and the last NaN over all. So
-    a pixel may come twice in succession: for one off the image the next one on it can stand, and
-    does where ``left`` is -1 (of 3 x 3 only). Places are counted by integers as wide as a number
-    of x.
+    ``x[plane + rows[i] + left + 2 * q + j]``. The first of the largest wins, and the last NaN over
+    all. So a pixel may come twice in succession: for one off the image the next one on it can
+    stand, and does where ``left`` is -1 (of 3 x 3 only). Places are counted by integers as wide as
+    a number of x.
     """
 
     @intrinsic
-    def row(typing, x, rows, left, y, places):
-        kinds = x, rows, types.int64, y, places
+    def row(typing, x, plane, rows, left, y, places, out, count):
+        kinds = x, types.int64, rows, types.int64, y, places, types.int64, types.int64
 
         def generate(context, builder, signature, values):
             x, rows, y, places = (
-                context.make_array(kinds[i])(context, builder, values[i]) for i in (0, 1, 3, 4)
+                context.make_array(kinds[i])(context, builder, values[i]).data for i in (0, 2, 4, 5)
             )
-            left = values[2]
+            plane, left, out, count = (values[i] for i in (1, 3, 6, 7))
+            x, y, places = (
+                builder.gep(array, [at]) for array, at in ((x, plane), (y, out), (places, out))
+            )
             emit = Emitter(builder, context.get_value_type(kinds[0].dtype))
             lanes = range(emit.vector.count)
             narrow = ir.IntType(8 * emit.bytes)
@@ -47,7 +51,7 @@ def winners(size: int) -> Any:
             def number(value):
                 return emit.broadcast(value if narrow == INT else builder.trunc(value, narrow))
 
-            firsts = [builder.load(emit.item(rows.data, INT(0), i)) for i in range(size)]
+            firsts = [builder.load(emit.item(rows, INT(0), i)) for i in range(size)]
             firsts = [builder.add(first, left) for first in firsts]
             numbers = [[number(builder.add(f, INT(j))) for j in range(size)] for f in firsts]
 
@@ -60,11 +64,11 @@ def winners(size: int) -> Any:
                         builder.fcmp_unordered("uno", value, value),
                     )
                     best, place = builder.select(won, value, best), builder.select(won, tap, place)
-                emit.store(best, builder.gep(y.data, [q]))
+                emit.store(best, builder.gep(y, [q]))
                 every = ir.Constant(whole, [2 * lane for lane in lanes])
                 place = builder.add(builder.add(place, every), number(builder.shl(q, INT(1))))
                 place = place if narrow == INT else builder.sext(place, wide.pointee)
-                target = builder.bitcast(builder.gep(places.data, [q]), wide)
+                target = builder.bitcast(builder.gep(places, [q]), wide)
                 builder.store(place, target, align=8)
 
             edge = builder.icmp_signed("<", left, INT(0))
@@ -73,7 +77,7 @@ def winners(size: int) -> Any:
                     pixels: list[Any] = []
                     there: list[Any] = []
                     for first, (tap, *others) in zip(firsts, numbers, strict=True):
-                        at = builder.gep(x.data, [builder.add(first, INT(1))])
+                        at = builder.gep(x, [builder.add(first, INT(1))])
                         middle, right = emit.taps(at, 2, 2)
                         before = [0, *range(len(lanes), 2 * len(lanes) - 1)]
                         pixels += emit.pick(middle, right, before), middle, right
@@ -81,11 +85,11 @@ def winners(size: int) -> Any:
                         there += builder.add(tap, one), *others
                     outputs(INT(0), pixels, there)
             begin = builder.select(edge, INT(len(lanes)), INT(0))
-            with emit.vectors(begin, y.nitems) as q:
+            with emit.vectors(begin, count) as q:
                 moved = builder.shl(q, INT(1))
                 pixels = []
                 for first in firsts:
-                    at = builder.gep(x.data, [builder.add(first, moved)])
+                    at = builder.gep(x, [builder.add(first, moved)])
                     pixels += emit.taps(at, size, 2)
                 outputs(q, pixels, [tap for row in numbers for tap in row])
             return context.get_dummy_value()

@@ -13,6 +13,7 @@ from numseg.kernels.bands import ceil_div
 from numseg.kernels.bins import NARROW, largest, winners_of_columns
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
+from numseg.kernels.runs import AHEAD, fetch_run
 from numseg.kernels.scatter import give
 from numseg.kernels.simd import TARGET
 from numseg.kernels.windows import winners
@@ -101,15 +102,15 @@ def _forward(start, stop, x, y, switches, nowhere, plain, g):
 
 
 @rule
-def _at_edge(image, rows, left, g):
+def _at_edge(x, plane, rows, left, g):
     """The winner of a window whose columns are partly off the image, and its place. No branches:
     which pixel wins is a matter of chance."""
     place = rows[0] + min(max(left, 0), g.w - 1)
-    best = image[place]
+    best = x[plane + place]
     for i in range(g.kh):
         for j in range(g.kw):
             here = rows[i] + min(max(left + j, 0), g.w - 1)
-            value = image[here]
+            value = x[plane + here]
             won = (value > best) | (value != value)
             best, place = value if won else best, here if won else place
     return best, place
@@ -119,20 +120,21 @@ def _at_edge(image, rows, left, g):
 def _forward_small(start, stop, x, y, switches, whole, end, g):
     """From ``whole`` to ``end`` all columns of a window are on the image, or all but the one to the
     left of it."""
-    rows = np.zeros(3, np.int64)
+    rows, left = np.zeros(3, np.int64), whole * g.sx - g.pl
     for unit in range(start, stop):
-        plane, p = divmod(unit, g.oh)
-        image, best, out = x[plane], y[plane, p], switches[plane, p]
-        top, left = p * g.sy - g.pt, whole * g.sx - g.pl
+        n, p = divmod(unit, g.oh)
+        plane, top, out = n * g.h * g.w, p * g.sy - g.pt, unit * g.ow
         for i in range(g.kh):  # off the image, the next row on it: again, which changes nothing
             rows[i] = min(max(top + i, 0), g.h - 1) * g.w
+        ahead = plane + (top + g.kh) * g.w + AHEAD // x.itemsize
+        fetch_run(x, ahead, ahead + g.sy * g.w)
         if g.kw == 2:
-            _winners_2(image, rows, left, best[whole:end], out[whole:end])
+            _winners_2(x, plane, rows, left, y, switches, out + whole, end - whole)
         else:
-            _winners_3(image, rows, left, best[whole:end], out[whole:end])
+            _winners_3(x, plane, rows, left, y, switches, out + whole, end - whole)
         for edge in range(whole + g.ow - end):
             q = edge if edge < whole else edge - whole + end
-            best[q], out[q] = _at_edge(image, rows, q * g.sx - g.pl, g)
+            y[out + q], switches[out + q] = _at_edge(x, plane, rows, q * g.sx - g.pl, g)
 
 
 @kernel()
@@ -194,13 +196,12 @@ def _share(start, stop, tied, gy, gx, g):
 
 def forward(x: Array, y: Array, switches: Array, tied: Array, g: Geometry) -> None:
     image, out = (g.n * g.c, g.h, g.w), (g.n * g.c, g.oh, g.ow)
-    planes = g.n * g.c, g.h * g.w
     if g.plain and _one_window_has_all(g):
         flat = g.n, g.c
         largest(x, [(0, g.h, 0)], [(0, g.w, 0)], y.reshape(flat), switches.reshape(flat))
     elif span := _small(g, y.itemsize):
-        launch(_forward_small, g.n * g.c * g.oh, y.size * g.kh * g.kw, x.reshape(planes),
-               y.reshape(out), switches.reshape(out), *span, g)  # fmt: skip
+        launch(_forward_small, g.n * g.c * g.oh, y.size * g.kh * g.kw, x.reshape(-1),
+               y.reshape(-1), switches.reshape(-1), *span, g)  # fmt: skip
     else:
         nowhere = NARROW if g.h * g.w <= NARROW else np.iinfo(np.int64).max
         work = g.n * g.c * g.oh * (g.w * (g.kh + 2) + g.ow * g.kw)
