@@ -15,7 +15,7 @@ from numseg.kernels.jit import kernel
 from numseg.kernels.lanes import LANES, blocks_of, largest, load, part
 from numseg.kernels.parallel import launch
 from numseg.kernels.regions import by_image
-from numseg.kernels.runs import stream_run, streamed
+from numseg.kernels.runs import fetch_run, stream_run, streamed
 from numseg.ops.roi_pool import Geometry, check
 from numseg.ops.roi_pool.rules import edges, ends
 from numseg.typing import Array
@@ -77,7 +77,12 @@ def _backward(start, stop, order, image, switches, gy, gx, g):
         c0, c1 = block * PLANES, min((block + 1) * PLANES, g.c)
         planes = gx[(n * g.c + c0) * pixels : (n * g.c + c1) * pixels]
         planes[:] = 0
-        for k in order[image[n] : image[n + 1]]:
+        mine = order[image[n] : image[n + 1]]
+        for i in range(len(mine)):
+            k, after = mine[i], mine[min(i + 1, len(mine) - 1)]
+            first, end = (after * g.c + c0) * bins, (after * g.c + c1) * bins
+            fetch_run(switches, first, end)  # the next RoI's: the CPU does not foresee them
+            fetch_run(gy, first, end)
             for c in range(c0, c1):
                 plane, at = planes[(c - c0) * pixels :][:pixels], (k * g.c + c) * bins
                 places, grads = switches[at : at + bins], gy[at : at + bins]
