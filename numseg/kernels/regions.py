@@ -19,7 +19,7 @@ from numseg.kernels.combine import GROUP, add_combined, combine
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.lanes import LANES, blocks_of, fetch, join, part, store
 from numseg.kernels.parallel import launch
-from numseg.kernels.runs import fetch_run
+from numseg.kernels.runs import LARGE, fetch_run, stream_run, streamed
 from numseg.typing import Array
 
 BEGIN = np.int64(0)
@@ -87,7 +87,8 @@ def averages(index: Array, rows: Weights, columns: Weights, counts: Array, s: Si
 
 def average(x: Array, a: Averages, y: Array, s: Sizes) -> None:
     """The averages of x."""
-    launch(_average, s.n * blocks_of(s.c), 8 * y.size, x.reshape(-1), a, y.reshape(-1), s)
+    launch(_average, s.n * blocks_of(s.c), 8 * y.size, x.reshape(-1), a, y.reshape(-1),
+           y.nbytes >= LARGE, s)  # fmt: skip
 
 
 def spread(gy: Array, a: Averages, gx: Array, s: Sizes) -> None:
@@ -140,10 +141,11 @@ def _along_columns(lines, line, left, columns, factor, k, count, sums, at, bins,
 
 
 @kernel()
-def _average(start, stop, x, a, y, s):
+def _average(start, stop, x, a, y, large, s):
     bins, rows, columns = s.oh * s.ow, a.rows, a.columns
     along_y, along_x = rows.values[0], columns.values[0]
     lines, sums = _room(GROUP * (s.w + GROUP), x.dtype), _room((s.oh + GROUP) * s.ow, x.dtype)
+    result = np.empty(LANES * bins, x.dtype)
     for unit in range(start, stop):
         n, block, first, channels, r0, s0, height, width = _part(unit, a, s)
         tile = _room(height * width, x.dtype)
@@ -157,7 +159,13 @@ def _average(start, stop, x, a, y, s):
                             lines, line, span)  # fmt: skip
                 _along_columns(lines, line, left, columns, along_x, k, count,
                                sums, at, s.ow, a.counts[k])  # fmt: skip
-            part(sums, BEGIN, bins, y, (k * s.c + block * LANES) * bins, bins, channels)
+            at = (k * s.c + block * LANES) * bins
+            if not large:
+                part(sums, BEGIN, bins, y, at, bins, channels)
+            else:
+                part(sums, BEGIN, bins, result, BEGIN, bins, channels)
+                stream_run(result, 0, y, at, channels * bins)
+    streamed()
 
 
 @kernel()

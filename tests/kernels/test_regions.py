@@ -12,6 +12,7 @@ import pytest
 
 import numseg as ns
 from numseg.kernels import simd
+from numseg.kernels.runs import LARGE
 
 SHAPES = [  # of the images and of the bins
     ((1, 16, 24, 40), (7, 7)),
@@ -64,6 +65,19 @@ def test_regions_divide_by_their_samples(shape, bins, dtype):
 
 
 @DTYPES
+@pytest.mark.parametrize("shape", [(1, 17, 6, 6), (1, 32, 6, 6)])
+def test_regions_are_the_same_in_a_large_result(shape, dtype):
+    """It is written past the caches: its lines begin anywhere in a region's channels."""
+    x, rois, _ = _call(shape, (5, 5), dtype, 40)
+    some = ns.roi_align(x, rois, 5, sampling_ratio=1)
+    many = LARGE // some.nbytes + 1
+    y = ns.roi_align(x, np.tile(rois, (many, 1)), 5, sampling_ratio=1)
+    np.testing.assert_array_equal(
+        y.reshape(many, *some.shape), np.broadcast_to(some, (many, *some.shape))
+    )
+
+
+@DTYPES
 def test_regions_keep_to_their_pixels_and_channels(dtype):
     """What is not a number stays in its channel, and where a region's bin reads it."""
     x, rois, gy = _call((1, 17, 20, 20), (3, 3), dtype, 4)
@@ -91,4 +105,4 @@ def test_every_kind_of_vector(target):
         [*tests, "-k", "regions_ and 32"], capture_output=True, text=True, env=environment
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "21 passed" in done.stdout
+    assert "23 passed" in done.stdout
