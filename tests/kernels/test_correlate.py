@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg.kernels import bands
+from numseg.kernels import bands, filter_vectors
 
 X = (2, 6, 9, 37)
 CALLS = {
@@ -93,14 +93,64 @@ CALLS = {
 }
 
 
+BY_FILTERS = {
+    "rows that end within a vector": ((6, 16, 20, 17), (64, 16, 3, 3), {"padding": 1}),
+    "and gradients of x": ((8, 64, 14, 17), (64, 64, 3, 3), {"padding": (2, 0, 1, 1)}),
+    "stride, and a kernel of more columns than rows": (
+        (8, 4, 25, 36),
+        (128, 4, 3, 5),
+        {"stride": 2, "padding": (2, 3, 0, 1)},
+    ),
+    "columns alone dilated, groups": (
+        (6, 24, 15, 17),
+        (128, 12, 2, 3),
+        {"dilation": (1, 3), "padding": 3, "groups": 2},
+    ),
+}
+"""Of filter_vectors.py: filters are whole vectors of any kind."""
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("call", BY_FILTERS)
+def test_vectors_of_filters_give_the_bits_of_vectors_of_pixels(call, dtype, monkeypatch):
+    x_shape, w_shape, params = BY_FILTERS[call]
+    rng = np.random.default_rng(2)
+    x, w, b = (
+        rng.standard_normal(shape).astype(dtype) for shape in (x_shape, w_shape, w_shape[:1])
+    )
+    asked = []
+
+    def results(choose):
+        monkeypatch.setattr(filter_vectors, "suits", choose)
+        y, saved = ns.conv2d.forward(x, w, b, **params)
+        gx = ns.conv2d.backward(saved, y, needs=["x"])[0]
+        without_b = ns.conv2d(x, w, **params)
+        after = (ns.add, "x", {"y": y}), (ns.relu, "x", {})
+        chained = ns.conv2d.followed({"x": x, "w": w, "b": b, **params}, after)
+        return y, gx, without_b, chained
+
+    suits = filter_vectors.suits
+
+    def as_it_is(*args):
+        asked.append(suits(*args))
+        return asked[-1]
+
+    by_filters = results(as_it_is)
+    assert asked[0]
+    if w.shape[1] == 64:
+        assert asked[1]
+    for got, want in zip(by_filters, results(lambda *args: False), strict=True):
+        assert got.tobytes() == want.tobytes()
+
+
 def integers(shape, seed, dtype):
     return np.random.default_rng(seed).integers(-4, 5, shape).astype(dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", CALLS | BY_FILTERS)
 def test_every_path_is_exact(call, dtype):
-    x_shape, w_shape, params = CALLS[call]
+    x_shape, w_shape, params = (CALLS | BY_FILTERS)[call]
     x, w, b = (integers(s, i, dtype) for i, s in enumerate((x_shape, w_shape, w_shape[:1])))
     y, saved = ns.conv2d.forward(x, w, b, **params)
     expected, by_definition = ns.conv2d.reference.forward(x, w, b, **params)

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from numseg.kernels import few_filters, planewise, wide
+from numseg.kernels import correlate, few_filters, filter_vectors, planewise, wide
 from numseg.kernels.bands import Axis
-from numseg.kernels.correlate import Then, Weights, correlate
+from numseg.kernels.correlate import Then, Weights
 from numseg.kernels.correlate_weights import correlate_weights
 from numseg.kernels.interleave import fills_tiles, interleave
 from numseg.kernels.jit import kernel
@@ -71,7 +71,7 @@ def forward(
         then = Then(terms, relu is not None)
     if planewise.suits(cg, rows, columns, x.itemsize):
         return planewise.correlate(x, w, b, y, rows, columns, then)
-    correlate(x, w, b, y, g.groups, rows, columns, weights, then)
+    _correlate(x, w, b, y, g.groups, rows, columns, weights, then)
 
 
 def _afterwards(y: Array, add: tuple[Array] | None, relu: tuple[()] | None) -> None:
@@ -111,7 +111,16 @@ def grad_x(w: Array, gy: Array, gx: Array, g: Geometry) -> None:
             columns_of_phase = _phase(x, g.w, g.ow, g.kw, g.sx, g.dx, g.pl)
             if cg == 1 and planewise.suits(fg, rows_of_phase, columns_of_phase, gx.itemsize):
                 return planewise.correlate(gy, w, None, gx, rows_of_phase, columns_of_phase)
-            correlate(gy, swapped, None, gx, g.groups, rows_of_phase, columns_of_phase, weights)
+            _correlate(gy, swapped, None, gx, g.groups, rows_of_phase, columns_of_phase, weights)
+
+
+def _correlate(
+    x: Array, w: Array, b: Array | None, y: Array, groups: int, rows: Axis, columns: Axis,
+    weights: Weights, then: Then | None = None,
+) -> None:  # fmt: skip
+    by_filters = filter_vectors.suits(x, y, groups, rows, columns)
+    kernels = filter_vectors if by_filters else correlate
+    kernels.correlate(x, w, b, y, groups, rows, columns, weights, then)
 
 
 def _axes(g: Geometry) -> tuple[Axis, Axis]:
