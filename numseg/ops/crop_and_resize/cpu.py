@@ -63,6 +63,8 @@ def _averages(
 def forward(x: Array, boxes: Array, box_indices: Array, y: Array, g: Geometry) -> None:
     table, sizes, there = _averages(boxes, box_indices, g, x.dtype.type)
     average(x, table, y, sizes)
+    if there.all():  # as with most boxes: y would be read through for nothing
+        return
     with np.errstate(over="ignore"):  # of a value that float32 does not hold
         outside = np.float64(g.outside).astype(x.dtype)
     np.copyto(y, outside, where=~there)
