@@ -166,6 +166,28 @@ def _divide_run(typing, source, s0, divisors, factor, target, t0, count):
 divide_run: Any = intrinsic(_divide_run)
 
 
+def _mix_run(typing, source, a, b, less, more, target, t0, count):
+    """``target[t0 + i] = less * source[a + i] + more * source[b + i]``, ``i < count``."""
+    kinds = (source, types.int64, types.int64, *[source.dtype] * 2, target, *[types.int64] * 2)
+
+    def generate(context, builder, signature, values):
+        source_, *firsts, less, more, target_, t0, count = values
+        rows = [_line(context, builder, source, source_, first) for first in firsts]
+        emit = Emitter(builder, context.get_value_type(source.dtype))
+
+        def mixed(i, load, spread):
+            a, b = (load(builder.gep(row, [i])) for row in rows)
+            return builder.fadd(builder.fmul(spread(less), a), builder.fmul(spread(more), b))
+
+        _make_run(emit, _line(context, builder, target, target_, t0), count, mixed)
+        return context.get_dummy_value()
+
+    return types.void(*kinds), generate
+
+
+mix_run: Any = intrinsic(_mix_run)
+
+
 LINE = 64
 """Bytes of a line of the cache."""
 

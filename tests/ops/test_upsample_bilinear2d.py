@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import numseg as ns
+from numseg.ops.upsample_bilinear2d import cpu
 
 both = pytest.mark.parametrize("op", [ns.upsample_bilinear2d, ns.upsample_bilinear2d.reference])
 
@@ -132,6 +133,18 @@ def test_constants_stay_constant_and_ramps_stay_ramps(op):
         y = op(ramp, (1, o))[0, 0, 0]
         expected = np.clip((np.arange(o) + 0.5) * 6 / o - 0.5, 0, 5)
         np.testing.assert_allclose(y, expected, rtol=1e-15, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_results_have_the_same_bits(monkeypatch, dtype):
+    """They are written past the caches, whole lines of them."""
+    for w in (1, 3, 5, 16, 37):
+        x = np.random.default_rng(w).standard_normal((2, 2, 3, w)).astype(dtype)
+        before = ns.upsample_bilinear2d(x, scale_factor=3)
+        with monkeypatch.context() as patch:
+            patch.setattr(cpu, "LARGE", 0)
+            patch.setattr(cpu, "LONG", 0)
+            np.testing.assert_array_equal(ns.upsample_bilinear2d(x, scale_factor=3), before)
 
 
 def test_the_matrix():

@@ -77,8 +77,8 @@ def upsample_bilinear2d(
     Notes
     -----
     Positions are exact, or float64 if they come from a factor; weights are rounded to the dtype of
-    x. Rows are blended first. All four pixels are read, with a weight of 0 too (0 * NaN is NaN);
-    after the last pixel comes the last pixel again.
+    x. Pixels of a row are blended first, then rows. All four pixels are read, with a weight of 0
+    too (0 * NaN is NaN); after the last pixel comes the last pixel again.
 
     When it shrinks an image it skips pixels: it does not average over them (no antialiasing).
 

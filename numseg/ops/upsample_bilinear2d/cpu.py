@@ -11,7 +11,15 @@ from numseg.kernels.bands import aligned
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.look_up import Reads, blend, reads, sharer
 from numseg.kernels.parallel import launch
-from numseg.kernels.runs import clear_runs, copy_run, copy_runs
+from numseg.kernels.runs import (
+    LARGE,
+    clear_runs,
+    copy_run,
+    copy_runs,
+    mix_run,
+    stream_run,
+    streamed,
+)
 from numseg.kernels.simd import TARGET, micro_kernel, transpose_square
 from numseg.ops.upsample_bilinear2d import Geometry
 from numseg.ops.upsample_bilinear2d.rules import clamped
@@ -19,6 +27,11 @@ from numseg.typing import Array
 
 ROOM = TARGET.vector_bytes // 4
 """Behind a line: a vector, of the smaller numbers."""
+
+BLOCK = 32768
+LONG = 2048
+"""Bytes of a row of a large result that is written past the caches. (Shorter ones are computed no
+faster than the caches take them.)"""
 
 _share, _share_two = sharer(1), sharer(2)
 _sum = micro_kernel(1, 1)
@@ -48,23 +61,42 @@ def _fill(start, stop, taps, size, line, factor):
 
 
 @kernel()
-def _forward(start, stop, x, y, rows, columns, vectors):
-    oh, width = y.shape[1], x.shape[2]
-    line = np.zeros(width + 1 + ROOM, x.dtype)
+def _forward(start, stop, x, y, rows, columns, vectors, large, g):
+    """A unit is a row of y, a blend of two rows of x as they are stretched. These are kept, one of
+    an even number and one of an odd one: the next units read them too, or one of them."""
+    line = np.zeros(g.w + 1 + ROOM, x.dtype)
+    stretched = aligned(np.empty(2 * g.ow + ROOM, x.dtype))
+    blended = aligned(np.empty(g.ow + ROOM, x.dtype))
+    kept = np.full(2, -1)
+    plane, p = divmod(start, g.oh)
     for unit in range(start, stop):
-        plane, p = divmod(unit, oh)
-        above, below = x[plane, rows.before[p]], x[plane, rows.after[p]]
-        less, more = rows.less[p], rows.more[p]
-        for q in range(width):
-            line[q] = less * above[q] + more * below[q]
-        line[width] = line[width - 1]
-        out = y[plane, p]
-        if len(vectors.start) > 0:
-            blend(line, vectors, columns.less, columns.more, out)
-            continue
-        for q in range(len(out)):
-            left, right = line[columns.before[q]], line[columns.after[q]]
-            out[q] = columns.less[q] * left + columns.more[q] * right
+        for r in (rows.before[p], rows.after[p]):
+            row, slot = plane * g.h + r, r & 1
+            if kept[slot] != row:
+                kept[slot] = row
+                copy_run(x, row * g.w, line, 0, g.w)
+                line[g.w] = line[g.w - 1]
+                _stretch(line, columns, vectors, stretched[slot * g.ow : (slot + 1) * g.ow])
+        a, b = (rows.before[p] & 1) * g.ow, (rows.after[p] & 1) * g.ow
+        if large:
+            mix_run(stretched, a, b, rows.less[p], rows.more[p], blended, 0, g.ow)
+            stream_run(blended, 0, y, unit * g.ow, g.ow)
+        else:
+            mix_run(stretched, a, b, rows.less[p], rows.more[p], y, unit * g.ow, g.ow)
+        p += 1
+        if p == g.oh:
+            plane, p = plane + 1, 0
+    streamed()
+
+
+@rule
+def _stretch(line, columns, vectors, out):
+    if len(vectors.start) > 0:
+        blend(line, vectors, columns.less, columns.more, out)
+        return
+    for q in range(len(out)):
+        left, right = line[columns.before[q]], line[columns.after[q]]
+        out[q] = columns.less[q] * left + columns.more[q] * right
 
 
 @kernel()
@@ -119,9 +151,10 @@ def _blend_rows(gy, plane, r, height, blends, spare, width, line, rows, g):
 
 
 def forward(x: Array, y: Array, g: Geometry) -> None:
-    image, out = (g.n * g.c, g.h, g.w), (g.n * g.c, g.oh, g.ow)
     rows, columns = _rows(g, x.dtype), _columns(g, x.dtype)
-    launch(_forward, g.n * g.c * g.oh, y.size, x.reshape(image), y.reshape(out), rows, *columns)
+    large = y.nbytes >= LARGE and g.ow * y.itemsize >= LONG
+    launch(_forward, g.n * g.c * g.oh, y.size, x.reshape(-1), y.reshape(-1), rows, *columns,
+           large, g)  # fmt: skip
 
 
 def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
