@@ -11,7 +11,8 @@ from numseg.kernels.lanes import LANES
 from numseg.kernels.simd import INT, Emitter
 
 GROUP = 8
-"""Vectors that are summed up at once: enough that none waits for its last multiply-add."""
+"""Vectors that are summed up at once: enough that none waits for its last multiply-add. They are
+as many pixels at most."""
 
 
 def _combiner(add: bool) -> Any:
