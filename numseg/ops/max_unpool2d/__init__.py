@@ -185,8 +185,9 @@ def _output_size(
 
 def check(y: ArrayLike, switches: Array, g: Geometry) -> None:
     """Every switch is on the plane."""
-    size = g.ih * g.iw
-    if not switches.size or (g.plain and switches.min() >= 0 and switches.max() < size):
+    unsigned = switches.view(f"u{switches.itemsize}")  # negative ones are beyond all others
+    limit = min(g.ih * g.iw, int(np.iinfo(switches.dtype).max) + 1)
+    if not switches.size or (g.plain and unsigned.max() < limit):
         return
     strides = g.image, g.channel, g.row, g.column
     off = places_of(switches.astype(np.int64), strides, g.ih, g.iw) < 0
