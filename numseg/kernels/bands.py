@@ -176,8 +176,9 @@ def scratch_for(layout, x):
 
 @rule
 def fill(scratch, x, channels, residue, t0, layout):
-    """Copy what the band reads that begins with row ``t0`` of its class, zeros where there is no
-    image. ``x`` begins with the first of the channels."""
+    """Copy what the band reads that begins with row ``t0`` of its class, and zeros for rows where
+    there is no image. Columns of padding stay as :func:`scratch_for` left them. ``x`` begins with
+    the first of the channels."""
     plane = layout.h * layout.w
     if layout.as_is:
         size = min(layout.rows, layout.h - t0) * layout.w
