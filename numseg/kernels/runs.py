@@ -254,23 +254,28 @@ AHEAD = 4096
 """Bytes ahead of what is worked on, so that memory has the time to answer."""
 
 
-def _fetch_run(typing, source, first, end):
-    """Ask for the lines of the cache that ``source[first:end]`` is in, and do not wait for them.
-    They may lie behind it. For what is read in an order that a CPU does not foresee: here and
-    there, or some rows of an image at once."""
-    kinds = source, types.int64, types.int64
+def _fetcher(caches: int) -> Any:
+    """The intrinsic that asks for the lines of the cache that ``source[first:end]`` is in, and does
+    not wait for them. They may lie behind it. For what is read in an order that a CPU does not
+    foresee: here and there, or some rows of an image at once."""
 
-    def generate(context, builder, signature, values):
-        emit = Emitter(builder, context.get_value_type(source.dtype))
-        step = INT(LINE // emit.bytes)
-        with cgutils.for_range_slice(builder, values[1], values[2], step) as (i, _):
-            emit.fetch(_line(context, builder, source, values[0], i))
-        return context.get_dummy_value()
+    def fetch(typing, source, first, end):
+        kinds = source, types.int64, types.int64
 
-    return types.void(*kinds), generate
+        def generate(context, builder, signature, values):
+            emit = Emitter(builder, context.get_value_type(source.dtype))
+            step = INT(LINE // emit.bytes)
+            with cgutils.for_range_slice(builder, values[1], values[2], step) as (i, _):
+                emit.fetch(_line(context, builder, source, values[0], i), caches)
+            return context.get_dummy_value()
+
+        return types.void(*kinds), generate
+
+    return intrinsic(fetch)
 
 
-fetch_run: Any = intrinsic(_fetch_run)
+fetch_run, fetch_near = _fetcher(2), _fetcher(3)
+"""Into the larger caches, and into the first as well: for what is read very soon."""
 
 
 def interleaved(emit: Emitter, row: list[Any]) -> list[Any]:

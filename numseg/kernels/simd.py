@@ -229,14 +229,14 @@ class Emitter:
         pointer = self.builder.bitcast(place, self.vector.as_pointer())
         return self.builder.store(value, pointer, align=align or self.bytes)
 
-    def fetch(self, place):
-        """Have it brought into the cache, wherever it is, or nothing if it is nowhere."""
+    def fetch(self, place, caches=2):
+        """Have it brought into the larger caches, or into all 3, or nothing if it is nowhere."""
         address = self.builder.bitcast(place, ir.IntType(8).as_pointer())
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [address.type, *[number] * 3])
         name = "llvm.prefetch.p0i8"
         prefetch = cgutils.get_or_insert_function(self.builder.module, kind, name)
-        self.builder.call(prefetch, [address, number(0), number(2), number(1)])
+        self.builder.call(prefetch, [address, number(0), number(caches), number(1)])
 
     def from_lane(self, first):
         """Which lanes are not before the given one."""

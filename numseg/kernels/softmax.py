@@ -11,13 +11,31 @@ import numpy as np
 
 from numseg.kernels.elementary import decay
 from numseg.kernels.jit import rule
+from numseg.kernels.runs import fetch_near
 from numseg.kernels.sums import row_sum
 
-BLOCK = 512
-"""Columns that are handled at once: 21 rows of them stay in the second-level cache."""
+BLOCK = 128
+"""Columns that are handled at once: 21 rows of them stay in the first-level cache."""
+
+WIDE = 512
+"""The same for loops that keep sums of columns, and no rows."""
 
 LANES = 64
 """Largest values along a row that are kept side by side."""
+
+
+@rule
+def span(unit, block, g):
+    """A unit's columns, ``block`` of them or what is left: image, first, last + 1."""
+    n, b = divmod(unit, (g.size + block - 1) // block)
+    return n, b * block, min(b * block + block, g.size)
+
+
+@rule
+def whole(size):
+    """The columns of a block that are computed: a multiple of any vector's lanes, so that loops
+    over them have no rest. What is in those behind ``size`` is nobody's."""
+    return (size + 15) & -16
 
 
 @rule
@@ -27,21 +45,32 @@ def take(x, n, first, end, scores, largest):
     for c in range(x.shape[1]):
         row, out = x[n, c, first:end], scores[c]
         for i in range(len(row)):
-            out[i] = row[i]
-            largest[i] = row[i] if row[i] > largest[i] else largest[i]
+            score, top = row[i], largest[i]
+            out[i] = score
+            largest[i] = score if score > top else top
 
 
 @rule
-def exponentiate(scores, largest, size):
-    """Turn the scores of ``size`` columns into exp(score - largest)."""
+def fetch_next(x, n, c, end):
+    """Ask for the scores ``x[n, c]`` of the next block: they would come too late for a CPU that
+    works on this one and then waits for the next."""
+    following = (n * x.shape[1] + c) * x.shape[2] + end
+    fetch_near(x, following, following + BLOCK)
+
+
+@rule
+def exponentiate(scores, largest, x, n, first, end):
+    """Turn the scores that ``take`` took into exp(score - largest), and meanwhile fetch the next
+    block's."""
     for c in range(len(scores)):
         row = scores[c]
-        for i in range(size):
+        fetch_next(x, n, c, end)
+        for i in range(whole(end - first)):
             row[i] = decay(row[i] - largest[i])
 
 
 @rule
-def add_up(exps, total):
+def add_up(exps, size, total):
     """The sums of the columns, in float64, row after row.
 
     A sum is NaN where the scores hold a NaN, an inf, or -inf alone.
@@ -50,11 +79,11 @@ def add_up(exps, total):
     rest = len(exps) % 4
     for c in range(rest):
         row = exps[c]
-        for i in range(len(total)):
+        for i in range(whole(size)):
             total[i] += row[i]
     for c in range(rest, len(exps), 4):  # four at a time: half the work is to load and store sums
         row0, row1, row2, row3 = exps[c], exps[c + 1], exps[c + 2], exps[c + 3]
-        for i in range(len(total)):
+        for i in range(whole(size)):
             total[i] = (((total[i] + row0[i]) + row1[i]) + row2[i]) + row3[i]
 
 

@@ -195,6 +195,19 @@ def test_blocks_and_threads_change_no_bit(shape, how, reduction):
     assert np.abs(results[0][1] - gx).max() <= 3 * np.finfo(np.float32).eps * np.abs(gx).max()
 
 
+@pytest.mark.parametrize("how", [{}, {"label_smoothing": 0.1}], ids=str)
+def test_a_gradient_past_the_caches_has_the_same_bits(monkeypatch, how):
+    rng = np.random.default_rng(1)
+    x = rng.normal(0, 5, (2, 5, 37, 41)).astype(np.float32)
+    target = rng.integers(0, 6, (2, 37, 41))
+    y, saved = ns.cross_entropy.forward(x, target, ignore_index=5, **how)
+    grads = []
+    for streamed in (2**24, 0):
+        monkeypatch.setattr("numseg.ops.cross_entropy.cpu.STREAMED", streamed)
+        grads += ns.cross_entropy.backward(saved, y)
+    np.testing.assert_array_equal(*grads)
+
+
 @FACES
 def test_caffes_divisors(op):
     """Four pixels, one ignored, weights 1, 3 and 0.5; two images if they are taken as rows."""

@@ -10,15 +10,28 @@ import numpy as np
 
 from numseg.kernels.elementary import decay, log
 from numseg.kernels.jit import kernel, rule
-from numseg.kernels.losses import power, put, spread, store, times
+from numseg.kernels.losses import power, put, store, times
 from numseg.kernels.parallel import launch
-from numseg.kernels.softmax import add_up, exponentiate, row_statistics, take
+from numseg.kernels.runs import stream_run, streamed
+from numseg.kernels.softmax import (
+    BLOCK,
+    add_up,
+    exponentiate,
+    row_statistics,
+    span,
+    take,
+    whole,
+)
 from numseg.kernels.sums import row_sum
 from numseg.ops.cross_entropy import Geometry
 from numseg.typing import Array
 
-BLOCK = 128
-"""Pixels of a unit: two blocks of 21 classes stay in the first-level cache."""
+RUN = 256
+"""Pixels of a unit of backward, which keeps nothing of a row but what it sends to memory: the ends
+of a run that are no whole lines of the cache take time."""
+
+STREAMED = 2**24
+"""Bytes of a gradient that is written past the caches: it would not stay there."""
 
 
 @rule
@@ -56,76 +69,73 @@ def class_of(label, g):
 
 
 @rule
-def span(unit, stop, g):
-    """The pixels of a unit: image, first, last + 1; none from ``stop`` on."""
-    if unit >= stop:
-        return 0, 0, 0
-    n, block = divmod(unit, (g.size + BLOCK - 1) // BLOCK)
-    return n, block * BLOCK, min(block * BLOCK + BLOCK, g.size)
+def classes_of(labels, n, first, end, label, g):
+    """Fill ``label`` with the classes of a unit's pixels, and -1 behind them."""
+    label[:] = -1
+    here = labels[n, first:end]
+    for i in range(len(here)):
+        label[i] = class_of(here[i], g)
+
+
+@rule
+def add_focus(loss, label, behind, summed, g):
+    for i in range(len(loss)):
+        if label[i] >= 0:
+            loss[i] *= focus(-at_label(decay(-behind[i]), summed[i]), g.gamma)
+
+
+@rule
+def add_smoothing(loss, label, x, n, first, end, weight, top, even, g):
+    """``even`` is the logarithm of the sum of exps."""
+    weights = row_sum(weight)
+    for i in range(len(loss)):
+        even[i] *= weights
+    for c in range(g.c):
+        row = x[n, c, first:end]
+        for i in range(len(row)):
+            even[i] += weight[c] * (np.float64(top[i]) - row[i])
+    for i in range(len(loss)):
+        mixed = (1 - g.smoothing) * loss[i] + g.smoothing / g.c * even[i]
+        loss[i] = mixed if label[i] >= 0 else 0
 
 
 @kernel({"contract"})
 def _forward(start, stop, x, labels, weight, losses, largest, total, sums, g):
-    """``sums`` gets each unit's sum of losses and of weights, and the number of pixels that count.
-
-    One unit's scores come from memory while those of the unit before become exps.
-    """
-    scores, tops = np.empty((2, g.c, BLOCK), x.dtype), np.empty((2, BLOCK), x.dtype)
-    label, behind = np.empty(BLOCK, np.int64), np.empty(BLOCK, x.dtype)
-    (count, even, losses_here), weights = np.empty((3, BLOCK)), row_sum(weight)
-    n, first, end = 0, 0, 0
-    for unit in range(start, stop + 1):
-        then, now = unit % 2, 1 - unit % 2
-        next_n, next_first, next_end = span(unit, stop, g)
-        size, largest_then, top = end - first, tops[then], tops[now]
-        if next_end - next_first != size:
-            take(x, next_n, next_first, next_end, scores[then], largest_then)
-            exponentiate(scores[now], top, size)
-        else:
-            largest_then[:] = -np.inf
-            for c in range(g.c):
-                row, out, exps = x[next_n, c, next_first:next_end], scores[then, c], scores[now, c]
-                for i in range(len(row)):
-                    out[i] = row[i]
-                    largest_then[i] = row[i] if row[i] > largest_then[i] else largest_then[i]
-                    exps[i] = decay(exps[i] - top[i])
-        if unit > start:
-            summed, loss = total[n, first:end], losses_here[:size]
-            put(top, largest[n, first:end])
-            add_up(scores[now], summed)
-            for i in range(size):
-                even[i] = log(summed[i])
-                one = count[i] * at_most(g.worst, even[i] + behind[i])
-                loss[i] = one if label[i] >= 0 else 0
-            if g.gamma > 0:
-                for i in range(size):
-                    if label[i] >= 0:
-                        loss[i] *= focus(-at_label(decay(-behind[i]), summed[i]), g.gamma)
-            if g.smoothing > 0:
-                for i in range(size):
-                    even[i] *= weights
-                for c in range(g.c):
-                    row = x[n, c, first:end]
-                    for i in range(len(row)):
-                        even[i] += weight[c] * (np.float64(top[i]) - row[i])
-                for i in range(size):
-                    mixed = (1 - g.smoothing) * loss[i] + g.smoothing / g.c * even[i]
-                    loss[i] = mixed if label[i] >= 0 else 0
-            if g.per_pixel:
-                put(loss, losses[n, first:end])
-            pixels = 0
-            for i in range(size):
-                pixels += label[i] >= 0
-            sums[unit - 1, 0], sums[unit - 1, 1] = row_sum(loss), row_sum(count[:size])
-            sums[unit - 1, 2] = pixels
-        n, first, end = next_n, next_first, next_end
-        here = labels[n, first:end]
-        for i in range(len(here)):
-            label[i] = class_of(here[i], g)
-        for i in range(len(here)):
-            known = max(label[i], 0)
+    """``sums`` gets each unit's sum of losses and of weights, and how many pixels count."""
+    scores, label = np.zeros((g.c, BLOCK), x.dtype), np.empty(BLOCK, np.int64)
+    top, behind = np.empty(BLOCK, x.dtype), np.empty(BLOCK, x.dtype)
+    count, even, summed, loss = np.zeros(BLOCK), np.zeros(BLOCK), np.zeros(BLOCK), np.zeros(BLOCK)
+    for unit in range(start, stop):
+        n, first, end = span(unit, BLOCK, g)
+        size = end - first
+        take(x, n, first, end, scores, top)
+        classes_of(labels, n, first, end, label, g)
+        pixels = 0
+        for i in range(size):
+            pixels += label[i] >= 0
+        for i in range(whole(size)):
+            known = np.uint64(max(label[i], 0))
+            behind[i] = top[i] - scores[known, np.uint64(i)]
+        for i in range(whole(size)):
+            known = np.uint64(max(label[i], 0))
             count[i] = weight[known] if label[i] >= 0 else 0
-            behind[i] = largest_then[i] - scores[then, known, i]
+        exponentiate(scores, top, x, n, first, end)
+        add_up(scores, size, summed)
+        put(top, largest[n, first:end])
+        put(summed, total[n, first:end])
+        for i in range(whole(size)):
+            even[i] = log(summed[i])
+        for i in range(whole(size)):
+            one = count[i] * at_most(g.worst, even[i] + behind[i])
+            loss[i] = one if label[i] >= 0 else 0
+        if g.gamma > 0:
+            add_focus(loss[:size], label, behind, summed, g)
+        if g.smoothing > 0:
+            add_smoothing(loss[:size], label, x, n, first, end, weight, top, even, g)
+        if g.per_pixel:
+            put(loss, losses[n, first:end])
+        sums[unit, 0], sums[unit, 1] = row_sum(loss[:size]), row_sum(count[:size])
+        sums[unit, 2] = pixels
 
 
 @kernel({"contract"})
@@ -151,51 +161,63 @@ def _forward_rows(start, stop, x, labels, weight, losses, largest, total, sums, 
         sums[n, 0], sums[n, 1], sums[n, 2] = loss, count, label >= 0
 
 
+@rule
+def add_focused_slope(factor, behind, right, summed, g):
+    for i in range(len(factor)):
+        if factor[i] != 0:
+            wrong, loss = -at_label(right[i], summed[i]), log(summed[i]) + behind[i]
+            factor[i] *= focused_slope(wrong, loss, g.gamma)
+
+
 @kernel({"contract"})
-def _backward(start, stop, x, labels, weight, grads, largest, total, gx, g):
-    exps, zero = np.empty((g.c, BLOCK), x.dtype), x.dtype.type(0)
+def _backward(start, stop, x, labels, weight, grads, largest, total, gx, streams, g):
+    """``streams``: gx is larger than the caches."""
     # rows of one array: a compiler asks of each array whether it overlaps with the others, and has
     # no vectors for a loop over too many
-    name, score, scale, even = np.empty((4, BLOCK), x.dtype)
-    label, grad, factor = np.empty(BLOCK, np.int64), np.empty(BLOCK), np.empty(BLOCK)
-    weights = row_sum(weight)
+    top, name, right, behind, slope, scale, even = np.zeros((7, RUN), x.dtype)
+    line, label, grad, factor = (
+        np.empty(RUN, x.dtype),
+        np.empty(RUN, np.int64),
+        np.empty(RUN),
+        np.empty(RUN),
+    )
+    zero, weights = x.dtype.type(0), row_sum(weight)
     for unit in range(start, stop):
-        n, first, end = span(unit, stop, g)
-        top, summed = largest[n, first:end], total[n, first:end]
-        for c in range(g.c):
-            row, out = x[n, c, first:end], exps[c]
-            for i in range(len(row)):
-                out[i] = decay(row[i] - top[i])
-        here = labels[n, first:end]
-        spread(grads, n * g.size + first, grad[: len(here)])
-        for i in range(len(here)):
-            label[i] = class_of(here[i], g)
+        n, first, end = span(unit, RUN, g)
+        size, greatest, summed = end - first, largest[n, first:end], total[n, first:end]
+        classes_of(labels, n, first, end, label, g)
+        for i in range(size):  # of the label's class: score, then exp
+            known, pixel = np.uint64(max(label[i], 0)), np.uint64(first + i)
+            top[i], right[i], factor[i] = greatest[i], x[n, known, pixel], weight[known]
+            grad[i] = grads[np.uint64(n * g.size) + pixel] if g.per_pixel else grads[0]
+        for i in range(size):
             name[i] = label[i]
-        for i in range(len(here)):
-            known = max(label[i], 0)
-            factor[i] = grad[i] * weight[known] * (1 - g.smoothing) if label[i] >= 0 else 0
             even[i] = grad[i] * g.smoothing / g.c if label[i] >= 0 else 0
-            score[i] = exps[known, i]
+            factor[i] = grad[i] * factor[i] * (1 - g.smoothing) if label[i] >= 0 else 0
+        for i in range(size):
+            behind[i] = top[i] - right[i]
+            right[i] = decay(-behind[i])
         if g.gamma > 0:
-            for i in range(len(here)):
-                if factor[i] != 0:
-                    behind = top[i] - x[n, label[i], first + i]
-                    wrong, loss = -at_label(score[i], summed[i]), log(summed[i]) + behind
-                    factor[i] *= focused_slope(wrong, loss, g.gamma)
-        for i in range(len(here)):
+            add_focused_slope(factor[:size], behind, right, summed, g)
+        for i in range(size):
             both = factor[i] + even[i] * weights
             scale[i] = both / summed[i] if both != 0 else 0
-        for i in range(len(here)):
-            e = np.float64(score[i])
-            score[i] = factor[i] * at_label(e, summed[i])
-            if even[i] != 0:
-                score[i] += even[i] * (e / summed[i] * weights - weight[label[i]])
+            slope[i] = factor[i] * at_label(np.float64(right[i]), summed[i])
+        if g.smoothing > 0:
+            for i in range(size):
+                share = np.float64(right[i]) / summed[i]
+                slope[i] += even[i] * (share * weights - weight[max(label[i], 0)])
         for c in range(g.c):
-            row, out, class_ = exps[c], gx[n, c, first:end], x.dtype.type(c)
-            for i in range(len(out)):
-                value = row[i] * scale[i] - even[i] * weight[c]
-                value = score[i] if name[i] == class_ else value
+            row, class_, less = x[n, c, first:end], x.dtype.type(c), weight[c]
+            out = line[:size] if streams else gx[n, c, first:end]
+            for i in range(len(row)):
+                value = decay(row[i] - top[i]) * scale[i] - even[i] * less
+                value = slope[i] if name[i] == class_ else value
                 out[i] = value if scale[i] != zero else zero  # whatever the exp
+            if streams:
+                stream_run(line, 0, gx, (n * g.c + c) * g.size + first, size)
+    if streams:
+        streamed()
 
 
 @kernel({"contract"})
@@ -231,7 +253,7 @@ def forward(
     divisor: Array,
     g: Geometry,
 ) -> None:
-    units = g.n * _blocks(g)
+    units = g.n * _blocks(g, BLOCK)
     losses, sums = np.zeros((g.n, g.size) if g.per_pixel else (0, 0)), np.zeros((units, 3))
     given = _labels(target, g), _weights(weight, x, g)
     if x.size and g.size == 1:
@@ -274,12 +296,12 @@ def backward(
                gx.reshape(rows), g)  # fmt: skip
     else:
         planes = (g.n, g.c, g.size)
-        launch(_backward, g.n * _blocks(g), x.size, x.reshape(planes), *given,
-               grads, largest, total, gx.reshape(planes), g)  # fmt: skip
+        launch(_backward, g.n * _blocks(g, RUN), x.size, x.reshape(planes), *given,
+               grads, largest, total, gx.reshape(planes), gx.nbytes > STREAMED, g)  # fmt: skip
 
 
-def _blocks(g: Geometry) -> int:
-    return (g.size + BLOCK - 1) // BLOCK
+def _blocks(g: Geometry, block: int) -> int:
+    return (g.size + block - 1) // block
 
 
 def _labels(target: Array, g: Geometry) -> Array:

@@ -23,8 +23,8 @@ def probabilities(x, labels, n, first, end, top, total, p, g):
     one = x.dtype.type(1)
     if g.activation == SOFTMAX:
         take(x, n, first, end, p, top)
-        exponentiate(p, top, end - first)
-        add_up(p, total[: end - first])
+        exponentiate(p, top, x, n, first, end)
+        add_up(p, end - first, total)
     for c in range(g.c):
         row, out = x[n, c, first:end], p[c]
         if g.activation == SOFTMAX:

@@ -7,7 +7,7 @@ import numpy as np
 
 from numseg.kernels.jit import kernel
 from numseg.kernels.parallel import launch
-from numseg.kernels.softmax import BLOCK
+from numseg.kernels.softmax import WIDE
 from numseg.kernels.sums import row_triple
 from numseg.ops.l2_norm import Geometry
 from numseg.ops.l2_norm.rules import inverse, pull
@@ -16,11 +16,11 @@ from numseg.typing import Array
 
 @kernel({"contract"})
 def _forward(start, stop, x, weight, y, norm, g):
-    blocks = (g.size + BLOCK - 1) // BLOCK
-    total = np.empty(BLOCK)
+    blocks = (g.size + WIDE - 1) // WIDE
+    total = np.empty(WIDE)
     for unit in range(start, stop):
         n, block = divmod(unit, blocks)
-        first, end = block * BLOCK, min(block * BLOCK + BLOCK, g.size)
+        first, end = block * WIDE, min(block * WIDE + WIDE, g.size)
         total[:] = 0
         for c in range(g.c):
             row = x[n, c, first:end]
@@ -38,11 +38,11 @@ def _forward(start, stop, x, weight, y, norm, g):
 
 @kernel({"contract"})
 def _backward(start, stop, x, weight, norm, gy, gx, g):
-    blocks = (g.size + BLOCK - 1) // BLOCK
-    over_d, drag = np.empty(BLOCK), np.empty(BLOCK)
+    blocks = (g.size + WIDE - 1) // WIDE
+    over_d, drag = np.empty(WIDE), np.empty(WIDE)
     for unit in range(start, stop):
         n, block = divmod(unit, blocks)
-        first, end = block * BLOCK, min(block * BLOCK + BLOCK, g.size)
+        first, end = block * WIDE, min(block * WIDE + WIDE, g.size)
         drag[:] = 0
         for c in range(g.c):
             row, grad, scale = x[n, c, first:end], gy[n, c, first:end], np.float64(weight[c])
@@ -94,7 +94,7 @@ def _planes(array: Array, g: Geometry) -> Array:
 
 
 def _units(g: Geometry) -> int:
-    return g.n * ((g.size + BLOCK - 1) // BLOCK)
+    return g.n * ((g.size + WIDE - 1) // WIDE)
 
 
 def _weight(given: Array | None, x: Array, g: Geometry) -> Array:

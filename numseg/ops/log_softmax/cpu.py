@@ -13,7 +13,7 @@ import numpy as np
 from numseg.kernels.elementary import decay, log
 from numseg.kernels.jit import kernel
 from numseg.kernels.parallel import launch
-from numseg.kernels.softmax import BLOCK, row_statistics, take
+from numseg.kernels.softmax import BLOCK, fetch_next, row_statistics, take
 from numseg.kernels.sums import row_sum
 from numseg.ops.log_softmax import Geometry
 from numseg.typing import Array
@@ -31,6 +31,7 @@ def _forward(start, stop, x, y, g):
         total[:] = 0
         for c in range(g.c):
             row = scores[c]
+            fetch_next(x, n, c, end)
             for i in range(end - first):
                 row[i] -= largest[i]
                 exps[i] = decay(row[i])

@@ -10,7 +10,7 @@ import numpy as np
 
 from numseg.kernels.jit import kernel
 from numseg.kernels.parallel import launch
-from numseg.kernels.softmax import BLOCK, add_up, exponentiate, row_statistics, take
+from numseg.kernels.softmax import BLOCK, WIDE, add_up, exponentiate, row_statistics, take
 from numseg.kernels.sums import row_product
 from numseg.ops.softmax import Geometry
 from numseg.typing import Array
@@ -25,8 +25,8 @@ def _forward(start, stop, x, y, g):
         n, block = divmod(unit, blocks)
         first, end = block * BLOCK, min(block * BLOCK + BLOCK, g.size)
         take(x, n, first, end, exps, largest)
-        exponentiate(exps, largest, end - first)
-        add_up(exps, total[: end - first])
+        exponentiate(exps, largest, x, n, first, end)
+        add_up(exps, end - first, total)
         scale = largest  # 1 / total, once more in the dtype of x: products are faster
         for i in range(end - first):
             scale[i] = 1 / total[i]
@@ -38,11 +38,11 @@ def _forward(start, stop, x, y, g):
 
 @kernel({"contract"})
 def _backward(start, stop, y, gy, gx, g):
-    blocks = (g.size + BLOCK - 1) // BLOCK
-    total = np.empty(BLOCK)
+    blocks = (g.size + WIDE - 1) // WIDE
+    total = np.empty(WIDE)
     for unit in range(start, stop):
         n, block = divmod(unit, blocks)
-        first, end = block * BLOCK, min(block * BLOCK + BLOCK, g.size)
+        first, end = block * WIDE, min(block * WIDE + WIDE, g.size)
         total[:] = 0
         for c in range(g.c):
             p, grad = y[n, c, first:end], gy[n, c, first:end]
@@ -79,7 +79,7 @@ def forward(x: Array, y: Array, g: Geometry) -> None:
         launch(_forward_last_axis, g.n, x.size, x.reshape(rows), y.reshape(rows))
     else:
         planes = (g.n, g.c, g.size)
-        launch(_forward, _units(g), x.size, x.reshape(planes), y.reshape(planes), g)
+        launch(_forward, _units(g, BLOCK), x.size, x.reshape(planes), y.reshape(planes), g)
 
 
 def backward(y: Array, gy: Array, gx: Array | None, g: Geometry) -> None:
@@ -91,9 +91,9 @@ def backward(y: Array, gy: Array, gx: Array | None, g: Geometry) -> None:
                gx.reshape(rows))  # fmt: skip
     else:
         planes = (g.n, g.c, g.size)
-        launch(_backward, _units(g), y.size, y.reshape(planes), gy.reshape(planes),
+        launch(_backward, _units(g, WIDE), y.size, y.reshape(planes), gy.reshape(planes),
                gx.reshape(planes), g)  # fmt: skip
 
 
-def _units(g: Geometry) -> int:
-    return g.n * ((g.size + BLOCK - 1) // BLOCK)
+def _units(g: Geometry, block: int) -> int:
+    return g.n * ((g.size + block - 1) // block)
