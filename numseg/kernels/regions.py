@@ -22,9 +22,6 @@ from numseg.kernels.parallel import launch
 from numseg.kernels.runs import LARGE, fetch_run, stream_run, streamed
 from numseg.typing import Array
 
-BEGIN = np.int64(0)
-"""Zero, but no literal, for which what is called would be compiled once more."""
-
 
 class Sizes(NamedTuple):
     n: int
@@ -161,9 +158,9 @@ def _average(start, stop, x, a, y, large, s):
                                sums, at, s.ow, a.counts[k])  # fmt: skip
             at = (k * s.c + block * LANES) * bins
             if not large:
-                part(sums, BEGIN, bins, y, at, bins, channels)
+                part(sums, 0, bins, y, at, bins, channels)
             else:
-                part(sums, BEGIN, bins, result, BEGIN, bins, channels)
+                part(sums, 0, bins, result, 0, bins, channels)
                 stream_run(result, 0, y, at, channels * bins)
     streamed()
 
@@ -185,7 +182,7 @@ def _spread(start, stop, gy, a, gx, s):
             fetch_run(gy, at, at + channels * bins)  # regions lie far apart in gy
             left, span = a.span[k, 0], a.span[k, 1] - a.span[k, 0]
             line, corner = (span + GROUP) * LANES, (left - s0 - r0 * width) * LANES
-            join(gy, (k * s.c + block * LANES) * bins, bins, channels, shares, BEGIN, bins)
+            join(gy, (k * s.c + block * LANES) * bins, bins, channels, shares, 0, bins)
             for b in range(bins * LANES):
                 shares[b] /= a.counts[k]
             used = lines[: s.oh * line]
@@ -233,7 +230,7 @@ def _motion(start, stop, x, a, gy, moved, s):
         for k in a.order[a.image[n] : a.image[n + 1]]:
             left, span = a.span[k, 0], a.span[k, 1] - a.span[k, 0]
             line, corner = (span + GROUP) * LANES, (left - s0 - r0 * width) * LANES
-            join(gy, (k * s.c + block * LANES) * bins, bins, channels, grads, BEGIN, bins)
+            join(gy, (k * s.c + block * LANES) * bins, bins, channels, grads, 0, bins)
             for p in range(0, s.oh, GROUP):
                 count, at = min(GROUP, s.oh - p), p * s.ow * LANES
                 for m in range(4):

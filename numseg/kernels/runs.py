@@ -250,8 +250,9 @@ stream_run: Any = intrinsic(_stream_run)
 streamed: Any = intrinsic(_streamed)
 
 
-AHEAD = 4096
-"""Bytes ahead of what is worked on, so that memory has the time to answer."""
+ROWS_AHEAD = 4096
+"""Bytes that are fetched ahead in a plane whose rows are worked on, so that memory has the time to
+answer. (``simd.AHEAD`` is for what is read without a stop.)"""
 
 
 def _fetcher(caches: int) -> Any:

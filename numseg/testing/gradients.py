@@ -377,7 +377,7 @@ class Argument:
                 ways = [row + 0.3 * direction(rng, row.shape, np.float64) for _ in range(8)]
                 near = [self.slopes_beside(way, probe.step)[flat] for way in (row, *ways)]
                 near += [slopes[flat] for slopes in probe.beside]
-                fits = self.between(analytic, [bend.low, bend.high, *near])
+                fits = self.between(analytic, [bend.low, bend.high, *near], self.eps)
             known = self.kinks.get(flat)
             if (known is None and flat in probe.bends) or (not fits and (not known or known.fits)):
                 self.kinks[flat] = self.kink(probe, bend, analytic, fits)
@@ -385,8 +385,9 @@ class Argument:
             if flat in probe.bends and flat not in self.kinks:
                 self.kinks[flat] = self.kink(probe, probe.bends[flat], np.nan, True)
 
-    def between(self, analytic: float, slopes: list[Any]) -> bool:
-        slack = 4 * self.tolerance * self.scale
+    def between(self, analytic: float, slopes: list[Any], away: float = 0.0) -> bool:
+        """Slopes that were found so far from the inputs may be off by that."""
+        slack = 4 * (self.tolerance + away) * self.scale
         return bool(min(slopes) - slack <= analytic <= max(slopes) + slack)
 
     def kink(self, probe: Probe, bend: Bend, analytic: float, fits: bool) -> Kink:

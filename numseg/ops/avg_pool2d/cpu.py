@@ -12,7 +12,7 @@ import numpy as np
 
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
-from numseg.kernels.runs import AHEAD, copy_run, divide_run, fetch_run, sum_run
+from numseg.kernels.runs import ROWS_AHEAD, copy_run, divide_run, fetch_run, sum_run
 from numseg.kernels.simd import TARGET
 from numseg.kernels.windows import shares, sums
 from numseg.ops.avg_pool2d import Geometry
@@ -49,7 +49,7 @@ def _forward(start, stop, x, y, g):
         plane, p = divmod(unit, g.oh)
         top = p * g.sy - g.pt
         first, end = max(top, 0), min(top + g.kh, g.h)
-        ahead = (plane * g.h + end) * g.w + AHEAD // x.itemsize
+        ahead = (plane * g.h + end) * g.w + ROWS_AHEAD // x.itemsize
         fetch_run(x, ahead, ahead + g.sy * g.w)
         sum_run(x, (plane * g.h + first) * g.w, g.w, end - first, row, g.pl, on_image)
         if small and g.kw == 2:

@@ -13,7 +13,7 @@ from numseg.kernels.bands import ceil_div
 from numseg.kernels.bins import NARROW, largest, winners_of_columns
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
-from numseg.kernels.runs import AHEAD, fetch_run
+from numseg.kernels.runs import ROWS_AHEAD, fetch_run
 from numseg.kernels.scatter import give
 from numseg.kernels.simd import TARGET
 from numseg.kernels.windows import winners
@@ -126,7 +126,7 @@ def _forward_small(start, stop, x, y, switches, whole, end, g):
         plane, top, out = n * g.h * g.w, p * g.sy - g.pt, unit * g.ow
         for i in range(g.kh):  # off the image, the next row on it: again, which changes nothing
             rows[i] = min(max(top + i, 0), g.h - 1) * g.w
-        ahead = plane + (top + g.kh) * g.w + AHEAD // x.itemsize
+        ahead = plane + (top + g.kh) * g.w + ROWS_AHEAD // x.itemsize
         fetch_run(x, ahead, ahead + g.sy * g.w)
         if g.kw == 2:
             _winners_2(x, plane, rows, left, y, switches, out + whole, end - whole)

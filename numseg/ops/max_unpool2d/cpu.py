@@ -6,7 +6,7 @@ import numpy as np
 
 from numseg.kernels.jit import kernel, rule
 from numseg.kernels.parallel import launch
-from numseg.kernels.runs import AHEAD, fetch_run
+from numseg.kernels.runs import ROWS_AHEAD, fetch_run
 from numseg.kernels.scatter import CHUNK, clear_ahead
 from numseg.ops.max_pool2d.rules import place_of
 from numseg.ops.max_unpool2d import Geometry
@@ -49,7 +49,7 @@ def _pick(places, image, grads, g):
     for p in range(g.h):
         top, strays = 2 * p * g.ow, 0
         at, out = places[p * g.w : (p + 1) * g.w], grads[p * g.w : (p + 1) * g.w]
-        ahead = top + AHEAD // image.itemsize
+        ahead = top + ROWS_AHEAD // image.itemsize
         fetch_run(image, ahead, ahead + 2 * g.ow)
         for q in range(len(at)):
             place = np.int64(at[q]) - top - 2 * q
