@@ -63,6 +63,7 @@ def operator(
     examines: str = "",
     fixed: dict[str, Any] | None = None,
     then: Sequence[Operator[..., Any]] = (),
+    spare: str = "",
 ) -> Callable[[Callable[P, Plan[R]]], Operator[P, R]]:
     """Make an operator of a function that checks the arguments and returns the :class:`Plan`.
 
@@ -99,6 +100,9 @@ def operator(
     then : sequence of operators
         Those that ``cpu.forward`` applies to the result while it is in the cache, if it is given
         their other arrays in arguments of their names. In this order, each once or not at all.
+    spare : str
+        Outputs that ``cpu.forward`` leaves out where it is given an array without entries for them:
+        in a plain call, which asks for no such result and has no ``backward``.
     """
 
     def make(plan: Callable[P, Plan[R]]) -> Operator[P, R]:
@@ -114,6 +118,7 @@ def operator(
             examines=tuple(examines.split()),
             fixed=fixed or {},
             then=tuple(then),
+            spare=tuple(spare.split()),
         )
 
     return make
@@ -147,6 +152,7 @@ class Operator(Generic[P, R]):
         examines: tuple[str, ...],
         fixed: dict[str, Any],
         then: tuple[Operator[..., Any], ...] = (),
+        spare: tuple[str, ...] = (),
         face: str | None = None,
     ) -> None:
         functools.update_wrapper(self, plan)
@@ -163,6 +169,7 @@ class Operator(Generic[P, R]):
         self.examines = examines
         self.fixed = fixed
         self.then = then
+        self.spare = spare
         self.face = face
         self.__signature__ = _readable(inspect.signature(plan))
         parameters = self.__signature__.parameters
@@ -199,7 +206,7 @@ class Operator(Generic[P, R]):
     # -- the calls ---------------------------------------------------------------------------
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        return self._forward(self._bind(args, kwargs))[0]
+        return self._forward(self._bind(args, kwargs), plain=True)[0]
 
     def forward(self, *args: P.args, **kwargs: P.kwargs) -> tuple[R, Any]:
         """The value, and a NamedTuple of what ``backward`` needs."""
@@ -520,7 +527,9 @@ class Operator(Generic[P, R]):
             return tuple(where.view(f"{name}[{i}]", part) for i, part in enumerate(value))
         return where.view(name, value)
 
-    def _forward(self, call: _Call, then: Mapping[str, Any] | None = None) -> tuple[Any, Any]:
+    def _forward(
+        self, call: _Call, then: Mapping[str, Any] | None = None, plain: bool = False
+    ) -> tuple[Any, Any]:
         where, plan = call.device, call.plan
         with self._named_errors():
             arrays = [each(view, where.normal) for view in call.arrays]
@@ -529,13 +538,25 @@ class Operator(Generic[P, R]):
             if face == "reference":
                 outputs = self._by_definition("forward", where, arrays, plan.outputs, plan)
             else:
-                outputs = tuple(where.empty(spec.shape, spec.dtype) for spec in plan.outputs)
+                left_out = self.spare if plain and face == "cpu" else ()
+                outputs = self._allocated(where, plan, left_out)
                 self._module(face).forward(*arrays, *outputs, plan.geometry, **(then or {}))
         results = outputs[: plan.results]
         by_name = dict(zip(self.inputs, arrays, strict=True))
         by_name |= dict(zip(self.outputs, outputs, strict=True))
         saved = self._saved_type(*(by_name[name] for name in self.saves), plan)
         return (results[0] if plan.results == 1 else results), saved
+
+    def _allocated(
+        self, where: device.Device, plan: Plan[Any], left_out: Collection[str]
+    ) -> tuple[Any, ...]:
+        """The outputs, without entries where they are left out and are no results."""
+        shapes = [spec.shape for spec in plan.outputs]
+        for name in left_out:
+            if (number := self.outputs.index(name)) >= plan.results:
+                shapes[number] = (0,)
+        specs = zip(shapes, plan.outputs, strict=True)
+        return tuple(where.empty(shape, spec.dtype) for shape, spec in specs)
 
     def _check_values(
         self, where: device.Device, face: str, arrays: list[Any], plan: Plan[Any]

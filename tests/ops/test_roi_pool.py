@@ -219,3 +219,23 @@ def test_switches_written_to_after_forward_leave_the_image_alone():
     for wrong in (-2, 16, 1 << 40):  # 16 would be the next plane's
         changed = saved._replace(switches=np.full((1, 2, 1, 1), wrong))
         assert not ns.roi_pool.backward(changed, np.ones((1, 2, 1, 1)))[0].any()
+
+
+def test_a_plain_call_makes_no_switches(monkeypatch):
+    """They are for backward, or for who asks for them."""
+    made, forward = [], cpu.forward
+
+    def spy(x, rois, y, switches, g):
+        forward(x, rois, y, switches, g)
+        made.append(switches.size)
+
+    monkeypatch.setattr(cpu, "forward", spy)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 5, 9, 8), np.float32)
+    rois = np.array([[0, 1, 1, 6, 7], [1, 0, 2, 3, 8]], np.float32)
+    y = ns.roi_pool(x, rois, 3)
+    want, saved = ns.roi_pool.forward(x, rois, 3)
+    _, switches = ns.roi_pool(x, rois, 3, return_switches=True)
+    assert made == [0, y.size, y.size]
+    np.testing.assert_array_equal(y, want)
+    np.testing.assert_array_equal(saved.switches, switches)

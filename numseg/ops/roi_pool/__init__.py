@@ -31,7 +31,12 @@ class Geometry(NamedTuple):
 
 
 @operator(
-    "x rois", outputs="y switches", saves="rois switches", differentiable="x", examines="rois"
+    "x rois",
+    outputs="y switches",
+    saves="rois switches",
+    differentiable="x",
+    examines="rois",
+    spare="switches",
 )
 def roi_pool(
     x: ArrayLike,

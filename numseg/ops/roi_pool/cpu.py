@@ -61,11 +61,12 @@ def _forward(start, stop, x, rows, columns, order, image, y, switches, nowhere, 
                     largest(flat, first, step, bottom - top, right - left, lowest,
                             top * g.w + left, g.w, best, winner, b * LANES)  # fmt: skip
                     b += 1
-            part(best, 0, bins, values, 0, bins, LANES)
-            part(winner, 0, bins, places, 0, bins, LANES)
             at, count = (k * g.c + c0) * bins, (c1 - c0) * bins
+            part(best, 0, bins, values, 0, bins, LANES)
             stream_run(values, 0, y, at, count)
-            stream_run(places, 0, switches, at, count)
+            if len(switches) > 0:
+                part(winner, 0, bins, places, 0, bins, LANES)
+                stream_run(places, 0, switches, at, count)
     streamed()
 
 
