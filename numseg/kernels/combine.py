@@ -8,7 +8,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from numseg.kernels.lanes import LANES
-from numseg.kernels.simd import INT, Emitter
+from numseg.kernels.simd import INT, Emitter, read
 
 GROUP = 8
 """Vectors that are summed up at once: enough that none waits for its last multiply-add. They are
@@ -35,11 +35,7 @@ def _combiner(add: bool) -> Any:
 
         def generate(context, builder, signature, values):
             (out, out_at, out_step, factor, place, first, end, x, x_at, x_step, x_unit, count,
-             over) = (
-                context.make_array(kind)(context, builder, value).data
-                if isinstance(kind, types.Array) else value
-                for value, kind in zip(values, kinds, strict=True)
-            )  # fmt: skip
+             over) = read(context, builder, kinds, values)  # fmt: skip
             emit = Emitter(builder, context.get_value_type(kinds[0].dtype))
             lanes = emit.vector.count
             pixels = GROUP * lanes // LANES

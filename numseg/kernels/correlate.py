@@ -59,6 +59,13 @@ class Weights(NamedTuple):
     i: int
     j: int
 
+    def offsets(self, rows: Axis, columns: Axis, channels: int) -> Array:
+        """``offset[i, c, j]`` of a tap's weight, from a filter's first."""
+        i, c, j = np.ix_(range(rows.taps), range(channels), range(columns.taps))
+        i, j = rows.tap_first + rows.tap_step * i, columns.tap_first + columns.tap_step * j
+        offsets: Array = c * self.c + i * self.i + j * self.j
+        return offsets
+
 
 class Sizes(NamedTuple):
     """All that the kernel knows besides the arrays and tables."""
@@ -298,14 +305,9 @@ def _plan(
     chunk = ceil_div(blocks, _chunks(filters, crowd * bands)) * tile_filters
 
     scratch = layout(rows, columns, channels, band, itemsize)
-    i, c, j = np.ogrid[: rows.taps, :channels, : columns.taps]
-    weight = (
-        c * weights.c
-        + (rows.tap_first + rows.tap_step * i) * weights.i
-        + (columns.tap_first + columns.tap_step * j) * weights.j
-    )
     pixel = tap_offsets(scratch, rows, columns, channels)
-    steps = np.stack(np.broadcast_arrays(weight, pixel), -1).reshape(-1, 2)
+    weight = weights.offsets(rows, columns, channels)
+    steps = np.stack([weight, pixel], -1).reshape(-1, 2)
     filter_or_last = np.minimum(np.arange(blocks * tile_filters), filters - 1)
     _, y_rows, y_columns = y_shape
     plane = y_rows * y_columns

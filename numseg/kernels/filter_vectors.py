@@ -180,14 +180,9 @@ def _plan(
     band = _band(x_shape, y_shape, itemsize, groups, rows, columns)
     bands = ceil_div(rows.outputs, band)
     scratch = layout(rows, columns, channels, band, itemsize)
-    i, c, j = np.ogrid[: rows.taps, :channels, : columns.taps]
-    weight = (
-        c * weights.c
-        + (rows.tap_first + rows.tap_step * i) * weights.i
-        + (columns.tap_first + columns.tap_step * j) * weights.j
-    )
     pixel = tap_offsets(scratch, rows, columns, channels)
-    steps = np.stack(np.broadcast_arrays(pixel, weight * chunk), -1).reshape(-1, 2)
+    weight = weights.offsets(rows, columns, channels)
+    steps = np.stack([pixel, weight * chunk], -1).reshape(-1, 2)
     size = band * columns.outputs
     t, q = np.divmod(np.minimum(np.arange(size + TILE[0]), size - 1), columns.outputs)
     sizes = Sizes(

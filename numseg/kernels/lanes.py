@@ -14,7 +14,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from numseg.kernels.jit import rule
-from numseg.kernels.simd import INT, TARGET, Emitter, transpose_square
+from numseg.kernels.simd import INT, TARGET, Emitter, read, transpose_square
 
 LANES = 16
 """Channels in a block: of every float type and target, some whole vectors."""
@@ -96,11 +96,9 @@ def _largest(
              types.int64)  # fmt: skip
 
     def generate(context, builder, signature, args):
-        tile, first, row_step, rows, columns, lowest, place, row_places, values, places, out = (
-            context.make_array(kind)(context, builder, arg).data
-            if isinstance(kind, types.Array) else arg
-            for arg, kind in zip(args, kinds, strict=True)
-        )  # fmt: skip
+        tile, first, row_step, rows, columns, lowest, place, row_places, values, places, out = read(
+            context, builder, kinds, args
+        )
         pixels, numbers = (
             Emitter(builder, context.get_value_type(kinds[i].dtype), LANES) for i in (0, 9)
         )
@@ -149,11 +147,9 @@ def candidate(count: int) -> Any:
         )  # fmt: skip
 
         def generate(context, builder, signature, args):
-            tile, places, weights, number, first, best, winner, out = (
-                context.make_array(kind)(context, builder, arg).data
-                if isinstance(kind, types.Array) else arg
-                for arg, kind in zip(args, kinds, strict=True)
-            )  # fmt: skip
+            tile, places, weights, number, first, best, winner, out = read(
+                context, builder, kinds, args
+            )
             pixels, values, numbers = (
                 Emitter(builder, context.get_value_type(kinds[i].dtype), LANES) for i in (0, 5, 6)
             )

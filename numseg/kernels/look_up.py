@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from numseg.kernels.simd import AHEAD, INT, TARGET, Emitter
+from numseg.kernels.simd import AHEAD, INT, TARGET, Emitter, read
 from numseg.typing import Array
 
 _DEAL = {
@@ -115,11 +115,9 @@ def sharer(rows: int) -> Any:
         kinds = (source, number, number, less, more, number, lines, number, number, number)
 
         def generate(context, builder, signature, values):
-            source, s0, step, less, more, p, lines, a, b, count = (
-                context.make_array(kind)(context, builder, value).data
-                if isinstance(kind, types.Array) else value
-                for value, kind in zip(values, kinds, strict=True)
-            )  # fmt: skip
+            source, s0, step, less, more, p, lines, a, b, count = read(
+                context, builder, kinds, values
+            )
             emit = Emitter(builder, context.get_value_type(kinds[0].dtype))
 
             def weights(table):

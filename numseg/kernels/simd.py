@@ -73,6 +73,15 @@ TARGET = host_target()
 INT = ir.IntType(64)
 
 
+def read(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
+    """Arrays as the addresses of their first elements; the rest as it is."""
+    return [
+        context.make_array(kind)(context, builder, value).data
+        if isinstance(kind, types.Array) else value
+        for value, kind in zip(values, kinds, strict=True)
+    ]  # fmt: skip
+
+
 def micro_kernel(rows: int, vectors: int, across: bool = False) -> Any:
     """The intrinsic for a tile of ``rows`` x ``vectors`` registers::
 
@@ -99,15 +108,8 @@ def micro_kernel(rows: int, vectors: int, across: bool = False) -> Any:
         )  # fmt: skip
 
         def generate(context, builder, signature, values):
-            def data(value, kind):
-                """The address of an array's first element."""
-                return context.make_array(kind)(context, builder, value).data
-
             (a, a_rows, i, x, x_vectors, j, steps, k0, k1, out, out_rows, io, out_vectors, jo,
-             start) = (
-                data(value, kind) if isinstance(kind, types.Array) else value
-                for value, kind in zip(values, kinds, strict=True)
-            )  # fmt: skip
+             start) = read(context, builder, kinds, values)  # fmt: skip
             emit = Emitter(builder, context.get_value_type(kinds[0].dtype))
             a_at = [emit.place(a, a_rows, i, r) for r in range(rows)]
             x_at = [emit.place(x, x_vectors, j, v) for v in range(vectors)]

@@ -14,7 +14,7 @@ from typing import Any
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from numseg.kernels.simd import INT, Emitter
+from numseg.kernels.simd import INT, Emitter, read
 
 ROWS = 4
 """Rows of outputs that are computed at once, where there are so many."""
@@ -26,11 +26,7 @@ class _Walk(Emitter):
     def __init__(self, context, builder, rows, kinds, values):
         super().__init__(builder, context.get_value_type(kinds[0].dtype))
         self.rows = rows
-        self.values = [
-            context.make_array(kind)(context, builder, value).data
-            if isinstance(kind, types.Array) else value
-            for value, kind in zip(values, kinds, strict=True)
-        ]  # fmt: skip
+        self.values = read(context, builder, kinds, values)
 
     def line(self, base, first, step, number):
         return self.builder.gep(

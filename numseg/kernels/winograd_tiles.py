@@ -21,7 +21,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from numseg.kernels.runs import interleaved
-from numseg.kernels.simd import INT, Emitter
+from numseg.kernels.simd import INT, Emitter, read
 
 Rows = tuple[tuple[Fraction, ...], ...]
 
@@ -97,15 +97,6 @@ def _constant(emit: Emitter, number: Fraction) -> Any:
     return ir.Constant(emit.vector, [float(number)] * emit.vector.count)
 
 
-def _read(context: Any, builder: Any, kinds: Any, values: Any) -> Any:
-    """Arrays as the addresses of their first elements; the rest as it is."""
-    return [
-        context.make_array(kind)(context, builder, value).data
-        if isinstance(kind, types.Array) else value
-        for value, kind in zip(values, kinds, strict=True)
-    ]  # fmt: skip
-
-
 def _at(emit: Emitter, base: Any, first: Any, *parts: tuple[Any, int]) -> Any:
     """The address ``base + first + sum of step * number``."""
     for step, number in parts:
@@ -122,7 +113,7 @@ def _image_tiles(typing, tile, phases, first, line, phase, v, to, point):
     m = len(tile)
 
     def generate(context, builder, signature, values):
-        _, phases, first, line, phase, v, to, point = _read(context, builder, kinds, values)
+        _, phases, first, line, phase, v, to, point = read(context, builder, kinds, values)
         emit = Emitter(builder, context.get_value_type(kinds[1].dtype))
         size = m + TAPS - 1
         pixels = [
@@ -147,7 +138,7 @@ def _weight_tiles(typing, tile, taps, flip, u, to, point):
     m = len(tile)
 
     def generate(context, builder, signature, values):
-        _, taps, flip, u, to, point = _read(context, builder, kinds, values)
+        _, taps, flip, u, to, point = read(context, builder, kinds, values)
         emit = Emitter(builder, context.get_value_type(kinds[1].dtype))
         last = TAPS * TAPS - 1
 
@@ -171,7 +162,7 @@ def _output_tiles(typing, tile, sums, first, point, bias, lines, to, line):
     m = len(tile)
 
     def generate(context, builder, signature, values):
-        _, sums, first, point, bias, lines, to, line = _read(context, builder, kinds, values)
+        _, sums, first, point, bias, lines, to, line = read(context, builder, kinds, values)
         emit = Emitter(builder, context.get_value_type(kinds[1].dtype))
         size = m + TAPS - 1
         loaded = [
@@ -195,7 +186,7 @@ def _split(typing, tile, lines, phases, size):
     m = len(tile)
 
     def generate(context, builder, signature, values):
-        _, lines, phases, size = _read(context, builder, kinds, values)
+        _, lines, phases, size = read(context, builder, kinds, values)
         emit = Emitter(builder, context.get_value_type(kinds[1].dtype))
         lanes = INT(emit.vector.count)
         with cgutils.for_range_slice(builder, INT(0), size, lanes) as (v, _):

@@ -28,7 +28,6 @@ from numseg.typing import Array
 ROOM = TARGET.vector_bytes // 4
 """Behind a line: a vector, of the smaller numbers."""
 
-BLOCK = 32768
 LONG = 2048
 """Bytes of a row of a large result that is written past the caches. (Shorter ones are computed no
 faster than the caches take them.)"""
