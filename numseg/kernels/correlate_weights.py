@@ -204,8 +204,8 @@ def correlate_weights(
     x: Array, gy: Array, gw: Array, groups: int, rows: Axis, columns: Axis
 ) -> None:
     """Fill gw, (F, C / groups, KH, KW), from x and gy, (N, C, H, W)."""
-    if gw.size == 0:
-        return
+    if gw.size == 0 or gy.size == 0:
+        return gw.fill(0)
     s, scratch, tables = _plan(x.shape, gy.shape[1], x.itemsize, groups, rows, columns)
     work = gw.size * s.images * s.rows * s.columns // s.lanes
     taps = s.channels * s.taps

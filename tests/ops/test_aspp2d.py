@@ -86,3 +86,11 @@ def test_plan():
     assert (rows.first, rows.last) == (-6, 6)
     assert plan.flops == 2 * 33 * 33 * 8 * (4 + 2 * 9)
     assert ns.aspp2d.plan((1, 8, 9, 9), [(4, 8, 1, 1)], (4, 8, 1, 1), rates=[1]).reach is None
+
+
+@pytest.mark.parametrize("shape", [(0, 2, 3, 3), (1, 2, 0, 3), (1, 2, 3, 0)])
+def test_gradients_of_an_image_without_pixels_are_zero(shape):
+    y, saved = ns.aspp2d.forward(np.ones(shape), [np.ones((3, 2, 1, 1))], rates=[1])
+    gx, gw = ns.aspp2d.backward(saved, y)[:2]
+    assert gx.shape == shape
+    assert not gw.any()
