@@ -27,7 +27,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import numseg as ns
-from numseg.device import Cuda, cuda, cuda_available, describe_cuda, simulated
+from numseg.cuda.arrays import Cuda
+from numseg.cuda.runtime import cuda, cuda_available, describe_cuda, simulated
 
 ROOT = Path(__file__).parents[1]
 Run = Callable[[], Any]

@@ -274,7 +274,7 @@ def _by_kernel(
     one = boxes.dtype.type(offset)
     areas = (x2 - x1 + one) * (y2 - y1 + one)
     left = np.full(group.max(initial=-1) + 1, most)
-    from numseg.kernels.suppress import suppress  # importing numseg must not import Numba
+    from numseg.kernels.boxes.nms import suppress  # importing numseg must not import Numba
 
     suppress(0, len(boxes), x1, y1, x2, y2, areas, group, left, one, threshold, inclusive, zero,
              dead)  # fmt: skip

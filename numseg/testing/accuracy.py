@@ -26,7 +26,7 @@ import numba
 import numpy as np
 
 import numseg
-from numseg.kernels.simd import TARGET
+from numseg.kernels.machine.target import TARGET
 from numseg.operator import Operator
 from numseg.plan import Plan, Spec, each, flat
 from numseg.testing import cases, contract

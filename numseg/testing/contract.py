@@ -23,7 +23,7 @@ import numpy as np
 
 from numseg.device import Device, Host
 from numseg.errors import ArgumentError
-from numseg.kernels import parallel
+from numseg.kernels.machine import threads as parallel
 from numseg.operator import Operator, Plan, Spec
 from numseg.testing import cases
 from numseg.testing.adjoint import adjointcheck

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import numseg
-from numseg.kernels import jit
+from numseg.kernels.machine import jit
 from numseg.ops.max_pool2d import cpu
 
 FIVE = np.array([[[[1.0, 5.0, 5.0, 2.0]]]], np.float32)
@@ -202,7 +202,7 @@ def test_an_edit_to_an_imported_rule_is_a_miss(tmp_path: Path, run_script: Any) 
     assert run() == ["1", "1", "0"]
     (tmp_path / "numseg" / "ops" / "pad" / "cpu.py").write_text("another operator")
     assert run() == ["1", "1", "0"]
-    rules = tmp_path / "numseg" / "ops" / "max_pool2d" / "rules.py"
+    rules = tmp_path / "numseg" / "kernels" / "pooling" / "maxima.py"
     before = rules.read_text()
     rules.write_text(before.replace("return value > best", "return value >= best"))
     assert rules.read_text() != before

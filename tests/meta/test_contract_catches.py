@@ -11,8 +11,8 @@ import pytest
 import numseg as ns
 from numseg import checks
 from numseg.device import Host
-from numseg.kernels import parallel
-from numseg.kernels.parallel import launch
+from numseg.kernels.machine import threads as parallel
+from numseg.kernels.machine.threads import launch
 from numseg.operator import Operator, Plan, Spec, operator
 from numseg.ops.batch_norm import cpu as batch_norm_cpu
 from numseg.ops.conv2d import cpu as conv2d_cpu

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import numseg as ns
-from numseg.kernels.winograd_tiles import TRANSFORMS
+from numseg.kernels.conv.winograd_transforms import TRANSFORMS
 from numseg.ops.conv2d import bound
 from numseg.ops.conv2d.cases import winograd
 from numseg.testing import cases, contract

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.parallel import launch
-from numseg.kernels.sums import row_sum
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.reductions.sums import row_sum
 from numseg.ops.add import Geometry as Addition
 from numseg.ops.add import cpu as add
 from numseg.ops.aspp2d import Geometry

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.kernels.winograd_tiles import TAPS, TRANSFORMS
+from numseg.kernels.conv.winograd_transforms import TAPS, TRANSFORMS
 from numseg.operator import Plan
 from numseg.ops.conv2d import TILES, Geometry, conv2d
 from numseg.typing import Array

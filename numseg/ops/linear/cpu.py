@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.matmul import matmul
-from numseg.kernels.parallel import launch
+from numseg.kernels.conv.matmul import matmul
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
 from numseg.ops.linear import Geometry
 from numseg.typing import Array
 
