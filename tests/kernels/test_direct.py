@@ -127,7 +127,7 @@ def test_vectors_of_filters_give_the_bits_of_vectors_of_pixels(call, dtype, monk
         gx = ns.conv2d.backward(saved, y, needs=["x"])[0]
         without_b = ns.conv2d(x, w, **params)
         after = (ns.add, "x", {"y": y}), (ns.relu, "x", {})
-        chained = ns.conv2d.followed({"x": x, "w": w, "b": b, **params}, after)
+        chained = ns.conv2d.fused({"x": x, "w": w, "b": b, **params}, after)
         return y, gx, without_b, chained
 
     suits = filter_vectors.suits

@@ -36,7 +36,7 @@ class Geometry(NamedTuple):
 TILES = {"direct": 0, "winograd2": 2, "winograd4": 4}
 
 
-@operator("x w b", saves="x w", linear="x w", then=(add, relu))
+@operator("x w b", saves="x w", linear="x w", epilogue=(add, relu))
 def conv2d(
     x: ArrayLike,
     w: ArrayLike,

@@ -82,7 +82,7 @@ def conv_transpose2d(
         The wanted size, in place of ``output_padding``.
     overlap : {"sum", "average"}
         Where stamps overlap they add up; or the sum is divided by their number,
-        ``conv_transpose2d.overlap(x.shape, w.shape, ...)``, before b is added.
+        ``numseg.ops.conv_transpose2d.overlap(x.shape, w.shape, ...)``, before b is added.
 
     Returns
     -------
@@ -150,7 +150,6 @@ def conv_transpose2d(
     )
 
 
-@conv_transpose2d.publish
 def overlap(x_shape: Any, w_shape: Any, **parameters: Any) -> Array:
     """How many stamps lie on each output pixel: the pattern behind checkerboard artefacts.
 
@@ -168,8 +167,8 @@ def overlap(x_shape: Any, w_shape: Any, **parameters: Any) -> Array:
 
     Examples
     --------
-    >>> import numseg as ns
-    >>> ns.conv_transpose2d.overlap((1, 1, 1, 4), (1, 1, 1, 3), stride=2)
+    >>> from numseg.ops.conv_transpose2d import overlap
+    >>> overlap((1, 1, 1, 4), (1, 1, 1, 3), stride=2)
     array([[1, 1, 2, 1, 2, 1, 2, 1, 1]])
     """
     rows, columns = counts(conv_transpose2d.plan(x_shape, w_shape, **parameters).geometry)

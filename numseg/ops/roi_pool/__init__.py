@@ -36,7 +36,7 @@ class Geometry(NamedTuple):
     saves="rois switches",
     differentiable="x",
     examines="rois",
-    spare="switches",
+    skippable="switches",
 )
 def roi_pool(
     x: ArrayLike,
