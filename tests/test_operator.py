@@ -113,9 +113,9 @@ def test_what_was_saved_is_looked_at() -> None:
     for wrong, says in [
         (other, "saved is ReluSaved, expected MaxPool2dSaved from max_pool2d.forward"),
         (None, "saved is NoneType, expected MaxPool2dSaved"),
-        (saved._replace(switches=saved.switches[..., :1]), "saved.switches is Spec"),
-        (saved._replace(switches=saved.switches.astype(np.int32)), "saved.switches is Spec"),
-        (saved._replace(switches=None), "saved.switches must be an array, got NoneType"),
+        (saved._replace(indices=saved.indices[..., :1]), "saved.indices is Spec"),
+        (saved._replace(indices=saved.indices.astype(np.int32)), "saved.indices is Spec"),
+        (saved._replace(indices=None), "saved.indices must be an array, got NoneType"),
     ]:
         with pytest.raises(ns.ArgumentError) as caught:
             ns.max_pool2d.backward(wrong, y)
@@ -130,7 +130,7 @@ def test_a_call_is_known_from_shapes_specs_or_arrays() -> None:
         assert ns.max_pool2d.output_shape(x, 2) == (1, 1, 2, 2)
         assert ns.max_pool2d.cost(x, 2) == Cost(16, 4 * (16 + 4))
     assert ns.max_pool2d.cost(X, 2) == Cost(16, 8 * (16 + 4))
-    assert ns.max_pool2d.output_shape((1, 1, 4, 4), 2, return_switches=True) == ((1, 1, 2, 2),) * 2
+    assert ns.max_pool2d.output_shape((1, 1, 4, 4), 2, return_indices=True) == ((1, 1, 2, 2),) * 2
 
 
 @pytest.mark.parametrize("shape", [7, "4x4", (1, -1), (1.5, 2), None])

@@ -9,7 +9,7 @@ from numseg.typing import Array
 
 
 def jvp(op: Operator[..., Any], saved: Any, along: dict[str, Any], bias_axes: int) -> Array:
-    """``op(dx, weight) + op(x, dweight) + dbias``; after the bias's axis come ``bias_axes`` more."""
+    """``op(dx, weight) + op(x, dweight) + dbias``; the axis of the bias is followed by ``bias_axes``."""
     how = saved.plan.parameters
     total: Any = 0.0
     if along["x"] is not None:
