@@ -9,7 +9,7 @@ from numseg.typing import Array
 
 
 def jvp(op: Operator[..., Any], saved: Any, along: dict[str, Any], bias_axes: int) -> Array:
-    """``op(dx, weight) + op(x, dweight) + dbias``; the axis of the bias is followed by ``bias_axes``."""
+    """``op(dx, weight) + op(x, dweight) + dbias``; ``bias_axes`` axes follow the bias's."""
     how = saved.plan.parameters
     total: Any = 0.0
     if along["x"] is not None:
