@@ -17,7 +17,7 @@ EXAMPLES = """examples:
   numseg conform torchvision.ops:roi_align
   numseg conform torch.nn.functional:max_pool2d --gradient --cases 500
   numseg conform torch.nn.functional:interpolate --operator upsample_bilinear2d
-  numseg conform my/kernels.py:align --operator roi_align --map rois=regions --set samples=2
+  numseg conform my/kernels.py:align --operator roi_align --map boxes=regions --set samples=2
   numseg conform onnx:RoiAlign             the reference evaluator of the onnx package
   numseg conform ort:MaxPool               ONNX Runtime
   numseg conform --list                    operators, conventions, known implementations

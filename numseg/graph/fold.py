@@ -41,7 +41,7 @@ def folded(graph: Graph, params: Mapping[str, ArrayLike]) -> tuple[Graph, dict[s
         before = nodes[value.source]
         new = _scaled(before, norm, arrays)
         for argument, array in new.items():
-            name = f"{norm.name}.{argument}"
+            name = f"{norm.name}.folded_{argument}"  # norm.weight may be the scale that is folded
             if name in graph.names:
                 raise ArgumentError(f"{norm.name}: the name {name!r} is taken")
             old = before.entries([argument])[argument]
@@ -49,7 +49,7 @@ def folded(graph: Graph, params: Mapping[str, ArrayLike]) -> tuple[Graph, dict[s
             made[name], arrays[name] = Param(name, array.shape, init), array
         if new:
             entries = before.entries(before.operator.inputs)
-            entries |= {argument: Value(f"{norm.name}.{argument}") for argument in new}
+            entries |= {argument: Value(f"{norm.name}.folded_{argument}") for argument in new}
             inputs = tuple(entries.values())
             nodes[norm.name] = dataclasses.replace(before, name=norm.name, inputs=inputs)
     return dataclasses.replace(

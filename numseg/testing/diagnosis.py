@@ -257,7 +257,7 @@ def _probes(trial: _Trial, chosen: Arguments) -> Iterator[tuple[str, Probe]]:
     for name in _pairs(op):
         if name in trial.peer.takes:
             yield f"rows and columns of {name} exchanged", functools.partial(_exchanged, name)
-    if "w" in op.inputs:
+    if "weight" in op.linear:  # not a scale of channels, nor of classes
         yield (
             "the kernel turned by 180 degrees: convolution where the definition has correlation",
             _kernel_turned,
@@ -277,7 +277,7 @@ def _exchanged(name: str, arguments: Arguments) -> Arguments:
 
 
 def _kernel_turned(arguments: Arguments) -> Arguments:
-    return arguments | {"w": arguments["w"][..., ::-1, ::-1]}
+    return arguments | {"weight": arguments["weight"][..., ::-1, ::-1]}
 
 
 def _pairs(op: Operator[..., Any]) -> list[str]:

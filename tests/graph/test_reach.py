@@ -30,11 +30,11 @@ def test_gradients_stay_within_the_reach(op: Operator[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding"), [(2, 2, 0), (3, 2, 1), (2, 3, 0), (3, 1, 1)]
 )
-def test_unpooling_by_the_switches_of_a_pooling(kernel: int, stride: int, padding: int) -> None:
+def test_unpooling_by_the_indices_of_a_pooling(kernel: int, stride: int, padding: int) -> None:
     x = np.random.default_rng(0).normal(size=(2, 2, 8, 11))
-    y, switches = ns.max_pool2d(x, kernel, stride, padding, return_switches=True)
+    y, indices = ns.max_pool2d(x, kernel, stride, padding, return_indices=True)
     params = {"kernel_size": kernel, "stride": stride, "padding": padding}
-    _check(ns.max_unpool2d, {"y": y, "switches": switches, "output_size": (8, 11), **params})
+    _check(ns.max_unpool2d, {"x": y, "indices": indices, "output_size": (8, 11), **params})
 
 
 def _check(op: Operator[..., Any], arguments: dict[str, Any]) -> None:

@@ -51,7 +51,7 @@ def test_half_an_ulp_is_a_rounding() -> None:
 
 
 def test_the_definition_is_run_in_a_wider_format() -> None:
-    case = cases.Case({"x": (3, 5)}, {"axis": 1})
+    case = cases.Case({"x": (3, 5)}, {"dim": 1})
     arguments = case.arguments("reals", np.float64)
     y, saved = ns.softmax.forward(**arguments)
     plan = saved.plan

@@ -35,10 +35,10 @@ class Geometry(NamedTuple):
     clamp: bool
 
 
-@operator("x rois", saves="x rois", linear="x", examines="rois", fixed={"rois": (..., 0)})
+@operator("x boxes", saves="x boxes", linear="x", examines="boxes", fixed={"boxes": (..., 0)})
 def roi_align(
     x: ArrayLike,
-    rois: ArrayLike,
+    boxes: ArrayLike,
     output_size: Pair,
     spatial_scale: float = 1.0,
     sampling_ratio: int = -1,
@@ -61,7 +61,7 @@ def roi_align(
     Parameters
     ----------
     x : array, (N, C, H, W), float32 or float64
-    rois : array, (K, 5), dtype of x
+    boxes : array, (K, 5), dtype of x
         Index of the image, x1, y1, x2, y2. A box may leave the image, be empty or inverted.
     output_size : int or (rows, columns)
         OH and OW, the bins.
@@ -95,7 +95,7 @@ def roi_align(
     Notes
     -----
     Gradient: for x, each ``grad_y`` goes to the pixels by the weights they had; a pixel adds up
-    its RoIs in their order. For rois, the derivative of the samples along their motion with the
+    its RoIs in their order. For boxes, the derivative of the samples along their motion with the
     coordinates; the index gets 0. With adaptive sampling g is piecewise constant and has no
     derivative.
 
@@ -114,15 +114,15 @@ def roi_align(
     --------
     >>> import numpy as np, numseg as ns
     >>> x = np.arange(16.0).reshape(1, 1, 4, 4)  # value 4 * row + column
-    >>> rois = np.array([[0, 0.5, 0.5, 2.5, 2.5]])
-    >>> ns.roi_align(x, rois, 2, aligned=True)
+    >>> boxes = np.array([[0, 0.5, 0.5, 2.5, 2.5]])
+    >>> ns.roi_align(x, boxes, 2, aligned=True)
     array([[[[2.5, 3.5],
              [6.5, 7.5]]]])
     """
-    dtype = checks.floats(x=x, rois=rois)
+    dtype = checks.floats(x=x, boxes=boxes)
     n, c, h, w = checks.axes("x", x, "n c h w")
-    k = checks.axes("rois", rois, "k 5")[0]
-    checks.shape("rois", rois, (k, 5), "index of the image, x1, y1, x2, y2")
+    k = checks.axes("boxes", boxes, "k 5")[0]
+    checks.shape("boxes", boxes, (k, 5), "index of the image, x1, y1, x2, y2")
     oh, ow = checks.pair("output_size", output_size, minimum=1)
     ratio = checks.integer("sampling_ratio", sampling_ratio, maximum=MOST_SAMPLES)
     checks.choice("mode", mode, ("avg", "max", "max_corners"))
@@ -147,19 +147,19 @@ def roi_align(
     )
 
 
-def check(x: Any, rois: Array, g: Any) -> None:
+def check(x: Any, boxes: Array, g: Any) -> None:
     """Every RoI belongs to an image, and its box is somewhere."""
-    index, boxes = rois[:, 0], rois[:, 1:]
+    index, corners = boxes[:, 0], boxes[:, 1:]
     wrong = ~((index >= 0) & (index < g.n) & (index == np.floor(index)))
     if wrong.any():
         k = int(np.argmax(wrong))
         raise ArgumentError(
-            f"rois[{k}, 0] is {index[k]}, expected the index of one of the {g.n} images of x"
+            f"boxes[{k}, 0] is {index[k]}, expected the index of one of the {g.n} images of x"
         )
-    wrong = ~(np.abs(boxes.astype(np.float64) * g.scale) <= LIMIT)
+    wrong = ~(np.abs(corners.astype(np.float64) * g.scale) <= LIMIT)
     if wrong.any():
         k, j = (int(i) for i in np.argwhere(wrong)[0])
         raise ArgumentError(
-            f"rois[{k}, {j + 1}] is {boxes[k, j]}, expected a number that times spatial_scale "
+            f"boxes[{k}, {j + 1}] is {corners[k, j]}, expected a number that times spatial_scale "
             f"{g.scale} lies within {LIMIT:.0f} pixels"
         )
