@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from numseg import checks
 from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.crop_and_resize.geometry import Geometry
 from numseg.ops.roi_align import LIMIT
 from numseg.typing import Array, ArrayLike, Pair
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    k: int
-    oh: int
-    ow: int
-    outside: float
-    nearest: bool
-    right: bool
-    single: bool
 
 
 @operator(

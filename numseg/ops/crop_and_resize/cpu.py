@@ -13,7 +13,8 @@ from numseg.kernels.sampling.roi_average import (
     motion,
     spread,
 )
-from numseg.ops.crop_and_resize import Geometry, check
+from numseg.ops.crop_and_resize import check
+from numseg.ops.crop_and_resize.geometry import Geometry
 from numseg.typing import Array
 
 

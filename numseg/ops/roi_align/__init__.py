@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from numseg import checks
 from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.roi_align.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Pair
 
 LIMIT = 2.0**24
@@ -16,23 +17,6 @@ LIMIT = 2.0**24
 
 MOST_SAMPLES = 1024
 """Largest sampling_ratio."""
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    k: int
-    oh: int
-    ow: int
-    scale: float
-    ratio: int
-    aligned: bool
-    single: bool
-    maximum: bool
-    corners: bool
-    clamp: bool
 
 
 @operator("x rois", saves="x rois", linear="x", examines="rois", fixed={"rois": (..., 0)})

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from numseg import checks
 from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
 from numseg.ops import roi_align
+from numseg.ops.roi_pool.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Pair
 
 check = roi_align.check
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    k: int
-    oh: int
-    ow: int
-    scale: float
-    exact: bool
-    single: bool
-    whole: bool
-    even: bool
 
 
 @operator(
