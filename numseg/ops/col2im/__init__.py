@@ -6,10 +6,7 @@ from numseg import checks
 from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
 from numseg.ops.im2col import window_geometry
-from numseg.ops.im2col.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Padding, Pair
-
-__all__ = ["Geometry", "col2im"]
 
 
 @operator("x", linear="x")

@@ -6,10 +6,7 @@ from numseg import checks
 from numseg.geometry import adaptive_reach
 from numseg.operator import Plan, Spec, operator
 from numseg.ops.adaptive_avg_pool2d import bins_geometry
-from numseg.ops.adaptive_avg_pool2d.geometry import Geometry
 from numseg.typing import Array, ArrayLike
-
-__all__ = ["Geometry", "global_avg_pool2d"]
 
 
 @operator("x", linear="x")

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numseg.errors import ArgumentError
+from numseg.typing import Array
+
+LIMIT = 2.0**24
+"""Boxes lie within so many pixels: beyond, float32 does not tell pixels apart."""
 
 
 class Geometry(NamedTuple):
@@ -20,3 +28,21 @@ class Geometry(NamedTuple):
     maximum: bool
     corners: bool
     clamp: bool
+
+
+def check(x: Any, rois: Array, g: Any) -> None:
+    """Every RoI belongs to an image, and its box is somewhere."""
+    index, boxes = rois[:, 0], rois[:, 1:]
+    wrong = ~((index >= 0) & (index < g.n) & (index == np.floor(index)))
+    if wrong.any():
+        k = int(np.argmax(wrong))
+        raise ArgumentError(
+            f"rois[{k}, 0] is {index[k]}, expected the index of one of the {g.n} images of x"
+        )
+    wrong = ~(np.abs(boxes.astype(np.float64) * g.scale) <= LIMIT)
+    if wrong.any():
+        k, j = (int(i) for i in np.argwhere(wrong)[0])
+        raise ArgumentError(
+            f"rois[{k}, {j + 1}] is {boxes[k, j]}, expected a number that times spatial_scale "
+            f"{g.scale} lies within {LIMIT:.0f} pixels"
+        )
