@@ -3,10 +3,11 @@
 Numba's own ``cache=True`` goes stale when a jitted function imported from another file changes
 (numba#9483), and its index file lets two processes that compile different signatures at once
 overwrite each other's data under one name. So every compiled kernel is one file, named by a digest
-of all it depends on: its module's source and that of every numseg module imported from there, its
-signature and options, the CPU and the vectors chosen for it, and the versions of Python, NumPy,
-Numba and llvmlite. Files are written atomically and checked by a digest. A cache that cannot be
-read or written costs a compilation, never an error.
+of all it depends on: its module's source and that of every numseg module imported from there (less
+docstrings, annotations, and what only they need), its signature and options, the CPU and the
+vectors chosen for it, and the versions of Python, NumPy, Numba and llvmlite. Files are written
+atomically and checked by a digest. A cache that cannot be read or written costs a compilation,
+never an error.
 
 Kernels that a name and a file do not determine are compiled in every process: those made inside a
 function, those of other packages, and those whose sources changed while the process ran.
@@ -180,7 +181,7 @@ def _settings() -> tuple[Any, ...]:
 
 @functools.cache
 def source_digest(module: str) -> str | None:
-    """A digest of the module's source and of every numseg module it imports, directly or not; None
+    """A digest of the module's source and of every numseg module it needs, directly or not; None
     if the module is not numseg's, or if a source is younger than this process."""
     sources: dict[str, str] = {}
     waiting = [module]
@@ -196,18 +197,42 @@ def source_digest(module: str) -> str | None:
 
 @functools.cache
 def _read(module: str, file: Path) -> tuple[str, list[str]]:
-    """A digest of a module's own source, and the numseg modules it imports."""
-    source = file.read_bytes()
+    """A digest of what a module's source says, and the numseg modules it needs for it."""
+    tree = _Bare().visit(ast.parse(file.read_bytes()))
+    nodes = list(ast.walk(tree))
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
     imported: list[str] = []
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes:
         if isinstance(node, ast.Import):
             imported += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             package = _package(node, module, is_package=file.name == "__init__.py")
             for alias in node.names:  # a module of the package, or else something in it
-                inside = f"{package}.{alias.name}"
-                imported.append(inside if _source_file(inside) else package)
-    return hashlib.sha256(source).hexdigest(), imported
+                if (alias.asname or alias.name) in used:
+                    inside = f"{package}.{alias.name}"
+                    imported.append(inside if _source_file(inside) else package)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imported
+
+
+class _Bare(ast.NodeTransformer):
+    """Leaves out docstrings and annotations, as the parser does comments and layout: no machine
+    code depends on them. (Of NamedTuples, the names of fields are in the signature.)"""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if text else self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        node.annotation = ast.Constant(None)
+        return self.generic_visit(node)
 
 
 def _package(node: ast.ImportFrom, module: str, is_package: bool) -> str:

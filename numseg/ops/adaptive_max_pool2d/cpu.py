@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numseg.geometry import adaptive_bins
 from numseg.kernels.pooling.bins import largest, scatter
-from numseg.ops.adaptive_max_pool2d import Geometry
+from numseg.ops.adaptive_avg_pool2d.geometry import Geometry
 from numseg.typing import Array
 
 

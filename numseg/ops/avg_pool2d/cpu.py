@@ -15,7 +15,7 @@ from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
 from numseg.kernels.machine.vector_copy import ROWS_AHEAD, copy_run, divide_run, fetch_run, sum_run
 from numseg.kernels.pooling.windows import shares, sums
-from numseg.ops.avg_pool2d import Geometry
+from numseg.ops.avg_pool2d.geometry import Geometry
 from numseg.ops.avg_pool2d.rules import count
 from numseg.typing import Array
 

@@ -11,7 +11,7 @@ from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.threads import launch
 from numseg.kernels.machine.vector_copy import LARGE, stream_run, streamed
 from numseg.kernels.reductions.sums import moments, products
-from numseg.ops.batch_norm import Geometry
+from numseg.ops.batch_norm.geometry import Geometry
 from numseg.typing import Array
 
 fused = functools.partial(rule, fastmath={"contract"})

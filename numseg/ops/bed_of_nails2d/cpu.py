@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numseg.kernels.machine.jit import kernel
 from numseg.kernels.machine.threads import launch
-from numseg.ops.bed_of_nails2d import Geometry
+from numseg.ops.bed_of_nails2d.geometry import Geometry
 from numseg.typing import Array
 
 

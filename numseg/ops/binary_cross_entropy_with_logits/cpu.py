@@ -17,7 +17,7 @@ from numseg.kernels.pointwise.losses import (
     times,
 )
 from numseg.kernels.reductions.sums import row_sum
-from numseg.ops.binary_cross_entropy_with_logits import Geometry
+from numseg.ops.binary_cross_entropy_with_logits.geometry import Geometry
 from numseg.typing import Array
 
 

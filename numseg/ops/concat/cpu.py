@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from numseg.kernels.machine.jit import kernel
 from numseg.kernels.machine.memcpy import copy
 from numseg.kernels.machine.threads import launch
-from numseg.ops.concat import Geometry
+from numseg.ops.concat.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -23,8 +23,8 @@ from numseg.kernels.machine.threads import launch
 from numseg.kernels.reductions.sums import row_sum
 from numseg.ops.add import Geometry as Sums
 from numseg.ops.add import cpu as sums
-from numseg.ops.conv2d import Geometry
 from numseg.ops.conv2d.diagonal import depthwise
+from numseg.ops.conv2d.geometry import Geometry
 from numseg.ops.relu import Geometry as Rectified
 from numseg.ops.relu import cpu as rectified
 from numseg.typing import Array

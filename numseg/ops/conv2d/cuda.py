@@ -26,7 +26,7 @@ from numseg.cuda.launch import (
 from numseg.cuda.runtime import empty
 from numseg.errors import DeviceError
 from numseg.kernels.machine.jit import rule
-from numseg.ops.conv2d import Geometry
+from numseg.ops.conv2d.geometry import Geometry
 from numseg.ops.conv2d.rules import end_output, first_output
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from numseg.kernels.reductions.all_finite import all_finite
-from numseg.ops.conv2d import Geometry
+from numseg.ops.conv2d.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -13,7 +13,7 @@ from numseg.kernels.sampling.roi_average import (
     motion,
     spread,
 )
-from numseg.ops.crop_and_resize import Geometry, check
+from numseg.ops.crop_and_resize.geometry import Geometry, check
 from numseg.typing import Array
 
 

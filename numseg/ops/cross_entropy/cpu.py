@@ -23,7 +23,7 @@ from numseg.kernels.reductions.softmax import (
     whole,
 )
 from numseg.kernels.reductions.sums import row_sum
-from numseg.ops.cross_entropy import Geometry
+from numseg.ops.cross_entropy.geometry import Geometry
 from numseg.typing import Array
 
 RUN = 256

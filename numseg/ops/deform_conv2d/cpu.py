@@ -28,7 +28,7 @@ from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
 from numseg.kernels.sampling.corners import dots, give, mix
 from numseg.ops.conv2d.cpu import grad_b
-from numseg.ops.deform_conv2d import Geometry
+from numseg.ops.deform_conv2d.geometry import Geometry
 from numseg.ops.deform_conv2d.rules import neighbours
 from numseg.typing import Array
 

@@ -11,7 +11,7 @@ from numseg.kernels.pointwise.elementary import decay
 from numseg.kernels.pointwise.losses import store
 from numseg.kernels.reductions.softmax import BLOCK, add_up, exponentiate, take
 from numseg.kernels.reductions.sums import row_sum
-from numseg.ops.dice_loss import ACTIVATIONS, Geometry
+from numseg.ops.dice_loss.geometry import ACTIVATIONS, Geometry
 from numseg.typing import Array
 
 SIGMOID, SOFTMAX = ACTIVATIONS.index("sigmoid"), ACTIVATIONS.index("softmax")

@@ -15,7 +15,7 @@ from numseg.kernels.machine.threads import launch
 from numseg.kernels.pointwise.elementary import decay, log
 from numseg.kernels.reductions.softmax import BLOCK, fetch_next, row_statistics, take
 from numseg.kernels.reductions.sums import row_sum
-from numseg.ops.log_softmax import Geometry
+from numseg.ops.log_softmax.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -18,7 +18,7 @@ from numseg.kernels.pooling.bins import NARROW, largest, winners_of_columns
 from numseg.kernels.pooling.maxima import ties, wins_at
 from numseg.kernels.pooling.scatter import give
 from numseg.kernels.pooling.windows import winners
-from numseg.ops.max_pool2d import Geometry
+from numseg.ops.max_pool2d.geometry import Geometry
 from numseg.ops.max_pool2d.rules import end_tap, first_tap, index_of, place_of
 from numseg.typing import Array
 

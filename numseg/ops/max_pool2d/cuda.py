@@ -20,7 +20,7 @@ from numseg.cuda.launch import (
     thread,
 )
 from numseg.kernels.pooling.maxima import ties, wins
-from numseg.ops.max_pool2d import Geometry
+from numseg.ops.max_pool2d.geometry import Geometry
 
 
 @kernel

@@ -27,7 +27,8 @@ from numseg.cuda.launch import (
 )
 from numseg.cuda.runtime import cuda, empty
 from numseg.ops.max_pool2d.rules import place_of
-from numseg.ops.max_unpool2d import Geometry, off_plane
+from numseg.ops.max_unpool2d import off_plane
+from numseg.ops.max_unpool2d.geometry import Geometry
 
 
 @kernel

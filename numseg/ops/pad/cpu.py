@@ -8,7 +8,7 @@ from numseg.kernels.machine.jit import kernel
 from numseg.kernels.machine.memcpy import copy
 from numseg.kernels.machine.threads import launch
 from numseg.kernels.sampling.gather_rows import add_up, look_up
-from numseg.ops.pad import MODES, Geometry
+from numseg.ops.pad.geometry import MODES, Geometry
 from numseg.typing import Array
 
 

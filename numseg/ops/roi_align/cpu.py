@@ -24,7 +24,7 @@ from numseg.kernels.sampling.roi_average import (
     motion,
     spread,
 )
-from numseg.ops.roi_align import Geometry, check
+from numseg.ops.roi_align.geometry import Geometry, check
 from numseg.ops.roi_align.rules import neighbours, position, rounded, samples, span
 from numseg.typing import Array
 

@@ -16,7 +16,8 @@ from numseg.kernels.machine.vector_copy import fetch_run, stream_run, streamed
 from numseg.kernels.pooling.bins import NARROW
 from numseg.kernels.sampling.channels_last import LANES, blocks_of, largest, load, part
 from numseg.kernels.sampling.roi_average import by_image
-from numseg.ops.roi_pool import Geometry, check
+from numseg.ops.roi_align.geometry import check
+from numseg.ops.roi_pool.geometry import Geometry
 from numseg.ops.roi_pool.rules import edges, ends
 from numseg.typing import Array
 

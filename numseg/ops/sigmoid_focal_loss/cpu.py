@@ -18,7 +18,7 @@ from numseg.kernels.pointwise.losses import (
     times,
 )
 from numseg.kernels.reductions.sums import row_sum
-from numseg.ops.sigmoid_focal_loss import Geometry
+from numseg.ops.sigmoid_focal_loss.geometry import Geometry
 from numseg.typing import Array
 
 

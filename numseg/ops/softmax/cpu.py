@@ -19,7 +19,7 @@ from numseg.kernels.reductions.softmax import (
     take,
 )
 from numseg.kernels.reductions.sums import row_product
-from numseg.ops.softmax import Geometry
+from numseg.ops.softmax.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numseg.kernels.pooling.bins import average, largest, scatter, spread
-from numseg.ops.spatial_pyramid_pool2d import Geometry
+from numseg.ops.spatial_pyramid_pool2d.geometry import Geometry
 from numseg.typing import Array
 
 

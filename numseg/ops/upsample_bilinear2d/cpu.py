@@ -23,7 +23,7 @@ from numseg.kernels.machine.vector_copy import (
     streamed,
 )
 from numseg.kernels.sampling.linear_rows import Reads, blend, reads, sharer
-from numseg.ops.upsample_bilinear2d import Geometry
+from numseg.ops.upsample_bilinear2d.geometry import Geometry
 from numseg.ops.upsample_bilinear2d.rules import clamped
 from numseg.typing import Array
 

@@ -7,7 +7,7 @@ import numpy as np
 from numseg.kernels.machine.jit import kernel
 from numseg.kernels.machine.threads import launch
 from numseg.kernels.sampling.gather_rows import add_up, look_up
-from numseg.ops.upsample_nearest2d import Geometry
+from numseg.ops.upsample_nearest2d.geometry import Geometry
 from numseg.ops.upsample_nearest2d.rules import source
 from numseg.typing import Array
 
