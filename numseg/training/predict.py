@@ -138,7 +138,7 @@ def _channels(graph: Graph, name: str) -> int:
 
 def check_stride(name: str, field: Field | None) -> None:
     """An output has a pixel for each pixel of the image, as far as that is known."""
-    if field is not None and field.stride is not None and max(field.stride) > 1:
+    if field is not None and field.stride is not None and any(s != 1 for s in field.stride):
         rows, columns = field.stride
         raise ArgumentError(
             f"{name} has one pixel for {rows} x {columns} of the image: upsample it to the image"
