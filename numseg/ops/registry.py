@@ -41,6 +41,7 @@ from numseg.ops.log_softmax import log_softmax
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.max_unpool2d import max_unpool2d
 from numseg.ops.pad import pad
+from numseg.ops.pixel_shuffle2d import pixel_shuffle2d
 from numseg.ops.relu import relu
 from numseg.ops.roi_align import roi_align
 from numseg.ops.roi_pool import roi_pool
@@ -88,6 +89,7 @@ __all__ = [
     "max_pool2d",
     "max_unpool2d",
     "pad",
+    "pixel_shuffle2d",
     "relu",
     "roi_align",
     "roi_pool",
@@ -136,6 +138,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "max_pool2d": max_pool2d,
     "max_unpool2d": max_unpool2d,
     "pad": pad,
+    "pixel_shuffle2d": pixel_shuffle2d,
     "relu": relu,
     "roi_align": roi_align,
     "roi_pool": roi_pool,
