@@ -23,6 +23,8 @@ def test_shuffle_and_gradient_are_pytorchs(shape, factor, dtype):
     ours, saved = ns.pixel_shuffle2d.forward(x, factor)
     np.testing.assert_array_equal(ours, theirs.detach())
     grad = RNG.normal(size=ours.shape).astype(dtype)
+    if theirs.numel() == 0:  # PyTorch's backward refuses a tensor without elements
+        return
     theirs.backward(torch.tensor(grad))
     np.testing.assert_array_equal(ns.pixel_shuffle2d.backward(saved, grad)[0], leaf.grad)
 
