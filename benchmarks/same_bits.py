@@ -957,8 +957,8 @@ def bins() -> Cases:
         yield Case(name, "two threads", {"x": real(2, 32, 60, 70)})
         yield Case(name, "odd numbers", {"x": odd(2, 5, 41, 61)})
         yield Case(name, "strided", {"x": strided(real(2, 3, 7, 9))})
-    negative = lambda rng, dtype: -(1 + rng.random((2, 4, 40, 60))).astype(dtype)  # noqa: E731
-    zeros = lambda rng, dtype: np.where(rng.random((2, 4, 40, 60)) < 0.5, -0.0, -1.0).astype(dtype)  # noqa: E731
+    negative = lambda rng, dtype: -(1 + rng.random((2, 4, 40, 60))).astype(dtype)
+    zeros = lambda rng, dtype: np.where(rng.random((2, 4, 40, 60)) < 0.5, -0.0, -1.0).astype(dtype)
     for label, maker in (("negative numbers", negative), ("zeros below zero", zeros),
                          ("ties", coarse(2, 4, 40, 60))):  # fmt: skip
         yield Case("global_max_pool2d", label, {"x": maker, "return_switches": True})
@@ -1002,7 +1002,7 @@ def pointwise() -> Cases:
             number = f", parameters {j}" if j else ""
             for label, maker in arrays.items():
                 yield Case(name, label + number, {"x": maker, **how})
-    kinks = lambda rng, dtype: np.array([-3.0, 3.0, 0.0, -0.0, np.nextafter(3, 0)], dtype)  # noqa: E731
+    kinks = lambda rng, dtype: np.array([-3.0, 3.0, 0.0, -0.0, np.nextafter(3, 0)], dtype)
     for name in ("hard_sigmoid", "hard_swish", "relu", "leaky_relu"):
         yield Case(name, "kinks", {"x": kinks})
     for label, maker in arrays.items():
