@@ -120,3 +120,7 @@ __all__ = [
     "upsample_nearest2d",
     "use",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -182,6 +182,11 @@ class Operator(Generic[P, R]):
         face = f".{self.face}" if self.face else ""
         return f"<numseg operator {self.__name__}{face}{self.__signature__}>"
 
+    def __dir__(self) -> list[str]:
+        """What a user may use; the package's modules share a few names more."""
+        shared = {"followed", "optional", "publish"}
+        return [n for n in super().__dir__() if not n.startswith("_") and n not in shared]
+
     def __get__(self, instance: object, owner: type | None = None) -> Operator[P, R]:
         """Makes ``help(op)`` describe the operator as the function it is, not its class."""
         return self

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import numseg as ns
-from numseg.operator import Cost, Spec
+from numseg.operator import Cost, Spec, operator
 from numseg.plan import Plan, Plans
 
 X = np.arange(16.0).reshape(1, 1, 4, 4)
@@ -198,6 +201,22 @@ def test_operators_stay_themselves_in_a_class() -> None:
 # -- the package ----------------------------------------------------------------------------------
 
 HEAVY = ("numba", "llvmlite", "scipy", "hypothesis", "tqdm", "PIL", "matplotlib", "skimage")
+
+
+def test_dir_of_numseg_is_its_front_door() -> None:
+    assert dir(ns) == sorted(ns.__all__)
+    assert "conv2d" in dir(ns)
+
+
+def test_dir_of_an_operator_is_what_its_page_and_its_decorator_name() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "operator.md").read_text()
+    calls = set(re.findall(r"^\| `op\.(\w+)", page, re.M))
+    facts = {*inspect.signature(operator).parameters, "face"}
+    assert {"forward", "backward", "matrix"} <= calls
+    assert set(dir(ns.conv2d)) == calls | facts
+    assert set(dir(ns.conv_transpose2d)) == {*dir(ns.conv2d), "overlap"}  # one of its own
+    for name in dir(ns.max_pool2d.reference):
+        assert hasattr(ns.max_pool2d.reference, name)
 
 
 def test_importing_numseg_imports_nothing_heavy(run_script: Any) -> None:
