@@ -27,7 +27,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import numseg as ns
-from numseg.device import Cuda, cuda, cuda_available, describe_cuda, simulated
+from numseg import faces
+from numseg.cuda.arrays import Cuda
+from numseg.cuda.runtime import cuda, cuda_available, describe_cuda, simulated
 
 ROOT = Path(__file__).parents[1]
 Run = Callable[[], Any]
@@ -102,7 +104,7 @@ def contests(case: Case, torch: Any) -> Iterator[Contest]:
     op = case.op
     arrays = {name: Cuda.from_host(array) for name, array in case.arrays.items()}
     y, saved = op.forward(**arrays, **case.params)
-    plan, kernels = saved.plan, op._module("cuda")
+    plan, kernels = saved.plan, faces.module(op, "cuda")
     outputs = [Cuda.empty(spec.shape, spec.dtype) for spec in plan.outputs]
     inputs = [arrays.get(name) for name in op.inputs]
     gy = Cuda.from_host(_normal(*y.shape))

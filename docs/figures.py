@@ -19,6 +19,7 @@ from matplotlib.patches import Rectangle
 
 import numseg as ns
 from numseg.geometry import adaptive_bins, caffe_bins
+from numseg.ops.conv_transpose2d import overlap
 
 IMAGES = Path(__file__).parent / "images"
 STYLE = {
@@ -170,7 +171,7 @@ def transposed_overlap() -> Figure:
     page = Figure(figsize=(8.4, 3.0), layout="constrained")
     axes = page.subplots(1, 3)
     for ax, (k, s) in zip(axes, [(3, 2), (4, 2), (5, 3)], strict=True):
-        counts = ns.conv_transpose2d.overlap((1, 1, 4, 4), (1, 1, k, k), stride=s)
+        counts = overlap((1, 1, 4, 4), (1, 1, k, k), stride=s)
         ends = "no pattern inside" if k % s == 0 else "a checkerboard"
         cells(ax, counts.astype(float), f"kernel {k}, stride {s}: {ends}")
     return page

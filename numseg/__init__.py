@@ -5,7 +5,7 @@ from __future__ import annotations
 from numseg import boxes, nets
 from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError, FileError, MissingExtra
 from numseg.graph import Graph
-from numseg.kernels.parallel import get_num_threads, num_threads, set_num_threads
+from numseg.kernels.machine.threads import get_num_threads, num_threads, set_num_threads
 from numseg.operator import Cost, Operator, Plan, Spec, use
 from numseg.ops.adaptive_avg_pool2d import adaptive_avg_pool2d
 from numseg.ops.adaptive_max_pool2d import adaptive_max_pool2d

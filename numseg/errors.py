@@ -26,3 +26,8 @@ class MissingExtra(ImportError):
         super().__init__(
             f"{purpose} needs {package}, which is not installed: pip install 'numseg[{extra}]'"
         )
+
+
+def one_line(error: Exception) -> str:
+    """What another library's error says, in one line."""
+    return " ".join(str(error).split())

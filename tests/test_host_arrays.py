@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg import device
+from numseg.cuda import runtime
 
 
 class Foreign:
@@ -49,7 +49,7 @@ def test_says_why_an_array_cannot_be_read() -> None:
 
 def test_says_what_there_is_of_cuda() -> None:
     """With or without numba-cuda, a driver, a GPU: one line."""
-    line = device.describe_cuda()
+    line = runtime.describe_cuda()
     assert line
     assert "\n" not in line
-    assert isinstance(device.cuda_available(), bool)
+    assert isinstance(runtime.cuda_available(), bool)

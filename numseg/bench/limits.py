@@ -10,10 +10,12 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
-from numseg.kernels.copy import copy
-from numseg.kernels.jit import kernel
-from numseg.kernels.parallel import get_num_threads, launch
-from numseg.kernels.simd import INT, TARGET, Emitter, micro_kernel
+from numseg.kernels.machine.emitter import INT, Emitter
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.memcpy import copy
+from numseg.kernels.machine.micro_kernel import micro_kernel
+from numseg.kernels.machine.target import TARGET
+from numseg.kernels.machine.threads import get_num_threads, launch
 
 SUMS = 12
 """Registers of running sums: enough to hide the latency of a multiply-add."""

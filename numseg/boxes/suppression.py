@@ -12,7 +12,7 @@ from numseg.boxes.overlap import overlaps
 from numseg.boxes.shapes import corners_of
 from numseg.device import Host
 from numseg.errors import ArgumentError
-from numseg.operator import _face
+from numseg.faces import chosen
 from numseg.typing import Array, ArrayLike
 
 
@@ -237,7 +237,7 @@ class _Candidates:
         zero = checks.choice("zero_area", zero_area, ("nan", "zero")) == "zero"
         most = len(self.order) if most is None else checks.integer("max_output", most, 0)
         how = threshold, inclusive, legacy(offset), zero
-        keep = _by_definition if _face.get() == "reference" else _by_kernel
+        keep = _by_definition if chosen() == "reference" else _by_kernel
         return self.order[keep(self.corners, self.group, min(most, len(self.order)), *how)]
 
 
@@ -274,7 +274,7 @@ def _by_kernel(
     one = boxes.dtype.type(offset)
     areas = (x2 - x1 + one) * (y2 - y1 + one)
     left = np.full(group.max(initial=-1) + 1, most)
-    from numseg.kernels.suppress import suppress  # importing numseg must not import Numba
+    from numseg.kernels.boxes.nms import suppress  # importing numseg must not import Numba
 
     suppress(0, len(boxes), x1, y1, x2, y2, areas, group, left, one, threshold, inclusive, zero,
              dead)  # fmt: skip

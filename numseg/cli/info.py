@@ -30,7 +30,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from numseg.kernels.jit import cache_directory
+    from numseg.kernels.machine.jit import cache_directory
 
     if args.clear_cache:
         removed = [_remove(file) for file in _cached(cache_directory())]
@@ -43,7 +43,8 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _facts(cache: Path) -> Iterator[tuple[str, str]]:
-    from numseg import __version__, device, get_num_threads
+    from numseg import __version__, get_num_threads
+    from numseg.cuda.runtime import describe_cuda
 
     yield "numseg", f"{__version__} ({Path(__file__).parent.parent})"
     yield "python", f"{platform.python_version()} on {platform.platform()}"
@@ -52,7 +53,7 @@ def _facts(cache: Path) -> Iterator[tuple[str, str]]:
     yield "cpu", _cpu()
     yield "threads", str(get_num_threads())
     yield "cache", f"{cache} ({_amount([f.stat().st_size for f in _cached(cache)])})"
-    yield "cuda", device.describe_cuda()
+    yield "cuda", describe_cuda()
 
 
 def _version(package: str) -> str:

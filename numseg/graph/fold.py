@@ -17,6 +17,7 @@ import numpy as np
 
 from numseg.device import Host
 from numseg.errors import ArgumentError
+from numseg.faces import optional
 from numseg.graph.fuse import readers
 from numseg.graph.init import zeros
 from numseg.graph.node import Late, Node, Param, SizeOf, Value
@@ -61,8 +62,8 @@ def _scaled(before: Node, norm: Node, arrays: Mapping[str, Any]) -> dict[str, Ar
 
     Computed in float64, and rounded once.
     """
-    affine = norm.operator.optional("folding", "affine")
-    scaled = before.operator.optional("folding", "scaled")
+    affine = optional(norm.operator, "folding", "affine")
+    scaled = optional(before.operator, "folding", "scaled")
     if affine is None or scaled is None or norm.results != 1 or before.results != 1:
         return {}
     constants = _constants(norm, norm.operator.inputs[1:], arrays)

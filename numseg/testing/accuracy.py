@@ -26,7 +26,8 @@ import numba
 import numpy as np
 
 import numseg
-from numseg.kernels.simd import TARGET
+from numseg import faces
+from numseg.kernels.machine.target import TARGET
 from numseg.operator import Operator
 from numseg.plan import Plan, Spec, each, flat
 from numseg.testing import cases, contract
@@ -112,7 +113,7 @@ def _defined(
         parts = result if isinstance(result, (list, tuple)) else [result] * len(spec)
         return tuple(shaped(*pair) for pair in zip(parts, spec, strict=True))
 
-    face = op._module("reference")
+    face = faces.module(op, "reference")
     known = {n: each(arguments.get(n), wide) for n in op.inputs}
     given = dict(zip(op.inputs, plan.inputs, strict=True))
     with _extended(kind):

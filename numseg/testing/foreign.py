@@ -213,7 +213,7 @@ class Foreign:
             return copy if self._library is None else self._library.asarray(copy)
         if isinstance(value, (list, tuple)):
             parts = [self._convert(name, part) for part in value]
-            return parts if name in self.op._sequences else tuple(parts)
+            return parts if name in self.op.parameters.sequences else tuple(parts)
         return value
 
     def _leaves(self, converted: Arguments) -> dict[str, Any]:
@@ -263,7 +263,7 @@ class Foreign:
             if name not in takes and close:
                 takes[name] = close[0]
         places = [n for n in free if n not in takes.values() and theirs[n].required]
-        missing = [n for n in left if n not in takes and n not in self.op._defaults]
+        missing = [n for n in left if n not in takes and n not in self.op.parameters.defaults]
         takes |= dict(zip(missing, places, strict=False))
         missing, places = missing[len(places) :], places[len(missing) :]
         if missing:

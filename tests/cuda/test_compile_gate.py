@@ -13,20 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numseg import device
+from numseg.cuda import runtime
 
 pytest.importorskip("numba_cuda", reason="needs the CUDA compilers: pip install '.[cuda-test]'")
-if device.simulated():
+if runtime.simulated():
     pytest.skip(
         "the simulator compiles nothing: pytest tests/cuda/test_compile_gate.py",
         allow_module_level=True,
     )
 
-from numseg.device import cuda
+from numseg.cuda.launch import Ints, Kernel, Reals, _configured, kernel, thread
+from numseg.cuda.runtime import cuda
 from numseg.errors import DeviceError
-from numseg.kernels import compile_gate
-from numseg.kernels.compile_gate import compile_kernel, kernels
-from numseg.kernels.cuda import Ints, Kernel, Reals, _configured, kernel, thread
+from numseg.testing import compile_gate
+from numseg.testing.compile_gate import compile_kernel, kernels
 
 
 @kernel
@@ -155,7 +155,7 @@ def test_without_ptxas_says_what_to_install(
 
 
 def run(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "numseg.kernels.compile_gate", *args]
+    command = [sys.executable, "-m", "numseg.testing.compile_gate", *args]
     return subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, **environment}
     )

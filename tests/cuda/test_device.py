@@ -11,25 +11,25 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg import device
-from numseg.device import Cuda
+from numseg.cuda import runtime
+from numseg.cuda.arrays import Cuda
 from numseg.operator import Plan, Spec, operator
 from numseg.typing import Array
 
-if not device.cuda_available():
+if not runtime.cuda_available():
     pytest.skip(
         "no GPU: NUMBA_ENABLE_CUDASIM=1 pytest tests/cuda, after pip install '.[cuda-test]'",
         allow_module_level=True,
     )
 
-from numseg.device import cuda
-from numseg.kernels import cuda as kernels
+from numseg.cuda import launch as kernels
+from numseg.cuda.runtime import cuda
 
 X = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
 POOLED = np.array([[[[5, 7], [13, 15]]]], np.float32)  # the last number of each 2 x 2 window
 
 simulator = pytest.mark.skipif(
-    not device.simulated(), reason="the other library's array is made of host memory: simulator"
+    not runtime.simulated(), reason="the other library's array is made of host memory: simulator"
 )
 
 
@@ -180,18 +180,18 @@ def test_an_operator_without_kernels_for_the_gpu_says_so() -> None:
 def test_without_numba_cuda_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     foreign = Described(X)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    device._cuda.cache_clear()
+    runtime._cuda.cache_clear()
     try:
         with pytest.raises(ns.DeviceError, match=r"pip install 'numseg\[cuda\]'"):
             ns.max_pool2d(foreign, 2)
-        assert "pip install" in device.describe_cuda()
+        assert "pip install" in runtime.describe_cuda()
     finally:
-        device._cuda.cache_clear()
+        runtime._cuda.cache_clear()
 
 
 def test_describes_the_gpu() -> None:
-    words = "simulator" if device.simulated() else "compute capability"
-    assert words in device.describe_cuda()
+    words = "simulator" if runtime.simulated() else "compute capability"
+    assert words in runtime.describe_cuda()
 
 
 def test_a_chain_of_calls_stays_on_the_gpu() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from numseg import device
+from numseg.cuda import runtime
 
-if not device.simulated():
+if not runtime.simulated():
     pytest.skip("NUMBA_ENABLE_CUDASIM=1 pytest tests/cuda", allow_module_level=True)
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "gpu.py"

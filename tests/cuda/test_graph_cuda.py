@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg import device
-from numseg.device import Cuda
+from numseg.cuda import runtime
+from numseg.cuda.arrays import Cuda
 from numseg.graph import Graph, he_normal, zeros
 
-if not device.cuda_available():
+if not runtime.cuda_available():
     pytest.skip(
         "no GPU: NUMBA_ENABLE_CUDASIM=1 pytest tests/cuda, after pip install '.[cuda-test]'",
         allow_module_level=True,

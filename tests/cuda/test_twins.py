@@ -11,21 +11,21 @@ from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 import numseg as ns
-from numseg import device
-from numseg.device import Cuda
+from numseg.cuda import runtime
+from numseg.cuda.arrays import Cuda
 from numseg.operator import Operator
 from numseg.testing import cases, contract
 from numseg.testing.cases import Case, Invalid
 from numseg.typing import Array
 
-if not device.cuda_available():
+if not runtime.cuda_available():
     pytest.skip(
         "no GPU: NUMBA_ENABLE_CUDASIM=1 pytest tests/cuda, after pip install '.[cuda-test]'",
         allow_module_level=True,
     )
 
-from numseg.kernels import compile_gate
-from numseg.kernels import cuda as kernels
+from numseg.cuda import launch as kernels
+from numseg.testing import compile_gate
 
 Op = Operator[..., Any]
 OPERATORS: list[Op] = [getattr(ns, module.split(".")[2]) for module in compile_gate.twins()]

@@ -7,7 +7,7 @@ import pytest
 
 import numseg as ns
 from numseg.graph import Builder, Graph, Value, he_normal, ones, zeros
-from numseg.kernels.parallel import num_threads
+from numseg.kernels.machine.threads import num_threads
 
 rng = np.random.default_rng(0)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from llvmlite import binding
 
-from numseg.kernels import elementary
+from numseg.kernels.pointwise import elementary
 
 FUSED = binding.get_host_cpu_features().get("fma", platform.machine() in ("arm64", "aarch64"))
 ULPS = 1.0 if FUSED else 2.0

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import numseg
-from numseg.kernels import jit
+from numseg.kernels.machine import jit
 from numseg.ops.max_pool2d import cpu
 
 FIVE = np.array([[[[1.0, 5.0, 5.0, 2.0]]]], np.float32)
@@ -190,25 +190,53 @@ print(indices.item(), sum(stats.cache_hits.values()), sum(stats.cache_misses.val
 """
 
 
-def test_an_edit_to_an_imported_rule_is_a_miss(tmp_path: Path, run_script: Any) -> None:
+@pytest.fixture
+def edited(tmp_path: Path, run_script: Any) -> Any:
+    """``edited(file, old, new)``: POOL's results with a copy of numseg in which ``file`` says
+    ``new`` instead of ``old``."""
+    copy = tmp_path / "numseg"
     shutil.copytree(
-        Path(numseg.__file__).parent,
-        tmp_path / "numseg",
-        ignore=shutil.ignore_patterns("__pycache__"),
+        Path(numseg.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__")
     )
     where = {"PYTHONPATH": str(tmp_path), "NUMSEG_CACHE_DIR": str(tmp_path / "cache")}
-    run = lambda: run_script(POOL, **where).stdout.split()  # noqa: E731
-    assert run() == ["1", "0", "1"]
+
+    def run(file: str = "", old: str = "", new: str = "") -> list[str]:
+        if file:
+            source = (copy / file).read_text()
+            assert old in source
+            (copy / file).write_text(source.replace(old, new, 1))
+        return run_script(POOL, **where).stdout.split()
+
+    assert run() == ["1", "0", "1"]  # the switch, hits, and misses
     assert run() == ["1", "1", "0"]
-    (tmp_path / "numseg" / "ops" / "pad" / "cpu.py").write_text("another operator")
-    assert run() == ["1", "1", "0"]
-    rules = tmp_path / "numseg" / "ops" / "max_pool2d" / "rules.py"
-    before = rules.read_text()
-    rules.write_text(before.replace("return value > best", "return value >= best"))
-    assert rules.read_text() != before
-    assert run() == ["2", "0", "1"]
-    rules.write_text(before)
-    assert run() == ["1", "1", "0"]
+    return run
+
+
+def test_an_edit_of_what_machine_code_depends_on_compiles_it_again(edited: Any) -> None:
+    rule = "kernels/pooling/maxima.py", "and here < place", "and here > place"
+    assert edited(*rule) == ["2", "0", "1"]
+    assert edited(rule[0], rule[2], rule[1]) == ["1", "1", "0"]  # as it was
+    for change in (
+        ("ops/max_pool2d/cpu.py", "@rule\n", "@rule\ndef _new(x):\n    return x\n\n\n@rule\n"),
+        ("ops/max_pool2d/geometry.py", "column: int\n", "column: int\n    more: int = 0\n"),
+        ("kernels/machine/emitter.py", "AHEAD = 16", "AHEAD = 8"),
+    ):
+        assert edited(*change) == ["1", "0", "1"], change
+
+
+def test_an_edit_of_what_it_does_not_depend_on_compiles_nothing(edited: Any) -> None:
+    for file in ("operator.py", "plan.py", "checks.py", "ops/max_pool2d/__init__.py"):
+        assert edited(file, '"""', '"""Said otherwise: ') == ["1", "1", "0"], file
+    for change in (
+        ("operator.py", "\nP = ", "\nNEW = 1\nP = "),
+        ("ops/max_pool2d/__init__.py", "\n@operator", "\nNEW = 1\n\n@operator"),
+        ("ops/pad/cpu.py", "\n", "\nNEW = 1\n"),
+        ("ops/max_pool2d/cpu.py", "@rule\n", "# why\n\n@rule\n"),
+        ("ops/max_pool2d/cpu.py", "g: Geometry", "g: tuple[int, ...]"),
+        ("kernels/machine/emitter.py", '"""', '"""Said otherwise: '),
+        ("kernels/pooling/maxima.py", '"""A later', '"""Said otherwise: a later'),
+    ):
+        assert edited(*change) == ["1", "1", "0"], change
 
 
 def test_processes_that_write_at_once_do_no_harm(cache: Path, run_script: Any) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg.kernels import matmul as module
-from numseg.kernels.matmul import matmul
+from numseg.kernels.conv import matmul as module
+from numseg.kernels.conv.matmul import matmul
 
 LONG = module.DEPTHS[0] + 3
 SIZES = [

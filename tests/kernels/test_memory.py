@@ -34,7 +34,7 @@ import json, sys, tracemalloc
 import numpy as np
 from numba.core.runtime import _nrt_python
 import numseg as ns
-from numseg.kernels import parallel
+from numseg.kernels.machine import threads as parallel
 
 _nrt_python.memsys_use_cpython_allocator()
 launch, most = parallel.launch, [0]

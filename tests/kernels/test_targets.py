@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from numseg.kernels import simd
+from numseg.kernels.machine import target as simd
 
 TESTS = Path(__file__).parents[1]
 OPERATORS = "conv2d", "conv_transpose2d", "linear", "deform_conv2d"
@@ -50,7 +50,7 @@ def test_promises_hold_on_every_kind_of_vector(target):
 
 def test_an_unknown_kind_of_vector_is_refused():
     done = subprocess.run(
-        [sys.executable, "-c", "import numseg.kernels.simd"],
+        [sys.executable, "-c", "import numseg.kernels.machine.target"],
         capture_output=True,
         text=True,
         env={**os.environ, "NUMSEG_SIMD": "mmx"},

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg.kernels import simd
+from numseg.kernels.machine import target as simd
 
 WIDTHS = 1, 2, 5, *range(7, 12), *range(15, 20), *range(31, 36), *range(63, 68)
 PADS = (0, 0, 0, 0), (1, 1, 1, 1), (0, 1, 1, 0), (1, 0, 0, 1), (2, 1, 2, 1), (1, 2, 0, 2)

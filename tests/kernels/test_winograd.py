@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg.kernels import simd, winograd
+from numseg.kernels.conv import winograd
+from numseg.kernels.machine import target as simd
 from numseg.ops.conv2d import bound
 
 CALLS = {
@@ -100,7 +101,7 @@ def test_nothing_beyond_the_arrays_is_read(channels, swapped):
     code = f"""
 import ctypes, mmap
 import numpy as np
-from numseg.kernels.winograd import winograd
+from numseg.kernels.conv.winograd import winograd
 
 def at_the_end(shape):
     size = 4 * int(np.prod(shape))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg.kernels import bins
+from numseg.kernels.pooling import bins
 
 both = pytest.mark.parametrize("op", [ns.adaptive_max_pool2d, ns.adaptive_max_pool2d.reference])
 both_global = pytest.mark.parametrize("op", [ns.global_max_pool2d, ns.global_max_pool2d.reference])

@@ -31,5 +31,5 @@ def test_both_gradients_are_arrays_of_their_own(op):
 
 
 def test_nothing_is_broadcast():
-    with pytest.raises(ns.ArgumentError, match=r"^add: y has shape \(1,\), expected \(2,\)"):
+    with pytest.raises(ns.ArgumentError, match=r"^add: other has shape \(1,\), expected \(2,\)"):
         ns.add(np.zeros(2), np.zeros(1))

@@ -7,7 +7,7 @@ import pytest
 
 import numseg as ns
 from numseg.graph import bilinear_weights
-from numseg.kernels.finite import BLOCK
+from numseg.kernels.reductions.all_finite import BLOCK
 from numseg.ops.conv2d import cpu
 from numseg.ops.conv2d.diagonal import depthwise
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import numseg as ns
-from numseg.kernels.winograd_tiles import TRANSFORMS
+from numseg.kernels.conv.winograd_transforms import TRANSFORMS
 from numseg.ops.conv2d import bound
 from numseg.ops.conv2d.cases import winograd
 from numseg.testing import cases, contract
@@ -63,7 +63,7 @@ def test_bits_depend_on_values_alone(dtype, case, seed):
 ])  # fmt: skip
 @each
 def test_takes_empty_arrays(algorithm, arrays):
-    shapes = dict(zip("xw", arrays, strict=True))
+    shapes = dict(zip(("x", "weight"), arrays, strict=True))
     params = {"padding": 2, "algorithm": algorithm}
     contract.check_values(ns.conv2d, cases.Case(shapes, params), np.float32, seed=0)
 

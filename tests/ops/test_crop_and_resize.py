@@ -199,6 +199,6 @@ def test_upright_samples_of_roi_align_are_the_same():
     index, (oh, ow) = rng.integers(0, 2, 7), (4, 3)
     boxes = np.concatenate([low, high], 1) / [8, 12, 8, 12]
     half = (high - low) / (oh - 1, ow - 1) / 2
-    boxes = np.concatenate([index[:, None], (low - half)[:, ::-1], (high + half)[:, ::-1]], 1)
+    rois = np.concatenate([index[:, None], (low - half)[:, ::-1], (high + half)[:, ::-1]], 1)
     y = ns.crop_and_resize(x, boxes, index, (oh, ow))
-    np.testing.assert_allclose(y, ns.roi_align(x, boxes, (oh, ow), sampling_ratio=1), atol=1e-13)
+    np.testing.assert_allclose(y, ns.roi_align(x, rois, (oh, ow), sampling_ratio=1), atol=1e-13)

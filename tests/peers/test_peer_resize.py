@@ -10,7 +10,7 @@ import pytest
 
 import numseg as ns
 from numseg.geometry import COORDINATES
-from numseg.ops.upsample_nearest2d import ROUNDINGS
+from numseg.ops.upsample_nearest2d.geometry import ROUNDINGS
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")

@@ -354,6 +354,6 @@ def test_named_conventions_are_in_the_table_of_the_page(op: Any) -> None:
     table = page.partition("\n## Conventions\n")[2].partition("\n## ")[0]
     for name, arguments in conventions.named(op).items():
         for argument, value in arguments.items():
-            if repr(value) != repr(op._defaults.get(argument)):
+            if repr(value) != repr(op.parameters.defaults.get(argument)):
                 assert f"`{argument}" in table or f" {argument}=" in table, (name, argument)
                 assert not isinstance(value, str) or value in page, (name, value)

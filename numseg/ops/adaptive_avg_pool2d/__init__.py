@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from numseg import checks, geometry
+from numseg import checks
 from numseg.errors import ArgumentError
+from numseg.geometry import adaptive_reach
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.adaptive_avg_pool2d.geometry import Geometry
 from numseg.typing import Array, ArrayLike
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    oh: int
-    ow: int
 
 
 @operator("x", linear="x")
@@ -63,7 +55,7 @@ def adaptive_avg_pool2d(x: ArrayLike, output_size: int | Sequence[int | None]) -
         outputs=(Spec((g.n, g.c, g.oh, g.ow), dtype),),
         geometry=g,
         flops=g.n * g.c * (g.h * g.w + g.oh * g.ow),
-        reach=(geometry.adaptive_reach(g.h, g.oh), geometry.adaptive_reach(g.w, g.ow)),
+        reach=(adaptive_reach(g.h, g.oh), adaptive_reach(g.w, g.ow)),
     )
 
 

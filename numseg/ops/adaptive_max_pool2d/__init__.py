@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from numseg import checks, geometry
+from numseg import checks
+from numseg.geometry import adaptive_reach
 from numseg.operator import Plan, Spec, operator
-from numseg.ops.adaptive_avg_pool2d import Geometry, bins_geometry
+from numseg.ops.adaptive_avg_pool2d import bins_geometry
 from numseg.typing import Array, ArrayLike
-
-__all__ = ["Geometry", "adaptive_max_pool2d"]
 
 
 @operator("x", outputs="y indices", saves="indices")
@@ -71,6 +70,6 @@ def adaptive_max_pool2d(
         geometry=g,
         results=2 if checks.flag("return_indices", return_indices) else 1,
         flops=g.n * g.c * g.h * g.w,
-        reach=(geometry.adaptive_reach(g.h, g.oh), geometry.adaptive_reach(g.w, g.ow)),
+        reach=(adaptive_reach(g.h, g.oh), adaptive_reach(g.w, g.ow)),
         linear=False,
     )

@@ -1,10 +1,10 @@
-"""adaptive_max_pool2d on the CPU: the kernels are in numseg.kernels.bins."""
+"""adaptive_max_pool2d on the CPU: the kernels are in numseg.kernels.pooling.bins."""
 
 from __future__ import annotations
 
 from numseg.geometry import adaptive_bins
-from numseg.kernels.bins import largest, scatter
-from numseg.ops.adaptive_max_pool2d import Geometry
+from numseg.kernels.pooling.bins import largest, scatter
+from numseg.ops.adaptive_avg_pool2d.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from numseg.ops.adaptive_avg_pool2d.geometry import Geometry
 from numseg.ops.adaptive_avg_pool2d.reference import bin_of
-from numseg.ops.adaptive_max_pool2d import Geometry
 from numseg.typing import Array
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from numseg.kernels.copy import copy
-from numseg.kernels.jit import kernel
-from numseg.kernels.parallel import launch
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.memcpy import copy
+from numseg.kernels.machine.threads import launch
 from numseg.ops.add import Geometry
 from numseg.typing import Array
 

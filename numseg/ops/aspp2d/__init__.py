@@ -4,47 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
-from numseg import checks, geometry
+from numseg import checks
 from numseg.errors import ArgumentError, ArgumentTypeError
+from numseg.geometry import Reach, window_reach
 from numseg.operator import Plan, Spec, operator
-from numseg.ops.conv2d import Geometry as Convolution
+from numseg.ops.aspp2d.geometry import Geometry
+from numseg.ops.conv2d.geometry import Geometry as Convolution
 from numseg.typing import Array, ArrayLike
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    filters: tuple[int, ...]
-    """Of each branch, and last of the image-level one, if there is one."""
-    kh: tuple[int, ...]
-    """Of each branch but the image-level one."""
-    kw: tuple[int, ...]
-    rates: tuple[int, ...]
-    add: bool
-    """Branches are added up, not stacked."""
-
-    @property
-    def branches(self) -> list[Convolution]:
-        """Each atrous convolution: it keeps the size of the image."""
-        return [
-            self._convolution(self.h, self.w, *branch)
-            for branch in zip(self.filters, self.kh, self.kw, self.rates, strict=False)
-        ]
-
-    @property
-    def pooled(self) -> Convolution:
-        """The convolution of the image's mean."""
-        return self._convolution(1, 1, self.filters[-1], 1, 1, 1)
-
-    def _convolution(self, h: int, w: int, f: int, kh: int, kw: int, rate: int) -> Convolution:
-        top, left = (geometry.same_padding(i, k, 1, rate)[0] for i, k in ((h, kh), (w, kw)))
-        return Convolution(
-            self.n, self.c, h, w, f, h, w, kh, kw, 1, 1, top, left, rate, rate, groups=1
-        )
 
 
 @operator(
@@ -160,12 +128,12 @@ def _rates(rates: Any, branches: int) -> tuple[int, ...]:
     )
 
 
-def _reach(branches: list[Convolution]) -> tuple[geometry.Reach, geometry.Reach]:
+def _reach(branches: list[Convolution]) -> tuple[Reach, Reach]:
     """From the first pixel that any branch reads to the last."""
-    rows = [geometry.window_reach(g.kh, 1, g.pt, g.dy) for g in branches]
-    columns = [geometry.window_reach(g.kw, 1, g.pl, g.dx) for g in branches]
+    rows = [window_reach(g.kh, 1, g.pt, g.dy) for g in branches]
+    columns = [window_reach(g.kw, 1, g.pl, g.dx) for g in branches]
     first, last = (
-        geometry.Reach(Fraction(1), min(r.first for r in axis), max(r.last for r in axis))
+        Reach(Fraction(1), min(r.first for r in axis), max(r.last for r in axis))
         for axis in (rows, columns)
     )
     return first, last

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.parallel import launch
-from numseg.kernels.sums import row_sum
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.reductions.sums import row_sum
 from numseg.ops.add import Geometry as Addition
 from numseg.ops.add import cpu as add
-from numseg.ops.aspp2d import Geometry
-from numseg.ops.concat import Geometry as Stack
+from numseg.ops.aspp2d.geometry import Geometry
 from numseg.ops.concat import cpu as concat
+from numseg.ops.concat.geometry import Geometry as Stack
 from numseg.ops.conv2d import cpu as conv2d
 from numseg.typing import Array
 

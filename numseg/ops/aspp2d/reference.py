@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.ops.aspp2d import Geometry
+from numseg.ops.aspp2d.geometry import Geometry
 from numseg.ops.conv2d import reference as conv2d
 from numseg.typing import Array
 

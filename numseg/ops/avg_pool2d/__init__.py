@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from numseg import checks, geometry
+from numseg import checks
+from numseg.geometry import less_than_window, pads, window_counts, window_reach
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.avg_pool2d.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Padding, Pair
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    oh: int
-    ow: int
-    kh: int
-    kw: int
-    sy: int
-    sx: int
-    pt: int
-    pb: int
-    pl: int
-    pr: int
-    include_pad: bool
-    divisor: int
-    """What every sum is divided by; 0 where it is the number of pixels."""
 
 
 @operator("x", linear="x")
@@ -100,9 +80,9 @@ def avg_pool2d(
     n, c, h, w = checks.axes("x", x, "n c h w")
     kh, kw = kernel = checks.pair("kernel_size", kernel_size, minimum=1)
     sy, sx = steps = kernel if stride is None else checks.pair("stride", stride, minimum=1)
-    sides = geometry.pads(padding, (h, w), kernel, steps, (1, 1))
-    geometry.less_than_window(sides, kernel)
-    oh, ow = geometry.window_counts(
+    sides = pads(padding, (h, w), kernel, steps, (1, 1))
+    less_than_window(sides, kernel)
+    oh, ow = window_counts(
         (h, w), kernel, steps, sides, (1, 1), checks.flag("ceil_mode", ceil_mode), ceil_rule
     )
     include_pad = checks.flag("count_include_pad", count_include_pad)
@@ -115,7 +95,7 @@ def avg_pool2d(
         geometry=Geometry(n, c, h, w, oh, ow, kh, kw, sy, sx, *sides, include_pad, divisor),
         flops=n * c * oh * ow * kh * kw,
         reach=(
-            geometry.window_reach(kh, sy, top, 1),
-            geometry.window_reach(kw, sx, left, 1),
+            window_reach(kh, sy, top, 1),
+            window_reach(kw, sx, left, 1),
         ),
     )

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.jit import kernel, rule
-from numseg.kernels.parallel import launch
-from numseg.kernels.runs import ROWS_AHEAD, copy_run, divide_run, fetch_run, sum_run
-from numseg.kernels.simd import TARGET
-from numseg.kernels.windows import shares, sums
-from numseg.ops.avg_pool2d import Geometry
+from numseg.kernels.machine.jit import kernel, rule
+from numseg.kernels.machine.target import TARGET
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.machine.vector_copy import ROWS_AHEAD, copy_run, divide_run, fetch_run, sum_run
+from numseg.kernels.pooling.windows import shares, sums
+from numseg.ops.avg_pool2d.geometry import Geometry
 from numseg.ops.avg_pool2d.rules import count
 from numseg.typing import Array
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.ops.avg_pool2d import Geometry
+from numseg.ops.avg_pool2d.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -1,6 +1,6 @@
 """How many taps of a window the divisor counts."""
 
-from numseg.kernels.jit import rule
+from numseg.kernels.machine.jit import rule
 
 
 @rule

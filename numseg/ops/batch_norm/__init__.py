@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
@@ -11,21 +10,8 @@ from numseg import checks
 from numseg.errors import ArgumentError
 from numseg.geometry import POINTWISE
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.batch_norm.geometry import Geometry
 from numseg.typing import Array, ArrayLike
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    size: int
-    """Values in a plane: the product of the trailing axes."""
-    of_batch: bool
-    """Normalise by the statistics of x, not by the running ones."""
-    momentum: float
-    """The share of the new statistics in the running ones."""
-    correction: float
-    """What the variance of x is multiplied by for the running one."""
-    eps: float
 
 
 @operator(

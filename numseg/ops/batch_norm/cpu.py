@@ -7,11 +7,11 @@ import math
 
 import numpy as np
 
-from numseg.kernels.jit import kernel, rule
-from numseg.kernels.parallel import launch
-from numseg.kernels.runs import LARGE, stream_run, streamed
-from numseg.kernels.sums import moments, products
-from numseg.ops.batch_norm import Geometry
+from numseg.kernels.machine.jit import kernel, rule
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.machine.vector_copy import LARGE, stream_run, streamed
+from numseg.kernels.reductions.sums import moments, products
+from numseg.ops.batch_norm.geometry import Geometry
 from numseg.typing import Array
 
 fused = functools.partial(rule, fastmath={"contract"})

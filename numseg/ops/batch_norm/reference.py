@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.ops.batch_norm import Geometry
+from numseg.ops.batch_norm.geometry import Geometry
 from numseg.typing import Array
 
 

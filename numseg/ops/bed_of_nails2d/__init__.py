@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import NamedTuple
 
 from numseg import checks
 from numseg.geometry import Reach
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.bed_of_nails2d.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Pair
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    sy: int
-    sx: int
 
 
 @operator("x", linear="x")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.ops.bed_of_nails2d import Geometry
+from numseg.ops.bed_of_nails2d.geometry import Geometry
 from numseg.typing import Array
 
 

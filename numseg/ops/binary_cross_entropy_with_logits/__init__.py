@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from numseg import checks, reductions
 from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.binary_cross_entropy_with_logits.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Shape
-
-
-class Geometry(NamedTuple):
-    size: int
-    """Losses."""
-    classes: int
-    """That ``labels`` choose from; 0 without labels."""
-    each: bool
-    """No reduction."""
-    divisor: float
-    """Of the sum."""
 
 
 @operator(

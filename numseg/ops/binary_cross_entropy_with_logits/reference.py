@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.ops.binary_cross_entropy_with_logits import Geometry
+from numseg.ops.binary_cross_entropy_with_logits.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from numseg import checks, geometry
+from numseg import checks
 from numseg.errors import ArgumentError
+from numseg.geometry import center, shifted
 from numseg.operator import Plan, Spec, operator
-from numseg.ops.pad import Geometry
+from numseg.ops.pad.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Pair
 
 
@@ -60,9 +61,9 @@ def center_crop(
             f"output_size is {rows} x {columns}, but x has {h} rows and {w} columns"
         )
     even = checks.choice("rounding", rounding, ("floor", "half_even")) == "half_even"
-    top, left = geometry.center(h, rows, even), geometry.center(w, columns, even)
+    top, left = center(h, rows, even), center(w, columns, even)
     return Plan(
         outputs=(Spec((n, c, rows, columns), dtype),),
         geometry=Geometry(n * c, h, w, rows, columns, -top, -left, 0.0, 0),
-        reach=geometry.shifted(top, left),
+        reach=shifted(top, left),
     )

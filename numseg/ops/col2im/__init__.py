@@ -5,10 +5,8 @@ from __future__ import annotations
 from numseg import checks
 from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
-from numseg.ops.im2col import Geometry, window_geometry
+from numseg.ops.im2col import window_geometry
 from numseg.typing import Array, ArrayLike, Padding, Pair
-
-__all__ = ["Geometry", "col2im"]
 
 
 @operator("x", linear="x")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from numseg.ops.im2col import Geometry, cpu
+from numseg.ops.im2col import cpu
+from numseg.ops.im2col.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.ops.im2col import Geometry, reference
+from numseg.ops.im2col import reference
+from numseg.ops.im2col.geometry import Geometry
 from numseg.typing import Array
 
 

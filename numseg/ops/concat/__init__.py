@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from numseg import checks
 from numseg.errors import ArgumentError, ArgumentTypeError
 from numseg.geometry import POINTWISE
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.concat.geometry import Geometry
 from numseg.typing import Array, ArrayLike
-
-
-class Geometry(NamedTuple):
-    axis: int
-    sizes: tuple[int, ...]
-    """Each input's size along the axis."""
-    outer: int
-    """Product of the sizes before the axis."""
-    inner: int
-    """Product of the sizes after it."""
 
 
 @operator("xs", linear="xs")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from numseg.kernels.copy import copy
-from numseg.kernels.jit import kernel
-from numseg.kernels.parallel import launch
-from numseg.ops.concat import Geometry
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.memcpy import copy
+from numseg.kernels.machine.threads import launch
+from numseg.ops.concat.geometry import Geometry
 from numseg.typing import Array
 
 

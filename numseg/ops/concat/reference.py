@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.ops.concat import Geometry
+from numseg.ops.concat.geometry import Geometry
 from numseg.typing import Array
 
 

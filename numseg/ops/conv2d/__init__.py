@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from numseg import checks, geometry
+from numseg import checks
 from numseg.errors import ArgumentError
+from numseg.geometry import pads, window_counts, window_reach
 from numseg.operator import Plan, Spec, operator
 from numseg.ops.add import add
+from numseg.ops.conv2d.geometry import TILES, Geometry
 from numseg.ops.relu import relu
 from numseg.typing import Array, ArrayLike, Padding, Pair
 
 
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    f: int
-    oh: int
-    ow: int
-    kh: int
-    kw: int
-    sy: int
-    sx: int
-    pt: int
-    pl: int
-    dy: int
-    dx: int
-    groups: int
-    tile: int = 0
-    """Outputs in a row of a Winograd tile; 0 without Winograd."""
-
-
-TILES = {"direct": 0, "winograd2": 2, "winograd4": 4}
-
-
-@operator("x weight bias", saves="x weight", linear="x weight", then=(add, relu))
+@operator("x weight bias", saves="x weight", linear="x weight", epilogue=(add, relu))
 def conv2d(
     x: ArrayLike,
     weight: ArrayLike,
@@ -126,8 +102,8 @@ def conv2d(
         checks.shape("bias", bias, (f,), f"one for each of the {f} filters of weight")
     steps = checks.pair("stride", stride, minimum=1)
     dilations = checks.pair("dilation", dilation, minimum=1)
-    sides = geometry.pads(padding, (h, width), kernel, steps, dilations)
-    oh, ow = geometry.window_counts((h, width), kernel, steps, sides, dilations)
+    sides = pads(padding, (h, width), kernel, steps, dilations)
+    oh, ow = window_counts((h, width), kernel, steps, sides, dilations)
     # one window has no step, nor has one tap: kernels need not know of those beyond the image
     sy, sx = (s if o > 1 else 1 for s, o in zip(steps, (oh, ow), strict=True))
     dy, dx = (d if k > 1 else 1 for d, k in zip(dilations, kernel, strict=True))
@@ -143,8 +119,8 @@ def conv2d(
         ),
         flops=2 * products + (0 if bias is None else n * f * oh * ow),
         reach=(
-            geometry.window_reach(kh, steps[0], top, dilations[0]),
-            geometry.window_reach(kw, steps[1], left, dilations[1]),
+            window_reach(kh, steps[0], top, dilations[0]),
+            window_reach(kw, steps[1], left, dilations[1]),
         ),
     )
 

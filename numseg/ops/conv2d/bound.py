@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from numseg.kernels.winograd_tiles import TAPS, TRANSFORMS
+from numseg.kernels.conv.winograd_transforms import TAPS, TRANSFORMS
 from numseg.operator import Plan
-from numseg.ops.conv2d import TILES, Geometry, conv2d
+from numseg.ops.conv2d import conv2d
+from numseg.ops.conv2d.geometry import TILES, Geometry
 from numseg.typing import Array
 
 

@@ -6,21 +6,25 @@ import math
 
 import numpy as np
 
-from numseg.kernels import correlate, few_filters, filter_vectors, planewise, wide
-from numseg.kernels.bands import Axis
-from numseg.kernels.correlate import Then, Weights
-from numseg.kernels.correlate_weights import correlate_weights
-from numseg.kernels.interleave import fills_tiles, interleave
-from numseg.kernels.jit import kernel
-from numseg.kernels.parallel import launch
-from numseg.kernels.simd import TARGET
-from numseg.kernels.spread import Stamp, spread
-from numseg.kernels.sums import row_sum
-from numseg.kernels.winograd import winograd
+from numseg.kernels.conv import depthwise as planewise
+from numseg.kernels.conv import direct as correlate
+from numseg.kernels.conv import filter_vectors
+from numseg.kernels.conv import large_kernel as wide
+from numseg.kernels.conv import weight_gradient_few_filters as few_filters
+from numseg.kernels.conv.direct import Then, Weights
+from numseg.kernels.conv.packing import Axis
+from numseg.kernels.conv.transposed import fills_tiles, interleave
+from numseg.kernels.conv.transposed_large_stride import Stamp, spread
+from numseg.kernels.conv.weight_gradient import correlate_weights
+from numseg.kernels.conv.winograd import winograd
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.target import TARGET
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.reductions.sums import row_sum
 from numseg.ops.add import Geometry as Sums
 from numseg.ops.add import cpu as sums
-from numseg.ops.conv2d import Geometry
 from numseg.ops.conv2d.diagonal import depthwise
+from numseg.ops.conv2d.geometry import Geometry
 from numseg.ops.relu import Geometry as Rectified
 from numseg.ops.relu import cpu as rectified
 from numseg.typing import Array

@@ -12,9 +12,7 @@ from typing import Any, NamedTuple
 
 from numba import int32
 
-from numseg.device import Cuda
-from numseg.errors import DeviceError
-from numseg.kernels.cuda import (
+from numseg.cuda.launch import (
     Reals,
     Split,
     add_up,
@@ -25,8 +23,10 @@ from numseg.kernels.cuda import (
     split,
     thread,
 )
-from numseg.kernels.jit import rule
-from numseg.ops.conv2d import Geometry
+from numseg.cuda.runtime import empty
+from numseg.errors import DeviceError
+from numseg.kernels.machine.jit import rule
+from numseg.ops.conv2d.geometry import Geometry
 from numseg.ops.conv2d.rules import end_output, first_output
 
 
@@ -177,7 +177,7 @@ def _check_direct(g: Geometry) -> None:
 
 def forward(x: Any, w: Any, b: Any, y: Any, g: Geometry) -> None:
     _check_direct(g)
-    b = Cuda.empty((0,), y.dtype) if b is None else b
+    b = empty((0,), y.dtype) if b is None else b
     launch(_forward, g.n * g.f, g.oh * g.ow, x, w, b, y, g)
 
 

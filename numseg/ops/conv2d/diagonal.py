@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.finite import all_finite
-from numseg.ops.conv2d import Geometry
+from numseg.kernels.reductions.all_finite import all_finite
+from numseg.ops.conv2d.geometry import Geometry
 from numseg.typing import Array
 
 

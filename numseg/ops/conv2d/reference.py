@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from numseg.geometry import extent
-from numseg.ops.conv2d import Geometry
+from numseg.ops.conv2d.geometry import Geometry
 from numseg.typing import Array
 
 

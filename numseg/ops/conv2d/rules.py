@@ -1,6 +1,6 @@
 """Which outputs of a row or column a tap of the kernel meets on the image."""
 
-from numseg.kernels.jit import rule
+from numseg.kernels.machine.jit import rule
 
 
 @rule

@@ -5,39 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from numseg import checks, geometry
+from numseg import checks
 from numseg.errors import ArgumentError
+from numseg.geometry import pads, transposed_reach, transposed_same, transposed_size
 from numseg.operator import Plan, Spec, operator
-from numseg.ops.conv2d import Geometry as Convolution
+from numseg.ops.conv_transpose2d.geometry import Geometry, counts
 from numseg.typing import Array, ArrayLike, Padding, Pair
-
-
-class Geometry(NamedTuple):
-    """That of the convolution transposed: our output is its x, our input its y."""
-
-    n: int
-    c: int
-    h: int
-    w: int
-    f: int
-    oh: int
-    ow: int
-    kh: int
-    kw: int
-    sy: int
-    sx: int
-    pt: int
-    pl: int
-    dy: int
-    dx: int
-    groups: int
-    average: bool
-
-    @property
-    def convolution(self) -> Convolution:
-        return Convolution(*self[:-1])
 
 
 @operator("x weight bias", saves="x weight", linear="x weight")
@@ -82,7 +55,8 @@ def conv_transpose2d(
         The wanted size, in place of ``output_padding``.
     overlap : {"sum", "average"}
         Where stamps overlap they add up; or the sum is divided by their number,
-        ``conv_transpose2d.overlap(x.shape, weight.shape, ...)``, before the bias is added.
+        ``numseg.ops.conv_transpose2d.overlap(x.shape, weight.shape, ...)``, before the bias is
+        added.
 
     Returns
     -------
@@ -147,13 +121,12 @@ def conv_transpose2d(
         geometry=Geometry(*sizes, *moves, top, left, *spacing, groups, average),
         flops=2 * products + (0 if bias is None else n * f * oh * ow),
         reach=(
-            geometry.transposed_reach(kh, sy, top, dy),
-            geometry.transposed_reach(kw, sx, left, dx),
+            transposed_reach(kh, sy, top, dy),
+            transposed_reach(kw, sx, left, dx),
         ),
     )
 
 
-@conv_transpose2d.publish
 def overlap(x_shape: Any, weight_shape: Any, **parameters: Any) -> Array:
     """How many stamps lie on each output pixel: the pattern behind checkerboard artefacts.
 
@@ -171,25 +144,12 @@ def overlap(x_shape: Any, weight_shape: Any, **parameters: Any) -> Array:
 
     Examples
     --------
-    >>> import numseg as ns
-    >>> ns.conv_transpose2d.overlap((1, 1, 1, 4), (1, 1, 1, 3), stride=2)
+    >>> from numseg.ops.conv_transpose2d import overlap
+    >>> overlap((1, 1, 1, 4), (1, 1, 1, 3), stride=2)
     array([[1, 1, 2, 1, 2, 1, 2, 1, 1]])
     """
     rows, columns = counts(conv_transpose2d.plan(x_shape, weight_shape, **parameters).geometry)
     return rows[:, None] * columns
-
-
-def counts(g: Geometry) -> tuple[Array, Array]:
-    """The stamps on each output row, and on each column; on a pixel lies their product."""
-
-    def count(size: int, stamps: int, k: int, s: int, pad: int, d: int) -> Array:
-        places = np.add.outer(s * np.arange(stamps), d * np.arange(k)).ravel() - pad
-        return np.bincount(places[(places >= 0) & (places < size)], minlength=size)
-
-    return (
-        count(g.h, g.oh, g.kh, g.sy, g.pt, g.dy),
-        count(g.w, g.ow, g.kw, g.sx, g.pl, g.dx),
-    )
 
 
 class _Axes(NamedTuple):
@@ -209,14 +169,14 @@ def _sizes(
     if isinstance(padding, str) and padding in ("same", "same_lower"):
         size = wanted or (axes.size[0] * axes.stride[0], axes.size[1] * axes.stride[1])
         (top, bottom), (left, right) = (
-            geometry.transposed_same(i, o, k, s, d, extra, padding)
+            transposed_same(i, o, k, s, d, extra, padding)
             for o, (i, k, s, d, extra) in zip(size, zip(*axes, strict=True), strict=True)
         )
         added = max(-bottom, 0), max(-right, 0)
     else:
-        top, bottom, left, right = geometry.pads(padding, *axes[:4])
+        top, bottom, left, right = pads(padding, *axes[:4])
         full = [
-            geometry.transposed_size(i, k, s, before, after, d, 0)
+            transposed_size(i, k, s, before, after, d, 0)
             for (i, k, s, d, _), before, after in zip(
                 zip(*axes, strict=True), (top, left), (bottom, right), strict=True
             )

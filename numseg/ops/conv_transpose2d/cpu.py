@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.parallel import launch
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
 from numseg.ops.conv2d import cpu as conv2d
-from numseg.ops.conv_transpose2d import Geometry, counts
+from numseg.ops.conv_transpose2d.geometry import Geometry, counts
 from numseg.typing import Array
 
 

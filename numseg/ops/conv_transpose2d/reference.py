@@ -12,7 +12,7 @@ import numpy as np
 
 from numseg.geometry import extent
 from numseg.ops.conv2d.reference import matrix as convolution_matrix
-from numseg.ops.conv_transpose2d import Geometry
+from numseg.ops.conv_transpose2d.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from numseg import checks, geometry
+from numseg import checks
 from numseg.errors import ArgumentError
+from numseg.geometry import shifted
 from numseg.operator import Plan, Spec, operator
-from numseg.ops.pad import Geometry
+from numseg.ops.pad.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Pair
 
 
@@ -54,5 +55,5 @@ def crop(x: ArrayLike, size: Pair, offset: Pair = 0) -> Plan[Array]:
     return Plan(
         outputs=(Spec((n, c, rows, columns), dtype),),
         geometry=Geometry(n * c, h, w, rows, columns, -top, -left, 0.0, 0),
-        reach=geometry.shifted(top, left),
+        reach=shifted(top, left),
     )

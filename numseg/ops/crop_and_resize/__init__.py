@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import numpy as np
-
 from numseg import checks
 from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
-from numseg.ops.roi_align import LIMIT
+from numseg.ops.crop_and_resize.geometry import Geometry, check
 from numseg.typing import Array, ArrayLike, Pair
 
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    k: int
-    oh: int
-    ow: int
-    outside: float
-    nearest: bool
-    right: bool
-    single: bool
+__all__ = ["check", "crop_and_resize"]
 
 
 @operator(
@@ -130,21 +114,3 @@ def crop_and_resize(
         flops=8 * k * c * oh * ow,
         reach=None,
     )
-
-
-def check(x: Any, boxes: Array, box_indices: Array, g: Any) -> None:
-    """Every box belongs to an image, and is somewhere."""
-    wrong = (box_indices < 0) | (box_indices >= g.n)
-    if wrong.any():
-        k = int(np.argmax(wrong))
-        raise ArgumentError(
-            f"box_indices[{k}] is {box_indices[k]}, expected the index of one of the {g.n} images"
-        )
-    pixels = np.array([g.h, g.w, g.h, g.w]) - 1
-    wrong = ~(np.abs(boxes.astype(np.float64) * np.maximum(pixels, 1)) <= LIMIT)
-    if wrong.any():
-        k, j = (int(i) for i in np.argwhere(wrong)[0])
-        raise ArgumentError(
-            f"boxes[{k}, {j}] is {boxes[k, j]}, expected a number that times {pixels[j]} pixels "
-            f"lies within {LIMIT:.0f}"
-        )

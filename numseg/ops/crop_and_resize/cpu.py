@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.regions import Averages, Sizes, Weights, average, averages, motion, spread
-from numseg.ops.crop_and_resize import Geometry, check
+from numseg.kernels.sampling.roi_average import (
+    Averages,
+    Sizes,
+    Weights,
+    average,
+    averages,
+    motion,
+    spread,
+)
+from numseg.ops.crop_and_resize.geometry import Geometry, check
 from numseg.typing import Array
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from numseg.ops.crop_and_resize import Geometry
-from numseg.ops.roi_align import Geometry as Samples
+from numseg.ops.crop_and_resize.geometry import Geometry
+from numseg.ops.roi_align.geometry import Geometry as Samples
 from numseg.ops.roi_align.reference import Axis, Regions, corners, gradients, inside, values
 from numseg.typing import Array
 

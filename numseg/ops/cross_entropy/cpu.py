@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.elementary import decay, log
-from numseg.kernels.jit import kernel, rule
-from numseg.kernels.losses import power, put, store, times
-from numseg.kernels.parallel import launch
-from numseg.kernels.runs import stream_run, streamed
-from numseg.kernels.softmax import (
+from numseg.kernels.machine.jit import kernel, rule
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.machine.vector_copy import stream_run, streamed
+from numseg.kernels.pointwise.elementary import decay, log
+from numseg.kernels.pointwise.losses import power, put, store, times
+from numseg.kernels.reductions.softmax import (
     BLOCK,
     add_up,
     exponentiate,
@@ -22,8 +22,8 @@ from numseg.kernels.softmax import (
     take,
     whole,
 )
-from numseg.kernels.sums import row_sum
-from numseg.ops.cross_entropy import Geometry
+from numseg.kernels.reductions.sums import row_sum
+from numseg.ops.cross_entropy.geometry import Geometry
 from numseg.typing import Array
 
 RUN = 256

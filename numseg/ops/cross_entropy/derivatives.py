@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from numseg import reductions
-from numseg.ops.cross_entropy import Geometry, cross_entropy
+from numseg.ops.cross_entropy import cross_entropy
+from numseg.ops.cross_entropy.geometry import Geometry
 from numseg.ops.softmax import softmax
 from numseg.typing import Array
 

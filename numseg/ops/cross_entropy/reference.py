@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.ops.cross_entropy import Geometry
+from numseg.ops.cross_entropy.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -2,35 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from numseg import checks, geometry
+from numseg import checks
 from numseg.errors import ArgumentError
+from numseg.geometry import pads, window_counts
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.deform_conv2d.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Padding, Pair
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    f: int
-    oh: int
-    ow: int
-    kh: int
-    kw: int
-    sy: int
-    sx: int
-    pt: int
-    pl: int
-    dy: int
-    dx: int
-    groups: int
-    offset_groups: int
-    masked: bool
-    clamped: bool  # boundary "mxnet"
-    flat_start: bool  # boundary "mmcv"
 
 
 @operator("x offset weight bias mask", saves="x offset weight mask", linear="x weight bias mask")
@@ -126,8 +103,8 @@ def deform_conv2d(
         checks.shape("bias", bias, (f,), f"one for each of the {f} filters of weight")
     sy, sx = steps = checks.pair("stride", stride, minimum=1)
     dy, dx = dilations = checks.pair("dilation", dilation, minimum=1)
-    sides = geometry.pads(padding, (h, width), kernel, steps, dilations)
-    oh, ow = geometry.window_counts((h, width), kernel, steps, sides, dilations)
+    sides = pads(padding, (h, width), kernel, steps, dilations)
+    oh, ow = window_counts((h, width), kernel, steps, sides, dilations)
     offset_groups = _offset_groups(c, checks.axes("offset", offset, "n g*kh*kw*2 oh ow")[1], kernel)
     taps = offset_groups * kh * kw
     checks.shape("offset", offset, (n, 2 * taps, oh, ow), "a row and a column for each tap")

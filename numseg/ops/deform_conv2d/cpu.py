@@ -21,14 +21,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.bands import ENOUGH_UNITS, SCRATCH_BYTES, ceil_div, clear
-from numseg.kernels.corners import dots, give, mix
-from numseg.kernels.correlate_weights import TILES, best_tile, multiply, transpose
-from numseg.kernels.jit import kernel, read_only, rule
-from numseg.kernels.parallel import launch
-from numseg.kernels.simd import TARGET
+from numseg.kernels.conv.packing import ENOUGH_UNITS, SCRATCH_BYTES, ceil_div, clear
+from numseg.kernels.conv.weight_gradient import TILES, best_tile, multiply, transpose
+from numseg.kernels.machine.jit import kernel, read_only, rule
+from numseg.kernels.machine.target import TARGET
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.sampling.corners import dots, give, mix
 from numseg.ops.conv2d.cpu import grad_b
-from numseg.ops.deform_conv2d import Geometry
+from numseg.ops.deform_conv2d.geometry import Geometry
 from numseg.ops.deform_conv2d.rules import neighbours
 from numseg.typing import Array
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numseg.ops.deform_conv2d import Geometry
+from numseg.ops.deform_conv2d.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from numseg import checks, reductions
 from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.dice_loss.geometry import ACTIVATIONS, Geometry
 from numseg.typing import Array, ArrayLike
-
-ACTIVATIONS = ("none", "sigmoid", "softmax")
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    size: int
-    """Pixels: the product of the trailing axes."""
-    labels: bool
-    """The target holds labels, not masks."""
-    activation: int
-    """A place in ACTIVATIONS."""
-    squared: bool
-    smooth_nr: float
-    smooth_dr: float
-    batch: bool
-    micro: bool
-    ignores: bool
-    ignore_index: int
-    """Counts only where ``ignores``."""
-    each: bool
-    """No reduction."""
-    divisor: float
-    """Of the sum."""
 
 
 @operator(

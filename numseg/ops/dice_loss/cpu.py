@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.elementary import decay
-from numseg.kernels.jit import kernel, rule
-from numseg.kernels.losses import store
-from numseg.kernels.parallel import launch
-from numseg.kernels.softmax import BLOCK, add_up, exponentiate, take
-from numseg.kernels.sums import row_sum
-from numseg.ops.dice_loss import ACTIVATIONS, Geometry
+from numseg.kernels.machine.jit import kernel, rule
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.pointwise.elementary import decay
+from numseg.kernels.pointwise.losses import store
+from numseg.kernels.reductions.softmax import BLOCK, add_up, exponentiate, take
+from numseg.kernels.reductions.sums import row_sum
+from numseg.ops.dice_loss.geometry import ACTIVATIONS, Geometry
 from numseg.typing import Array
 
 SIGMOID, SOFTMAX = ACTIVATIONS.index("sigmoid"), ACTIVATIONS.index("softmax")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.ops.dice_loss import ACTIVATIONS, Geometry
+from numseg.ops.dice_loss.geometry import ACTIVATIONS, Geometry
 from numseg.ops.sigmoid import sigmoid
 from numseg.ops.softmax import softmax
 from numseg.typing import Array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.ops.dice_loss import ACTIVATIONS, Geometry
+from numseg.ops.dice_loss.geometry import ACTIVATIONS, Geometry
 from numseg.typing import Array
 
 

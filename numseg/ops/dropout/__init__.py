@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from numseg import checks
 from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.dropout.geometry import Geometry
 from numseg.typing import Array, ArrayLike
-
-
-class Geometry(NamedTuple):
-    size: int
-    seed: int
-    p: float
-    """0 in inference."""
-    scale: float
-    """What is not dropped is multiplied by it."""
 
 
 @operator("x", linear="x")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.parallel import launch
-from numseg.ops.dropout import Geometry
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
+from numseg.ops.dropout.geometry import Geometry
 from numseg.ops.dropout.rules import stream, uniform
 from numseg.typing import Array
 

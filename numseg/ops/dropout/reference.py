@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.ops.dropout import Geometry
+from numseg.ops.dropout.geometry import Geometry
 from numseg.typing import Array
 
 

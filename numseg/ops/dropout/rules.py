@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from numseg.kernels.jit import rule
+from numseg.kernels.machine.jit import rule
 
 GAMMA = np.uint64(0x9E3779B97F4A7C15)
 FIRST = np.uint64(0xBF58476D1CE4E5B9)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from numseg import checks, geometry
+from numseg import checks
+from numseg.geometry import adaptive_reach
 from numseg.operator import Plan, Spec, operator
-from numseg.ops.adaptive_avg_pool2d import Geometry, bins_geometry
+from numseg.ops.adaptive_avg_pool2d import bins_geometry
 from numseg.typing import Array, ArrayLike
-
-__all__ = ["Geometry", "global_avg_pool2d"]
 
 
 @operator("x", linear="x")
@@ -46,5 +45,5 @@ def global_avg_pool2d(x: ArrayLike) -> Plan[Array]:
         outputs=(Spec((g.n, g.c, 1, 1), dtype),),
         geometry=g,
         flops=g.n * g.c * (g.h * g.w + 1),
-        reach=(geometry.adaptive_reach(g.h, 1), geometry.adaptive_reach(g.w, 1)),
+        reach=(adaptive_reach(g.h, 1), adaptive_reach(g.w, 1)),
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.ops.adaptive_avg_pool2d import Geometry
+from numseg.ops.adaptive_avg_pool2d.geometry import Geometry
 from numseg.typing import Array
 
 

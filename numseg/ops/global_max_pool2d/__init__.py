@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg import checks, geometry
+from numseg import checks
+from numseg.geometry import adaptive_reach
 from numseg.operator import Plan, Spec, operator
-from numseg.ops.adaptive_avg_pool2d import Geometry, bins_geometry
+from numseg.ops.adaptive_avg_pool2d import bins_geometry
 from numseg.typing import Array, ArrayLike
-
-__all__ = ["Geometry", "global_max_pool2d"]
 
 
 @operator("x", outputs="y indices", saves="indices")
@@ -61,6 +60,6 @@ def global_max_pool2d(
         geometry=g,
         results=2 if checks.flag("return_indices", return_indices) else 1,
         flops=g.n * g.c * g.h * g.w,
-        reach=(geometry.adaptive_reach(g.h, 1), geometry.adaptive_reach(g.w, 1)),
+        reach=(adaptive_reach(g.h, 1), adaptive_reach(g.w, 1)),
         linear=False,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numseg.ops.adaptive_avg_pool2d import Geometry
+from numseg.ops.adaptive_avg_pool2d.geometry import Geometry
 from numseg.ops.adaptive_max_pool2d.reference import backward, largest, matrix
 from numseg.typing import Array
 

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from numseg import checks
 from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.group_norm.geometry import Geometry
 from numseg.typing import Array, ArrayLike
-
-
-class Geometry(NamedTuple):
-    n: int
-    groups: int
-    channels: int
-    """Channels in a group."""
-    size: int
-    """Values in a plane: the product of the trailing axes."""
-    eps: float
 
 
 @operator("x weight bias", outputs="y mean var", saves="x weight mean var")

@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.parallel import launch
-from numseg.kernels.sums import row_product, row_squares, row_sum
-from numseg.ops.group_norm import Geometry
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.reductions.sums import row_product, row_squares, row_sum
+from numseg.ops.group_norm.geometry import Geometry
 from numseg.typing import Array
 
 PASSES = 3

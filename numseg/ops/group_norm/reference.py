@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.ops.group_norm import Geometry
+from numseg.ops.group_norm.geometry import Geometry
 from numseg.typing import Array
 
 

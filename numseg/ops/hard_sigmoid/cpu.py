@@ -3,8 +3,8 @@ and 1 must be where it is by definition."""
 
 from __future__ import annotations
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.parallel import launch
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
 from numseg.ops.hard_sigmoid import Geometry
 from numseg.ops.hard_sigmoid.rules import clamped
 from numseg.typing import Array

@@ -1,6 +1,6 @@
 """hard_sigmoid of one number."""
 
-from numseg.kernels.jit import rule
+from numseg.kernels.machine.jit import rule
 
 
 @rule

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.parallel import launch
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
 from numseg.ops.hard_swish import Geometry
 from numseg.ops.hard_swish.rules import slope, value
 from numseg.typing import Array

@@ -1,6 +1,6 @@
 """hard_swish of one number, and its derivative."""
 
-from numseg.kernels.jit import rule
+from numseg.kernels.machine.jit import rule
 
 
 @rule

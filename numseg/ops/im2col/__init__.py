@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from numseg import checks, geometry
+from numseg import checks
+from numseg.geometry import pads, window_counts
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.im2col.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Padding, Pair
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    oh: int
-    ow: int
-    kh: int
-    kw: int
-    sy: int
-    sx: int
-    pt: int
-    pl: int
-    dy: int
-    dx: int
 
 
 @operator("x", linear="x")
@@ -94,7 +77,7 @@ def window_geometry(
     kernel = checks.pair("kernel_size", kernel_size, minimum=1)
     steps = checks.pair("stride", stride, minimum=1)
     dilations = checks.pair("dilation", dilation, minimum=1)
-    sides = geometry.pads(padding, size, kernel, steps, dilations)
-    counts = geometry.window_counts(size, kernel, steps, sides, dilations)
+    sides = pads(padding, size, kernel, steps, dilations)
+    counts = window_counts(size, kernel, steps, sides, dilations)
     top, _, left, _ = sides
     return Geometry(n, c, *size, *counts, *kernel, *steps, top, left, *dilations)

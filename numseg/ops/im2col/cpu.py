@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.parallel import launch
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
 from numseg.ops.conv2d.rules import end_output, first_output
-from numseg.ops.im2col import Geometry
+from numseg.ops.im2col.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.ops.im2col import Geometry
+from numseg.ops.im2col.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -2,39 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from numseg import checks, geometry
+from numseg import checks
 from numseg.errors import ArgumentError
+from numseg.geometry import linear_reach, zoomed
 from numseg.operator import Plan, Spec, operator
-from numseg.ops.pad import Geometry as Padding
-from numseg.ops.upsample_bilinear2d import Geometry as Upsampling
+from numseg.ops.interp2d.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Pair
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    top: int
-    left: int
-    eh: int
-    """Rows that the crop leaves."""
-    ew: int
-    oh: int
-    ow: int
-
-    @property
-    def crop(self) -> Padding:
-        return Padding(self.n * self.c, self.h, self.w, self.eh, self.ew, -self.top, -self.left,
-                       value=0.0, mode=0)  # fmt: skip
-
-    @property
-    def upsampling(self) -> Upsampling:
-        rows = geometry.line(self.eh, self.oh, 0.0, "align_corners")
-        columns = geometry.line(self.ew, self.ow, 0.0, "align_corners")
-        return Upsampling(self.n, self.c, self.eh, self.ew, self.oh, self.ow, *rows, *columns)
 
 
 @operator("x", linear="x")
@@ -108,10 +81,10 @@ def interp2d(
             1 if factor is None else checks.integer(name, factor, 1, checks.LARGEST)
             for name, factor in (("shrink_factor", shrink_factor), ("zoom_factor", zoom_factor))
         )
-        oh, ow = (geometry.zoomed((i - 1) // shrink + 1, zoom) for i in (eh, ew))
+        oh, ow = (zoomed((i - 1) // shrink + 1, zoom) for i in (eh, ew))
     g = Geometry(n, c, h, w, -first, -first, eh, ew, oh, ow)
     sampled = g.upsampling
-    rows, columns = (geometry.linear_reach((line, 0.0)) for line in (sampled.rows, sampled.columns))
+    rows, columns = (linear_reach((line, 0.0)) for line in (sampled.rows, sampled.columns))
     return Plan(
         outputs=(Spec((n, c, oh, ow), dtype),),
         geometry=g,

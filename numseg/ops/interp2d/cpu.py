@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.ops.interp2d import Geometry
+from numseg.ops.interp2d.geometry import Geometry
 from numseg.ops.pad import cpu as pad
 from numseg.ops.upsample_bilinear2d import cpu as upsampling
 from numseg.typing import Array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.ops.interp2d import Geometry
+from numseg.ops.interp2d.geometry import Geometry
 from numseg.ops.pad import reference as pad
 from numseg.ops.upsample_bilinear2d import reference as upsampling
 from numseg.typing import Array

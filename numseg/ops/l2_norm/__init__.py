@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from numseg import checks
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.l2_norm.geometry import EPS_RULES, Geometry
 from numseg.typing import Array, ArrayLike
-
-EPS_RULES = ("max", "inside", "outside")
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    size: int
-    """Pixels: the product of the trailing axes."""
-    eps: float
-    rule: int
-    """The eps rule's place in EPS_RULES."""
 
 
 @operator("x weight", outputs="y norm", saves="x weight norm")

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.parallel import launch
-from numseg.kernels.softmax import WIDE
-from numseg.kernels.sums import row_triple
-from numseg.ops.l2_norm import Geometry
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.reductions.softmax import WIDE
+from numseg.kernels.reductions.sums import row_triple
+from numseg.ops.l2_norm.geometry import Geometry
 from numseg.ops.l2_norm.rules import inverse, pull
 from numseg.typing import Array
 

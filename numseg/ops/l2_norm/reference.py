@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.ops.l2_norm import EPS_RULES, Geometry
+from numseg.ops.l2_norm.geometry import EPS_RULES, Geometry
 from numseg.typing import Array
 
 

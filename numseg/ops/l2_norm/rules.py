@@ -2,7 +2,7 @@
 
 import math
 
-from numseg.kernels.jit import rule
+from numseg.kernels.machine.jit import rule
 
 MAX, INSIDE = 0, 1
 

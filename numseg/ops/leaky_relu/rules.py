@@ -1,6 +1,6 @@
 """The slope of leaky_relu."""
 
-from numseg.kernels.jit import rule
+from numseg.kernels.machine.jit import rule
 
 
 @rule

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.matmul import matmul
-from numseg.kernels.parallel import launch
-from numseg.ops.linear import Geometry
+from numseg.kernels.conv.matmul import matmul
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
+from numseg.ops.linear.geometry import Geometry
 from numseg.typing import Array
 
 BLOCK = 64

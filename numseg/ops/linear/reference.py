@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.ops.linear import Geometry
+from numseg.ops.linear.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from numseg import checks
 from numseg.geometry import POINTWISE
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.log_softmax.geometry import Geometry
 from numseg.typing import Array, ArrayLike
-
-
-class Geometry(NamedTuple):
-    n: int
-    """Product of the axes before the softmax's: x is (n, c, size)."""
-    c: int
-    size: int
-    """Product of the axes after it."""
 
 
 @operator("x", saves="y")

@@ -10,12 +10,12 @@ import math
 
 import numpy as np
 
-from numseg.kernels.elementary import decay, log
-from numseg.kernels.jit import kernel
-from numseg.kernels.parallel import launch
-from numseg.kernels.softmax import BLOCK, fetch_next, row_statistics, take
-from numseg.kernels.sums import row_sum
-from numseg.ops.log_softmax import Geometry
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.pointwise.elementary import decay, log
+from numseg.kernels.reductions.softmax import BLOCK, fetch_next, row_statistics, take
+from numseg.kernels.reductions.sums import row_sum
+from numseg.ops.log_softmax.geometry import Geometry
 from numseg.typing import Array
 
 

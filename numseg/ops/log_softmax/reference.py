@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.ops.log_softmax import Geometry
+from numseg.ops.log_softmax.geometry import Geometry
 from numseg.typing import Array
 
 

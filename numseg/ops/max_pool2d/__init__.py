@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
-from numseg import checks, geometry
+from numseg import checks
 from numseg.errors import ArgumentError
+from numseg.geometry import (
+    extent,
+    index_strides,
+    less_than_window,
+    pads,
+    window_counts,
+    window_reach,
+)
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.max_pool2d.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Padding, Pair
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    oh: int
-    ow: int
-    kh: int
-    kw: int
-    sy: int
-    sx: int
-    pt: int
-    pl: int
-    dy: int
-    dx: int
-    drop_nan: bool
-    first_nan: bool
-    """Though dropped, NaN stays where it is the first pixel of its window."""
-    lowest: float
-    shared: bool
-    """All that are as large as the winner have a part in the gradient."""
-    split: bool
-    image: int
-    """From a pixel's index to that of the same pixel in the next image; likewise:"""
-    channel: int
-    row: int
-    column: int
-
-    @property
-    def plain(self) -> bool:
-        """Indices are places in their plane, and nothing is done to the largest value."""
-        places = (self.image, self.channel, self.row, self.column) == (0, 0, self.w, 1)
-        return places and not self.drop_nan and self.lowest == -np.inf
 
 
 @operator("x", outputs="y indices tied", saves="indices tied")
@@ -137,9 +110,9 @@ def max_pool2d(
     kh, kw = kernel = checks.pair("kernel_size", kernel_size, minimum=1)
     sy, sx = steps = kernel if stride is None else checks.pair("stride", stride, minimum=1)
     dy, dx = dilations = checks.pair("dilation", dilation, minimum=1)
-    sides = geometry.pads(padding, (h, w), kernel, steps, dilations)
-    geometry.less_than_window(sides, (geometry.extent(kh, dy), geometry.extent(kw, dx)))
-    oh, ow = geometry.window_counts(
+    sides = pads(padding, (h, w), kernel, steps, dilations)
+    less_than_window(sides, (extent(kh, dy), extent(kw, dx)))
+    oh, ow = window_counts(
         (h, w), kernel, steps, sides, dilations, checks.flag("ceil_mode", ceil_mode), ceil_rule
     )
     moves = sy if oh > 1 else 1, sx if ow > 1 else 1  # one window has no step
@@ -150,7 +123,7 @@ def max_pool2d(
     with np.errstate(over="ignore"):
         lowest = float(dtype.type(lowest))
     shared = checks.choice("ties", ties, ("first", "split", "all")) != "first"
-    strides = geometry.index_strides(index_layout, c, h, w)
+    strides = index_strides(index_layout, c, h, w)
     top, _, left, _ = sides
     shape = (n, c, oh, ow)
     tied = (*shape, kh * kw) if shared else (0,)
@@ -168,8 +141,8 @@ def max_pool2d(
         results=2 if checks.flag("return_indices", return_indices) else 1,
         flops=n * c * oh * ow * kh * kw,
         reach=(
-            geometry.window_reach(kh, sy, top, dy),
-            geometry.window_reach(kw, sx, left, dx),
+            window_reach(kh, sy, top, dy),
+            window_reach(kw, sx, left, dx),
         ),
         linear=False,
     )

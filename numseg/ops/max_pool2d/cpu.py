@@ -9,23 +9,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.bands import ceil_div
-from numseg.kernels.bins import NARROW, largest, winners_of_columns
-from numseg.kernels.jit import kernel, rule
-from numseg.kernels.parallel import launch
-from numseg.kernels.runs import ROWS_AHEAD, fetch_run
-from numseg.kernels.scatter import give
-from numseg.kernels.simd import TARGET
-from numseg.kernels.windows import winners
-from numseg.ops.max_pool2d import Geometry
-from numseg.ops.max_pool2d.rules import (
-    end_tap,
-    first_tap,
-    index_of,
-    place_of,
-    ties,
-    wins_at,
-)
+from numseg.kernels.conv.packing import ceil_div
+from numseg.kernels.machine.jit import kernel, rule
+from numseg.kernels.machine.target import TARGET
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.machine.vector_copy import ROWS_AHEAD, fetch_run
+from numseg.kernels.pooling.bins import NARROW, largest, winners_of_columns
+from numseg.kernels.pooling.maxima import ties, wins_at
+from numseg.kernels.pooling.scatter import give
+from numseg.kernels.pooling.windows import winners
+from numseg.ops.max_pool2d.geometry import Geometry
+from numseg.ops.max_pool2d.rules import end_tap, first_tap, index_of, place_of
 from numseg.typing import Array
 
 _winners_2, _winners_3 = winners(2), winners(3)

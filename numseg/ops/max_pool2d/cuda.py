@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import int32
 
-from numseg.kernels.cuda import (
+from numseg.cuda.launch import (
     Bytes,
     Longs,
     Reals,
@@ -19,8 +19,8 @@ from numseg.kernels.cuda import (
     quotient,
     thread,
 )
-from numseg.ops.max_pool2d import Geometry
-from numseg.ops.max_pool2d.rules import ties, wins
+from numseg.kernels.pooling.maxima import ties, wins
+from numseg.ops.max_pool2d.geometry import Geometry
 
 
 @kernel

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from numseg.errors import ArgumentError
-from numseg.ops.max_pool2d import Geometry, places_of
+from numseg.ops.max_pool2d import places_of
+from numseg.ops.max_pool2d.geometry import Geometry
 from numseg.typing import Array
 
 

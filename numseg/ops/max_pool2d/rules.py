@@ -1,6 +1,6 @@
-"""Which taps a window has, which of two values wins, and what a switch says."""
+"""Which taps a window has, and what a switch says."""
 
-from numseg.kernels.jit import rule
+from numseg.kernels.machine.jit import rule
 
 
 @rule
@@ -13,26 +13,6 @@ def first_tap(start, d):
 def end_tap(start, d, k, size):
     """One past the last tap that is not after the image."""
     return min(k, (size - start + d - 1) // d) if size > start else 0
-
-
-@rule
-def wins(value, best, drop=False):
-    """A later value takes over only if it is larger, or NaN: first maximum, last NaN. With
-    ``drop`` any value takes over from NaN, and NaN from nothing else."""
-    return value > best or (best != best if drop else value != value)
-
-
-@rule
-def wins_at(value, here, best, place):
-    """The same for pixels that do not come in order: ``here`` and ``place`` say where they are."""
-    if value != value:
-        return best == best or here > place
-    return value > best or (value == best and here < place)
-
-
-@rule
-def ties(value, best):
-    return value == best or (value != value and best != best)
 
 
 @rule

@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-from numseg import checks, geometry
+from numseg import checks
 from numseg.errors import ArgumentError
+from numseg.geometry import index_strides, sides, transposed_reach, transposed_size
 from numseg.operator import Plan, Spec, operator
 from numseg.ops.max_pool2d import places_of
+from numseg.ops.max_unpool2d.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Pair, Sides
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    oh: int
-    ow: int
-    ih: int
-    """Size of the plane that indices speak of, the top left corner of the output."""
-    iw: int
-    image: int
-    """From a pixel's index to that of the same pixel in the next image; likewise:"""
-    channel: int
-    row: int
-    column: int
-    summed: bool
-    """Values with the same index add up."""
-    all_get: bool
-    """Values with the same index all get its gradient."""
-
-    @property
-    def plain(self) -> bool:
-        """Indices are places in their output plane."""
-        strides = self.image, self.channel, self.row, self.column
-        return strides == (0, 0, self.ow, 1) and (self.ih, self.iw) == (self.oh, self.ow)
 
 
 @operator(
@@ -128,18 +101,18 @@ def max_unpool2d(
     checks.shape("indices", indices, x.shape, "the shape of x")
     kernel = checks.pair("kernel_size", kernel_size, minimum=1)
     steps = kernel if stride is None else checks.pair("stride", stride, minimum=1)
-    sides = geometry.sides("padding", padding)
+    padded = sides("padding", padding)
     rule = checks.choice("output_rule", output_rule, ("torch", "any", "corner"))
-    oh, ow, ih, iw = _output_size(output_size, (h, w), kernel, steps, sides, rule)
+    oh, ow, ih, iw = _output_size(output_size, (h, w), kernel, steps, padded, rule)
     after = checks.choice("duplicates", duplicates, ("last", "sum", "torch"))
-    strides = geometry.index_strides(index_layout, c, ih, iw)
+    strides = index_strides(index_layout, c, ih, iw)
     return Plan(
         outputs=(Spec((n, c, oh, ow), dtype),),
         geometry=Geometry(n, c, h, w, oh, ow, ih, iw, *strides, after == "sum", after != "last"),
         flops=n * c * h * w if after == "sum" else 0,
         reach=(  # by indices of a pooling: others may point anywhere
-            geometry.transposed_reach(kernel[0], steps[0], sides[0], 1),
-            geometry.transposed_reach(kernel[1], steps[1], sides[2], 1),
+            transposed_reach(kernel[0], steps[0], padded[0], 1),
+            transposed_reach(kernel[1], steps[1], padded[2], 1),
         ),
     )
 
@@ -149,18 +122,18 @@ def _output_size(
     size: tuple[int, int],
     kernel: tuple[int, int],
     stride: tuple[int, int],
-    sides: tuple[int, int, int, int],
+    padding: tuple[int, int, int, int],
     rule: str,
 ) -> tuple[int, int, int, int]:
     """The output's rows and columns, and those of the plane that indices speak of."""
     usual = [
-        geometry.transposed_size(i, k, s, p0, p1, 1, 0)
-        for i, k, s, p0, p1 in zip(size, kernel, stride, sides[::2], sides[1::2], strict=True)
+        transposed_size(i, k, s, p0, p1, 1, 0)
+        for i, k, s, p0, p1 in zip(size, kernel, stride, padding[::2], padding[1::2], strict=True)
     ]
     if (asked is None or rule == "corner") and min(usual) < 0:
         raise ArgumentError(
             f"the output would have {usual[0]} rows and {usual[1]} columns: x has "
-            f"{size[0]} x {size[1]}, padding (top, bottom, left, right) is {sides}"
+            f"{size[0]} x {size[1]}, padding (top, bottom, left, right) is {padding}"
         )
     if asked is None:
         return usual[0], usual[1], usual[0], usual[1]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.jit import kernel, rule
-from numseg.kernels.parallel import launch
-from numseg.kernels.runs import ROWS_AHEAD, fetch_run
-from numseg.kernels.scatter import CHUNK, clear_ahead
+from numseg.kernels.machine.jit import kernel, rule
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.machine.vector_copy import ROWS_AHEAD, fetch_run
+from numseg.kernels.pooling.scatter import CHUNK, clear_ahead
 from numseg.ops.max_pool2d.rules import place_of
-from numseg.ops.max_unpool2d import Geometry
+from numseg.ops.max_unpool2d.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numba import int32
 
-from numseg.device import Cuda, cuda
-from numseg.kernels.cuda import (
+from numseg.cuda.arrays import Cuda
+from numseg.cuda.launch import (
     Ints,
     Longs,
     Reals,
@@ -25,8 +25,10 @@ from numseg.kernels.cuda import (
     quotient,
     thread,
 )
+from numseg.cuda.runtime import cuda, empty
 from numseg.ops.max_pool2d.rules import place_of
-from numseg.ops.max_unpool2d import Geometry, off_plane
+from numseg.ops.max_unpool2d import off_plane
+from numseg.ops.max_unpool2d.geometry import Geometry
 
 
 @kernel
@@ -163,7 +165,7 @@ def backward(switches: Any, gx: Any, gy: Any, g: Geometry) -> None:
 
 def _owners(switches: Any, x: Any, g: Geometry) -> Any:
     """For each output pixel the index in its plane of the value that stays there, or -1."""
-    owners = Cuda.empty((x.size,), np.int32)
+    owners = empty((x.size,), np.int32)
     fill(owners, -1)
     launch(_claim, g.n * g.c, g.h * g.w, switches, owners, g)
     return owners
@@ -174,6 +176,6 @@ def _places(switches: Any, g: Geometry) -> Any:
     longs = switches if switches.dtype == np.int64 else dense(switches, np.int64)
     if g.plain:
         return longs
-    places = Cuda.empty((longs.size,), np.int64)
+    places = empty((longs.size,), np.int64)
     launch(_place, g.n * g.c, g.h * g.w, longs, places, g)
     return places

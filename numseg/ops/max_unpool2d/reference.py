@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from numseg.ops.max_pool2d import places_of
-from numseg.ops.max_unpool2d import Geometry
+from numseg.ops.max_unpool2d.geometry import Geometry
 from numseg.typing import Array
 
 

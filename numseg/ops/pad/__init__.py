@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from numseg import checks, geometry
+from numseg import checks
 from numseg.errors import ArgumentError
+from numseg.geometry import padded_reach, sides
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.pad.geometry import MODES, Geometry
 from numseg.typing import Array, ArrayLike, Sides
-
-
-class Geometry(NamedTuple):
-    planes: int
-    h: int
-    w: int
-    oh: int
-    ow: int
-    pt: int
-    pl: int
-    value: float
-    mode: int
-    """Its place in ``MODES``."""
-
-
-MODES = ("constant", "reflect", "replicate", "circular", "symmetric")
 
 
 @operator("x", linear="x")
@@ -81,7 +65,7 @@ def pad(x: ArrayLike, padding: Sides, value: float = 0.0, mode: str = "constant"
     """
     dtype = checks.floats(x=x)
     n, c, h, w = checks.axes("x", x, "n c h w")
-    top, bottom, left, right = geometry.sides("padding", padding, minimum=None)
+    top, bottom, left, right = sides("padding", padding, minimum=None)
     oh, ow = top + h + bottom, left + w + right
     if oh < 0 or ow < 0:
         raise ArgumentError(
@@ -99,7 +83,7 @@ def pad(x: ArrayLike, padding: Sides, value: float = 0.0, mode: str = "constant"
         outputs=(Spec((n, c, oh, ow), dtype),),
         geometry=Geometry(n * c, h, w, oh, ow, top, left, number, how),
         reach=(
-            geometry.padded_reach(h, top, bottom, mode),
-            geometry.padded_reach(w, left, right, mode),
+            padded_reach(h, top, bottom, mode),
+            padded_reach(w, left, right, mode),
         ),
     )

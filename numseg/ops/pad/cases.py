@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.ops.pad import MODES
+from numseg.ops.pad.geometry import MODES
 from numseg.testing.cases import Case, Invalid
 
 EXACT = True

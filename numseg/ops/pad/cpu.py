@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.copy import copy
-from numseg.kernels.jit import kernel
-from numseg.kernels.lookup import add_up, look_up
-from numseg.kernels.parallel import launch
-from numseg.ops.pad import MODES, Geometry
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.memcpy import copy
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.sampling.gather_rows import add_up, look_up
+from numseg.ops.pad.geometry import MODES, Geometry
 from numseg.typing import Array
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.ops.pad import MODES, Geometry
+from numseg.ops.pad.geometry import MODES, Geometry
 from numseg.typing import Array
 
 

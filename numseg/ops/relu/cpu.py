@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.parallel import launch
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.pointwise.activations import rectify
 from numseg.ops.relu import Geometry
-from numseg.ops.relu.rules import rectify
 from numseg.typing import Array
 
 

@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import numpy as np
-
 from numseg import checks
-from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.roi_align.geometry import LIMIT, Geometry, check
 from numseg.typing import Array, ArrayLike, Pair
 
-LIMIT = 2.0**24
-"""Boxes lie within so many pixels: beyond, float32 does not tell pixels apart."""
+__all__ = ["check", "roi_align"]
+
 
 MOST_SAMPLES = 1024
 """Largest sampling_ratio."""
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    k: int
-    oh: int
-    ow: int
-    scale: float
-    ratio: int
-    aligned: bool
-    single: bool
-    maximum: bool
-    corners: bool
-    clamp: bool
 
 
 @operator("x boxes", saves="x boxes", linear="x", examines="boxes", fixed={"boxes": (..., 0)})
@@ -145,21 +124,3 @@ def roi_align(
         reach=None,
         linear=mode == "avg",
     )
-
-
-def check(x: Any, boxes: Array, g: Any) -> None:
-    """Every RoI belongs to an image, and its box is somewhere."""
-    index, corners = boxes[:, 0], boxes[:, 1:]
-    wrong = ~((index >= 0) & (index < g.n) & (index == np.floor(index)))
-    if wrong.any():
-        k = int(np.argmax(wrong))
-        raise ArgumentError(
-            f"boxes[{k}, 0] is {index[k]}, expected the index of one of the {g.n} images of x"
-        )
-    wrong = ~(np.abs(corners.astype(np.float64) * g.scale) <= LIMIT)
-    if wrong.any():
-        k, j = (int(i) for i in np.argwhere(wrong)[0])
-        raise ArgumentError(
-            f"boxes[{k}, {j + 1}] is {corners[k, j]}, expected a number that times spatial_scale "
-            f"{g.scale} lies within {LIMIT:.0f} pixels"
-        )

@@ -1,6 +1,7 @@
 """roi_align on the CPU.
 
-An average has separable weights: they are tabulated here, numseg/kernels/regions.py does the rest.
+An average has separable weights: they are tabulated here, and
+:mod:`numseg.kernels.sampling.roi_average` does the rest.
 A maximum has no such structure, but channels lie side by side there too.
 """
 
@@ -10,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.jit import kernel, rule
-from numseg.kernels.lanes import LANES, blocks_of, candidate, load, part, store
-from numseg.kernels.parallel import launch
-from numseg.kernels.regions import (
+from numseg.kernels.machine.jit import kernel, rule
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.sampling.channels_last import LANES, blocks_of, candidate, load, part, store
+from numseg.kernels.sampling.roi_average import (
     Averages,
     Sizes,
     Weights,
@@ -23,7 +24,7 @@ from numseg.kernels.regions import (
     motion,
     spread,
 )
-from numseg.ops.roi_align import Geometry, check
+from numseg.ops.roi_align.geometry import Geometry, check
 from numseg.ops.roi_align.rules import neighbours, position, rounded, samples, span
 from numseg.typing import Array
 

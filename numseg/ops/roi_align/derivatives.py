@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numseg.ops.roi_align import Geometry, roi_align
+from numseg.ops.roi_align import roi_align
+from numseg.ops.roi_align.geometry import Geometry
 from numseg.ops.roi_align.reference import (
     Axis,
     Regions,

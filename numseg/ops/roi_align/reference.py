@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numseg.errors import ArgumentError
-from numseg.ops.roi_align import Geometry
+from numseg.ops.roi_align.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from numseg import checks
 from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
-from numseg.ops import roi_align
+from numseg.ops.roi_align.geometry import LIMIT, check
+from numseg.ops.roi_pool.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Pair
 
-check = roi_align.check
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    k: int
-    oh: int
-    ow: int
-    scale: float
-    exact: bool
-    single: bool
-    whole: bool
-    even: bool
+__all__ = ["check", "roi_pool"]
 
 
 @operator(
@@ -36,7 +20,7 @@ class Geometry(NamedTuple):
     saves="boxes indices",
     differentiable="x",
     examines="boxes",
-    spare="indices",
+    skippable="indices",
 )
 def roi_pool(
     x: ArrayLike,
@@ -118,7 +102,7 @@ def roi_pool(
     k = checks.axes("boxes", boxes, "k 5")[0]
     checks.shape("boxes", boxes, (k, 5), "index of the image, x1, y1, x2, y2")
     oh, ow = checks.pair("output_size", output_size, minimum=1)
-    scale = checks.real("spatial_scale", spatial_scale, 0, roi_align.LIMIT)
+    scale = checks.real("spatial_scale", spatial_scale, 0, LIMIT)
     if arithmetic is None:
         arithmetic = dtype.name
     checks.choice("arithmetic", arithmetic, ("float32", "float64", "exact"))

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.bands import ceil_div
-from numseg.kernels.bins import NARROW
-from numseg.kernels.jit import kernel
-from numseg.kernels.lanes import LANES, blocks_of, largest, load, part
-from numseg.kernels.parallel import launch
-from numseg.kernels.regions import by_image
-from numseg.kernels.runs import fetch_run, stream_run, streamed
-from numseg.ops.roi_pool import Geometry, check
+from numseg.kernels.conv.packing import ceil_div
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.machine.vector_copy import fetch_run, stream_run, streamed
+from numseg.kernels.pooling.bins import NARROW
+from numseg.kernels.sampling.channels_last import LANES, blocks_of, largest, load, part
+from numseg.kernels.sampling.roi_average import by_image
+from numseg.ops.roi_align.geometry import check
+from numseg.ops.roi_pool.geometry import Geometry
 from numseg.ops.roi_pool.rules import edges, ends
 from numseg.typing import Array
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.ops.roi_pool import Geometry
+from numseg.ops.roi_pool.geometry import Geometry
 from numseg.typing import Array
 
 LOWEST = float(np.finfo(np.float32).min)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from numseg.kernels.jit import rule
+from numseg.kernels.machine.jit import rule
 from numseg.ops.roi_align.rules import rounded
 
 

@@ -2,50 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from numseg import checks, geometry
+from numseg import checks
 from numseg.errors import ArgumentError
+from numseg.geometry import pads, window_counts, window_reach
 from numseg.operator import Plan, Spec, operator
-from numseg.ops import conv2d
+from numseg.ops.separable_conv2d.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Padding, Pair
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    multiplier: int
-    f: int
-    oh: int
-    ow: int
-    kh: int
-    kw: int
-    sy: int
-    sx: int
-    pt: int
-    pl: int
-    dy: int
-    dx: int
-
-    @property
-    def hidden(self) -> tuple[int, int, int, int]:
-        """The shape between the two convolutions."""
-        return self.n, self.c * self.multiplier, self.oh, self.ow
-
-    @property
-    def depthwise(self) -> conv2d.Geometry:
-        n, channels, oh, ow = self.hidden
-        return conv2d.Geometry(
-            n, self.c, self.h, self.w, channels, oh, ow, *self[8:], max(self.c, 1)
-        )
-
-    @property
-    def pointwise(self) -> conv2d.Geometry:
-        return conv2d.Geometry(
-            *self.hidden, self.f, self.oh, self.ow, 1, 1, 1, 1, 0, 0, 1, 1, groups=1
-        )
 
 
 @operator(
@@ -146,8 +108,8 @@ def separable_conv2d(
         checks.shape("depthwise_bias", depthwise_bias, (channels,), reason)
     sy, sx = steps = checks.pair("stride", stride, minimum=1)
     dy, dx = dilations = checks.pair("dilation", dilation, minimum=1)
-    sides = geometry.pads(padding, (h, width), kernel, steps, dilations)
-    oh, ow = geometry.window_counts((h, width), kernel, steps, sides, dilations)
+    sides = pads(padding, (h, width), kernel, steps, dilations)
+    oh, ow = window_counts((h, width), kernel, steps, sides, dilations)
     top, _, left, _ = sides
     pixels = n * oh * ow
     added = (0 if bias is None else f) + (0 if depthwise_bias is None else channels)
@@ -160,7 +122,7 @@ def separable_conv2d(
         ),
         flops=pixels * (2 * channels * (kh * kw + f) + added),
         reach=(
-            geometry.window_reach(kh, sy, top, dy),
-            geometry.window_reach(kw, sx, left, dx),
+            window_reach(kh, sy, top, dy),
+            window_reach(kw, sx, left, dx),
         ),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from numseg.ops.conv2d import cpu as conv2d
-from numseg.ops.separable_conv2d import Geometry
+from numseg.ops.separable_conv2d.geometry import Geometry
 from numseg.typing import Array
 
 

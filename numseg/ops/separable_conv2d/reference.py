@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from numseg.ops.conv2d import reference as conv2d
-from numseg.ops.separable_conv2d import Geometry
+from numseg.ops.separable_conv2d.geometry import Geometry
 from numseg.typing import Array
 
 

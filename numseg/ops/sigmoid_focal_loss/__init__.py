@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from numseg import checks, reductions
 from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.sigmoid_focal_loss.geometry import Geometry
 from numseg.typing import Array, ArrayLike
-
-
-class Geometry(NamedTuple):
-    size: int
-    yes: float
-    """What yes counts: alpha, or 1."""
-    no: float
-    """What no counts: 1 - alpha, or 1."""
-    gamma: float
-    each: bool
-    """No reduction."""
-    divisor: float
-    """Of the sum."""
 
 
 @operator("x targets", saves="x targets", differentiable="x")

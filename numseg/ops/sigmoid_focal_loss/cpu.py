@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.jit import kernel, rule
-from numseg.kernels.losses import (
+from numseg.kernels.machine.jit import kernel, rule
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.pointwise.losses import (
     BLOCK,
     blocks,
     powers,
@@ -16,9 +17,8 @@ from numseg.kernels.losses import (
     store,
     times,
 )
-from numseg.kernels.parallel import launch
-from numseg.kernels.sums import row_sum
-from numseg.ops.sigmoid_focal_loss import Geometry
+from numseg.kernels.reductions.sums import row_sum
+from numseg.ops.sigmoid_focal_loss.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.ops.sigmoid_focal_loss import Geometry
+from numseg.ops.sigmoid_focal_loss.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from numseg.kernels.elementary import exp
-from numseg.kernels.jit import kernel
-from numseg.kernels.parallel import launch
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.pointwise.elementary import exp
 from numseg.ops.silu import Geometry
 from numseg.typing import Array
 

@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from numseg import checks, reductions
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.smooth_l1_loss.geometry import Geometry
 from numseg.typing import Array, ArrayLike
-
-
-class Geometry(NamedTuple):
-    size: int
-    beta: float
-    scale: float
-    """Of each loss: beta for Huber's, else 1."""
-    each: bool
-    """No reduction."""
-    divisor: float
-    """Of the sum."""
 
 
 @operator("x target", saves="x target")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.losses import BLOCK, blocks, put, spread, store
-from numseg.kernels.parallel import launch
-from numseg.kernels.sums import row_sum
-from numseg.ops.smooth_l1_loss import Geometry
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.pointwise.losses import BLOCK, blocks, put, spread, store
+from numseg.kernels.reductions.sums import row_sum
+from numseg.ops.smooth_l1_loss.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.ops.smooth_l1_loss import Geometry
+from numseg.ops.smooth_l1_loss.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.parallel import launch
-from numseg.kernels.softmax import BLOCK, WIDE, add_up, exponentiate, row_statistics, take
-from numseg.kernels.sums import row_product
-from numseg.ops.softmax import Geometry
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.reductions.softmax import (
+    BLOCK,
+    WIDE,
+    add_up,
+    exponentiate,
+    row_statistics,
+    take,
+)
+from numseg.kernels.reductions.sums import row_product
+from numseg.ops.softmax.geometry import Geometry
 from numseg.typing import Array
 
 

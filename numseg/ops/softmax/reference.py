@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.ops.softmax import Geometry
+from numseg.ops.softmax.geometry import Geometry
 from numseg.typing import Array
 
 

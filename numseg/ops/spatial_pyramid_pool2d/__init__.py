@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from numseg import checks, geometry
+from numseg import checks
 from numseg.errors import ArgumentError
+from numseg.geometry import check_caffe_bins
 from numseg.operator import Plan, Spec, operator
 from numseg.ops.adaptive_avg_pool2d import bins_geometry
+from numseg.ops.spatial_pyramid_pool2d.geometry import Geometry
 from numseg.typing import Array, ArrayLike
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    levels: tuple[int, ...]
-    maximum: bool
-    caffe: bool
-
-    def rule(self) -> geometry.BinRule:
-        """Which pixels the bins of a level have."""
-        return geometry.caffe_bins if self.caffe else geometry.adaptive_bins
-
-    def offsets(self) -> list[int]:
-        """Where each level begins in a row of the result, and where the last one ends."""
-        ends = np.cumsum([0, *(self.c * n * n for n in self.levels)])
-        return [int(end) for end in ends]
 
 
 @operator("x", outputs="y indices", saves="indices", linear="x")
@@ -102,8 +84,8 @@ def spatial_pyramid_pool2d(
         raise ArgumentError("return_indices is True, but mode is 'avg': a mean has no indices")
     g = Geometry(n, c, h, w, counts, maximum, caffe)
     for count in counts if caffe else ():
-        geometry.check_caffe_bins(h, count)
-        geometry.check_caffe_bins(w, count)
+        check_caffe_bins(h, count)
+        check_caffe_bins(w, count)
     shape = (n, c * sum(count * count for count in counts))
     return Plan(
         outputs=(

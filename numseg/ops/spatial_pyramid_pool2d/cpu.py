@@ -1,9 +1,9 @@
-"""spatial_pyramid_pool2d on the CPU: level after level, by the kernels of numseg.kernels.bins."""
+"""spatial_pyramid_pool2d on the CPU: level after level, by kernels/pooling/bins.py."""
 
 from __future__ import annotations
 
-from numseg.kernels.bins import average, largest, scatter, spread
-from numseg.ops.spatial_pyramid_pool2d import Geometry
+from numseg.kernels.pooling.bins import average, largest, scatter, spread
+from numseg.ops.spatial_pyramid_pool2d.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from numseg.errors import ArgumentError
 from numseg.ops.adaptive_max_pool2d.reference import largest
-from numseg.ops.spatial_pyramid_pool2d import Geometry
+from numseg.ops.spatial_pyramid_pool2d.geometry import Geometry
 from numseg.typing import Array
 
 

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from numseg import checks, geometry
+from numseg import checks
 from numseg.errors import ArgumentError
+from numseg.geometry import COORDINATES, line, linear_reach, resized
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.upsample_bilinear2d.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Pair
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    oh: int
-    ow: int
-    rows: tuple[int, int, int, int]
-    """Where output rows lie (``geometry.Line``)."""
-    fy: float
-    """If it is not 0, the step between rows is its inverse."""
-    columns: tuple[int, int, int, int]
-    fx: float
 
 
 @operator("x", linear="x")
@@ -100,18 +86,18 @@ def upsample_bilinear2d(
     """
     dtype = checks.floats(x=x)
     n, c, h, w = checks.axes("x", x, "n c h w")
-    (oh, ow), factors = geometry.resized(size, scale_factor, recompute_scale_factor, (h, w))
+    (oh, ow), factors = resized(size, scale_factor, recompute_scale_factor, (h, w))
     align = checks.flag("align_corners", align_corners)
     if coordinates is None:
         factors = 0.0 if oh == h else factors[0], 0.0 if ow == w else factors[1]
         coordinates = "align_corners" if align else "half_pixel"
-    elif checks.choice("coordinates", coordinates, geometry.COORDINATES) and align:
+    elif checks.choice("coordinates", coordinates, COORDINATES) and align:
         raise ArgumentError(f"give align_corners or coordinates, not both: got {coordinates!r}")
-    rows = geometry.line(h, oh, factors[0], coordinates)
-    columns = geometry.line(w, ow, factors[1], coordinates)
+    rows = line(h, oh, factors[0], coordinates)
+    columns = line(w, ow, factors[1], coordinates)
     return Plan(
         outputs=(Spec((n, c, oh, ow), dtype),),
         geometry=Geometry(n, c, h, w, oh, ow, *rows, *columns),
         flops=n * c * oh * (3 * w + 3 * ow),
-        reach=(geometry.linear_reach(rows), geometry.linear_reach(columns)),
+        reach=(linear_reach(rows), linear_reach(columns)),
     )

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numseg.kernels.bands import aligned
-from numseg.kernels.jit import kernel, rule
-from numseg.kernels.look_up import Reads, blend, reads, sharer
-from numseg.kernels.parallel import launch
-from numseg.kernels.runs import (
+from numseg.kernels.conv.packing import aligned
+from numseg.kernels.machine.jit import kernel, rule
+from numseg.kernels.machine.micro_kernel import micro_kernel
+from numseg.kernels.machine.target import TARGET
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.machine.transpose import transpose_square
+from numseg.kernels.machine.vector_copy import (
     LARGE,
     clear_runs,
     copy_run,
@@ -20,8 +22,8 @@ from numseg.kernels.runs import (
     stream_run,
     streamed,
 )
-from numseg.kernels.simd import TARGET, micro_kernel, transpose_square
-from numseg.ops.upsample_bilinear2d import Geometry
+from numseg.kernels.sampling.linear_rows import Reads, blend, reads, sharer
+from numseg.ops.upsample_bilinear2d.geometry import Geometry
 from numseg.ops.upsample_bilinear2d.rules import clamped
 from numseg.typing import Array
 

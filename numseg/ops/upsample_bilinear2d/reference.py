@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from numseg.geometry import Line
-from numseg.ops.upsample_bilinear2d import Geometry
+from numseg.ops.upsample_bilinear2d.geometry import Geometry
 from numseg.typing import Array
 
 

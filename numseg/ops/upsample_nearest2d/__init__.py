@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
-from numseg import checks, geometry
+from numseg import checks
+from numseg.geometry import COORDINATES, line, nearest_reach, resized
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.upsample_nearest2d.geometry import ROUNDINGS, Geometry
 from numseg.typing import Array, ArrayLike, Pair
-
-
-class Geometry(NamedTuple):
-    n: int
-    c: int
-    h: int
-    w: int
-    oh: int
-    ow: int
-    rows: tuple[int, int, int, int]
-    """Where output rows lie (``geometry.Line``)."""
-    fy: float
-    """If it is not 0, the step between rows is its inverse."""
-    columns: tuple[int, int, int, int]
-    fx: float
-    rounding: int
-    """Its place in ``ROUNDINGS``."""
-
-
-ROUNDINGS = ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
 
 
 @operator("x", linear="x")
@@ -100,20 +81,20 @@ def upsample_nearest2d(
     """
     dtype = checks.floats(x=x)
     n, c, h, w = checks.axes("x", x, "n c h w")
-    (oh, ow), factors = geometry.resized(size, scale_factor, recompute_scale_factor, (h, w))
+    (oh, ow), factors = resized(size, scale_factor, recompute_scale_factor, (h, w))
     own = {"nearest": "asymmetric", "nearest-exact": "tf_half_pixel_for_nn"}
-    checks.choice("coordinates", coordinates, (*own, *geometry.COORDINATES))
+    checks.choice("coordinates", coordinates, (*own, *COORDINATES))
     if coordinates == "nearest":
         whole = oh in (h, 2 * h), ow in (w, 2 * w)
         factors = 0.0 if whole[0] else factors[0], 0.0 if whole[1] else factors[1]
-    rows = geometry.line(h, oh, factors[0], own.get(coordinates, coordinates))
-    columns = geometry.line(w, ow, factors[1], own.get(coordinates, coordinates))
+    rows = line(h, oh, factors[0], own.get(coordinates, coordinates))
+    columns = line(w, ow, factors[1], own.get(coordinates, coordinates))
     number = ROUNDINGS.index(checks.choice("rounding", rounding, ROUNDINGS))
     return Plan(
         outputs=(Spec((n, c, oh, ow), dtype),),
         geometry=Geometry(n, c, h, w, oh, ow, *rows, *columns, number),
         reach=(
-            geometry.nearest_reach(h, oh, rows, rounding),
-            geometry.nearest_reach(w, ow, columns, rounding),
+            nearest_reach(h, oh, rows, rounding),
+            nearest_reach(w, ow, columns, rounding),
         ),
     )

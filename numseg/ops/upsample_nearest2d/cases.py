@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from numseg.geometry import COORDINATES
 from numseg.operator import Plan
-from numseg.ops.upsample_nearest2d import ROUNDINGS
+from numseg.ops.upsample_nearest2d.geometry import ROUNDINGS
 from numseg.testing.cases import Case, Invalid
 
 EXACT = True

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.jit import kernel
-from numseg.kernels.lookup import add_up, look_up
-from numseg.kernels.parallel import launch
-from numseg.ops.upsample_nearest2d import Geometry
+from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.sampling.gather_rows import add_up, look_up
+from numseg.ops.upsample_nearest2d.geometry import Geometry
 from numseg.ops.upsample_nearest2d.rules import source
 from numseg.typing import Array
 

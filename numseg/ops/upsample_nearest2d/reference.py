@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from numseg.geometry import Line
-from numseg.ops.upsample_nearest2d import ROUNDINGS, Geometry
+from numseg.ops.upsample_nearest2d.geometry import ROUNDINGS, Geometry
 from numseg.typing import Array
 
 

@@ -1,6 +1,6 @@
 """Which pixel is copied."""
 
-from numseg.kernels.jit import rule
+from numseg.kernels.machine.jit import rule
 from numseg.ops.upsample_bilinear2d.rules import position
 
 

@@ -1,0 +1,9 @@
+"""What CUDA kernels share.
+
+- :mod:`~numseg.cuda.runtime`: which CUDA there is; the one place that imports ``numba.cuda``
+- :mod:`~numseg.cuda.launch`: ``@kernel``, ``launch``, and the device functions that kernels call
+- :mod:`~numseg.cuda.arrays`: device arrays, and other libraries' arrays seen as such
+
+The kernels themselves are ``numseg/ops/<operator>/cuda.py``; :mod:`numseg.testing.compile_gate`
+compiles them all for GPUs that need not be there.
+"""

@@ -1,0 +1,178 @@
+"""A convolution with 3 x 3 taps, of stride 1, that has one channel to a filter; and its gradients.
+
+    y[f, u, v] = bias[f] + sum over i, j of  w[f, i, j] * x[c, u + i dy - pt, v + j dx - pl]
+    gw[f, i, j] = sum over u, v of  gy[f, u, v] * x[c, u + i dy - pt, v + j dx - pl]
+
+Of the time for nine multiply-adds a number there is none to waste on moving numbers. A band of a
+plane of x is copied into a scratch with its padding, and while the outputs of the band are computed
+(:mod:`numseg.kernels.conv.depthwise_vectors`) the next band is fetched from memory.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from numseg.kernels.conv.depthwise_vectors import ROWS, stencil, stencil_sums
+from numseg.kernels.conv.direct import Then, follow
+from numseg.kernels.conv.packing import Axis, aligned, ceil_div, clear, on_image
+from numseg.kernels.machine.jit import kernel, rule
+from numseg.kernels.machine.target import TARGET
+from numseg.kernels.machine.threads import launch
+from numseg.kernels.machine.vector_copy import clear_runs, copy_runs
+from numseg.typing import Array
+
+BAND_BYTES = 32 * 1024
+"""Of the scratch, unless it is but a few rows that two bands share."""
+
+_rows, _row = stencil(ROWS), stencil(1)
+_sums_of_rows, _sums_of_row = stencil_sums(ROWS), stencil_sums(1)
+
+
+class Sizes(NamedTuple):
+    """All that the kernels know besides the arrays."""
+
+    images: int
+    channels: int
+    filters: int  # of a channel
+    h: int
+    w: int
+    rows: int  # of y
+    columns: int
+    dy: int
+    dx: int
+    pt: int
+    first: int  # the column of x that is copied first
+    copied: int  # columns from there on
+    left: int  # where they lie in a row of the scratch
+    at: int  # where the first tap of a row's first output lies
+    width: int  # of the scratch
+    band: int
+    bands: int
+    lanes: int
+
+
+@rule
+def fill(scratch, x, plane, t0, height, s):
+    """What rows of outputs from ``t0`` on read. Columns of padding are zeros, and stay so."""
+    rows, row = height + 2 * s.dy, t0 - s.pt
+    r0, r1 = on_image(row, 1, s.h, rows)
+    first = (plane * s.h + row + r0) * s.w + s.first
+    clear_runs(scratch, s.left, s.width, r0, s.copied)
+    copy_runs(x, first, s.w, scratch, s.left + r0 * s.width, s.width, r1 - r0, s.copied)
+    clear_runs(scratch, s.left + r1 * s.width, s.width, rows - r1, s.copied)
+
+
+@kernel()
+def _correlate(start, stop, x, w, bias, y, then, taps, s):
+    """A unit is a band of a plane of y."""
+    scratch = aligned(np.empty((s.band + 2 * s.dy) * s.width + s.lanes, x.dtype))
+    clear(scratch)
+    for unit in range(start, stop):
+        f, band = divmod(unit, s.bands)
+        t0 = band * s.band
+        height = min(s.band, s.rows - t0)
+        begin, size = (f * s.rows + t0) * s.columns, height * s.columns
+        further = (f // s.filters * s.h + t0) * s.w - begin + size
+        fill(scratch, x, f // s.filters, t0, height, s)
+        number = bias[f % len(bias)]
+        first = f % len(bias) * 9
+        for residue in range(s.dy):  # rows so far apart meet the same rows of pixels
+            rows = (height - residue + s.dy - 1) // s.dy
+            rest = rows % ROWS
+            _rows(scratch, s.at + residue * s.width, s.dy * s.width, s.dx,
+                  y, begin + residue * s.columns, s.dy * s.columns, rows - rest, s.columns,
+                  x, further, size, w, first, taps, number)  # fmt: skip
+            row = residue + (rows - rest) * s.dy
+            _row(scratch, s.at + row * s.width, s.dy * s.width, s.dx,
+                 y, begin + row * s.columns, s.dy * s.columns, rest, s.columns,
+                 x, further, size, w, first, taps, number)  # fmt: skip
+        if then is not None:
+            follow(y[begin : begin + size], begin, then)
+
+
+@kernel()
+def _grad_w(start, stop, x, gy, gw, s):
+    """A unit is a filter."""
+    scratch = aligned(np.empty((s.band + 2 * s.dy) * s.width + s.lanes, x.dtype))
+    clear(scratch)
+    sums = np.empty(9 * s.lanes, x.dtype)
+    for unit in range(start, stop):
+        clear(sums)
+        for cell in range(s.images * s.bands):
+            image, band = divmod(cell, s.bands)
+            t0 = band * s.band
+            height = min(s.band, s.rows - t0)
+            plane = image * s.channels + unit // s.filters
+            begin = ((image * s.channels * s.filters + unit) * s.rows + t0) * s.columns
+            size = height * s.columns
+            further = (plane * s.h + t0) * s.w - begin + size
+            fill(scratch, x, plane, t0, height, s)
+            for residue in range(s.dy):
+                rows = (height - residue + s.dy - 1) // s.dy
+                rest = rows % ROWS
+                _sums_of_rows(scratch, s.at + residue * s.width, s.dy * s.width, s.dx,
+                              gy, begin + residue * s.columns, s.dy * s.columns, rows - rest,
+                              s.columns, x, further, size, sums)  # fmt: skip
+                row = residue + (rows - rest) * s.dy
+                _sums_of_row(scratch, s.at + row * s.width, s.dy * s.width, s.dx,
+                             gy, begin + row * s.columns, s.dy * s.columns, rest,
+                             s.columns, x, further, size, sums)  # fmt: skip
+        for k in range(9):
+            total = gw.dtype.type(0)
+            for lane in range(s.lanes):
+                total += sums[k * s.lanes + lane]
+            gw[unit * 9 + k] = total
+
+
+def suits(channels: int, rows: Axis, columns: Axis, itemsize: int) -> bool:
+    """Of a group of so many channels."""
+    steps = rows.stride == columns.stride == rows.step == columns.step == 1
+    return (
+        channels == 1 and rows.taps == columns.taps == 3 and steps
+        and columns.outputs >= TARGET.vector_bytes // itemsize
+    )  # fmt: skip
+
+
+def correlate(
+    x: Array, w: Array, bias: Array | None, y: Array, rows: Axis, columns: Axis,
+    then: Then | None = None,
+) -> None:  # fmt: skip
+    """As :func:`numseg.kernels.conv.direct.correlate`; w is (F, 1, 3, 3)."""
+    s = _sizes(x.shape, y.shape[1], x.itemsize, rows, columns)
+    i, j = np.ogrid[:3, :3]
+    taps = 3 * (rows.tap_first + rows.tap_step * i) + columns.tap_first + columns.tap_step * j
+    bias = np.zeros(len(w), y.dtype) if bias is None else bias.view()
+    bias.flags.writeable = False  # one kernel, whatever it is
+    launch(_correlate, x.shape[0] * y.shape[1] * s.bands, y.size * 9 // s.lanes, x.reshape(-1),
+           w.reshape(-1), bias, y.reshape(-1), then, taps.reshape(-1), s)  # fmt: skip
+
+
+def grad_w(x: Array, gy: Array, gw: Array, groups: int, rows: Axis, columns: Axis) -> None:
+    """As :func:`numseg.kernels.conv.weight_gradient.correlate_weights`."""
+    s = _sizes(x.shape, gy.shape[1], x.itemsize, rows, columns)
+    launch(_grad_w, gy.shape[1], gy.size * 9 // s.lanes, x.reshape(-1), gy.reshape(-1),
+           gw.reshape(-1), s)  # fmt: skip
+
+
+@functools.lru_cache(maxsize=64)
+def _sizes(
+    x_shape: tuple[int, int, int, int], filters: int, itemsize: int, rows: Axis, columns: Axis
+) -> Sizes:
+    images, channels, h, w = x_shape
+    lanes = TARGET.vector_bytes // itemsize
+    dy, dx = rows.dilation, columns.dilation
+    left = max(columns.pad, 0)
+    first = max(-columns.pad, 0)
+    copied = max(min(w, columns.outputs + 2 * dx - columns.pad) - first, 0)
+    at = -left % lanes  # pixels of the image lie as vectors do
+    width = ceil_div(at + columns.outputs + 2 * dx, lanes) * lanes
+    most = max(BAND_BYTES // (width * itemsize) - 2 * dy, 2 * ROWS * dy)
+    bands = ceil_div(rows.outputs, most)
+    band = ceil_div(rows.outputs, max(bands, 1))
+    return Sizes(
+        images, channels, filters // max(channels, 1), h, w, rows.outputs, columns.outputs, dy, dx,
+        rows.pad, first, copied, at + left, at, width, band, bands, lanes,
+    )  # fmt: skip

@@ -1,0 +1,223 @@
+"""Threads: one pool, and ``launch``, which splits a kernel's output units among them.
+
+A unit (an image row, a plane, a channel) is computed by one thread in a fixed order, so the bits do
+not depend on the number of threads. The pool is Python's, not Numba's: kernels release the GIL, any
+number of Python threads may call operators at once, a forked child makes its own pool, and there is
+no spinning OpenMP team to starve a BLAS. docs/decisions/0002 gives the reasons and the cost.
+
+The thread that launches works too, and never waits for a helper that has not begun: when there is
+nothing left to take it closes the job, and a helper that comes later touches nothing. So a launch
+within a launch, a pool whose threads could not be started, and the end of the interpreter need no
+special care.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from numseg import checks
+from numseg.errors import ArgumentTypeError
+
+SERIAL_WORK = 131_072
+"""Up to so many elementary steps a launch stays on the calling thread: they take about as long as
+sharing them would."""
+
+CHUNKS_PER_THREAD = 4
+"""More chunks than threads, so that a thread that was interrupted does not hold up the rest. (Half
+as many for a small launch: it takes some microseconds to begin one.)"""
+
+ROUNDS = 5_000
+"""How often a thread that waits looks again before it sleeps: some 100 microseconds. To wake it
+would take about as long, and the next operator of a network comes sooner."""
+
+MOST_THREADS = 1024
+
+
+def _default_threads() -> int:
+    if chosen := os.environ.get("NUMSEG_NUM_THREADS"):
+        try:
+            return checks.integer("NUMSEG_NUM_THREADS", int(chosen), 1, MOST_THREADS)
+        except ValueError:
+            raise ArgumentTypeError(
+                f"NUMSEG_NUM_THREADS must be an integer from 1 to {MOST_THREADS}, got {chosen!r}"
+            ) from None
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_threads = min(_default_threads(), MOST_THREADS)
+_threads_here: ContextVar[int | None] = ContextVar("numseg_threads", default=None)
+
+
+def get_num_threads() -> int:
+    """How many threads a CPU kernel may use."""
+    return _threads_here.get() or _threads
+
+
+def set_num_threads(threads: int) -> None:
+    """Let CPU kernels use ``threads`` threads. Results do not depend on it, to the last bit.
+
+    The start value is ``NUMSEG_NUM_THREADS`` or the number of cores this process may run on.
+    """
+    global _threads
+    _threads = checks.integer("threads", threads, 1, MOST_THREADS)
+
+
+@contextlib.contextmanager
+def num_threads(threads: int) -> Iterator[None]:
+    """``with num_threads(1):`` run the block with another number of threads.
+
+    Holds for the current thread or task, like :func:`numseg.use`.
+    """
+    token = _threads_here.set(checks.integer("threads", threads, 1, MOST_THREADS))
+    try:
+        yield
+    finally:
+        _threads_here.reset(token)
+
+
+class _Job:
+    """The chunks of one launch: whoever has time takes the next one."""
+
+    def __init__(self, run: Callable[[int], None], chunks: int) -> None:
+        self._run = run
+        self._chunks = chunks
+        self._ticket = itertools.count()  # next() is atomic
+        self._closed = False
+        self._helpers = np.zeros(1, np.int64)
+        self._changed = threading.Condition()
+        self.error: BaseException | None = None
+
+    def work(self) -> None:
+        """Run chunks until none is left, or one failed."""
+        while not self._closed and (chunk := next(self._ticket)) < self._chunks:
+            self._run(chunk)
+
+    def help(self) -> None:
+        """The same, on another thread."""
+        with self._changed:
+            if self._closed:
+                return
+            self._helpers[0] += 1
+        try:
+            self.work()
+        except BaseException as error:
+            self.error = error
+            self._closed = True
+        finally:
+            with self._changed:
+                self._helpers[0] -= 1
+                self._changed.notify_all()
+
+    def finish(self) -> None:
+        """Let nobody in any more, and wait for those who are."""
+        with self._changed:
+            self._closed = True
+            helpers = int(self._helpers[0])
+        if helpers:
+            self._meet(helpers)
+
+    def _meet(self, helpers: int) -> None:
+        from numseg.kernels.machine.spin_wait import watch
+
+        while helpers:
+            watch(self._helpers, helpers, ROUNDS)
+            with self._changed:
+                if self._helpers[0] == helpers:
+                    self._changed.wait()
+                helpers = int(self._helpers[0])
+
+
+class _Pool:
+    """Threads that wait for jobs. There are as many as were ever needed at once."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[_Job] = SimpleQueue()
+        self._asked = np.zeros(1, np.int64)  # a number that grows with every job
+        self._lock = threading.Lock()
+        self._size = 0
+
+    def ask(self, job: _Job, helpers: int) -> None:
+        if self._size < helpers:
+            self._grow(helpers)
+        for _ in range(min(helpers, self._size)):
+            self._jobs.put(job)
+        self._asked[0] += 1
+
+    def _grow(self, size: int) -> None:
+        from numseg.kernels.machine.spin_wait import (
+            watch,  # Numba, which importing numseg does not need
+        )
+
+        with self._lock:
+            watch(self._asked, -1, 1)  # compiled here, and not by threads that should help
+            for number in range(self._size, size):
+                name = f"numseg-{number + 1}"
+                try:
+                    threading.Thread(target=self._serve, name=name, daemon=True).start()
+                except RuntimeError:  # no more threads, or the interpreter is shutting down
+                    return
+                self._size += 1
+
+    def _serve(self) -> None:
+        while True:
+            self._next().help()  # and keep no name for it: a job holds arrays
+
+    def _next(self) -> _Job:
+        """Often it comes at once: then it is met awake."""
+        from numseg.kernels.machine.spin_wait import watch
+
+        asked = int(self._asked[0])
+        with contextlib.suppress(Empty):
+            return self._jobs.get_nowait()
+        watch(self._asked, asked, ROUNDS)
+        return self._jobs.get()
+
+
+_pool = _Pool()
+
+
+def _new_pool() -> None:
+    """In a forked child the parent's threads do not exist."""
+    global _pool
+    _pool = _Pool()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_pool)
+
+
+def launch(kernel: Callable[..., None], units: int, work: int, *args: Any) -> None:
+    """Run ``kernel(start, stop, *args)`` so that ``[0, units)`` is covered once.
+
+    ``work`` is the number of elementary steps in all; a small launch is not split.
+    """
+    threads = min(get_num_threads(), units)
+    if threads <= 1 or work <= SERIAL_WORK:
+        if units > 0:
+            kernel(0, units, *args)
+        return
+    small = work <= threads * CHUNKS_PER_THREAD * SERIAL_WORK
+    chunks = min(units, threads * CHUNKS_PER_THREAD // (2 if small else 1))
+
+    def run(chunk: int) -> None:
+        kernel(units * chunk // chunks, units * (chunk + 1) // chunks, *args)
+
+    job = _Job(run, chunks)
+    _pool.ask(job, threads - 1)
+    try:
+        job.work()
+    finally:
+        job.finish()
+    if job.error is not None:
+        raise job.error

@@ -1,0 +1,46 @@
+"""A square of numbers, as wide as a vector, transposed in registers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba.core import types
+from numba.extending import intrinsic
+
+from numseg.kernels.machine.emitter import INT, Emitter
+
+
+def _transpose_square(typing, source, s0, source_step, target, t0, target_step):
+    """A square as wide as a vector: ``target[t0 + j * target_step + i] =
+    source[s0 + i * source_step + j]``, of 1-D arrays."""
+    kinds = source, types.int64, types.int64, target, types.int64, types.int64
+
+    def generate(context, builder, signature, values):
+        source_at, target_at = (
+            context.make_array(kinds[i])(context, builder, values[i]).data for i in (0, 3)
+        )
+        emit = Emitter(builder, context.get_value_type(source.dtype))
+
+        def line(base, first, step, number):
+            offset = builder.add(first, builder.mul(step, INT(number)))
+            return builder.gep(base, [offset])
+
+        lanes = range(emit.vector.count)
+        lines = [emit.load(line(source_at, values[1], values[2], i)) for i in lanes]
+        swap = 1
+        while swap < len(lanes):  # exchange the off-diagonal quarters of squares twice as wide
+            upper = [j if not j & swap else j - swap + len(lanes) for j in lanes]
+            lower = [j + swap if not j & swap else j + len(lanes) for j in lanes]
+            for i in lanes:
+                if not i & swap:
+                    pair = lines[i], lines[i + swap]
+                    lines[i], lines[i + swap] = emit.pick(*pair, upper), emit.pick(*pair, lower)
+            swap *= 2
+        for j in lanes:
+            emit.store(lines[j], line(target_at, values[4], values[5], j))
+        return context.get_dummy_value()
+
+    return types.void(*kinds), generate
+
+
+transpose_square: Any = intrinsic(_transpose_square)

@@ -1,0 +1,314 @@
+"""Runs of numbers, moved by whole vectors: what fills a scratch, line after line.
+
+A line is often but a few vectors long, so a call of ``memcpy`` or ``memset`` for each part of it
+would take longer than the work. Offsets are not checked.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from numseg.kernels.machine.emitter import INT, Emitter
+from numseg.kernels.machine.jit import rule
+
+
+def _line(context: Any, builder: Any, kind: Any, array: Any, first: Any) -> Any:
+    """The address of an element of a 1-D array."""
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.gep(data, [first])
+
+
+def _clear_runs(typing, target, t0, t_step, rows, count):
+    """``target[t0 + r * t_step + i] = 0``, ``r < rows``, ``i < count``."""
+    kinds = target, *[types.int64] * 4
+
+    def generate(context, builder, signature, values):
+        target_, t0, t_step, rows, count = values
+        emit = Emitter(builder, context.get_value_type(target.dtype))
+        with cgutils.for_range(builder, rows) as loop:
+            first = builder.add(t0, builder.mul(loop.index, t_step))
+            line = _line(context, builder, target, target_, first)
+            _run(emit, line, count, lambda i: emit.zero, lambda i: emit.zero.type.element(0.0))
+        return context.get_dummy_value()
+
+    return types.void(*kinds), generate
+
+
+clear_runs: Any = intrinsic(_clear_runs)
+
+
+def _run(emit: Emitter, line: Any, count: Any, vector: Any, number: Any) -> None:
+    """Store what is made for i, a vector or a number, at ``line + i``, ``i < count``."""
+    builder = emit.builder
+    whole = builder.icmp_signed(">=", count, INT(emit.vector.count))
+    with builder.if_else(whole) as (vectors, numbers):
+        with vectors, emit.vectors(INT(0), count) as i:
+            emit.store(vector(i), builder.gep(line, [i]))
+        with numbers, cgutils.for_range(builder, count) as loop:
+            builder.store(number(loop.index), builder.gep(line, [loop.index]))
+
+
+def _take_runs(step: int) -> Any:
+    """The intrinsic for ``target[t0 + r * t_step + i] = source[s0 + r * s_step + i * step]``,
+    ``r < rows``, ``i < count``, step 1 or 2."""
+
+    def take(typing, source, s0, s_step, target, t0, t_step, rows, count):
+        kinds = source, types.int64, types.int64, target, *[types.int64] * 4
+
+        def generate(context, builder, signature, values):
+            source_, s0, s_step, target_, t0, t_step, rows, count = values
+            emit = Emitter(builder, context.get_value_type(source.dtype))
+            lanes = emit.vector.count
+            with cgutils.for_range(builder, rows) as loop:
+                first = builder.add(s0, builder.mul(loop.index, s_step))
+                here = _line(context, builder, source, source_, first)
+                first = builder.add(t0, builder.mul(loop.index, t_step))
+                there = _line(context, builder, target, target_, first)
+
+                def vector(i, here=here):
+                    at = builder.gep(here, [builder.mul(i, INT(step))])
+                    first = emit.load(at)
+                    if step == 1:
+                        return first
+                    # the second begins a number early: nothing is read beyond the last taken
+                    second = emit.load(builder.gep(at, [INT(lanes - 1)]))
+                    picked = [k if k < lanes else k + 1 for k in range(0, 2 * lanes, 2)]
+                    return emit.pick(first, second, picked)
+
+                def number(i, here=here):
+                    return builder.load(builder.gep(here, [builder.mul(i, INT(step))]))
+
+                _run(emit, there, count, vector, number)
+            return context.get_dummy_value()
+
+        return types.void(*kinds), generate
+
+    return intrinsic(take)
+
+
+copy_runs, every_second_runs = _take_runs(1), _take_runs(2)
+
+
+@rule
+def copy_run(source, s0, target, t0, count):
+    """``target[t0 + i] = source[s0 + i]``, ``i < count``."""
+    copy_runs(source, s0, 0, target, t0, 0, 1, count)
+
+
+def _make_run(emit: Emitter, line: Any, count: Any, make: Any) -> None:
+    """The same for what is made alike of vectors and of numbers: ``make(i, load, spread)``."""
+    builder = emit.builder
+    _run(emit, line, count, lambda i: make(i, emit.load, emit.broadcast),
+         lambda i: make(i, builder.load, lambda number: number))  # fmt: skip
+
+
+def _sum_run(typing, source, s0, step, rows, target, t0, count):
+    """``target[t0 + i] = 0 + source[s0 + i] + source[s0 + step + i] + ...``, ``i < count``, as many
+    as there are rows."""
+    kinds = source, types.int64, types.int64, types.int64, target, types.int64, types.int64
+
+    def generate(context, builder, signature, values):
+        source_, s0, step, rows, target_, t0, count = values
+        here = _line(context, builder, source, source_, s0)
+        emit = Emitter(builder, context.get_value_type(source.dtype))
+
+        def total(i, load, spread):
+            zero = spread(emit.vector.element(0.0))
+            total = cgutils.alloca_once_value(builder, zero)
+
+            def add(before, number):
+                row = builder.gep(here, [builder.add(builder.mul(number, step), i)])
+                return builder.fadd(before, load(row))
+
+            some = [builder.icmp_signed("==", rows, INT(number)) for number in (2, 3)]
+            for number, these in enumerate(some, 2):  # each row is a stream that a CPU can foresee
+                with builder.if_then(these):
+                    builder.store(functools.reduce(add, map(INT, range(number)), zero), total)
+            others = builder.select(builder.or_(*some), INT(0), rows)
+            with cgutils.for_range(builder, others) as loop:
+                builder.store(add(builder.load(total), loop.index), total)
+            return builder.load(total)
+
+        _make_run(emit, _line(context, builder, target, target_, t0), count, total)
+        return context.get_dummy_value()
+
+    return types.void(*kinds), generate
+
+
+sum_run: Any = intrinsic(_sum_run)
+
+
+def _divide_run(typing, source, s0, divisors, factor, target, t0, count):
+    """``target[t0 + i] = source[s0 + i] / (divisors[i] * factor)``, ``i < count``."""
+    kinds = source, types.int64, divisors, source.dtype, target, types.int64, types.int64
+
+    def generate(context, builder, signature, values):
+        source_, s0, divisors_, factor, target_, t0, count = values
+        here = _line(context, builder, source, source_, s0)
+        by = _line(context, builder, divisors, divisors_, INT(0))
+        emit = Emitter(builder, context.get_value_type(source.dtype))
+
+        def quotient(i, load, spread):
+            divisor = builder.fmul(load(builder.gep(by, [i])), spread(factor))
+            return builder.fdiv(load(builder.gep(here, [i])), divisor)
+
+        _make_run(emit, _line(context, builder, target, target_, t0), count, quotient)
+        return context.get_dummy_value()
+
+    return types.void(*kinds), generate
+
+
+divide_run: Any = intrinsic(_divide_run)
+
+
+def _mix_run(typing, source, a, b, less, more, target, t0, count):
+    """``target[t0 + i] = less * source[a + i] + more * source[b + i]``, ``i < count``."""
+    kinds = (source, types.int64, types.int64, *[source.dtype] * 2, target, *[types.int64] * 2)
+
+    def generate(context, builder, signature, values):
+        source_, *firsts, less, more, target_, t0, count = values
+        rows = [_line(context, builder, source, source_, first) for first in firsts]
+        emit = Emitter(builder, context.get_value_type(source.dtype))
+
+        def mixed(i, load, spread):
+            a, b = (load(builder.gep(row, [i])) for row in rows)
+            return builder.fadd(builder.fmul(spread(less), a), builder.fmul(spread(more), b))
+
+        _make_run(emit, _line(context, builder, target, target_, t0), count, mixed)
+        return context.get_dummy_value()
+
+    return types.void(*kinds), generate
+
+
+mix_run: Any = intrinsic(_mix_run)
+
+
+LINE = 64
+"""Bytes of a line of the cache."""
+
+LARGE = 8 * 1024 * 1024
+"""Bytes of a result that had better be written past the caches, also if it is read next."""
+
+
+def _stream_run(typing, source, s0, target, t0, count):
+    """``target[t0 + i] = source[s0 + i]``, ``i < count``, past the caches: for results larger than
+    they are, of which a line would be read before it is written. Integers may become wider.
+
+    A kernel that does this ends with ``streamed()``.
+    """
+    kinds = source, types.int64, target, types.int64, types.int64
+
+    def generate(context, builder, signature, values):
+        here = _line(context, builder, source, *values[:2])
+        there = _line(context, builder, target, *values[2:4])
+        count = values[4]
+        given, wanted = (context.get_value_type(kind.dtype) for kind in (source, target))
+        size = context.get_abi_sizeof(wanted)
+        lanes = LINE // size
+        load, store = (Emitter(builder, kind, lanes) for kind in (given, wanted))
+
+        def widened(value, kind):
+            return value if value.type == kind else builder.sext(value, kind)
+
+        def one_by_one(begin, end):
+            with cgutils.for_range_slice(builder, begin, end, INT(1)) as (i, _):
+                value = builder.load(builder.gep(here, [i]))
+                builder.store(widened(value, wanted), builder.gep(there, [i]))
+
+        before = builder.and_(builder.neg(builder.ptrtoint(there, INT)), INT(LINE - 1))
+        begin = builder.udiv(before, INT(size))  # of the first whole line
+        begin = builder.select(builder.icmp_signed("<", begin, count), begin, count)
+        end = builder.add(begin, builder.and_(builder.sub(count, begin), INT(-lanes)))
+        one_by_one(INT(0), begin)
+        with cgutils.for_range_slice(builder, begin, end, INT(lanes)) as (i, _):
+            line = widened(load.load(builder.gep(here, [i])), store.vector)
+            stored = store.store(line, builder.gep(there, [i]), LINE)
+            yes = builder.module.add_metadata([ir.IntType(32)(1)])
+            stored.set_metadata("nontemporal", yes)
+        one_by_one(end, count)
+        return context.get_dummy_value()
+
+    return types.void(*kinds), generate
+
+
+def _streamed(typing):
+    """What was streamed is there, before anybody is told that it is."""
+
+    def generate(context, builder, signature, values):
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+stream_run: Any = intrinsic(_stream_run)
+streamed: Any = intrinsic(_streamed)
+
+
+ROWS_AHEAD = 4096
+"""Bytes that are fetched ahead in a plane whose rows are worked on, so that memory has the time to
+answer. (``emitter.AHEAD`` is for what is read without a stop.)"""
+
+
+def _fetcher(caches: int) -> Any:
+    """The intrinsic that asks for the lines of the cache that ``source[first:end]`` is in, and does
+    not wait for them. They may lie behind it. For what is read in an order that a CPU does not
+    foresee: here and there, or some rows of an image at once."""
+
+    def fetch(typing, source, first, end):
+        kinds = source, types.int64, types.int64
+
+        def generate(context, builder, signature, values):
+            emit = Emitter(builder, context.get_value_type(source.dtype))
+            step = INT(LINE // emit.bytes)
+            with cgutils.for_range_slice(builder, values[1], values[2], step) as (i, _):
+                emit.fetch(_line(context, builder, source, values[0], i), caches)
+            return context.get_dummy_value()
+
+        return types.void(*kinds), generate
+
+    return intrinsic(fetch)
+
+
+fetch_run, fetch_near = _fetcher(2), _fetcher(3)
+"""Into the larger caches, and into the first as well: for what is read very soon."""
+
+
+def interleaved(emit: Emitter, row: list[Any]) -> list[Any]:
+    """Of a row of vectors, a power of two, a number of each in turn."""
+    if len(row) == 1:
+        return row
+    lanes = emit.vector.count
+    pairs = zip(interleaved(emit, row[::2]), interleaved(emit, row[1::2]), strict=True)
+    order = [i // 2 + i % 2 * lanes for i in range(2 * lanes)]
+    return [emit.pick(a, b, half) for a, b in pairs for half in (order[:lanes], order[lanes:])]
+
+
+def weaver(count: int) -> Any:
+    """The intrinsic for ``target[t0 + i * count + b] = source[s0 + b * step + i]``, ``b < count``,
+    for a vector of i. ``count`` is a power of two."""
+
+    def weave(typing, source, s0, step, target, t0):
+        kinds = source, types.int64, types.int64, target, types.int64
+
+        def generate(context, builder, signature, values):
+            here = _line(context, builder, source, *values[:2])
+            there = _line(context, builder, target, *values[3:])
+            emit = Emitter(builder, context.get_value_type(source.dtype))
+            places = [builder.mul(values[2], INT(b)) for b in range(count)]
+            row = [emit.load(builder.gep(here, [place])) for place in places]
+            for b, vector in enumerate(interleaved(emit, row)):
+                emit.store(vector, builder.gep(there, [INT(b * emit.vector.count)]))
+            return context.get_dummy_value()
+
+        return types.void(*kinds), generate
+
+    return intrinsic(weave)
+
+
+weave_2, weave_4, weave_8 = weaver(2), weaver(4), weaver(8)

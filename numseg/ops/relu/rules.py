@@ -1,9 +1,0 @@
-"""relu of one number."""
-
-from numseg.kernels.jit import rule
-
-
-@rule
-def rectify(x):
-    """``max(x, 0)``; a NaN passes, -0.0 does not."""
-    return 0.0 if x <= 0 else x

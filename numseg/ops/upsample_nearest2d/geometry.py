@@ -1,0 +1,25 @@
+"""What kernels know of a call of upsample_nearest2d."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Geometry(NamedTuple):
+    n: int
+    c: int
+    h: int
+    w: int
+    oh: int
+    ow: int
+    rows: tuple[int, int, int, int]
+    """Where output rows lie (``Line``)."""
+    fy: float
+    """If it is not 0, the step between rows is its inverse."""
+    columns: tuple[int, int, int, int]
+    fx: float
+    rounding: int
+    """Its place in ``ROUNDINGS``."""
+
+
+ROUNDINGS = ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")

@@ -1,0 +1,225 @@
+"""Compile every CUDA kernel of every operator for GPUs that need not be there, and judge the code.
+
+    python -m numseg.testing.compile_gate                       # a table; fails on a fault
+    python -m numseg.testing.compile_gate --write docs/cuda.md  # and puts the table into the page
+
+Numba compiles each kernel to PTX, for float32 and float64 and for each architecture; NVIDIA's
+``ptxas`` makes machine code of that and says how many registers it takes. Needs no GPU and no
+driver: ``pip install 'numseg[cuda-test]'`` brings both compilers. It is a fault if a kernel
+
+- spills registers, or keeps an array in memory that was meant for registers,
+- computes in float64 although the operator's dtype is float32,
+- adds real numbers with atomics, so that the last bits depend on the order of the threads,
+- is compiled with ``cuda.jit`` behind the gate's back instead of ``numseg.cuda.launch.kernel``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import importlib.metadata
+import importlib.util
+import pkgutil
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numba
+
+import numseg.ops
+from numseg.cuda.launch import Kernel
+from numseg.cuda.runtime import cuda, simulated
+from numseg.errors import DeviceError
+
+ARCHITECTURES = (8, 0), (9, 0)
+"""Ampere's data centre GPUs and Hopper."""
+
+DTYPES = "float32", "float64"
+
+SHARED = "numseg.cuda.launch"
+
+BEGIN, END = "<!-- compile gate -->", "<!-- end of compile gate -->"
+
+
+class Row(NamedTuple):
+    """What the compilers made of one kernel."""
+
+    kernel: str
+    dtype: str
+    architecture: str
+    registers: int
+    spilled: int
+    """Bytes of registers and of local arrays that ended up in memory."""
+    float64: int
+    """Instructions on float64 in a kernel for float32."""
+    float_atomics: int
+    divisions: int
+    """Of 64-bit integers, a hundred instructions each; harmless outside of loops."""
+    instructions: int
+    """Of machine code, padding included."""
+
+    def faults(self) -> list[str]:
+        found = {
+            f"{self.spilled} bytes spilled to memory": self.spilled,
+            f"{self.float64} float64 instructions": self.float64,
+            f"{self.float_atomics} atomics on real numbers": self.float_atomics,
+        }
+        what = f"{self.kernel} ({self.dtype}, {self.architecture})"
+        return [f"{what}: {fault}" for fault, count in found.items() if count]
+
+
+def twins() -> list[str]:
+    """The modules ``numseg.ops.<name>.cuda`` that exist."""
+    names = [
+        f"numseg.ops.{m.name}.cuda" for m in pkgutil.iter_modules(numseg.ops.__path__) if m.ispkg
+    ]
+    return [name for name in names if importlib.util.find_spec(name) is not None]
+
+
+def kernels(module: str) -> list[Kernel]:
+    """The kernels a module defines; a DeviceError if an operator hides one from the gate."""
+    members = vars(importlib.import_module(module))
+    for name, member in members.items() if module != SHARED else ():
+        if type(member).__name__ == "CUDADispatcher" and not member.targetoptions.get("device"):
+            raise DeviceError(f"{module}.{name} is compiled by cuda.jit: make it a @kernel")
+    return [m for m in members.values() if isinstance(m, Kernel) and m.module == module]
+
+
+def compile_kernel(kernel: Kernel, dtype: str, cc: tuple[int, int]) -> Row:
+    """Compile one kernel to machine code and count."""
+    with _pretended_device(cc):
+        ptx, _ = cuda.compile(
+            kernel.function, kernel.signature(dtype), device=False, abi="numba", cc=cc
+        )
+    architecture = f"sm_{cc[0]}{cc[1]}"
+    report, cubin = _assemble(ptx, architecture)
+    memory = re.findall(r"(\d+) bytes (?:stack frame|spill stores|spill loads)", report)
+    registers = re.search(r"Used (\d+) registers", report)
+    if not memory or registers is None:
+        raise DeviceError(f"ptxas said nothing about registers and spills, but: {report}")
+    name = kernel.name.removeprefix("numseg.ops.").removeprefix("numseg.").replace(".cuda.", ".")
+    return Row(
+        kernel=name,
+        dtype=dtype,
+        architecture=architecture,
+        registers=int(registers[1]),
+        spilled=max(map(int, memory)),
+        float64=_count(r"^\s+(?!\.reg)[^/\n]*\.f64\b", ptx) if dtype == "float32" else 0,
+        float_atomics=_count(r"\b(?:atom|red)\.[\w.]*\.f(?:16|32|64)", ptx),
+        divisions=_count(r"\b(?:div|rem)\.[su]64", ptx),
+        instructions=_machine_instructions(cubin),
+    )
+
+
+def table(rows: list[Row]) -> str:
+    """The rows in Markdown, and the versions that made them."""
+    head = "kernel", "dtype", "for", "registers", "spilled", "float64", "64-bit div", "instructions"
+    cells = [(*r[:6], r.divisions, r.instructions) for r in rows]
+    lines = [head, ("---",) * len(head), *cells]
+    versions = f"numba {numba.__version__}, numba-cuda {_numba_cuda()}, {_ptxas_version()}"
+    body = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    return f"{body}\n\nMade by {versions}."
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Compile, print the table, and return 1 where there is a fault."""
+    description, _, _ = str(__doc__).partition("\n\n")
+    parser = argparse.ArgumentParser(prog="compile_gate", description=description)
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into this page")
+    options = parser.parse_args(argv)
+    try:
+        if simulated():
+            raise DeviceError("the simulator compiles nothing: unset NUMBA_ENABLE_CUDASIM")
+        found = [k for module in (SHARED, *twins()) for k in kernels(module)]
+        rows = [compile_kernel(k, d, cc) for k in found for d in DTYPES for cc in ARCHITECTURES]
+    except DeviceError as error:
+        print(f"compile_gate: {error}", file=sys.stderr)
+        return 2
+    print(table(rows))
+    if options.write:
+        _replace(options.write, table(rows))
+    faults = [fault for row in rows for fault in row.faults()]
+    for fault in faults:
+        print(f"FAULT {fault}", file=sys.stderr)
+    print(f"\n{len(found)} kernels, {len(rows)} compilations, {len(faults)} faults")
+    return 1 if faults else 0
+
+
+@contextlib.contextmanager
+def _pretended_device(cc: tuple[int, int]) -> Iterator[None]:
+    """Numba asks the current GPU what a function called by a kernel is to be compiled for."""
+    dispatcher: Any = importlib.import_module("numba.cuda.dispatcher")
+    real = dispatcher.get_current_device
+    dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=cc)
+    try:
+        yield
+    finally:
+        dispatcher.get_current_device = real
+
+
+def _assemble(ptx: str, architecture: str) -> tuple[str, bytes]:
+    """ptxas: what it says, and the machine code."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "kernel.ptx"), Path(folder, "kernel.cubin")
+        source.write_text(ptx)
+        command = [_ptxas(), "-v", f"-arch={architecture}", str(source), "-o", str(target)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise DeviceError(
+                f"{command[0]} ({_ptxas_version()}) failed: {done.stderr.strip()} "
+                "(its version must not be older than NVVM's)"
+            )
+        return done.stderr, target.read_bytes()
+
+
+def _ptxas() -> str:
+    pathfinder: Any = importlib.import_module("cuda.pathfinder")  # comes with numba-cuda
+    if (found := pathfinder.find_nvidia_binary_utility("ptxas")) is None:
+        raise DeviceError("ptxas is not installed: pip install 'numseg[cuda-test]'")
+    return str(found)
+
+
+def _ptxas_version() -> str:
+    said = subprocess.run([_ptxas(), "--version"], capture_output=True, text=True, check=True)
+    version = re.search(r"V([\d.]+)", said.stdout)
+    return f"ptxas {version[1] if version else 'of unknown version'}"
+
+
+def _numba_cuda() -> str:
+    return importlib.metadata.version("numba-cuda")
+
+
+def _machine_instructions(cubin: bytes) -> int:
+    """Code in the ELF sections ``.text.*``; an instruction of these architectures has 16 bytes."""
+    (start,) = struct.unpack_from("<Q", cubin, 40)
+    size, count, names = struct.unpack_from("<HHH", cubin, 58)
+    sections = [struct.unpack_from("<IIQQQQIIQQ", cubin, start + i * size) for i in range(count)]
+
+    def name(section: Any) -> bytes:
+        begin = sections[names][4] + section[0]
+        return cubin[begin : cubin.index(b"\0", begin)]
+
+    return sum(s[5] // 16 for s in sections if name(s).startswith(b".text"))
+
+
+def _count(pattern: str, text: str) -> int:
+    return len(re.findall(pattern, text, re.MULTILINE))
+
+
+def _replace(page: Path, text: str) -> None:
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"compile_gate: {page} has no {BEGIN} ... {END} for the table")
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

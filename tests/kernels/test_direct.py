@@ -1,0 +1,229 @@
+"""Convolutions large enough to reach every path of the kernels: bit-exact on integers, for every
+kind of vector, whatever the cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import numseg as ns
+from numseg.kernels.conv import filter_vectors
+from numseg.kernels.conv import packing as bands
+
+X = (2, 6, 9, 37)
+CALLS = {
+    "rows of vectors": (X, (17, 6, 3, 3), {"padding": 1}),
+    "flat": ((1, 3, 20, 18), (9, 3, 3, 3), {"padding": 1}),
+    "rows shorter than a vector": ((1, 5, 7, 5), (9, 5, 2, 3), {"padding": (0, 1, 2, 0)}),
+    "a plain product": ((2, 7, 8, 12), (9, 7, 1, 1), {}),
+    "a plain product of a prime number of pixels": ((1, 7, 1, 67), (9, 7, 1, 1), {}),
+    "few filters": (X, (3, 6, 3, 2), {}),
+    "one filter": (X, (1, 6, 3, 2), {}),
+    "stride over the kernel": (X, (9, 6, 1, 2), {"stride": (2, 3)}),
+    "stride under the kernel": ((1, 3, 15, 71), (9, 3, 5, 4), {"stride": (2, 2), "padding": 2}),
+    "stride that divides the kernel": (
+        (2, 6, 25, 41),
+        (9, 2, 4, 4),
+        {"stride": 2, "padding": 1, "groups": 3},
+    ),
+    "stride 4, uneven": ((1, 11, 21, 70), (5, 11, 7, 6), {"stride": 4, "padding": (3, 2, 5, 0)}),
+    "stride 8": ((1, 3, 40, 90), (4, 3, 8, 16), {"stride": (4, 8), "padding": (2, 2, 4, 4)}),
+    "more padding than stride": ((1, 5, 9, 37), (4, 5, 9, 9), {"stride": 2, "padding": 7}),
+    "gaps that no tap meets": ((1, 9, 9, 37), (4, 9, 2, 1), {"stride": (3, 4), "padding": 1}),
+    "stride along columns alone": (X, (5, 6, 3, 3), {"stride": (1, 3), "padding": 1}),
+    "stride along rows alone": (X, (5, 6, 3, 3), {"stride": (3, 1), "padding": 1}),
+    "stride, of many filters to few channels": (
+        (1, 3, 20, 40),
+        (24, 3, 7, 7),
+        {"stride": 2, "padding": 3},
+    ),
+    "dilation": (X, (9, 6, 3, 3), {"padding": 4, "dilation": 4}),
+    "more dilation than image": (X, (9, 6, 3, 3), {"padding": 12, "dilation": 12}),
+    "stride and dilation": (X, (9, 6, 3, 3), {"stride": 4, "padding": 6, "dilation": 6}),
+    "stride of a vector": ((2, 4, 40, 57), (6, 2, 7, 40), {"stride": (3, 17), "groups": 2}),
+    "the same, padded": (
+        (1, 3, 11, 70),
+        (5, 3, 5, 40),
+        {"stride": (5, 20), "padding": (2, 0, 9, 17)},
+    ),
+    "rows of taps that are vectors": (
+        (2, 6, 20, 70),
+        (10, 3, 7, 32),
+        {"stride": (3, 16), "padding": (2, 5, 9, 0), "groups": 2},
+    ),
+    "more of them than a panel holds": ((1, 2, 60, 64), (3, 2, 54, 32), {"stride": (5, 32)}),
+    "and few, of many channels": ((1, 9, 6, 90), (80, 9, 1, 16), {"stride": (1, 8), "padding": 3}),
+    "and gaps between them": ((1, 5, 20, 90), (3, 5, 2, 16), {"stride": (4, 20)}),
+    "the same, with gaps": ((1, 3, 9, 70), (5, 3, 2, 3), {"stride": (4, 20), "padding": 1}),
+    "groups": (X, (9, 2, 3, 3), {"padding": 1, "groups": 3}),
+    "depthwise, whole vectors": ((2, 3, 9, 32), (3, 1, 3, 3), {"padding": 1, "groups": 3}),
+    "depthwise": (X, (12, 1, 4, 3), {"padding": 2, "dilation": (2, 1), "groups": 6}),
+    "depthwise, rows apart": (
+        (2, 3, 11, 40),
+        (6, 1, 3, 3),
+        {"padding": 2, "dilation": 2, "groups": 3},
+    ),
+    "depthwise, rows further apart than blocks": (
+        (1, 2, 23, 35),
+        (4, 1, 3, 3),
+        {"padding": (5, 3, 0, 9), "dilation": (4, 3), "groups": 2},
+    ),
+    "depthwise, bands": ((2, 2, 100, 70), (2, 1, 3, 3), {"padding": 1, "groups": 2}),
+    "depthwise, more padding than taps": (
+        (1, 3, 8, 20),
+        (3, 1, 3, 3),
+        {"padding": (4, 0, 3, 2), "groups": 3},
+    ),
+    "depthwise, an image in the padding": (
+        (1, 1, 2, 3),
+        (1, 1, 3, 3),
+        {"padding": (9, 3, 40, 5), "dilation": 2},
+    ),
+    "depthwise, few rows": ((1, 3, 3, 33), (3, 1, 3, 3), {"padding": 1, "groups": 3}),
+    "groups of few filters": (
+        (2, 24, 7, 32),
+        (56, 3, 3, 3),
+        {"padding": 1, "groups": 8},
+    ),
+    "groups of few filters, rows cut": (
+        (2, 16, 11, 39),
+        (40, 2, 3, 2),
+        {"padding": 2, "stride": (2, 1), "dilation": (3, 2), "groups": 8},
+    ),
+    "depthwise with stride": (X, (6, 1, 3, 3), {"padding": 1, "stride": 2, "groups": 6}),
+}
+
+
+BY_FILTERS = {
+    "rows that end within a vector": ((6, 16, 20, 17), (64, 16, 3, 3), {"padding": 1}),
+    "and gradients of x": ((8, 64, 14, 17), (64, 64, 3, 3), {"padding": (2, 0, 1, 1)}),
+    "stride, and a kernel of more columns than rows": (
+        (8, 4, 25, 36),
+        (128, 4, 3, 5),
+        {"stride": 2, "padding": (2, 3, 0, 1)},
+    ),
+    "columns alone dilated, groups": (
+        (6, 24, 15, 17),
+        (128, 12, 2, 3),
+        {"dilation": (1, 3), "padding": 3, "groups": 2},
+    ),
+}
+"""Of filter_vectors.py: filters are whole vectors of any kind."""
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("call", BY_FILTERS)
+def test_vectors_of_filters_give_the_bits_of_vectors_of_pixels(call, dtype, monkeypatch):
+    x_shape, w_shape, params = BY_FILTERS[call]
+    rng = np.random.default_rng(2)
+    x, w, b = (
+        rng.standard_normal(shape).astype(dtype) for shape in (x_shape, w_shape, w_shape[:1])
+    )
+    asked = []
+
+    def results(choose):
+        monkeypatch.setattr(filter_vectors, "suits", choose)
+        y, saved = ns.conv2d.forward(x, w, b, **params)
+        gx = ns.conv2d.backward(saved, y, needs=["x"])[0]
+        without_b = ns.conv2d(x, w, **params)
+        after = (ns.add, "x", {"other": y}), (ns.relu, "x", {})
+        chained = ns.conv2d.fused({"x": x, "weight": w, "bias": b, **params}, after)
+        return y, gx, without_b, chained
+
+    suits = filter_vectors.suits
+
+    def as_it_is(*args):
+        asked.append(suits(*args))
+        return asked[-1]
+
+    by_filters = results(as_it_is)
+    assert asked[0]
+    if w.shape[1] == 64:
+        assert asked[1]
+    for got, want in zip(by_filters, results(lambda *args: False), strict=True):
+        assert got.tobytes() == want.tobytes()
+
+
+def integers(shape, seed, dtype):
+    return np.random.default_rng(seed).integers(-4, 5, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("call", CALLS | BY_FILTERS)
+def test_every_path_is_exact(call, dtype):
+    x_shape, w_shape, params = (CALLS | BY_FILTERS)[call]
+    x, w, b = (integers(s, i, dtype) for i, s in enumerate((x_shape, w_shape, w_shape[:1])))
+    y, saved = ns.conv2d.forward(x, w, b, **params)
+    expected, by_definition = ns.conv2d.reference.forward(x, w, b, **params)
+    np.testing.assert_array_equal(y, expected)
+    gy = integers(y.shape, 3, dtype)
+    for got, want in zip(
+        ns.conv2d.backward(saved, gy), ns.conv2d.reference.backward(by_definition, gy), strict=True
+    ):
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("columns", [32, 35])
+def test_no_pixel_but_its_own_reaches_a_depthwise_gradient(columns):
+    """Where rows are not whole vectors, vectors overlap: infinity times nothing would be NaN."""
+    x, w = np.ones((1, 1, 9, columns), np.float32), np.ones((1, 1, 3, 3), np.float32)
+    x[0, 0, 4] = np.inf
+    y, saved = ns.conv2d.forward(x, w, padding=(0, 1))
+    _, gw, _ = ns.conv2d.backward(saved, np.ones_like(y))
+    assert np.isposinf(gw).all()
+    gy = np.ones_like(y)
+    gy[0, 0, 0] = np.inf  # with 1 in each row that it meets, and 0 in the padding
+    x[0, 0, 4] = 1
+    _, gw, _ = ns.conv2d.backward(ns.conv2d.forward(x, w, padding=(0, 1))[1], gy)
+    assert np.isposinf(gw[..., 1]).all()
+
+
+def test_bits_do_not_depend_on_threads_nor_on_the_cut(monkeypatch):
+    """Bands of all heights add up the same products in the same order."""
+    rng = np.random.default_rng(1)
+    x, w = rng.standard_normal((1, 16, 40, 40)), rng.standard_normal((24, 16, 3, 3))
+    seen = set()
+    for threads in (1, 2, 3):
+        with ns.num_threads(threads):
+            y, saved = ns.conv2d.forward(x, w, padding=1)
+            grads = ns.conv2d.backward(saved, y, needs=["x", "weight"])
+            seen.add((y.tobytes(), grads[0].tobytes(), grads[1].tobytes()))
+    assert len(seen) == 1
+    from numseg.kernels.conv import direct as correlate
+
+    for size in (10_000, 100_000):
+        monkeypatch.setattr(correlate, "SCRATCH_BYTES", size)
+        correlate._plan.cache_clear()
+        again, saved = ns.conv2d.forward(x, w, padding=1)
+        assert again.tobytes() == y.tobytes()
+    correlate._plan.cache_clear()
+
+
+def test_the_scratch_of_a_band_stays_in_the_cache():
+    rows = bands.Axis(size=56, outputs=56, taps=3, stride=1, dilation=1, pad=1)
+    scratch = bands.layout(rows, rows, channels=64, band=10, itemsize=4)
+    assert (scratch.rows, scratch.width) == (12, 58)  # a row above and below, a column each side
+
+
+@pytest.mark.parametrize(
+    ("stride", "dilation", "taps"), [(1, 3, 4), (2, 1, 3), (4, 6, 3), (3, 1, 2)]
+)
+def test_offsets_lead_to_the_pixels_of_the_definition(stride, dilation, taps):
+    size, pad = 31, 2
+    outputs = (size + 2 * pad - dilation * (taps - 1) - 1) // stride + 1
+    axis = bands.Axis(size, outputs, taps, stride, dilation, pad)
+    whole = -(-outputs // bands.residue_classes(axis))
+    scratch = bands.layout(axis, axis, 1, whole, 8)
+    image = 1.0 + np.arange(size * size).reshape(size, size)
+    padded = np.pad(image, [(pad, pad + 99)] * 2)
+    offsets = bands.tap_offsets(scratch, axis, axis, 1)[:, 0]
+    for residue in range(scratch.residues):
+        cells = bands.scratch_for(scratch, image)
+        bands.fill(cells, image.reshape(-1), 1, residue, 0, scratch)
+        for t, u in enumerate(range(residue, outputs, scratch.residues)):
+            for v in range(outputs):
+                here = cells[t * scratch.width + v + offsets]
+                at = np.ix_(
+                    u * stride + dilation * np.arange(taps), v * stride + dilation * np.arange(taps)
+                )
+                np.testing.assert_array_equal(here, padded[at])
