@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numseg.cli._options import pairs, values
 from numseg.errors import ArgumentError, MissingExtra
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ def run(args: argparse.Namespace) -> int:
         peers.load(args.target, op),
         op,
         adapt=usual.get("adapt"),
-        names={**usual.get("names", {}), **_pairs("--map", args.map)},
-        constants={**usual.get("constants", {}), **_values("--set", args.set)},
-        fixed=_values("--fix", args.fix),
+        names={**usual.get("names", {}), **pairs("--map", args.map)},
+        constants={**usual.get("constants", {}), **values("--set", args.set)},
+        fixed=values("--fix", args.fix),
         arrays=args.arrays,
         gradient=args.gradient,
         cases=args.cases,
@@ -114,25 +114,6 @@ def _operator(target: str, name: str | None) -> Operator[..., Any]:
         close = difflib.get_close_matches(name, known, cutoff=0.4) or sorted(known)
         raise ArgumentError(f"there is no operator {name!r}; is it {' or '.join(close)}?")
     return known[name]
-
-
-def _pairs(option: str, given: list[str]) -> dict[str, str]:
-    """``a=b`` as a dict."""
-    for text in given:
-        if "=" not in text:
-            raise ArgumentError(f"{option} wants NAME=VALUE, got {text!r}")
-    return {a: b for a, _, b in (text.partition("=") for text in given)}
-
-
-def _values(option: str, given: list[str]) -> dict[str, Any]:
-    """Values that are Python literals are those; others are words."""
-    found: dict[str, Any] = {}
-    for name, text in _pairs(option, given).items():
-        try:
-            found[name] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            found[name] = text
-    return found
 
 
 def _need_hypothesis() -> None:
