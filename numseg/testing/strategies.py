@@ -3,7 +3,7 @@
 For each operator of numseg there is a function here by its name. It returns a strategy of
 dictionaries of keyword arguments, which reach the corners: axes of size 1 and 0, kernels larger
 than the image, strides and dilations beyond it, boxes outside and inside out, ties, repeated
-switches and, if they are asked for, NaN and infinities. Examples shrink to small, round numbers.
+indices and, if they are asked for, NaN and infinities. Examples shrink to small, round numbers.
 
 >>> from hypothesis import given, settings
 >>> import numseg as ns
@@ -58,7 +58,7 @@ def calls(
     values : str or collection of str
         Of arrays of floats. "integers": small ones, many of them equal. "reals": distinct, none
         near another or near 0, so that most kinks are far away. "special": NaN, infinities, -0,
-        the largest and smallest numbers, among integers. Boxes, labels and switches have values of
+        the largest and smallest numbers, among integers. Boxes, labels and indices have values of
         their own.
     empty : bool
         May an array have no elements?
