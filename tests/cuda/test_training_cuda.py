@@ -11,6 +11,7 @@ import pytest
 
 import numseg as ns
 from numseg import names
+from numseg.cuda import runtime
 from numseg.data import Dataset, Sample
 from numseg.device import Cuda
 from numseg.graph import Graph
