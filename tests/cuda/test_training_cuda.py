@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg import names
 from numseg.cuda import runtime
 from numseg.data import Dataset, Sample
 from numseg.device import Cuda
 from numseg.graph import Graph
 from numseg.nets import blocks
+from numseg.ops.registry import OPERATORS
 from numseg.training import (
     SGD,
     Adam,
@@ -37,7 +37,7 @@ if not runtime.cuda_available():
     )
 
 RNG = np.random.default_rng(0)
-OURS = names.operators()
+OURS = OPERATORS
 TWINS = {name for name in OURS if importlib.util.find_spec(f"numseg.ops.{name}.cuda")}
 LOSSES = ["cross_entropy", "dice_loss", "sigmoid_focal_loss", "binary_cross_entropy_with_logits"]
 
