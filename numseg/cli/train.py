@@ -131,12 +131,18 @@ def run(args: argparse.Namespace) -> None:
 
 def _losses(given: list[str]) -> Any:
     """One loss by its name, or several with their weights."""
-    from numseg import checks
+    from numseg.errors import ArgumentError
 
     if len(given) == 1 and "=" not in given[0]:
         return given[0]
-    parts = (text.partition("=") for text in given)
-    return [(n, checks.real("--loss", w) if weighs else 1.0) for n, weighs, w in parts]
+    terms = []
+    for text in given:
+        name, _, weight = text.partition("=")
+        try:
+            terms.append((name, float(weight or 1)))
+        except ValueError:
+            raise ArgumentError(f"--loss wants NAME or NAME=WEIGHT, got {text!r}") from None
+    return terms
 
 
 def _datasets(args: argparse.Namespace) -> tuple[Dataset, Dataset]:

@@ -75,8 +75,8 @@ def _checked(what: str, where: str, term: Loss) -> Loss:
     for name in (*op.inputs[:2], "ignore_index"):
         if name in term.arguments:
             raise ArgumentError(f"{where} has {name}, which the data gives")
-    plain = {n: v for n, v in term.arguments.items() if n not in op.inputs}
-    _check_number(op, (1, 2, 2, 2), plain)
+    if not term.arguments.keys() & set(op.inputs):  # whose shapes may be those of the classes
+        _check_number(op, (1, 2, 2, 2), term.arguments)
     return Loss(
         names.operator_name(op) or op,
         checks.real("a loss's weight", term.weight),

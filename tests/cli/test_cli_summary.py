@@ -31,6 +31,18 @@ def test_defaults(capsys: pytest.CaptureFixture[str]):
     assert "1x2x256x256" in capsys.readouterr().out
 
 
+def test_any_argument(capsys: pytest.CaptureFixture[str]):
+    assert main([*SMALL, "--set", "up=bilinear", "--set", "dropout=0.5"]) == 0
+    shown = capsys.readouterr().out
+    assert "up1.bilinear" in shown
+    assert "mid.dropout" in shown
+
+
+def test_a_network_that_is_not_there(capsys: pytest.CaptureFixture[str]):
+    assert main(["summary", "vnet"]) == 2
+    assert "net must be one of 'unet', or module:name, got 'vnet'" in capsys.readouterr().err
+
+
 def test_dot(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     file = tmp_path / "unet.dot"
     assert main([*SMALL, "--norm", "--dot", str(file)]) == 0
@@ -44,6 +56,7 @@ def test_dot(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     [
         (["--input", "3x9x8"], "x has 9 rows; the nearest that this U-Net takes are 8 and 10"),
         (["--width", "0"], "width must be at least 1, got 0"),
+        (["--set", "up=cubic"], "up must be one of 'conv_transpose', 'bilinear', 'nearest'"),
         (["--dot", "/dev/null/unet.dot"], "cannot write /dev/null/unet.dot"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -74,6 +75,14 @@ def test_coins(tmp_path):
         ([*SCENES, "--width", "0", "--out", "x"], "width must be at least 1, got 0"),
         ([*SCENES, "--epochs", "0", "--out", "x"], "epochs must be at least 1, got 0"),
         ([*SCENES, "--count", "0", "--out", "x"], "count must be at least 1, got 0"),
+        ([*SCENES, "--loss", "hinge", "--out", "x"], "loss: numseg has no operator 'hinge'"),
+        (
+            [*SCENES, "--loss", "dice_loss=x", "--out", "x"],
+            "--loss wants NAME or NAME=WEIGHT, got 'dice_loss=x'",
+        ),
+        ([*SCENES, "--net", "vnet", "--out", "x"], "net must be one of 'unet', or module:name"),
+        ([*SCENES, "--set", "colour=1", "--out", "x"], "unet: got an unexpected keyword"),
+        ([*SCENES, "--set", "colour", "--out", "x"], "--set wants NAME=VALUE, got 'colour'"),
     ],
 )
 def test_what_cannot_be_trained(tmp_path, monkeypatch, capsys, argv, message):
@@ -83,6 +92,72 @@ def test_what_cannot_be_trained(tmp_path, monkeypatch, capsys, argv, message):
     assert shown.startswith(f"numseg train: error: {message}")
     assert shown.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+OWN = """
+import numseg as ns
+from numseg.nets import blocks
+
+def net(in_channels, classes, width=2, activation="relu"):
+    net = ns.Graph.build()
+    h = blocks.conv(net, "a", net.input("x"), in_channels, width, padding=1, activation=activation)
+    return net.output(blocks.conv(net, "b", h, width, classes, 1))
+"""
+
+
+@pytest.mark.parametrize("name", ["own_nets:net", "own_nets.py:net"])
+def test_a_network_of_ones_own(tmp_path, monkeypatch, capsys, name):
+    """Trained, shown, and applied once the caller says who makes it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "own_nets.py").write_text(OWN)
+    usual = ["--count", "4", "--size", "16", "--crop", "16", "--epochs", "1", "--out", "run"]
+    own = ["--net", name, "--set", "width=3", "--set", "activation=silu"]
+    assert main(["train", "scenes", *usual, *own]) == 0
+    weights = "run/checkpoint.safetensors"
+    about = load_checkpoint(weights).about["net"]
+    sizes = {"in_channels": 3, "classes": 8}
+    assert about == {"name": name, **sizes, "width": 3, "activation": "silu"}
+    assert main(["summary", name, "--input", "3x8x8", "--width", "3"]) == 0
+    assert "1x3x8x8" in capsys.readouterr().out
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save("p.png")
+    segment = ["segment", "p.png", "--weights", weights, "--out", "m.png"]
+    assert main(segment) == 2
+    shown = capsys.readouterr().err
+    assert f"{name} was trained, which no file makes us import: give it to load it" in shown
+    assert shown.count("\n") == 1
+    assert main([*segment, "--net", name]) == 0
+    sys.modules.pop("own_nets", None)
+
+
+def test_losses_by_name_and_weight(tmp_path):
+    losses = ["--loss", "cross_entropy", "--loss", "dice_loss=0.5"]
+    assert main([*SCENES, *losses, "--out", str(tmp_path)]) == 0
+    recipe = load_checkpoint(tmp_path / "checkpoint.safetensors").about["recipe"]
+    terms = [(term["operator"], term["weight"]) for term in recipe["loss"]]
+    assert terms == [("cross_entropy", 1.0), ("dice_loss", 0.5)]
+
+
+@pytest.mark.parametrize("command", ["train", "segment", "demo"])
+def test_a_device_that_is_not_there(tmp_path, monkeypatch, capsys, command):
+    from numseg import device
+
+    monkeypatch.setattr(device, "cuda_available", lambda: False)
+    monkeypatch.setattr(device, "describe_cuda", lambda: "no device")
+    monkeypatch.chdir(tmp_path)
+    assert main([*SCENES, "--out", "run"]) == 0
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save("p.png")
+    weights = ["--weights", "run/checkpoint.safetensors"]
+    argv = {
+        "train": [*SCENES, "--out", "other"],
+        "segment": ["segment", "p.png", *weights, "--out", "m.png"],
+        "demo": ["demo", "--effort", "0.01"],
+    }[command]
+    capsys.readouterr()
+    assert main([*argv, "--device", "cuda"]) == 2
+    expected = f"numseg {command}: error: device is 'cuda', but there is none: no device\n"
+    assert capsys.readouterr().err == expected
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["p.png", "run"]
 
 
 @pytest.fixture
