@@ -27,14 +27,13 @@ from typing import Any
 import numba
 import numpy as np
 
-import numseg
 from numseg import faces
 from numseg.bench.run import _machine, _versions
 from numseg.files import write_whole
 from numseg.operator import Operator
+from numseg.ops.registry import OPERATORS
 from numseg.testing import cases
 
-OPERATORS = {op.__name__: op for op in vars(numseg).values() if isinstance(op, Operator)}
 FILE = Path(__file__).parent / "results" / "compile_times.json"
 PARTS = "forward", "backward"
 LIMIT = 5.0

@@ -8,7 +8,6 @@ import functools
 import importlib
 import importlib.util
 import os
-import pkgutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from numseg.errors import ArgumentError, ArgumentTypeError, FileError
 from numseg.operator import Operator
+from numseg.ops.registry import OPERATORS
 
 
 def load(name: str) -> Any:
@@ -102,12 +102,11 @@ def _qualified(thing: Any) -> str | None:
 def operator(what: str, given: Any) -> Operator[..., Any]:
     """An operator, given itself or its name: ``"dice_loss"``, ``"my_package.losses:tversky"``."""
     if isinstance(given, str) and ":" not in given:
-        if given not in (known := operators()):
-            close = difflib.get_close_matches(given, known, cutoff=0.6)
+        if given not in OPERATORS:
+            close = difflib.get_close_matches(given, OPERATORS, cutoff=0.6)
             hint = f" (is it {' or '.join(close)}?)" if close else ""
             raise ArgumentError(f"{what}: numseg has no operator {given!r}{hint}")
-        module = importlib.import_module(f"numseg.ops.{given}")
-        return getattr(module, given)
+        return OPERATORS[given]
     found = load(given) if isinstance(given, str) else given
     if not isinstance(found, Operator):
         raise ArgumentTypeError(f"{what} must be an operator or the name of one, got {given!r}")
@@ -120,10 +119,3 @@ def operator_name(found: Operator[..., Any]) -> str | None:
     if (folder, name) == ("numseg.ops", found.__name__) and found.facts.face is None:
         return name
     return name_of(found, {})
-
-
-def operators() -> list[str]:
-    """The names of numseg's operators: its folders."""
-    from numseg import ops
-
-    return [module.name for module in pkgutil.iter_modules(ops.__path__) if module.ispkg]

@@ -16,10 +16,11 @@ import numseg
 from numseg import faces
 from numseg.errors import ArgumentError
 from numseg.operator import Operator
+from numseg.ops import registry
 from numseg.testing import cases, contract
 from numseg.testing.cases import Case, Invalid
 
-OPERATORS = [v for v in vars(numseg).values() if isinstance(v, Operator)]
+OPERATORS = list(registry.OPERATORS.values())
 DTYPES = [np.float32, np.float64]
 ONCE = {"dice_loss", "l2_norm", "sigmoid_focal_loss"}
 """Operators without second derivatives, as their pages say: rational functions and powers of sums

@@ -91,9 +91,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list() -> None:
+    from numseg.ops.registry import OPERATORS
     from numseg.testing import conventions
 
-    for name, op in sorted(conventions.operators().items()):
+    for name, op in sorted(OPERATORS.items()):
         print(f"{name}  {'  '.join(conventions.peers_of(op))}".rstrip())
         for convention, arguments in conventions.named(op).items():
             said = ", ".join(f"{n}={v!r}" for n, v in arguments.items())
@@ -103,9 +104,10 @@ def _list() -> None:
 def _operator(target: str, name: str | None) -> Operator[..., Any]:
     import difflib
 
-    from numseg.testing import conventions, peers
+    from numseg.ops.registry import OPERATORS
+    from numseg.testing import peers
 
-    known = conventions.operators()
+    known = OPERATORS
     if name is None:
         if (op := peers.operator_of(target)) is None:
             raise ArgumentError(f"which operator is {target}? say --operator NAME")

@@ -131,13 +131,6 @@ def choices(op: Operator[..., Any]) -> dict[str, list[Any]]:
     return words
 
 
-def operators() -> dict[str, Operator[..., Any]]:
-    """numseg's operators by name."""
-    import numseg
-
-    return {name: v for name, v in vars(numseg).items() if isinstance(v, Operator)}
-
-
 def names_of(op: Operator[..., Any], free: set[str], chosen: Arguments) -> list[tuple[bool, str]]:
     """The named conventions that ``chosen``, values of the ``free`` arguments, may be called by.
 

@@ -18,7 +18,8 @@ import numpy as np
 from numseg import names
 from numseg.errors import ArgumentError
 from numseg.operator import Operator
-from numseg.testing.conventions import Node, Unsupported, onnx_nodes, operators, peers_of
+from numseg.ops.registry import OPERATORS
+from numseg.testing.conventions import Node, Unsupported, onnx_nodes, peers_of
 from numseg.typing import Array
 
 EVALUATORS = {"onnx": "onnx", "ort": "onnxruntime"}
@@ -56,7 +57,7 @@ def load(target: str, op: Operator[..., Any]) -> Callable[..., Any]:
 
 def operator_of(target: str) -> Operator[..., Any] | None:
     """The one operator that a target's name can mean, if it is one."""
-    known = operators()
+    known = OPERATORS
     fitting = [op for op in known.values() if target in peers_of(op)]
     if len(fitting) == 1:
         return fitting[0]

@@ -147,7 +147,7 @@ def _made(name: str, make: Any, arguments: Mapping[str, Any]) -> Graph:
             raise ArgumentError(f"net must be a graph, or the name of a function, got {make!r}")
         try:
             bound = inspect.signature(make).bind(**arguments)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:  # some of C's have no signature
             raise ArgumentError(f"{name}: {error}") from None
         make = make(*bound.args, **bound.kwargs)
     elif arguments:

@@ -1,4 +1,5 @@
-"""The optimisers' steps on CUDA. A thread owns one number of a parameter and of its state."""
+"""The optimisers' steps on CUDA. A thread owns one number of a parameter and of its state, which it
+may write in place: no other thread reads or writes it."""
 
 from __future__ import annotations
 
@@ -34,8 +35,8 @@ class AdamStep(NamedTuple):
 
 @kernel
 def _sgd(p: Reals, b: Reals, grad: Reals, new_p: Reals, new_b: Reals, s: Sgd) -> None:
-    i, _ = thread()
-    if i < p.size:
+    i, plane = thread()
+    if i < p.size and plane == 0:  # there may be threads for more planes than one
         g = grad[i]
         if s.weight_decay > p.dtype.type(0):
             g += s.weight_decay * p[i]
@@ -48,8 +49,8 @@ def _sgd(p: Reals, b: Reals, grad: Reals, new_p: Reals, new_b: Reals, s: Sgd) ->
 def _adam(
     p: Reals, m: Reals, v: Reals, grad: Reals, new_p: Reals, new_m: Reals, new_v: Reals, s: AdamStep
 ) -> None:
-    i, _ = thread()
-    if i < p.size:
+    i, plane = thread()
+    if i < p.size and plane == 0:  # there may be threads for more planes than one
         g = grad[i]
         if s.weight_decay > p.dtype.type(0):
             g += s.weight_decay * p[i]

@@ -357,7 +357,7 @@ def _entry(result: Epoch) -> dict[str, Any]:
 
 def _difference(part: str, earlier: Any, now: Any) -> str:
     """What differs, in words."""
-    if isinstance(earlier, dict) and isinstance(now, dict):
+    if isinstance(earlier, dict) and isinstance(now, dict) and earlier.keys() & now.keys():
         for key in now:
             if earlier.get(key) != now[key]:
                 return _difference(f"{part}.{key}", earlier.get(key), now[key])

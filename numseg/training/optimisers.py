@@ -23,6 +23,7 @@ import numpy as np
 from numseg import checks, device
 from numseg.device import Host
 from numseg.errors import ArgumentError
+from numseg.training.devices import to_host
 from numseg.typing import Array
 
 Arrays = Mapping[str, Array]
@@ -161,7 +162,7 @@ class Adam:
         donate: bool = False,
     ) -> Updated:
         lr = self.lr if lr is None else lr
-        t = int(state["step"]) + 1
+        t = int(_here(state["step"])) + 1
         new, after = dict(params), {**state, "step": np.asarray(t, np.int64)}
         beta1, beta2 = self.betas
         scale, root = lr / (1 - beta1**t), math.sqrt(1 - beta2**t)
@@ -203,6 +204,11 @@ def _zeros_like(array: Any) -> Any:
         if where is Host
         else where.from_host(np.zeros(array.shape, array.dtype))
     )
+
+
+def _here(number: Any) -> Any:
+    """A number that may have been moved to the GPU with the rest of the state."""
+    return number if device.of([number]) is Host else to_host(number)
 
 
 def _cuda(*arrays: Any) -> Any:

@@ -16,6 +16,7 @@ import pytest
 
 import numseg as ns
 from numseg.operator import Operator
+from numseg.ops.registry import OPERATORS
 from numseg.testing import conventions
 
 pytestmark = pytest.mark.peers
@@ -124,7 +125,7 @@ so that no number silently becomes another argument."""
 
 
 def _operators() -> dict[str, Operator[..., Any]]:
-    return {name: op for name, op in vars(ns).items() if isinstance(op, Operator)}
+    return OPERATORS
 
 
 def _pairs() -> Iterator[tuple[str, Parameters, str]]:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import numseg as ns
+from numseg.ops.registry import OPERATORS
 from numseg.testing import conformance, conventions, isolated
 from numseg.testing.foreign import parameters
 
@@ -321,7 +322,7 @@ def test_a_docstring_stands_in_for_a_signature() -> None:
 
 # -- the registry ---------------------------------------------------------------------------------
 
-OPERATORS = list(conventions.operators().values())
+OPERATORS = list(OPERATORS.values())
 
 
 @pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.__name__)

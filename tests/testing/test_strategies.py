@@ -13,10 +13,9 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 import numseg as ns
-from numseg.operator import Operator
+from numseg.ops.registry import OPERATORS
 from numseg.testing import strategies
 
-OPERATORS = {n: v for n, v in vars(ns).items() if isinstance(v, Operator)}
 Arguments = dict[str, Any]
 
 each_operator = pytest.mark.parametrize("name", OPERATORS)

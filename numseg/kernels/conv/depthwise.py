@@ -17,7 +17,8 @@ import numpy as np
 
 from numseg.kernels.conv.depthwise_vectors import ROWS, stencil, stencil_sums
 from numseg.kernels.conv.direct import Then, follow
-from numseg.kernels.conv.packing import Axis, aligned, ceil_div, clear, on_image
+from numseg.kernels.conv.packing import Axis, ceil_div, clear, on_image
+from numseg.kernels.machine.alignment import aligned
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch

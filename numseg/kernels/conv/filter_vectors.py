@@ -22,7 +22,6 @@ from numseg.kernels.conv.packing import (
     SCRATCH_BYTES,
     Axis,
     Layout,
-    aligned,
     ceil_div,
     fill,
     layout,
@@ -34,6 +33,7 @@ from numseg.kernels.conv.packing import (
     taps_on_image,
 )
 from numseg.kernels.conv.weight_gradient import transpose
+from numseg.kernels.machine.alignment import aligned
 from numseg.kernels.machine.jit import kernel, read_only
 from numseg.kernels.machine.micro_kernel import micro_kernel
 from numseg.kernels.machine.target import TARGET

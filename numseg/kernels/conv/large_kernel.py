@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.conv.packing import Axis, aligned, ceil_div, clear, tabulate
+from numseg.kernels.conv.packing import Axis, ceil_div, clear, tabulate
+from numseg.kernels.machine.alignment import aligned
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.memcpy import copy
 from numseg.kernels.machine.micro_kernel import micro_kernel

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numseg.kernels.machine.alignment import aligned
 from numseg.kernels.machine.jit import rule
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.vector_copy import clear_runs, copy_runs, every_second_runs
@@ -221,13 +222,6 @@ def take_runs(stride, source, s0, s_step, target, t0, t_step, rows, count):
         for r in range(rows):
             for v in range(count):
                 target[t0 + r * t_step + v] = source[s0 + r * s_step + v * stride]
-
-
-@rule
-def aligned(array):
-    """The part of an array that begins where a vector ends: a load that lies in two lines of the
-    cache takes twice as long. Allocate a vector more."""
-    return array[-array.ctypes.data % TARGET.vector_bytes // array.itemsize :]
 
 
 @rule

@@ -23,7 +23,6 @@ from numseg.kernels.conv.packing import (
     SCRATCH_BYTES,
     Axis,
     Layout,
-    aligned,
     ceil_div,
     fill,
     layout,
@@ -34,6 +33,7 @@ from numseg.kernels.conv.packing import (
     unevenness,
 )
 from numseg.kernels.conv.transposed_large_stride import Stamp
+from numseg.kernels.machine.alignment import aligned
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.micro_kernel import micro_kernel
 from numseg.kernels.machine.target import TARGET

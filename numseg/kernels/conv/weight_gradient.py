@@ -25,7 +25,6 @@ from numseg.kernels.conv.packing import (
     SMALL_IMAGE,
     Axis,
     Layout,
-    aligned,
     ceil_div,
     clear,
     fill,
@@ -36,6 +35,7 @@ from numseg.kernels.conv.packing import (
     tap_offsets,
     taps_on_image,
 )
+from numseg.kernels.machine.alignment import aligned
 from numseg.kernels.machine.jit import kernel, read_only, rule
 from numseg.kernels.machine.micro_kernel import micro_kernel
 from numseg.kernels.machine.target import TARGET

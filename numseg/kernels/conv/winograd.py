@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.conv.packing import aligned, ceil_div, clear, multiples
+from numseg.kernels.conv.packing import ceil_div, clear, multiples
 from numseg.kernels.conv.winograd_transforms import (
     TAPS,
     image_tiles,
@@ -28,6 +28,7 @@ from numseg.kernels.conv.winograd_transforms import (
     split,
     weight_tiles,
 )
+from numseg.kernels.machine.alignment import aligned
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.memcpy import copy
 from numseg.kernels.machine.micro_kernel import micro_kernel

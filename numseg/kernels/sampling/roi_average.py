@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.conv.packing import aligned
+from numseg.kernels.machine.alignment import aligned
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.threads import launch
 from numseg.kernels.machine.vector_copy import LARGE, fetch_run, stream_run, streamed

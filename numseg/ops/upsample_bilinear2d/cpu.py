@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numseg.kernels.conv.packing import aligned
+from numseg.kernels.machine.alignment import aligned
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.micro_kernel import micro_kernel
 from numseg.kernels.machine.target import TARGET
