@@ -30,7 +30,7 @@ def test_lanes_are_planes_in_another_order(dtype, channels):
         assert not pixels[..., channels:].any()
         back = np.full_like(planes, -1)
         at = 40 + s0, 200, 40, channels
-        lanes.store(tile.reshape(-1), rows, s1 - s0, back.reshape(-1), *at)
+        lanes.store_rows(tile.reshape(-1), rows, s1 - s0, back.reshape(-1), *at)
         wanted = np.full_like(planes, -1)
         wanted[:, 1 : 1 + rows, s0:s1] = there
         np.testing.assert_array_equal(back, wanted)
@@ -42,7 +42,7 @@ def test_lanes_are_planes_in_another_order(dtype, channels):
 def test_lanes_of_a_run_touch_nothing_else(dtype, channels, pixels):
     planes = np.arange(2 + 60 * LANES, dtype=dtype)
     tile = np.full((pixels + 2) * LANES, -1, dtype)
-    lanes.join(planes, 1, 60, channels, tile, LANES, pixels)
+    lanes.to_channels_last(planes, 1, 60, channels, tile, LANES, pixels)
     there = planes[1:-1].reshape(LANES, 60)[:channels, :pixels]
     middle = tile[LANES:-LANES].reshape(pixels, LANES)
     np.testing.assert_array_equal(middle[:, :channels], there.T)
@@ -50,7 +50,7 @@ def test_lanes_of_a_run_touch_nothing_else(dtype, channels, pixels):
     assert (tile[:LANES] == -1).all()
     assert (tile[-LANES:] == -1).all()
     back = np.full_like(planes, -1)
-    lanes.part(tile, LANES, pixels, back, 1, 60, channels)
+    lanes.to_planes(tile, LANES, pixels, back, 1, 60, channels)
     wanted = np.full_like(planes, -1)
     wanted[1:-1].reshape(LANES, 60)[:channels, :pixels] = there
     np.testing.assert_array_equal(back, wanted)

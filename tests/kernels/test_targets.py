@@ -20,8 +20,8 @@ PROMISES = (
     "test_bits_depend_on_values_alone",  # not on 1, 2 or 3 threads
 )
 KERNELS = (
-    "kernels/test_correlate.py::test_every_path_is_exact",
-    "kernels/test_correlate.py::test_bits_do_not_depend_on_threads_nor_on_the_cut",
+    "kernels/test_direct.py::test_every_path_is_exact",
+    "kernels/test_direct.py::test_bits_do_not_depend_on_threads_nor_on_the_cut",
     "kernels/test_matmul.py",
 )
 

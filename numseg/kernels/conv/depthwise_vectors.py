@@ -53,8 +53,8 @@ class _Walk(Emitter):
                 q = builder.select(builder.icmp_signed("<", begin, last), begin, last)
                 places = [builder.add(row, q) for row in y_rows]
                 for place in places:
-                    self.fetch(builder.gep(image, [builder.add(place, further)]))
-                    self.fetch(builder.gep(y, [builder.add(place, size)]))
+                    self.prefetch(builder.gep(image, [builder.add(place, further)]))
+                    self.prefetch(builder.gep(y, [builder.add(place, size)]))
                 pixels = [self.line(row, q, x_column, j) for row in x_rows for j in range(3)]
                 yield [builder.gep(y, [place]) for place in places], pixels, builder.sub(begin, q)
 

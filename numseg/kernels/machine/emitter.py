@@ -12,7 +12,7 @@ from numseg.kernels.machine.target import TARGET
 
 INT = ir.IntType(64)
 
-AHEAD = 16 * 1024
+PREFETCH_BYTES = 16 * 1024
 """Bytes. Who reads a long array, in rows or beside another, fetches what lies so much further on:
 by itself the processor does not look as far ahead as memory takes to answer."""
 
@@ -76,7 +76,7 @@ class Emitter:
         pointer = self.builder.bitcast(place, self.vector.as_pointer())
         return self.builder.store(value, pointer, align=align or self.bytes)
 
-    def fetch(self, place, caches=2):
+    def prefetch(self, place, caches=2):
         """Have it brought into the larger caches, or into all 3, or nothing if it is nowhere."""
         address = self.builder.bitcast(place, ir.IntType(8).as_pointer())
         number = ir.IntType(32)

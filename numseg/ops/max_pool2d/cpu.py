@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.conv.packing import ceil_div
+from numseg.kernels.machine.integers import ceil_div
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.machine.vector_copy import ROWS_AHEAD, fetch_run
+from numseg.kernels.machine.vector_copy import PREFETCH_ROW_BYTES, prefetch
 from numseg.kernels.pooling.bins import NARROW, largest, winners_of_columns
 from numseg.kernels.pooling.maxima import ties, wins_at
-from numseg.kernels.pooling.scatter import give
+from numseg.kernels.pooling.scatter import scatter_add
 from numseg.kernels.pooling.windows import winners
 from numseg.ops.max_pool2d.geometry import Geometry
 from numseg.ops.max_pool2d.rules import end_tap, first_tap, index_of, place_of
@@ -120,8 +120,8 @@ def _forward_small(start, stop, x, y, switches, whole, end, g):
         plane, top, out = n * g.h * g.w, p * g.sy - g.pt, unit * g.ow
         for i in range(g.kh):  # off the image, the next row on it: again, which changes nothing
             rows[i] = min(max(top + i, 0), g.h - 1) * g.w
-        ahead = plane + (top + g.kh) * g.w + ROWS_AHEAD // x.itemsize
-        fetch_run(x, ahead, ahead + g.sy * g.w)
+        ahead = plane + (top + g.kh) * g.w + PREFETCH_ROW_BYTES // x.itemsize
+        prefetch(x, ahead, ahead + g.sy * g.w)
         if g.kw == 2:
             _winners_2(x, plane, rows, left, y, switches, out + whole, end - whole)
         else:
@@ -152,7 +152,7 @@ def _mark(start, stop, x, y, switches, tied, g):
 def _backward(start, stop, switches, gy, gx):
     for plane in range(start, stop):
         # -1 is no pixel, and the caller may have written more
-        give(switches[plane], gy[plane], gx[plane], 0)
+        scatter_add(switches[plane], gy[plane], gx[plane], 0)
 
 
 @kernel()
