@@ -27,13 +27,13 @@ from typing import Any
 import numba
 import numpy as np
 
-import numseg
+from numseg import faces
 from numseg.bench.run import _machine, _versions
 from numseg.files import write_whole
 from numseg.operator import Operator
+from numseg.ops.registry import OPERATORS
 from numseg.testing import cases
 
-OPERATORS = {op.__name__: op for op in vars(numseg).values() if isinstance(op, Operator)}
 FILE = Path(__file__).parent / "results" / "compile_times.json"
 PARTS = "forward", "backward"
 LIMIT = 5.0
@@ -77,7 +77,7 @@ def first_calls(op: Operator[..., Any]) -> dict[str, Any]:
     """In this process. The call is the largest of the operator's first cases."""
     drawn = [case.arguments("reals", np.float32) for case in cases.drawn(op, 20, full=True)]
     arguments = max(drawn, key=lambda case: (_given(case), sum(map(_size, case.values()))))
-    op._module("cpu")
+    faces.module(op, "cpu")
     numba.njit(lambda: None)()
     with _kernels() as kernels:
         (y, saved), forward = _timed(lambda: op.forward(**arguments))

@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import numseg as ns
+from numseg import faces
 from numseg.cuda.arrays import Cuda
 from numseg.cuda.runtime import cuda, cuda_available, describe_cuda, simulated
 
@@ -58,7 +59,11 @@ def cases(tiny: bool) -> Iterator[Case]:
 
 
 def conv(name: str, n: int, c: int, f: int, size: int, k: int, **params: Any) -> Case:
-    shapes = {"x": (n, c, size, size), "w": (f, c // params.get("groups", 1), k, k), "b": (f,)}
+    shapes = {
+        "x": (n, c, size, size),
+        "weight": (f, c // params.get("groups", 1), k, k),
+        "bias": (f,),
+    }
     arrays = {key: _normal(*shape) for key, shape in shapes.items()}
     return Case(f"conv2d {name}", ns.conv2d, arrays, params)
 
@@ -68,11 +73,11 @@ def pool(name: str, n: int, c: int, size: int, **params: Any) -> Case:
 
 
 def unpool(name: str, n: int, c: int, size: int) -> Case:
-    """Every switch is in the 2 x 2 window of its value."""
+    """Every index is in the 2 x 2 window of its value."""
     rows, columns = np.indices((size, size))
     corner = np.random.default_rng(0).integers(0, 4, (n, c, size, size))
-    switches = (2 * rows + corner // 2) * 2 * size + 2 * columns + corner % 2
-    arrays = {"y": _normal(n, c, size, size), "switches": switches}
+    indices = (2 * rows + corner // 2) * 2 * size + 2 * columns + corner % 2
+    arrays = {"x": _normal(n, c, size, size), "indices": indices}
     return Case(f"max_unpool2d {name}", ns.max_unpool2d, arrays, {"kernel_size": 2})
 
 
@@ -99,7 +104,7 @@ def contests(case: Case, torch: Any) -> Iterator[Contest]:
     op = case.op
     arrays = {name: Cuda.from_host(array) for name, array in case.arrays.items()}
     y, saved = op.forward(**arrays, **case.params)
-    plan, kernels = saved.plan, op._module("cuda")
+    plan, kernels = saved.plan, faces.module(op, "cuda")
     outputs = [Cuda.empty(spec.shape, spec.dtype) for spec in plan.outputs]
     inputs = [arrays.get(name) for name in op.inputs]
     gy = Cuda.from_host(_normal(*y.shape))
@@ -137,10 +142,9 @@ def _torch_calls(torch: Any, case: Case, gy: Any) -> tuple[Run, Run]:
     call = getattr(functional, case.op.__name__)
     tensors = {n: torch.from_numpy(a).cuda() for n, a in case.arrays.items()}
     leaves = [tensors[n].requires_grad_() for n in case.op.differentiable]
-    names = {"x": "input", "y": "input", "w": "weight", "b": "bias", "switches": "indices"}
-    arguments = {names[n]: tensor for n, tensor in tensors.items()} | case.params
+    arguments = {"input" if n == "x" else n: tensor for n, tensor in tensors.items()} | case.params
     if case.op is ns.max_pool2d:
-        arguments["return_indices"] = True  # so that both write the switches
+        arguments["return_indices"] = True  # so that both write the indices
 
     def forward() -> Any:
         result = call(**arguments)

@@ -28,7 +28,7 @@ What other people's implementations compute, asked with `numseg.testing.conforma
 ({cases} generated calls of each, seed 0; {versions}), so do not edit it.
 
     numseg conform torchvision.ops:roi_align
-    numseg conform my/kernels.py:align --operator roi_align --map rois=regions
+    numseg conform my/kernels.py:align --operator roi_align --map boxes=regions
     numseg conform onnx:RoiAlign
 
 The function gets generated calls: the operator's own cases, with small whole numbers (so with ties), with distinct numbers,

@@ -19,6 +19,7 @@ from matplotlib.patches import Rectangle
 
 import numseg as ns
 from numseg.geometry import adaptive_bins, caffe_bins
+from numseg.ops.conv_transpose2d import overlap
 
 IMAGES = Path(__file__).parent / "images"
 STYLE = {
@@ -170,7 +171,7 @@ def transposed_overlap() -> Figure:
     page = Figure(figsize=(8.4, 3.0), layout="constrained")
     axes = page.subplots(1, 3)
     for ax, (k, s) in zip(axes, [(3, 2), (4, 2), (5, 3)], strict=True):
-        counts = ns.conv_transpose2d.overlap((1, 1, 4, 4), (1, 1, k, k), stride=s)
+        counts = overlap((1, 1, 4, 4), (1, 1, k, k), stride=s)
         ends = "no pattern inside" if k % s == 0 else "a checkerboard"
         cells(ax, counts.astype(float), f"kernel {k}, stride {s}: {ends}")
     return page
@@ -203,16 +204,16 @@ def switches() -> Figure:
     x = np.array([[1.0, 2, 1, 3, 2], [2, 4, 9, 1, 1], [3, 1, 2, 2, 5], [1, 2, 3, 1, 7],
                   [6, 1, 2, 4, 3]])  # fmt: skip
     y, saved = ns.max_pool2d.forward(x.reshape(1, 1, 5, 5), 3, 2)
-    back = ns.max_unpool2d(y, saved.switches, 3, 2)
+    back = ns.max_unpool2d(y, saved.indices, 3, 2)
     gradient = ns.max_pool2d.backward(saved, np.ones_like(y))[0]
     page = Figure(figsize=(8.4, 2.5), layout="constrained")
     image, pooled, unpooled, share = page.subplots(1, 4, width_ratios=(5, 3, 5, 5))
     cells(image, x, "x, and the winners")
-    for switch in saved.switches.ravel().tolist():
+    for switch in saved.indices.ravel().tolist():
         row, column = divmod(switch, 5)
         image.plot(column, row, "o", markersize=17, markerfacecolor="none", color="C3")
     cells(pooled, y[0, 0], "3 x 3, stride 2")
-    for (p, q), switch in np.ndenumerate(saved.switches[0, 0]):
+    for (p, q), switch in np.ndenumerate(saved.indices[0, 0]):
         pooled.text(q, p + 0.38, f"at {switch}", ha="center", va="center", fontsize=6)
     cells(unpooled, back[0, 0], "max_unpool2d")
     cells(share, gradient[0, 0], "backward of ones: overlaps add up")

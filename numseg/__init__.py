@@ -7,51 +7,8 @@ from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError, FileErr
 from numseg.graph import Graph
 from numseg.kernels.machine.threads import get_num_threads, num_threads, set_num_threads
 from numseg.operator import Cost, Operator, Plan, Spec, use
-from numseg.ops.adaptive_avg_pool2d import adaptive_avg_pool2d
-from numseg.ops.adaptive_max_pool2d import adaptive_max_pool2d
-from numseg.ops.add import add
-from numseg.ops.aspp2d import aspp2d
-from numseg.ops.avg_pool2d import avg_pool2d
-from numseg.ops.batch_norm import batch_norm
-from numseg.ops.bed_of_nails2d import bed_of_nails2d
-from numseg.ops.binary_cross_entropy_with_logits import binary_cross_entropy_with_logits
-from numseg.ops.center_crop import center_crop
-from numseg.ops.col2im import col2im
-from numseg.ops.concat import concat
-from numseg.ops.conv2d import conv2d
-from numseg.ops.conv_transpose2d import conv_transpose2d
-from numseg.ops.crop import crop
-from numseg.ops.crop_and_resize import crop_and_resize
-from numseg.ops.cross_entropy import cross_entropy
-from numseg.ops.deform_conv2d import deform_conv2d
-from numseg.ops.dice_loss import dice_loss
-from numseg.ops.dropout import dropout
-from numseg.ops.global_avg_pool2d import global_avg_pool2d
-from numseg.ops.global_max_pool2d import global_max_pool2d
-from numseg.ops.group_norm import group_norm
-from numseg.ops.hard_sigmoid import hard_sigmoid
-from numseg.ops.hard_swish import hard_swish
-from numseg.ops.im2col import im2col
-from numseg.ops.interp2d import interp2d
-from numseg.ops.l2_norm import l2_norm
-from numseg.ops.leaky_relu import leaky_relu
-from numseg.ops.linear import linear
-from numseg.ops.log_softmax import log_softmax
-from numseg.ops.max_pool2d import max_pool2d
-from numseg.ops.max_unpool2d import max_unpool2d
-from numseg.ops.pad import pad
-from numseg.ops.relu import relu
-from numseg.ops.roi_align import roi_align
-from numseg.ops.roi_pool import roi_pool
-from numseg.ops.separable_conv2d import separable_conv2d
-from numseg.ops.sigmoid import sigmoid
-from numseg.ops.sigmoid_focal_loss import sigmoid_focal_loss
-from numseg.ops.silu import silu
-from numseg.ops.smooth_l1_loss import smooth_l1_loss
-from numseg.ops.softmax import softmax
-from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
-from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
-from numseg.ops.upsample_nearest2d import upsample_nearest2d
+from numseg.ops import registry as _registry
+from numseg.ops.registry import *  # noqa: F403
 from numseg.testing.gradients import gradcheck
 
 __version__ = "0.1.0"
@@ -67,56 +24,16 @@ __all__ = [
     "Operator",
     "Plan",
     "Spec",
-    "adaptive_avg_pool2d",
-    "adaptive_max_pool2d",
-    "add",
-    "aspp2d",
-    "avg_pool2d",
-    "batch_norm",
-    "bed_of_nails2d",
-    "binary_cross_entropy_with_logits",
     "boxes",
-    "center_crop",
-    "col2im",
-    "concat",
-    "conv2d",
-    "conv_transpose2d",
-    "crop",
-    "crop_and_resize",
-    "cross_entropy",
-    "deform_conv2d",
-    "dice_loss",
-    "dropout",
     "get_num_threads",
-    "global_avg_pool2d",
-    "global_max_pool2d",
     "gradcheck",
-    "group_norm",
-    "hard_sigmoid",
-    "hard_swish",
-    "im2col",
-    "interp2d",
-    "l2_norm",
-    "leaky_relu",
-    "linear",
-    "log_softmax",
-    "max_pool2d",
-    "max_unpool2d",
     "nets",
     "num_threads",
-    "pad",
-    "relu",
-    "roi_align",
-    "roi_pool",
-    "separable_conv2d",
     "set_num_threads",
-    "sigmoid",
-    "sigmoid_focal_loss",
-    "silu",
-    "smooth_l1_loss",
-    "softmax",
-    "spatial_pyramid_pool2d",
-    "upsample_bilinear2d",
-    "upsample_nearest2d",
     "use",
 ]
+__all__ += _registry.__all__
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

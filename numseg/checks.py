@@ -63,11 +63,11 @@ def leading_axes(
     return tuple(array.shape[: len(expected)]), tuple(array.shape[len(expected) :])
 
 
-def axis(value: Any, name: str, array: ArrayLike) -> int:
-    """The argument ``axis``, a number of an axis of the array, counted from the first."""
-    number, count = integer("axis", value), len(array.shape)
+def dim(value: Any, name: str, array: ArrayLike) -> int:
+    """The argument ``dim``, a number of an axis of the array, counted from the first."""
+    number, count = integer("dim", value), len(array.shape)
     if not -count <= number < count:
-        raise ArgumentError(f"axis is {number}, but {name} has {count} axes: {tuple(array.shape)}")
+        raise ArgumentError(f"dim is {number}, but {name} has {count} axes: {tuple(array.shape)}")
     return number % count
 
 

@@ -10,7 +10,7 @@ from numseg.cuda.arrays import Cuda, on_gpu
 from numseg.errors import ArgumentTypeError, one_line
 from numseg.typing import Array
 
-__all__ = ["Cuda", "Device", "Host", "of"]
+__all__ = ["Cuda", "Device", "Host", "of", "ready"]
 
 
 class Host:
@@ -42,7 +42,7 @@ class Host:
             native = view.dtype.newbyteorder("=")
             view = np.require(view.astype(native, copy=False), requirements=("C", "A"))
         array = view.view()
-        array.flags.writeable = False
+        array.setflags(write=False)
         return array
 
     @staticmethod
@@ -64,3 +64,21 @@ Device = type[Host] | type[Cuda]
 def of(values: list[Any]) -> Device:
     """The device the arrays choose: CUDA as soon as one of them is there."""
     return Cuda if any(map(on_gpu, values)) else Host
+
+
+def ready(entry: Any) -> Any:
+    """An array argument of a call on the CPU in the form kernels know. TypeError if it is anything
+    but NumPy arrays, or None."""
+    kind = type(entry)
+    if kind is np.ndarray:
+        flags = entry.flags
+        if flags.c_contiguous and flags.aligned and entry.dtype.isnative:
+            array = entry.view()
+            array.setflags(write=False)
+            return array
+        return Host.normal(entry)
+    if entry is None:
+        return None
+    if kind is list or kind is tuple:
+        return tuple(map(ready, entry))
+    raise TypeError(f"a {kind.__name__} is no array")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -56,6 +56,21 @@ class Plan(Generic[R]):
     parameters: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
     """The other arguments, by name, filled in by the operator."""
 
+    def specs(self, arguments: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+        """Of the array arguments with these names, what the call was planned with."""
+        given = dict(zip(arguments, self.inputs, strict=True))
+        return {name: given[name] for name in names}
+
+    def given(self, outputs: Sequence[Any]) -> Any:
+        """Of what belongs to the outputs, what belongs to the results: one, or a tuple."""
+        return outputs[0] if self.results == 1 else tuple(outputs[: self.results])
+
+    def copy(self) -> Plan[R]:
+        """One that its owner may change without changing another's parameters."""
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__, parameters=self.parameters.copy())
+        return copy
+
     @property
     def cost(self) -> Cost:
         """What ``forward`` costs at least."""
@@ -69,29 +84,46 @@ class Plans:
 
     MOST = 256
 
-    def __init__(self) -> None:
+    def __init__(self, parameters: int, arrays: Sequence[int]) -> None:
         self._known: dict[Any, Plan[Any]] = {}
+        self._arrays = tuple(arrays)
+        self._others = tuple(place for place in range(parameters) if place not in arrays)
 
-    def get(self, arguments: dict[str, Any], make: Callable[[], Plan[R]]) -> Plan[R]:
-        """The plan of a call with these arguments, Specs in the place of arrays; a copy, so that
-        nobody can change what others see."""
+    def key(self, values: Sequence[Any]) -> Any:
+        """What stands for the arguments of a call; None if nothing can. Of a NumPy array, or a
+        Spec in its place, that is its shape and dtype."""
         try:
-            key = tuple(map(_exact, arguments.values()))
+            return (
+                *[_shape_and_dtype(values[place]) for place in self._arrays],
+                *[_exact(values[place]) for place in self._others],
+            )
         except TypeError:
-            return make()
-        plan = self._known.get(key)
-        if plan is None:
-            plan = make()
-            if len(self._known) >= self.MOST:
-                self._known.clear()
-            self._known[key] = plan
-        copy = object.__new__(type(plan))
-        copy.__dict__.update(plan.__dict__, parameters=plan.parameters.copy())
-        return copy
+            return None
+
+    def get(self, key: Any) -> Plan[Any] | None:
+        """The plan, if it is known. It is everybody's: hand on a copy (:meth:`Plan.copy`)."""
+        return self._known.get(key)
+
+    def add(self, key: Any, plan: Plan[Any]) -> None:
+        """Remember a plan."""
+        if len(self._known) >= self.MOST:
+            self._known.clear()
+        self._known[key] = plan
+
+
+def _shape_and_dtype(value: Any) -> Any:
+    kind = type(value)
+    if kind is np.ndarray:
+        return value.shape, value.dtype
+    if kind is Spec or value is None:
+        return value
+    if kind is list or kind is tuple:
+        return tuple(map(_shape_and_dtype, value))
+    raise TypeError(f"a {kind.__name__} has no key")
 
 
 def _exact(value: Any) -> Any:
-    """What stands for an argument in a key: 1, 1.0 and True are three. TypeError if nothing can."""
+    """1, 1.0 and True are three."""
     kind = type(value)
     if kind in _PLAIN:
         return kind, value
@@ -102,7 +134,7 @@ def _exact(value: Any) -> Any:
     raise TypeError(f"a {kind.__name__} has no key")
 
 
-_PLAIN = {Spec, int, str, bool, type(None)}
+_PLAIN = {int, str, bool, type(None)}
 
 
 class Cost(NamedTuple):

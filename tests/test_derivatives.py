@@ -21,7 +21,7 @@ def test_jvp_gives_the_value_and_its_derivative() -> None:
     y, tangent = ns.conv2d.jvp(X, W, B, padding=1, tangents={"x": X})
     assert (y == ns.conv2d(X, W, B, padding=1)).all()
     assert (tangent == ns.conv2d(X, W, padding=1)).all()
-    _, tangent = ns.conv2d.jvp(X, W, B, padding=1, tangents={"b": B})
+    _, tangent = ns.conv2d.jvp(X, W, B, padding=1, tangents={"bias": B})
     assert (tangent == np.broadcast_to(B[:, None, None], y.shape)).all()
 
 
@@ -45,9 +45,9 @@ def test_jvp_does_not_hand_out_the_tangent_itself() -> None:
 def test_jvp_by_definition() -> None:
     x, w = X.astype(np.float32), W.astype(np.float32)
     with ns.use("reference"):
-        _, tangent = ns.conv2d.jvp(x, w, tangents={"w": w})
+        _, tangent = ns.conv2d.jvp(x, w, tangents={"weight": w})
     assert tangent.dtype == np.float32
-    assert (tangent == ns.conv2d.reference.jvp(x, w, tangents={"w": w})[1]).all()
+    assert (tangent == ns.conv2d.reference.jvp(x, w, tangents={"weight": w})[1]).all()
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_jvp_by_definition() -> None:
     [
         ({"x": X[0]}, r"conv2d.jvp: tangents\['x'\] is Spec\(shape=\(2, 5, 5\)"),
         ({"x": X.astype(np.float32)}, r"conv2d.jvp: tangents\['x'\] is .*float32"),
-        ({"stride": X}, "conv2d.jvp: tangents must be one of 'x', 'w', 'b', got 'stride'"),
-        ({"b": B}, r"conv2d.jvp: tangents\['b'\] is .*, the argument None"),
+        ({"stride": X}, "conv2d.jvp: tangents must be one of 'x', 'weight', 'bias', got 'stride'"),
+        ({"bias": B}, r"conv2d.jvp: tangents\['bias'\] is .*, the argument None"),
         (X, "conv2d.jvp: tangents must map names to arrays"),
     ],
 )
@@ -69,7 +69,7 @@ def test_double_backward_of_a_product() -> None:
     # <u, grad_x> + <v, grad_w> of y = conv(x, w) is <grad_y, conv(u, w) + conv(x, v)>
     y, saved = ns.conv2d.forward(X, W, B)
     u, v = X[..., ::-1], W[..., ::-1]
-    gx, gw, gb, ggy = ns.conv2d.double_backward(saved, y, {"x": u, "w": v})
+    gx, gw, gb, ggy = ns.conv2d.double_backward(saved, y, {"x": u, "weight": v})
     assert (ggy == ns.conv2d(u, W) + ns.conv2d(X, v)).all()
     assert (gx == ns.conv2d.backward(ns.conv2d.forward(X, v)[1], y)[0]).all()
     assert (gw == ns.conv2d.backward(ns.conv2d.forward(u, W)[1], y)[1]).all()
@@ -80,8 +80,8 @@ def test_double_backward_of_a_product() -> None:
 def test_derivatives_of_the_definition_in_float32() -> None:
     x, w = X.astype(np.float32), W.astype(np.float32)
     y, saved = ns.conv2d.reference.forward(x, w)
-    found = ns.conv2d.reference.double_backward(saved, y, {"x": x, "w": w})
-    wanted = ns.conv2d.double_backward(saved, y, {"x": x, "w": w})
+    found = ns.conv2d.reference.double_backward(saved, y, {"x": x, "weight": w})
+    wanted = ns.conv2d.double_backward(saved, y, {"x": x, "weight": w})
     for a, b in zip(found, wanted, strict=True):
         assert a is b is None or (a.dtype == np.float32 and np.allclose(a, b))
 
@@ -126,7 +126,7 @@ def test_linear_operator_has_the_dtype_of_the_weights() -> None:
 def test_what_is_not_linear_has_no_linear_operator() -> None:
     with pytest.raises(ns.ArgumentError, match="relu: not linear in x"):
         ns.relu.linear_operator((2, 2))
-    with pytest.raises(ns.ArgumentError, match="max_pool2d: linear only for given switches"):
+    with pytest.raises(ns.ArgumentError, match="max_pool2d: linear only for given indices"):
         ns.max_pool2d.linear_operator((1, 1, 4, 4), 2)
     with pytest.raises(ns.ArgumentError, match="unexpected keyword argument"):
-        ns.conv2d.linear_operator(X.shape, W, switches=W)
+        ns.conv2d.linear_operator(X.shape, W, indices=W)

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 import numseg
+from numseg import faces
 from numseg.errors import ArgumentError
 from numseg.operator import Operator
+from numseg.ops import registry
 from numseg.testing import cases, contract
 from numseg.testing.cases import Case, Invalid
 
-OPERATORS = [v for v in vars(numseg).values() if isinstance(v, Operator)]
+OPERATORS = list(registry.OPERATORS.values())
 DTYPES = [np.float32, np.float64]
 ONCE = {"dice_loss", "l2_norm", "sigmoid_focal_loss"}
 """Operators without second derivatives, as their pages say: rational functions and powers of sums
@@ -50,7 +52,7 @@ def test_every_folder_is_an_operator_at_the_front_door() -> None:
 def test_has_its_faces_and_cases(op: Operator[..., Any]) -> None:
     folder = Path(numseg.__file__).parent / "ops" / op.__name__
     for face in ("reference", "cpu"):
-        module = op._module(face)
+        module = faces.module(op, face)
         assert callable(module.forward)
         assert callable(module.backward)
     text = (folder / "reference.py").read_text()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import numseg as ns
+from numseg import faces
 from numseg.operator import Cost, Spec
 from numseg.plan import Plan, Plans
 
@@ -113,9 +116,9 @@ def test_what_was_saved_is_looked_at() -> None:
     for wrong, says in [
         (other, "saved is ReluSaved, expected MaxPool2dSaved from max_pool2d.forward"),
         (None, "saved is NoneType, expected MaxPool2dSaved"),
-        (saved._replace(switches=saved.switches[..., :1]), "saved.switches is Spec"),
-        (saved._replace(switches=saved.switches.astype(np.int32)), "saved.switches is Spec"),
-        (saved._replace(switches=None), "saved.switches must be an array, got NoneType"),
+        (saved._replace(indices=saved.indices[..., :1]), "saved.indices is Spec"),
+        (saved._replace(indices=saved.indices.astype(np.int32)), "saved.indices is Spec"),
+        (saved._replace(indices=None), "saved.indices must be an array, got NoneType"),
     ]:
         with pytest.raises(ns.ArgumentError) as caught:
             ns.max_pool2d.backward(wrong, y)
@@ -130,7 +133,7 @@ def test_a_call_is_known_from_shapes_specs_or_arrays() -> None:
         assert ns.max_pool2d.output_shape(x, 2) == (1, 1, 2, 2)
         assert ns.max_pool2d.cost(x, 2) == Cost(16, 4 * (16 + 4))
     assert ns.max_pool2d.cost(X, 2) == Cost(16, 8 * (16 + 4))
-    assert ns.max_pool2d.output_shape((1, 1, 4, 4), 2, return_switches=True) == ((1, 1, 2, 2),) * 2
+    assert ns.max_pool2d.output_shape((1, 1, 4, 4), 2, return_indices=True) == ((1, 1, 2, 2),) * 2
 
 
 @pytest.mark.parametrize("shape", [7, "4x4", (1, -1), (1.5, 2), None])
@@ -184,7 +187,7 @@ def test_use_reference_holds_for_the_block_and_the_thread(monkeypatch: pytest.Mo
 
 def test_a_face_that_is_missing_is_named() -> None:
     with pytest.raises(ns.DeviceError, match="has no metal kernels"):
-        ns.relu._module("metal")
+        faces.module(ns.relu, "metal")
 
 
 def test_operators_stay_themselves_in_a_class() -> None:
@@ -198,6 +201,18 @@ def test_operators_stay_themselves_in_a_class() -> None:
 # -- the package ----------------------------------------------------------------------------------
 
 HEAVY = ("numba", "llvmlite", "scipy", "hypothesis", "tqdm", "PIL", "matplotlib", "skimage")
+
+
+def test_dir_of_numseg_is_its_front_door() -> None:
+    assert dir(ns) == sorted(ns.__all__)
+    assert "conv2d" in dir(ns)
+
+
+def test_dir_of_an_operator_is_what_a_user_may_use() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "operator.md").read_text()
+    assert set(re.findall(r"^\| `op\.(\w+)", page, re.M)) <= set(dir(ns.conv2d))
+    for op in (ns.max_pool2d, ns.max_pool2d.reference):
+        assert all(hasattr(op, name) and not name.startswith("_") for name in dir(op))
 
 
 def test_importing_numseg_imports_nothing_heavy(run_script: Any) -> None:
@@ -231,7 +246,8 @@ def test_nobody_changes_a_plan_that_others_see() -> None:
 
 
 def test_no_more_plans_are_remembered_than_a_few_hundred() -> None:
-    plans = Plans()
-    made = [plans.get({"x": Spec((n,))}, lambda: Plan((), None)) for n in range(3 * Plans.MOST)]
-    assert len(made) == 3 * Plans.MOST
-    assert len(plans._known) <= Plans.MOST
+    plans = Plans(1, arrays=[0])
+    for n in range(3 * Plans.MOST):
+        plans.add(plans.key([Spec((n,))]), Plan((), None))
+        assert plans.get(plans.key([Spec((n,))])) is not None
+        assert len(plans._known) <= Plans.MOST

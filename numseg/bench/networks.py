@@ -85,8 +85,12 @@ def _run(graph: Graph, tensors: dict[str, Any], image: Any) -> Any:
 
     f = torch.nn.functional
     peers = {
-        "conv2d": lambda a: f.conv2d(*_given(a, "x", "w", "b", "stride", "padding", "dilation")),
-        "conv_transpose2d": lambda a: f.conv_transpose2d(*_given(a, "x", "w", "b", "stride")),
+        "conv2d": lambda a: f.conv2d(
+            *_given(a, "x", "weight", "bias", "stride", "padding", "dilation")
+        ),
+        "conv_transpose2d": lambda a: f.conv_transpose2d(
+            *_given(a, "x", "weight", "bias", "stride")
+        ),
         "relu": lambda a: f.relu(a["x"]),
         "max_pool2d": lambda a: f.max_pool2d(a["x"], a["kernel_size"]),
         "concat": lambda a: torch.cat(a["xs"], 1),
@@ -106,5 +110,5 @@ def _run(graph: Graph, tensors: dict[str, Any], image: Any) -> Any:
 
 
 def _given(arguments: dict[str, Any], *names: str) -> list[Any]:
-    defaults = {"stride": 1, "padding": 0, "dilation": 1, "b": None}
+    defaults = {"stride": 1, "padding": 0, "dilation": 1, "bias": None}
     return [arguments.get(name, defaults.get(name)) for name in names]

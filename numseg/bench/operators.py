@@ -66,14 +66,14 @@ def _rows() -> dict[str, tuple[Any, Twin, Any, dict[str, Any], tuple[str, ...]]]
         return rng.standard_normal(shape, np.float32)
 
     x, small = real(4, 64, 128, 128), real(4, 64, 64, 64)
-    pooled, switches = ns.max_pool2d(x, 2, return_switches=True)
+    pooled, indices = ns.max_pool2d(x, 2, return_indices=True)
     labels = rng.integers(0, 21, (2, 512, 512))
     logits = real(2, 21, 512, 512)
     window = {"kernel_size": 3, "stride": 2, "padding": 1}
     return {
         "max_pool2d 2x2/2 4x64@128": (ns.max_pool2d, _max_pool, [x], {"kernel_size": 2}, ()),
         "max_unpool2d 4x64 64>128": (
-            ns.max_unpool2d, _max_unpool, [pooled, switches], {"kernel_size": 2}, (),
+            ns.max_unpool2d, _max_unpool, [pooled, indices], {"kernel_size": 2}, (),
         ),
         "avg_pool2d 2x2/2 4x64@128": (ns.avg_pool2d, _avg_pool, [x], {"kernel_size": 2}, ()),
         "relu 4x64@128": (ns.relu, _relu, [x], {}, ()),
@@ -86,7 +86,7 @@ def _rows() -> dict[str, tuple[Any, Twin, Any, dict[str, Any], tuple[str, ...]]]
                                 {"scale_factor": 2}, ()),
         "bed_of_nails2d 2 4x64@64": (ns.bed_of_nails2d, _nails, [small], {"stride": 2}, ()),
         "pad 1 4x64@128": (ns.pad, _pad, [x], {"padding": 1}, ()),
-        "center_crop 96 4x64@128": (ns.center_crop, _crop, [x], {"size": 96}, ()),
+        "center_crop 96 4x64@128": (ns.center_crop, _crop, [x], {"output_size": 96}, ()),
         "concat 2 4x64@128": (ns.concat, _concat, [[x, x]], {}, ()),
         "add 4x64@128": (ns.add, _add, [x, x], {}, ()),
         "im2col 3x3/2 64@128": (ns.im2col, _im2col, [x[:1]], window, ()),
@@ -133,10 +133,10 @@ def _max_pool(x: Any) -> Any:
     return np.take_along_axis(cells, winner, -1)[..., 0], backward
 
 
-def _max_unpool(y: Any, switches: Any) -> Any:
+def _max_unpool(y: Any, indices: Any) -> Any:
     n, c, h, w = y.shape
     out = np.zeros((n, c, 4 * h * w), y.dtype)
-    places = switches.reshape(n, c, -1)
+    places = indices.reshape(n, c, -1)
     np.put_along_axis(out, places, y.reshape(n, c, -1), -1)
 
     def backward(gy: Any) -> Any:

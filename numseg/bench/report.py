@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numseg.bench.limits import Limits
 from numseg.files import optional
+from numseg.kernels.machine.limits import Limits
 
 DIRECTIONS = ("forward", "forward and backward")
 

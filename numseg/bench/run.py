@@ -63,8 +63,9 @@ MISSING = 3
 
 def measure(table: str, threads: int, only: str, seconds: float, out: str | None) -> dict[str, Any]:
     """One table, in this process."""
-    from numseg.bench import limits, report
+    from numseg.bench import report
     from numseg.bench.timing import in_turns
+    from numseg.kernels.machine import limits
 
     most = limits.measure()
     result: dict[str, Any] = {

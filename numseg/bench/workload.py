@@ -109,7 +109,7 @@ def _rows() -> dict[str, Callable[[], Row]]:
     def transposed(n: int, c: int, o: int, k: int, s: int, size: int) -> Callable[[], Row]:
         return lambda: Row(
             ns.conv_transpose2d, [real(n, c, size, size), real(c, o, k, k)], {"stride": s},
-            lambda x, w: f.conv_transpose2d(x, w, stride=s), ("x", "w"),
+            lambda x, w: f.conv_transpose2d(x, w, stride=s), ("x", "weight"),
         )  # fmt: skip
 
     def bilinear(k: int, s: int, size: int) -> Callable[[], Row]:
@@ -122,9 +122,9 @@ def _rows() -> dict[str, Callable[[], Row]]:
         return lambda: Row(op, [real(*x)], params, peer)
 
     def unpool() -> Row:
-        y, switches = ns.max_pool2d(real(4, 64, 128, 128), 2, return_switches=True)
-        return Row(ns.max_unpool2d, [y, switches], {"kernel_size": 2},
-                   lambda y, s: f.max_unpool2d(y, s, 2), ("y",))  # fmt: skip
+        x, indices = ns.max_pool2d(real(4, 64, 128, 128), 2, return_indices=True)
+        return Row(ns.max_unpool2d, [x, indices], {"kernel_size": 2},
+                   lambda x, i: f.max_unpool2d(x, i, 2), ("x",))  # fmt: skip
 
     def cross_entropy() -> Row:
         target = rng.integers(0, 21, (2, 512, 512))
@@ -137,16 +137,16 @@ def _rows() -> dict[str, Callable[[], Row]]:
             start = rng.uniform(0, 0.7, (512, 2))
             end = np.minimum(start + rng.uniform(0.1, 0.6, (512, 2)), 1)
             corners = 16 * np.concatenate([start, end], 1) * (50, 50, 50, 50)
-            rois = np.concatenate([np.zeros((512, 1)), corners], 1).astype(np.float32)
+            boxes = np.concatenate([np.zeros((512, 1)), corners], 1).astype(np.float32)
             params.update(output_size=7, spatial_scale=1 / 16)
-            return Row(op, [real(1, 256, 50, 50), rois], params, lambda x, r: peer(x, r, **params))
+            return Row(op, [real(1, 256, 50, 50), boxes], params, lambda x, b: peer(x, b, **params))
 
         return make
 
     def deformable() -> Row:
         offset = real(1, 18, 64, 64)
         arrays = [real(1, 64, 64, 64), offset, real(64, 64, 3, 3)]
-        needs = ("x", "offset", "w")
+        needs = ("x", "offset", "weight")
         return Row(ns.deform_conv2d, arrays, {"padding": 1},
                    lambda x, o, w: tv.deform_conv2d(x, o, w, padding=1), needs)  # fmt: skip
 
@@ -161,10 +161,10 @@ def _rows() -> dict[str, Callable[[], Row]]:
         "conv_transpose 64x64/32 21>21 @16 bilinear": bilinear(64, 32, 16),
         "max_pool 2x2/2 4x64 @128": simple(
             ns.max_pool2d, big, lambda x: f.max_pool2d(x, 2, return_indices=True), kernel_size=2,
-            return_switches=True),
+            return_indices=True),
         "max_pool 3x3/2 4x64 @128": simple(
             ns.max_pool2d, big, lambda x: f.max_pool2d(x, 3, 2, 1, return_indices=True),
-            kernel_size=3, stride=2, padding=1, return_switches=True),
+            kernel_size=3, stride=2, padding=1, return_indices=True),
         "max_unpool 4x64 64>128": unpool,
         "avg_pool 3x3/2 256 @64": simple(
             ns.avg_pool2d, (1, 256, 64, 64), lambda x: f.avg_pool2d(x, 3, 2, 1), kernel_size=3,

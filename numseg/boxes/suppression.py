@@ -12,7 +12,7 @@ from numseg.boxes.overlap import overlaps
 from numseg.boxes.shapes import corners_of
 from numseg.device import Host
 from numseg.errors import ArgumentError
-from numseg.operator import _face
+from numseg.faces import chosen
 from numseg.typing import Array, ArrayLike
 
 
@@ -77,7 +77,7 @@ def nms(
 def batched_nms(
     boxes: ArrayLike,
     scores: ArrayLike,
-    classes: ArrayLike,
+    idxs: ArrayLike,
     iou_threshold: float,
     *,
     comparison: str = ">",
@@ -94,8 +94,8 @@ def batched_nms(
     ----------
     boxes, scores, iou_threshold, comparison, score_threshold, fmt, offset, zero_area, corners
         As in :func:`nms`.
-    classes : array, (K,), integers
-        Of each box; images of a batch are classes too.
+    idxs : array, (K,), integers
+        Of each box the number of its class; images of a batch are classes too.
     max_output : int, optional
         The most of each class.
 
@@ -110,7 +110,7 @@ def batched_nms(
     ArgumentError
         As :func:`nms`.
     """
-    found = _Candidates(boxes, scores, classes, (fmt, corners), score_threshold)
+    found = _Candidates(boxes, scores, idxs, (fmt, corners), score_threshold)
     return found.keep(iou_threshold, comparison, max_output, offset, zero_area)
 
 
@@ -205,7 +205,7 @@ class _Candidates:
         self,
         boxes: Any,
         scores: Any,
-        classes: Any,
+        idxs: Any,
         form: tuple[str, str],
         score_threshold: float | None,
     ) -> None:
@@ -220,11 +220,11 @@ class _Candidates:
             least = checks.real("score_threshold", score_threshold, finite=False)
             order = order[scores[order].astype(np.float64) > least]
         group = np.zeros(len(corners), np.int64)
-        if classes is not None:
-            labels = Host.view("classes", classes)
-            checks.integers(classes=labels)
-            checks.axes("classes", labels, "k")
-            rows("classes", labels, len(corners), "boxes")
+        if idxs is not None:
+            labels = Host.view("idxs", idxs)
+            checks.integers(idxs=labels)
+            checks.axes("idxs", labels, "k")
+            rows("idxs", labels, len(corners), "boxes")
             group = np.unique(labels, return_inverse=True)[1].reshape(-1).astype(np.int64)
         self.order, self.corners, self.group = order, corners[order], group[order]
         self.scores = scores[order]
@@ -237,7 +237,7 @@ class _Candidates:
         zero = checks.choice("zero_area", zero_area, ("nan", "zero")) == "zero"
         most = len(self.order) if most is None else checks.integer("max_output", most, 0)
         how = threshold, inclusive, legacy(offset), zero
-        keep = _by_definition if _face.get() == "reference" else _by_kernel
+        keep = _by_definition if chosen() == "reference" else _by_kernel
         return self.order[keep(self.corners, self.group, min(most, len(self.order)), *how)]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numseg.cli._options import pairs, values
 from numseg.errors import ArgumentError, MissingExtra
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ EXAMPLES = """examples:
   numseg conform torchvision.ops:roi_align
   numseg conform torch.nn.functional:max_pool2d --gradient --cases 500
   numseg conform torch.nn.functional:interpolate --operator upsample_bilinear2d
-  numseg conform my/kernels.py:align --operator roi_align --map rois=regions --set samples=2
+  numseg conform my/kernels.py:align --operator roi_align --map boxes=regions --set samples=2
   numseg conform onnx:RoiAlign             the reference evaluator of the onnx package
   numseg conform ort:MaxPool               ONNX Runtime
   numseg conform --list                    operators, conventions, known implementations
@@ -67,9 +67,9 @@ def run(args: argparse.Namespace) -> int:
         peers.load(args.target, op),
         op,
         adapt=usual.get("adapt"),
-        names={**usual.get("names", {}), **_pairs("--map", args.map)},
-        constants={**usual.get("constants", {}), **_values("--set", args.set)},
-        fixed=_values("--fix", args.fix),
+        names={**usual.get("names", {}), **pairs("--map", args.map)},
+        constants={**usual.get("constants", {}), **values("--set", args.set)},
+        fixed=values("--fix", args.fix),
         arrays=args.arrays,
         gradient=args.gradient,
         cases=args.cases,
@@ -91,9 +91,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list() -> None:
+    from numseg.ops.registry import OPERATORS
     from numseg.testing import conventions
 
-    for name, op in sorted(conventions.operators().items()):
+    for name, op in sorted(OPERATORS.items()):
         print(f"{name}  {'  '.join(conventions.peers_of(op))}".rstrip())
         for convention, arguments in conventions.named(op).items():
             said = ", ".join(f"{n}={v!r}" for n, v in arguments.items())
@@ -103,9 +104,10 @@ def _list() -> None:
 def _operator(target: str, name: str | None) -> Operator[..., Any]:
     import difflib
 
-    from numseg.testing import conventions, peers
+    from numseg.ops.registry import OPERATORS
+    from numseg.testing import peers
 
-    known = conventions.operators()
+    known = OPERATORS
     if name is None:
         if (op := peers.operator_of(target)) is None:
             raise ArgumentError(f"which operator is {target}? say --operator NAME")
@@ -114,25 +116,6 @@ def _operator(target: str, name: str | None) -> Operator[..., Any]:
         close = difflib.get_close_matches(name, known, cutoff=0.4) or sorted(known)
         raise ArgumentError(f"there is no operator {name!r}; is it {' or '.join(close)}?")
     return known[name]
-
-
-def _pairs(option: str, given: list[str]) -> dict[str, str]:
-    """``a=b`` as a dict."""
-    for text in given:
-        if "=" not in text:
-            raise ArgumentError(f"{option} wants NAME=VALUE, got {text!r}")
-    return {a: b for a, _, b in (text.partition("=") for text in given)}
-
-
-def _values(option: str, given: list[str]) -> dict[str, Any]:
-    """Values that are Python literals are those; others are words."""
-    found: dict[str, Any] = {}
-    for name, text in _pairs(option, given).items():
-        try:
-            found[name] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            found[name] = text
-    return found
 
 
 def _need_hypothesis() -> None:

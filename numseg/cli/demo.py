@@ -7,6 +7,8 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numseg.cli._options import add_device
+
 if TYPE_CHECKING:
     from numseg.data import Dataset, Sample
     from numseg.training import Recipe
@@ -37,13 +39,14 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--effort", metavar="X", type=float, default=1.0, help="train X times as long (1)"
     )
+    add_device(parser.add_argument)
 
 
 def run(args: argparse.Namespace) -> None:
     from numseg import checks, data
     from numseg.cli._picture import Shown, draw
     from numseg.files import write_whole
-    from numseg.training import Recipe, Sampling, load_network, predict
+    from numseg.training import Recipe, Sampling, devices, load_network, predict
 
     effort = checks.real("--effort", args.effort, minimum=0.01, maximum=100)
     steps = max(round(20 * effort), 1)
@@ -63,7 +66,8 @@ def run(args: argparse.Namespace) -> None:
 
     def shown(name: str, samples: Any) -> list[Shown]:
         graph, checkpoint = load_network(args.out / f"{name}.safetensors")
-        return [Shown(s, predict(graph, checkpoint.params, s.image)) for s in samples]
+        params = devices.all_moved(checkpoint.params, devices.named(args.device))
+        return [Shown(s, predict(graph, params, s.image)) for s in samples]
 
     (photograph,) = shown("coins", data.coins("held-out"))
     picture = draw(photograph, coins_miou, shown("scenes", _spread(unseen, 6)), scenes_miou)
@@ -95,6 +99,7 @@ def _train(
             recipe,
             checkpoint=args.out / f"{name}.safetensors",
             resume=args.resume,
+            device=args.device,
             progress=f"{name:<6}",
         )
     return float(trained.history[-1]["mean_iou"])

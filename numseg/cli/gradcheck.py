@@ -90,10 +90,9 @@ def _cases(op: Operator[..., Any], count: int) -> list[Any]:
 
 
 def _operators() -> dict[str, Operator[..., Any]]:
-    import numseg
-    from numseg.operator import Operator
+    from numseg.ops.registry import OPERATORS
 
-    return {name: v for name, v in vars(numseg).items() if isinstance(v, Operator)}
+    return OPERATORS
 
 
 def _operator(name: str) -> Operator[..., Any]:

@@ -6,8 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from numseg.cli._options import add_device
+
 EXAMPLES = """examples:
   numseg segment street.jpg --weights runs/voc/checkpoint.safetensors --out mask.png
+  numseg segment street.jpg --weights runs/fcn/checkpoint.safetensors --out m.png --net my_nets:fcn
   numseg segment scan.png --weights numseg-demo/coins.safetensors --out mask.png --overlay seen.png
 
 The mask is a PNG of palette indices: its pixels are classes, its colours PASCAL VOC's. Pictures
@@ -33,20 +36,24 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--tile", metavar="N", type=int, default=512, help="pixels per tile and side (512)"
     )
+    parser.add_argument(
+        "--net", metavar="NAME", help="module:function that makes the network, if it is your own"
+    )
+    add_device(parser.add_argument)
 
 
 def run(args: argparse.Namespace) -> None:
     import numpy as np
 
-    from numseg import data
+    from numseg import data, names
     from numseg.files import write_whole
     from numseg.training import load_network, predict
 
     overlay = args.overlay or args.out.with_suffix(".overlay.png")
     _check_outputs([args.image, args.weights], [args.out, overlay])
-    graph, checkpoint = load_network(args.weights)
+    graph, checkpoint = load_network(args.weights, args.net and names.load(args.net))
     image = data.read_image(args.image)
-    labels = predict(graph, checkpoint.params, image, tile=args.tile)
+    labels = predict(graph, checkpoint.params, image, tile=args.tile, device=args.device)
     # both pictures are made before either is written
     files = {
         args.out: data.encode_mask(labels),
@@ -55,9 +62,9 @@ def run(args: argparse.Namespace) -> None:
     for path, content in files.items():
         write_whole(path, content)
         print(path)
-    names = checkpoint.about["classes"]
-    counts = np.bincount(labels.reshape(-1), minlength=len(names))
-    for name, count in zip(names, counts, strict=True):
+    classes = checkpoint.about["classes"]
+    counts = np.bincount(labels.reshape(-1), minlength=len(classes))
+    for name, count in zip(classes, counts, strict=True):
         if count:
             print(f"{100 * count / labels.size:6.2f} %  {name}")
 

@@ -5,11 +5,19 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from numseg.cli._options import network
+
 EXAMPLES = """examples:
   numseg summary unet --input 3x256x256 --classes 21
   numseg summary unet --input 1x572x572 --padding valid     the network of the 2015 paper
+  numseg summary unet --set up=bilinear
+  numseg summary my_nets:fcn --input 3x224x224 --set width=32
   numseg summary unet --depth 2 --width 16 --dot unet.dot   then: dot -Tsvg unet.dot -o unet.svg
 """
+
+
+UNET = {"width": 64, "depth": 4, "padding": "same", "norm": False}
+"""The U-Net that is shown where nothing else is said."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -19,35 +27,33 @@ def add_parser(subparsers: Any) -> None:
         description="Show a network, node by node, for one image of a given size.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("net", metavar="NET", choices=["unet"], help="unet")
+    parser.add_argument(
+        "net", metavar="NET", help="of numseg.nets (unet), or module:function that makes a graph"
+    )
     parser.add_argument(
         "--input", metavar="CxHxW", type=_shape, default=(3, 256, 256),
         help="channels, rows and columns of the image (default: 3x256x256)",
     )  # fmt: skip
     parser.add_argument("--classes", type=int, default=2, help="default: 2")
-    parser.add_argument("--width", type=int, default=64, help="channels at level 1 (default: 64)")
-    parser.add_argument("--depth", type=int, default=4, help="times it is halved (default: 4)")
+    parser.add_argument("--width", type=int, help="channels at level 1 (default: 64)")
+    parser.add_argument("--depth", type=int, help="times it is halved (default: 4)")
     parser.add_argument(
-        "--padding", choices=["same", "valid"], default="same",
+        "--padding", choices=["same", "valid"],
         help="same: an output as large as the input (default); valid: none, as in the paper",
     )  # fmt: skip
-    parser.add_argument("--norm", action="store_true", help="with batch normalisation")
+    parser.add_argument("--norm", action="store_const", const=True, help="with batch normalisation")
+    parser.add_argument(
+        "--set", metavar="NAME=VALUE", action="append", default=[], help="another argument of it"
+    )
     parser.add_argument("--dot", metavar="FILE", help="write the graph for Graphviz as well")
 
 
 def run(args: argparse.Namespace) -> None:
-    from numseg import nets
     from numseg.files import write_whole
+    from numseg.training import make_network
 
     channels, rows, columns = args.input
-    graph = getattr(nets, args.net)(
-        channels,
-        args.classes,
-        width=args.width,
-        depth=args.depth,
-        padding=args.padding,
-        norm=args.norm,
-    )
+    graph = make_network(network(args, channels, args.classes, UNET))
     shape = (1, channels, rows, columns)
     print(graph.summary(shape))
     if args.dot is not None:

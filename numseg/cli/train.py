@@ -1,4 +1,4 @@
-"""``numseg train``: train a U-Net."""
+"""``numseg train``: train a network."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from numseg.cli._options import add_device, network
 
 if TYPE_CHECKING:
     from numseg.data import Dataset
@@ -15,19 +17,35 @@ EXAMPLES = """examples:
   numseg train coins --out runs/coins --epochs 10 --crop 64 --repeat 64
   numseg train scenes --out runs/scenes --count 400 --epochs 20
   numseg train VOCdevkit/VOC2012 --out runs/voc --width 32 --depth 4 --crop 256
+  numseg train scenes --out runs/mixed --loss cross_entropy --loss dice_loss=0.5
+  numseg train scenes --out runs/fcn --net my_nets:fcn --set width=32
   numseg train mine --out runs/mine --classes background,road,car --held-out-list test
   numseg train scenes --out runs/scenes --count 400 --epochs 20 --resume
 
 The run folder holds checkpoint.safetensors, written whole after every epoch: a run that was stopped
 or killed goes on with the same command and --resume, and ends with the same bits.
+
+A network of your own is a function that makes a numseg.Graph: module:function or file.py:function,
+called with in_channels, classes and what --set says.
 """
+
+
+UNET = {
+    "width": 16,
+    "depth": 3,
+    "padding": "same",
+    "norm": True,
+    "up": "conv_transpose",
+    "dropout": 0.0,
+}
+"""The U-Net that is trained where nothing else is said."""
 
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "train",
-        help="train a U-Net on generated scenes, coins, or a folder in VOC's layout",
-        description="Train a U-Net, scoring it on held-out pictures after every epoch.",
+        help="train a network on generated scenes, coins, or a folder in VOC's layout",
+        description="Train a network, scoring it on held-out pictures after every epoch.",
         epilog=EXAMPLES,
     )
     add = parser.add_argument
@@ -41,12 +59,14 @@ def add_parser(subparsers: Any) -> None:
     add("--train-list", metavar="NAME", default="train", help="a folder's pictures (train)")
     add("--held-out-list", metavar="NAME", default="val", help="its held-out pictures (val)")
     add = parser.add_argument_group("network").add_argument
-    add("--width", metavar="N", type=int, default=16, help="channels of the first level (16)")
-    add("--depth", metavar="N", type=int, default=3, help="how often the picture is halved (3)")
-    add("--padding", choices=("same", "valid"), default="same", help="valid is the 2015 paper's")
-    add("--up", choices=("conv_transpose", "bilinear", "nearest"), default="conv_transpose")
-    add("--no-norm", action="store_true", help="no batch normalisation, as in the paper")
-    add("--dropout", metavar="P", type=float, default=0.0, help="at the lowest two levels (0)")
+    add("--net", metavar="NAME", default="unet", help="of numseg.nets, or module:function (unet)")
+    add("--set", metavar="NAME=VALUE", action="append", default=[], help="another argument of it")
+    add("--width", metavar="N", type=int, help="channels of the first level (16)")
+    add("--depth", metavar="N", type=int, help="how often the picture is halved (3)")
+    add("--padding", choices=("same", "valid"), help="valid is the 2015 paper's (same)")
+    add("--up", choices=("conv_transpose", "bilinear", "nearest"), help="(conv_transpose)")
+    add("--no-norm", dest="norm", action="store_const", const=False, help="no batch normalisation")
+    add("--dropout", metavar="P", type=float, help="at the lowest two levels (0)")
     add = parser.add_argument_group("training").add_argument
     add("--epochs", metavar="N", type=int, default=20, help="(20)")
     add("--batch", metavar="N", type=int, default=8, help="pieces per step (8)")
@@ -55,11 +75,15 @@ def add_parser(subparsers: Any) -> None:
     add("--optimiser", choices=("adam", "sgd"), default="adam", help="(adam)")
     add("--lr", metavar="LR", type=float, default=2e-3, help="learning rate (0.002)")
     add("--schedule", choices=("cosine", "constant"), default="cosine", help="(cosine)")
-    add("--loss", choices=("cross_entropy", "dice_loss"), default="cross_entropy")
+    add(
+        "--loss", metavar="NAME[=WEIGHT]", action="append",
+        help="an operator, or module:name; several times for a sum (cross_entropy)",
+    )  # fmt: skip
     add("--weight-decay", metavar="X", type=float, default=0.0, help="(0)")
     add("--light", metavar="X", type=float, default=0.1, help="vary contrast and brightness (0.1)")
     add("--turn", action="store_true", help="also turn pieces: for pictures without an upright")
     add("--seed", metavar="N", type=int, default=0, help="(0)")
+    add_device(add)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -71,17 +95,7 @@ def run(args: argparse.Namespace) -> None:
     if checkpoint.exists() and not args.resume:
         raise ArgumentError(f"{checkpoint} exists: go on from it with --resume, or choose --out")
     dataset, held_out = _datasets(args)
-    net = {
-        "name": "unet",
-        "in_channels": dataset[0].image.shape[0],
-        "classes": len(dataset.classes),
-        "width": args.width,
-        "depth": args.depth,
-        "padding": args.padding,
-        "norm": not args.no_norm,
-        "up": args.up,
-        "dropout": args.dropout,
-    }
+    net = network(args, dataset[0].image.shape[0], len(dataset.classes), UNET)
     sampling = Sampling(
         crop=args.crop,
         batch=args.batch,
@@ -96,7 +110,7 @@ def run(args: argparse.Namespace) -> None:
         lr=args.lr,
         schedule=args.schedule,
         weight_decay=args.weight_decay,
-        loss=args.loss,
+        loss=_losses(args.loss or ["cross_entropy"]),
         sampling=sampling,
     )
     with resumable():
@@ -107,11 +121,22 @@ def run(args: argparse.Namespace) -> None:
             recipe,
             checkpoint=checkpoint,
             resume=args.resume,
+            device=args.device,
             progress=args.out.name,
             report=_report,
         )
     print(table(dataset.classes, trained.history[-1]))
     print(checkpoint)
+
+
+def _losses(given: list[str]) -> Any:
+    """One loss by its name, or several with their weights."""
+    from numseg import checks
+
+    if len(given) == 1 and "=" not in given[0]:
+        return given[0]
+    parts = (text.partition("=") for text in given)
+    return [(n, checks.real("--loss", w) if weighs else 1.0) for n, weighs, w in parts]
 
 
 def _datasets(args: argparse.Namespace) -> tuple[Dataset, Dataset]:

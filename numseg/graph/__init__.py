@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from numseg.graph.digest import digest
 from numseg.graph.execute import Tape
 from numseg.graph.graph import Builder, Graph
 from numseg.graph.init import (
     bilinear,
     bilinear_filter,
     bilinear_weights,
+    constant,
     he_normal,
+    he_uniform,
+    initialiser,
+    normal,
     ones,
+    torch_uniform,
+    xavier_normal,
+    xavier_uniform,
     zeros,
 )
 from numseg.graph.node import Init, Input, Late, Node, Param, SizeOf, Value
@@ -33,7 +41,15 @@ __all__ = [
     "bilinear",
     "bilinear_filter",
     "bilinear_weights",
+    "constant",
+    "digest",
     "he_normal",
+    "he_uniform",
+    "initialiser",
+    "normal",
     "ones",
+    "torch_uniform",
+    "xavier_normal",
+    "xavier_uniform",
     "zeros",
 ]

@@ -106,9 +106,9 @@ def record(graph: Graph, values: dict[Value, Any], mode: Mode) -> tuple[tuple[An
         results, saved = node.operator.forward(**arguments)
         tape.saved[node.name] = saved
         if mode.training:
-            for name, entry in node.entries(node.operator.updates).items():
+            for name, entry in node.entries(node.operator.facts.updates).items():
                 for value in flat(entry):
-                    tape.updates[value.source] = getattr(saved, node.operator.updates[name])
+                    tape.updates[value.source] = getattr(saved, node.operator.facts.updates[name])
         return results
 
     return walk(graph, values, mode, call), tape

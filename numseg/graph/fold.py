@@ -17,6 +17,7 @@ import numpy as np
 
 from numseg.device import Host
 from numseg.errors import ArgumentError
+from numseg.faces import optional
 from numseg.graph.fuse import readers
 from numseg.graph.init import zeros
 from numseg.graph.node import Late, Node, Param, SizeOf, Value
@@ -40,7 +41,7 @@ def folded(graph: Graph, params: Mapping[str, ArrayLike]) -> tuple[Graph, dict[s
         before = nodes[value.source]
         new = _scaled(before, norm, arrays)
         for argument, array in new.items():
-            name = f"{norm.name}.{argument}"
+            name = f"{norm.name}.folded_{argument}"  # norm.weight may be the scale that is folded
             if name in graph.names:
                 raise ArgumentError(f"{norm.name}: the name {name!r} is taken")
             old = before.entries([argument])[argument]
@@ -48,7 +49,7 @@ def folded(graph: Graph, params: Mapping[str, ArrayLike]) -> tuple[Graph, dict[s
             made[name], arrays[name] = Param(name, array.shape, init), array
         if new:
             entries = before.entries(before.operator.inputs)
-            entries |= {argument: Value(f"{norm.name}.{argument}") for argument in new}
+            entries |= {argument: Value(f"{norm.name}.folded_{argument}") for argument in new}
             inputs = tuple(entries.values())
             nodes[norm.name] = dataclasses.replace(before, name=norm.name, inputs=inputs)
     return dataclasses.replace(
@@ -61,8 +62,8 @@ def _scaled(before: Node, norm: Node, arrays: Mapping[str, Any]) -> dict[str, Ar
 
     Computed in float64, and rounded once.
     """
-    affine = norm.operator.optional("folding", "affine")
-    scaled = before.operator.optional("folding", "scaled")
+    affine = optional(norm.operator, "folding", "affine")
+    scaled = optional(before.operator, "folding", "scaled")
     if affine is None or scaled is None or norm.results != 1 or before.results != 1:
         return {}
     constants = _constants(norm, norm.operator.inputs[1:], arrays)

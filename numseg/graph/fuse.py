@@ -1,7 +1,7 @@
 """Chains: nodes that run as one, because kernels can apply the later ones to what the first is
 about to store. The bits are those of one node after the other, so every inference runs in chains.
 
-Which operators an operator takes in is its own business (``Operator.then``). The graph sees to it
+Which operators an operator takes in is its own business (``epilogue``). The graph sees to it
 that nobody else wants what a chain does not keep.
 """
 
@@ -50,7 +50,7 @@ class Chain:
             parts[int(number)][argument] = value
         first, *others = self.nodes
         operators = [node.operator for node in others]
-        y = first.operator.followed(
+        y = first.operator.fused(
             parts[0], list(zip(operators, self.places, parts[1:], strict=True))
         )
         if y is None:  # then one after the other
@@ -74,8 +74,8 @@ class _Growing:
         """Whether the chain may go on with the node: its first operator takes it in after those
         before it, and what else it reads is there when the first node runs."""
         operators = [n.operator for n in (*self.nodes, node)]
-        then = iter(operators[0].then)
-        in_order = all(any(operator is t for t in then) for operator in operators[1:])
+        epilogue = iter(operators[0].facts.epilogue)
+        in_order = all(any(operator is t for t in epilogue) for operator in operators[1:])
         rest = [value for value in node.reads() if value.source != self.nodes[-1].name]
         there = all(made[value.source] < self.at for value in rest)
         return in_order and there and node.results == 1 and not node.attributes

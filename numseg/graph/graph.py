@@ -244,7 +244,7 @@ class Graph:
         integers = {
             value.source
             for node in self.nodes
-            for entry in node.entries(node.operator.integers).values()
+            for entry in node.entries(node.operator.facts.integers).values()
             for value in flat(entry)
         }
         specs = [
@@ -455,7 +455,7 @@ def _check_state(graph: Graph) -> None:
     """State that a training step replaces has one node that replaces it."""
     owners: dict[Value, str] = {}
     for node in graph.nodes:
-        entries = node.entries(node.operator.updates).values()
+        entries = node.entries(node.operator.facts.updates).values()
         for value in (value for entry in entries for value in flat(entry)):
             if value in owners:
                 raise ArgumentError(f"{owners[value]} and {node.name} both update {value.source}")

@@ -16,8 +16,8 @@ from numseg.graph.summary import table
 from numseg.plan import Cost, Plan
 
 if TYPE_CHECKING:
-    from numseg.bench.limits import Limits
     from numseg.graph.graph import Graph
+    from numseg.kernels.machine.limits import Limits
 
 
 class Timing(NamedTuple):
@@ -69,7 +69,7 @@ class Profile:
 
 def profile(graph: Graph, values: Mapping[Value, Any], inputs: Sequence[Any], runs: int) -> Profile:
     """Time every node of an inference."""
-    from numseg.bench.limits import measure
+    from numseg.kernels.machine.limits import measure
 
     nodes = graph.fused.nodes
     times: dict[str, list[float]] = {node.name: [] for node in nodes}

@@ -115,7 +115,7 @@ def _pair(
     for j, c in ((1, channels), (2, filters)):
         x = blocks.conv(net, f"{name}.conv{j}", x, c, filters, 3, padding, bias=not norm)
         if norm:
-            x = blocks.norm(net, f"{name}.norm{j}", x, filters)
+            x = blocks.normalise(net, f"{name}.norm{j}", x, filters)
         x = net.add(relu, x, name=f"{name}.relu{j}")
     if dropout > 0:
         x = net.add(drop, x, dropout, seed=net.seed, training=net.training, name=f"{name}.dropout")
@@ -125,7 +125,7 @@ def _pair(
 def _up(net: Builder, name: str, x: Value, channels: int, filters: int, how: str) -> Value:
     """Twice the rows and columns, half the channels."""
     if how == "conv_transpose":
-        return blocks.up_conv(net, name, x, channels, filters)
+        return blocks.conv_transpose(net, name, x, channels, filters)
     # both steps are linear and act on different axes: the cheap one goes first
     x = blocks.conv(net, name, x, channels, filters, kernel=1)
     upsample = upsample_bilinear2d if how == "bilinear" else upsample_nearest2d

@@ -25,9 +25,10 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-import numseg
+from numseg import faces
 from numseg.kernels.machine.target import TARGET
 from numseg.operator import Operator
+from numseg.ops.registry import OPERATORS
 from numseg.plan import Plan, Spec, each, flat
 from numseg.testing import cases, contract
 from numseg.typing import Array
@@ -112,7 +113,7 @@ def _defined(
         parts = result if isinstance(result, (list, tuple)) else [result] * len(spec)
         return tuple(shaped(*pair) for pair in zip(parts, spec, strict=True))
 
-    face = op._module("reference")
+    face = faces.module(op, "reference")
     known = {n: each(arguments.get(n), wide) for n in op.inputs}
     given = dict(zip(op.inputs, plan.inputs, strict=True))
     with _extended(kind):
@@ -228,15 +229,14 @@ def rows(page: str) -> dict[tuple[str, str], Row]:
 def write(page: Path, names: list[str]) -> None:
     """Measure the named operators, or all, and write the page."""
     found = rows(page.read_text()) if names and page.exists() else {}
-    operators = {n: v for n, v in vars(numseg).items() if isinstance(v, Operator)}
-    for name in names or operators:
+    for name in names or OPERATORS:
         for dtype in WIDER:
-            found[name, np.dtype(dtype).name] = measure(operators[name], dtype)
+            found[name, np.dtype(dtype).name] = measure(OPERATORS[name], dtype)
             print(name, np.dtype(dtype).name, *found[name, np.dtype(dtype).name], flush=True)
     lines = [
         f"| {name} | {dtype} | {' | '.join(map(_printed, found[name, dtype]))} |\n"
         for name, dtype in sorted(found)
-        if name in operators
+        if name in OPERATORS
     ]
     head = PAGE.format(count=COUNT, environment=environment())
     page.write_text(head + "".join(lines))

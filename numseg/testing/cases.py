@@ -39,7 +39,7 @@ from numseg.operator import Operator, Plan
 from numseg.typing import Array, Shape
 
 Maker = Callable[[np.random.Generator, Any], Array]
-"""Makes an array that ordinary numbers will not do for (switches, class labels): (rng, dtype)."""
+"""Makes an array that ordinary numbers will not do for (indices, class labels): (rng, dtype)."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -45,6 +45,9 @@ DTYPES = "float32", "float64"
 
 SHARED = "numseg.cuda.launch"
 
+ELSEWHERE = ("numseg.training.cuda",)
+"""Kernels that are no operator's."""
+
 BEGIN, END = "<!-- compile gate -->", "<!-- end of compile gate -->"
 
 
@@ -137,7 +140,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if simulated():
             raise DeviceError("the simulator compiles nothing: unset NUMBA_ENABLE_CUDASIM")
-        found = [k for module in (SHARED, *twins()) for k in kernels(module)]
+        found = [k for module in (SHARED, *ELSEWHERE, *twins()) for k in kernels(module)]
         rows = [compile_kernel(k, d, cc) for k in found for d in DTYPES for cc in ARCHITECTURES]
     except DeviceError as error:
         print(f"compile_gate: {error}", file=sys.stderr)

@@ -236,8 +236,8 @@ class _Trial:
             choices.pop(name, None)
             fixed[name] = value
         self.free = {n: v for n, v in choices.items() if n not in peer.takes}
-        drop = [n for n in op._defaults if n not in peer.takes and n not in self.free]
-        self.fixed = {n: op._defaults[n] for n in drop} | fixed
+        drop = [n for n in op.parameters.defaults if n not in peer.takes and n not in self.free]
+        self.fixed = {n: op.parameters.defaults[n] for n in drop} | fixed
         """What every call has, whatever was drawn."""
         self.conventions = list(self._combinations())
         self.live = list(range(len(self.conventions)))
@@ -319,7 +319,7 @@ class _Trial:
             self.found[number][place] = self.compare(arguments, self.conventions[number], given)
 
     def complete(self, arguments: Arguments) -> Arguments:
-        return {**self.op._defaults, **arguments, **self.fixed}
+        return {**self.op.parameters.defaults, **arguments, **self.fixed}
 
     def _screen(self, last: bool) -> None:
         """Go on with the conventions that fit all ordinary calls; at last, if there is none, with
@@ -491,7 +491,7 @@ class _Trial:
             if any(a.dtype.kind == "f" for a in foreign.arrays(arguments.get(n)))
         }
         plan = op.plan(**{**arguments, **convention})
-        linear = bool(op.linear) and plan.linear and floats <= {*op.linear, *op.examines}
+        linear = bool(op.linear) and plan.linear and floats <= {*op.linear, *op.facts.examines}
         linear = linear and getattr(self._stated, "SCALE", "terms") == "terms"
         if not linear:
             values = zip(op.outputs, ours.results, strict=False)

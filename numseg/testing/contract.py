@@ -21,6 +21,7 @@ from unittest import mock
 
 import numpy as np
 
+from numseg import faces
 from numseg.device import Device, Host
 from numseg.errors import ArgumentError
 from numseg.kernels.machine import threads as parallel
@@ -96,7 +97,7 @@ def check_adjoint(op: Op, case: Case, seed: int) -> None:
         tolerance = 0.0 if exact and kind == "integers" else None
         report = adjointcheck(op, arguments, seed=seed, tolerance=tolerance)
         _demand(report.passed, str(report))
-    if hasattr(op._module("reference"), "matrix") and op.plan(**arguments).linear:
+    if hasattr(faces.module(op, "reference"), "matrix") and op.plan(**arguments).linear:
         _check_matrix(op, case.arguments("integers", np.float64, seed), exact, seed)
 
 
@@ -497,7 +498,7 @@ def _check_matrix(op: Op, arguments: dict[str, Any], exact: bool, seed: int) -> 
     y = y[0] if isinstance(y, tuple) else y
     without = op(**{**arguments, first: _map(np.zeros_like, x)})
     without = without[0] if isinstance(without, tuple) else without
-    takes = inspect.signature(op._module("reference").matrix).parameters
+    takes = inspect.signature(faces.module(op, "reference").matrix).parameters
     given = {name: getattr(saved, name) for name in op.outputs if name in takes}
     matrix = op.matrix(**{**arguments, first: _map(lambda a: a.shape, x)}, **given)
     flat = np.concatenate([a.reshape(-1) for a in arrays(x)])
@@ -554,7 +555,7 @@ def _check_examples(op: Op, doc: str) -> None:
 
 def _signatures(op: Op) -> dict[str, int]:
     """How often each kernel of the CPU face has been compiled."""
-    members = vars(op._module("cpu")).items()
+    members = vars(faces.module(op, "cpu")).items()
     return {name: len(d.signatures) for name, d in members if hasattr(d, "signatures")}
 
 

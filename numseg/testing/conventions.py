@@ -111,7 +111,7 @@ def choices(op: Operator[..., Any]) -> dict[str, list[Any]]:
     """
     from numseg.testing import cases
 
-    seen: dict[str, list[Any]] = {name: [value] for name, value in op._defaults.items()}
+    seen: dict[str, list[Any]] = {name: [value] for name, value in op.parameters.defaults.items()}
     for case in cases.drawn(op, 150):
         for name, value in case.params.items():
             values = seen.setdefault(name, [])
@@ -126,16 +126,9 @@ def choices(op: Operator[..., Any]) -> dict[str, list[Any]]:
         and len(values) > 1
     }
     for name, more in _stated(op, "CHOICES").items():
-        default = [op._defaults[name]] if name in op._defaults else []
+        default = [op.parameters.defaults[name]] if name in op.parameters.defaults else []
         words[name] = list(dict.fromkeys([*default, *more]))
     return words
-
-
-def operators() -> dict[str, Operator[..., Any]]:
-    """numseg's operators by name."""
-    import numseg
-
-    return {name: v for name, v in vars(numseg).items() if isinstance(v, Operator)}
 
 
 def names_of(op: Operator[..., Any], free: set[str], chosen: Arguments) -> list[tuple[bool, str]]:
@@ -151,7 +144,7 @@ def names_of(op: Operator[..., Any], free: set[str], chosen: Arguments) -> list[
         if not all(_same(chosen[k], v) for k, v in arguments.items()):
             continue
         left = free - arguments.keys() - {n for n in free if n.startswith("return_")}
-        plain = all(_same(chosen[n], op._defaults.get(n, chosen[n])) for n in left)
+        plain = all(_same(chosen[n], op.parameters.defaults.get(n, chosen[n])) for n in left)
         if plain or arguments:
             found.append((plain, name))
     return found

@@ -102,7 +102,7 @@ def simplify(trial: _Trial, arguments: Arguments, still: Callable[[Arguments], b
 
 
 def _plainer_parameters(trial: _Trial, arguments: Arguments) -> Iterator[Arguments]:
-    for name, default in trial.op._defaults.items():
+    for name, default in trial.op.parameters.defaults.items():
         value = arguments.get(name)
         if name in trial.fixed or name in trial.free or value is default:
             continue
@@ -152,12 +152,13 @@ def snippet(trial: _Trial, name: str, arguments: Arguments, chosen: Arguments) -
             lines.append(f"{n} = {_literal(value)}")
         elif isinstance(value, (list, tuple)):
             lines.append(f"{n} = [{', '.join(map(_literal, value))}]")
-    call = {**op._defaults, **arguments, **chosen}
+    defaults = op.parameters.defaults
+    call = {**defaults, **arguments, **chosen}
     values = {n: n for n in op.inputs if arguments.get(n) is not None}
     values |= {
         n: repr(call[n])
         for n in op.__signature__.parameters
-        if n not in op.inputs and (n not in op._defaults or repr(call[n]) != repr(op._defaults[n]))
+        if n not in op.inputs and (n not in defaults or repr(call[n]) != repr(defaults[n]))
     }
     ours = ", ".join(f"{n}={v}" for n, v in values.items())
     lines.append(f"ns.{op.__name__}.reference({ours})")
@@ -175,7 +176,7 @@ def snippet(trial: _Trial, name: str, arguments: Arguments, chosen: Arguments) -
 
 def _default(op: Operator[..., Any], name: str, arguments: Arguments) -> str | None:
     """How to say that an argument has the default: the two sides may not have the same."""
-    value = arguments.get(name, op._defaults.get(name))
+    value = arguments.get(name, op.parameters.defaults.get(name))
     return None if value is None else repr(value)
 
 
@@ -256,7 +257,7 @@ def _probes(trial: _Trial, chosen: Arguments) -> Iterator[tuple[str, Probe]]:
     for name in _pairs(op):
         if name in trial.peer.takes:
             yield f"rows and columns of {name} exchanged", functools.partial(_exchanged, name)
-    if "w" in op.inputs:
+    if "weight" in op.linear:  # not a scale of channels, nor of classes
         yield (
             "the kernel turned by 180 degrees: convolution where the definition has correlation",
             _kernel_turned,
@@ -276,7 +277,7 @@ def _exchanged(name: str, arguments: Arguments) -> Arguments:
 
 
 def _kernel_turned(arguments: Arguments) -> Arguments:
-    return arguments | {"w": arguments["w"][..., ::-1, ::-1]}
+    return arguments | {"weight": arguments["weight"][..., ::-1, ::-1]}
 
 
 def _pairs(op: Operator[..., Any]) -> list[str]:

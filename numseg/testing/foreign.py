@@ -33,25 +33,23 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "inputs",
         "img",
     ),
-    "y": ("input", "other", "X", "x"),
+    "other": ("y",),
     "xs": ("tensors", "arrays", "inputs"),
-    "w": ("weight", "weights", "W", "kernel", "filters", "filter"),
-    "b": ("bias", "B"),
-    "rois": ("boxes", "bboxes"),
-    "switches": ("indices", "argmax", "mask"),
+    "weight": ("weights", "w", "W", "kernel", "filters", "filter", "gamma", "scale"),
+    "bias": ("b", "B", "beta", "shift"),
+    "boxes": ("rois", "bboxes"),
+    "indices": ("switches", "argmax", "mask"),
     "target": ("targets", "labels", "label"),
-    "weight": ("gamma", "scale"),
-    "bias": ("beta", "shift"),
+    "targets": ("target", "labels", "label"),
     "running_mean": ("mean",),
     "running_var": ("var", "variance"),
-    "axis": ("dim", "axes"),
+    "dim": ("axis", "axes"),
     "size": ("output_size",),
     "output_size": ("size",),
     "kernel_size": ("kernel", "ksize", "kernel_shape"),
     "stride": ("strides",),
     "padding": ("pad", "pads"),
     "dilation": ("dilations", "rate"),
-    "return_switches": ("return_indices",),
     "eps": ("epsilon",),
 }
 """What others call our arguments, where they do not use the same name."""
@@ -215,7 +213,7 @@ class Foreign:
             return copy if self._library is None else self._library.asarray(copy)
         if isinstance(value, (list, tuple)):
             parts = [self._convert(name, part) for part in value]
-            return parts if name in self.op._sequences else tuple(parts)
+            return parts if name in self.op.parameters.sequences else tuple(parts)
         return value
 
     def _leaves(self, converted: Arguments) -> dict[str, Any]:
@@ -265,7 +263,7 @@ class Foreign:
             if name not in takes and close:
                 takes[name] = close[0]
         places = [n for n in free if n not in takes.values() and theirs[n].required]
-        missing = [n for n in left if n not in takes and n not in self.op._defaults]
+        missing = [n for n in left if n not in takes and n not in self.op.parameters.defaults]
         takes |= dict(zip(missing, places, strict=False))
         missing, places = missing[len(places) :], places[len(missing) :]
         if missing:

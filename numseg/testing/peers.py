@@ -9,19 +9,17 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
-import importlib.util
 import inspect
-import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from numseg.errors import ArgumentError, FileError
+from numseg import names
+from numseg.errors import ArgumentError
 from numseg.operator import Operator
-from numseg.testing.conventions import Node, Unsupported, onnx_nodes, operators, peers_of
+from numseg.ops.registry import OPERATORS
+from numseg.testing.conventions import Node, Unsupported, onnx_nodes, peers_of
 from numseg.typing import Array
 
 EVALUATORS = {"onnx": "onnx", "ort": "onnxruntime"}
@@ -47,19 +45,19 @@ def load(target: str, op: Operator[..., Any]) -> Callable[..., Any]:
     if not where or not what:
         raise ArgumentError(f"expected module:function, onnx:Node or ort:Node, got {target!r}")
     if where not in EVALUATORS:
-        return _function(where, what)
+        return _function(target)
     nodes = onnx_nodes(op)
     if what not in nodes:
         known = ", ".join(nodes) or "none"
         raise ArgumentError(f"{op.__name__} has no ONNX node {what!r}: {known}")
-    _imported(EVALUATORS[where])
-    _imported("onnx")
+    names.imported(EVALUATORS[where])
+    names.imported("onnx")
     return node_function(target, where, what, nodes[what])
 
 
 def operator_of(target: str) -> Operator[..., Any] | None:
     """The one operator that a target's name can mean, if it is one."""
-    known = operators()
+    known = OPERATORS
     fitting = [op for op in known.values() if target in peers_of(op)]
     if len(fitting) == 1:
         return fitting[0]
@@ -126,34 +124,9 @@ def run_node(evaluator: str, op_type: str, node: Node) -> list[Array]:
     return list(session.run(None, given))[: node.results]
 
 
-def _function(where: str, what: str) -> Callable[..., Any]:
-    if where.endswith(".py"):
-        module = _file(Path(where))
-    else:
-        if os.getcwd() not in sys.path:  # as python -m has it; the numseg command does not
-            sys.path.insert(0, os.getcwd())
-        module = _imported(where)
-    found = module
-    for part in what.split("."):
-        found = getattr(found, part, None)
+def _function(target: str) -> Callable[..., Any]:
+    found = names.load(target)
     if not callable(found):
+        where, _, what = target.rpartition(":")
         raise ArgumentError(f"{where} has no function {what!r}")
     return found
-
-
-def _file(path: Path) -> Any:
-    if not path.is_file():
-        raise FileError(f"{path}: there is no such file")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def _imported(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ArgumentError(f"cannot import {module}: {error}") from None

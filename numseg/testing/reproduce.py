@@ -73,7 +73,7 @@ def _value(name: str, value: Any, large: bool) -> str:
 def _expression(function: Any) -> tuple[str, list[str]]:
     """How a function is written, and the imports that takes."""
     if isinstance(function, Operator):
-        face = ".reference" if function.face else ""
+        face = ".reference" if function.facts.face else ""
         if function.__module__.startswith("numseg."):
             return f"ns.{function.__name__}{face}", ["import numseg as ns"]
         return function.__name__ + face, [_import(function)]

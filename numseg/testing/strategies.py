@@ -3,7 +3,7 @@
 For each operator of numseg there is a function here by its name. It returns a strategy of
 dictionaries of keyword arguments, which reach the corners: axes of size 1 and 0, kernels larger
 than the image, strides and dilations beyond it, boxes outside and inside out, ties, repeated
-switches and, if they are asked for, NaN and infinities. Examples shrink to small, round numbers.
+indices and, if they are asked for, NaN and infinities. Examples shrink to small, round numbers.
 
 >>> from hypothesis import given, settings
 >>> import numseg as ns
@@ -27,9 +27,9 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-import numseg
 from numseg import checks
 from numseg.operator import Operator
+from numseg.ops.registry import OPERATORS
 from numseg.testing import cases
 from numseg.testing.cases import Case
 
@@ -58,7 +58,7 @@ def calls(
     values : str or collection of str
         Of arrays of floats. "integers": small ones, many of them equal. "reals": distinct, none
         near another or near 0, so that most kinks are far away. "special": NaN, infinities, -0,
-        the largest and smallest numbers, among integers. Boxes, labels and switches have values of
+        the largest and smallest numbers, among integers. Boxes, labels and indices have values of
         their own.
     empty : bool
         May an array have no elements?
@@ -112,7 +112,7 @@ class _Invalid:
         return _named(self.calls, name)
 
     def __dir__(self) -> list[str]:
-        return sorted([*super().__dir__(), *_operators()])
+        return sorted([*super().__dir__(), *OPERATORS])
 
 
 invalid = _Invalid()
@@ -155,13 +155,9 @@ def _size(case: Case) -> int:
     return max((part.size for part in parts if isinstance(part, np.ndarray)), default=0)
 
 
-def _operators() -> dict[str, Operator[..., Any]]:
-    return {name: v for name, v in vars(numseg).items() if isinstance(v, Operator)}
-
-
 def _named(make: Callable[..., Any], name: str) -> Callable[..., Any]:
     """``make`` for the operator of that name."""
-    op = _operators().get(name)
+    op = OPERATORS.get(name)
     if op is None:
         raise AttributeError(f"there is no strategy {name!r}: numseg has no such operator")
 
@@ -177,4 +173,4 @@ def __getattr__(name: str) -> Callable[..., Calls]:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_operators()])
+    return sorted([*globals(), *OPERATORS])

@@ -306,7 +306,7 @@ def _bound(function: Any, inputs: Inputs) -> dict[str, Any]:
         )
     if isinstance(function, Operator):
         args, kwargs = ((), dict(inputs)) if isinstance(inputs, Mapping) else (inputs, {})
-        function._arguments(args, kwargs)  # says what is wrong
+        function.parameters.values(args, kwargs)  # says what is wrong
         given = dict(zip(inspect.signature(function).parameters, args, strict=False)) | kwargs
         return {n: given[n] for n in inspect.signature(function).parameters if n in given}
     if isinstance(inputs, Mapping):

@@ -11,6 +11,7 @@ from numseg.training.checkpoints import (
     save_checkpoint,
 )
 from numseg.training.loop import Epoch, Recipe, Trained, train
+from numseg.training.losses import Loss
 from numseg.training.metrics import Scores, confusion_matrix, scores
 from numseg.training.optimisers import SGD, Adam, Optimiser
 from numseg.training.predict import evaluate, predict
@@ -21,6 +22,7 @@ __all__ = [
     "Batch",
     "Checkpoint",
     "Epoch",
+    "Loss",
     "Optimiser",
     "Recipe",
     "Sampling",

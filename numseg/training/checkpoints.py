@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from numseg import names
 from numseg.errors import ArgumentError, FileError
-from numseg.graph import Graph
+from numseg.graph import Graph, digest
 from numseg.interop import safetensors
+from numseg.training.devices import to_host
 from numseg.typing import Array
 
 _STATE = "optimiser."
@@ -29,7 +34,11 @@ class Checkpoint(NamedTuple):
     history: list[dict[str, Any]]
     """What each of them gave."""
     about: dict[str, Any]
-    """The network, the names of the classes, the recipe: what makes another run the same."""
+    """The network, the names of the classes, the recipe: what makes another run the same.
+
+    ``about["net"]`` is what :func:`make_network` takes; or, of a graph that was handed over without
+    that, ``{"graph": its digest}``.
+    """
 
 
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
@@ -40,7 +49,8 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
     FileError
         If it cannot be written (a full disk); the earlier checkpoint stays as it is.
     """
-    arrays = checkpoint.params | {_STATE + name: a for name, a in checkpoint.state.items()}
+    state = {_STATE + name: array for name, array in checkpoint.state.items()}
+    arrays = {name: to_host(array) for name, array in (checkpoint.params | state).items()}
     about = {"format": FORMAT, "epoch": checkpoint.epoch, "history": checkpoint.history}
     safetensors.save(path, arrays, about | checkpoint.about)
 
@@ -66,32 +76,104 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     return Checkpoint(params, state, epoch, history, about)
 
 
-def load_network(path: str | os.PathLike[str]) -> tuple[Graph, Checkpoint]:
+def load_network(
+    path: str | os.PathLike[str], graph: Graph | Callable[..., Graph] | None = None
+) -> tuple[Graph, Checkpoint]:
     """The network a checkpoint was made with, and the checkpoint.
+
+    Parameters
+    ----------
+    path
+        The checkpoint.
+    graph : Graph or function, optional
+        The network, where the file cannot say how to make it: one that is not of
+        :mod:`numseg.nets`. A function is called with the arguments that the file holds, if any. No
+        module is ever imported because a file names it.
 
     Raises
     ------
     FileError
-        If the file is missing, damaged, or its arrays are not those of the network it names.
+        If the file is missing or damaged, its arrays are not those of the network, the graph is
+        not the one that was trained, or there is none.
     """
     checkpoint = load_checkpoint(path)
     try:
         net, classes = checkpoint.about["net"], checkpoint.about["classes"]
-        graph = make_network(net)
+        graph = _graph(net, graph)
         graph.check(checkpoint.params)
-        if len(classes) != net["classes"]:
+        if len(classes) != net.get("classes", len(classes)):
             raise ArgumentError(f"it names {len(classes)} classes, the network {net['classes']}")
-    except (KeyError, TypeError, ArgumentError) as error:
+    except (AttributeError, KeyError, TypeError, ArgumentError) as error:
         raise FileError(f"{path}: does not fit its network: {error}") from None
     return graph, checkpoint
 
 
+def _graph(net: Mapping[str, Any], given: Graph | Callable[..., Graph] | None) -> Graph:
+    """The network of a checkpoint."""
+    arguments = dict(net)
+    trained, name = arguments.pop("graph", None), arguments.pop("name", None)
+    if given is None and trained is not None:
+        raise ArgumentError(f"a graph without a name was trained ({trained}): give it to load it")
+    if given is None and ":" in str(net["name"]):
+        raise ArgumentError(
+            f"{name} was trained, which no file makes us import: give it to load it"
+        )
+    if given is None:
+        return make_network(net)
+    graph = given if isinstance(given, Graph) else _made("graph", given, arguments)
+    if trained is not None and (found := digest(graph)) != trained:
+        raise ArgumentError(f"the graph that was trained is {trained}, the one given {found}")
+    return graph
+
+
 def make_network(about: Mapping[str, Any]) -> Graph:
-    """A network from ``{"name": "unet", ...its arguments}``."""
+    """A network from ``{"name": "unet", ...its arguments}``.
+
+    The name is one of :mod:`numseg.nets`, or ``"module:function"`` of any function that makes a
+    :class:`~numseg.Graph`, which is imported.
+    """
     from numseg import nets
 
     arguments = dict(about)
-    name = arguments.pop("name")
-    if name not in nets.__all__:
-        raise ArgumentError(f"net must be one of {', '.join(nets.__all__)}, got {name!r}")
-    return getattr(nets, name)(**arguments)
+    given = arguments.pop("name", None)
+    known = {name: getattr(nets, name) for name in nets.__all__}
+    return _made(str(given), names.find("net", given, known), arguments)
+
+
+def _made(name: str, make: Any, arguments: Mapping[str, Any]) -> Graph:
+    """What a function makes of the arguments."""
+    if not isinstance(make, Graph):
+        if not callable(make):
+            raise ArgumentError(f"net must be a graph, or the name of a function, got {make!r}")
+        try:
+            bound = inspect.signature(make).bind(**arguments)
+        except (TypeError, ValueError) as error:  # some of C's have no signature
+            raise ArgumentError(f"{name}: {error}") from None
+        make = make(*bound.args, **bound.kwargs)
+    elif arguments:
+        raise ArgumentError(f"{name} is a graph, which takes no {', '.join(arguments)}")
+    if not isinstance(make, Graph):
+        raise ArgumentError(f"{name} makes {type(make).__name__}, not a graph")
+    return make
+
+
+def written(what: str, value: Any) -> Any:
+    """The value as a file gives it back: numbers, words, lists and dicts.
+
+    Raises
+    ------
+    ArgumentError
+        That names what cannot be written.
+    """
+    if isinstance(value, Mapping):
+        return {str(name): written(f"{what}.{name}", part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [written(f"{what}[{i}]", part) for i, part in enumerate(value)]
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise ArgumentError(
+        f"{what} is {value!r}, which no checkpoint can hold: it is neither a number nor a word, "
+        "nor can a module be asked for it by name"
+    )

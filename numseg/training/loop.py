@@ -3,77 +3,136 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from numseg import checks
+from numseg import checks, names
 from numseg.data.dataset import Dataset
+from numseg.device import Device
 from numseg.errors import ArgumentError, FileError
 from numseg.files import optional, remove_parts
+from numseg.graph import Graph, digest
 from numseg.operator import Operator
-from numseg.ops.cross_entropy import cross_entropy
-from numseg.ops.dice_loss import dice_loss
+from numseg.training import devices
 from numseg.training.batches import Batch, Sampling, batches, ignored_label
-from numseg.training.checkpoints import Checkpoint, load_checkpoint, make_network, save_checkpoint
+from numseg.training.checkpoints import (
+    Checkpoint,
+    load_checkpoint,
+    make_network,
+    save_checkpoint,
+    written,
+)
+from numseg.training.losses import Criterion, Loss, terms
 from numseg.training.metrics import Scores, scores
 from numseg.training.optimisers import SGD, Adam, Optimiser
-from numseg.training.predict import evaluate
+from numseg.training.predict import evaluate, image_channels
 from numseg.typing import Array
 
-LOSSES: dict[str, Operator[..., Array]] = {"cross_entropy": cross_entropy, "dice_loss": dice_loss}
-"""Of logits, labels and ``ignore_index``."""
+OPTIMISERS: dict[str, Callable[..., Optimiser]] = {"adam": Adam, "sgd": SGD}
+"""By name; made of ``lr``, ``weight_decay`` and a recipe's ``optimiser_arguments``."""
+
+
+def cosine(step: int, steps: int) -> float:
+    """From 1 to 0 along half a cosine."""
+    return 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def constant(step: int, steps: int) -> float:
+    """1."""
+    return 1.0
+
+
+SCHEDULES: dict[str, Callable[[int, int], float]] = {"cosine": cosine, "constant": constant}
+"""By name: what the learning rate of step ``step`` of ``steps`` is multiplied by."""
+
+ALWAYS: dict[str, Any] = {"loss": "cross_entropy", "loss_arguments": {}, "optimiser_arguments": {}}
+"""What a recipe was before it could say so: a checkpoint that does not name it has this."""
 
 DIVERGED = "the loss is not finite (epoch {epoch}): lower the learning rate, now {lr:g}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How to train. Equal recipes on equal data give equal parameters, bit for bit."""
+    """How to train. Equal recipes on equal data give equal parameters, bit for bit.
+
+    Where a word names something, the thing itself will do: ``loss=numseg.dice_loss``, a function
+    for a schedule. What a module can be asked for is kept by its name, ``"module:name"``; what it
+    cannot (a lambda) trains as well, but no checkpoint can hold it.
+    """
 
     epochs: int = 20
-    optimiser: str = "adam"
-    """"adam", or "sgd" with a momentum of 0.9."""
+    optimiser: str | Callable[..., Optimiser] = "adam"
+    """"adam", "sgd" with a momentum of 0.9, or what makes an :class:`Optimiser`."""
     lr: float = 2e-3
-    schedule: str = "cosine"
-    """"cosine": the learning rate falls to zero along half a cosine; or "constant"."""
+    schedule: str | Callable[[int, int], float] = "cosine"
+    """"cosine": the learning rate falls to zero along half a cosine; "constant"; or a function
+    ``f(step, steps)`` that gives what it is multiplied by."""
     weight_decay: float = 0.0
-    loss: str = "cross_entropy"
-    """Or "dice_loss"."""
+    loss: str | Operator[..., Any] | Sequence[Any] = "cross_entropy"
+    """An operator or its name; or several, a list of :class:`Loss` or of as many values:
+    ``[("cross_entropy", 1.0), ("dice_loss", 0.5, {"batch": True})]``."""
     loss_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """Its arguments by name, such as ``{"gamma": 2.0}``; none of them an array."""
+    """Of a single loss by name, such as ``{"gamma": 2.0}``."""
     sampling: Sampling = dataclasses.field(default_factory=Sampling)
+    optimiser_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Such as ``{"momentum": 0.5}``."""
 
     def __post_init__(self) -> None:
         checks.integer("epochs", self.epochs, minimum=1)
-        checks.choice("optimiser", self.optimiser, ("adam", "sgd"))
-        checks.choice("schedule", self.schedule, ("cosine", "constant"))
-        self._check_loss()
+        self._keep("optimiser", names.named("optimiser", self.optimiser, OPTIMISERS))
+        self._keep("schedule", names.named("schedule", self.schedule, SCHEDULES))
+        losses = terms(self.loss, self.loss_arguments)
+        single = isinstance(self.loss, (str, Operator))
+        self._keep("loss", losses[0].operator if single else losses)
+        if single:
+            self._keep("loss_arguments", losses[0].arguments)
         self.make_optimiser()
+        self.lr_at(0, 1)
 
-    def _check_loss(self) -> None:
-        """It takes its arguments, and gives one number."""
-        loss = LOSSES[checks.choice("loss", self.loss, tuple(LOSSES))]
-        for name in (*loss.inputs, "ignore_index"):
-            if name in self.loss_arguments:
-                raise ArgumentError(f"loss_arguments has {name}, which the data gives, or nobody")
-        shape = loss.output_shape((1, 1, 1, 1), (1, 1, 1), **self.loss_arguments)
-        if shape != ():
-            raise ArgumentError("loss_arguments leave the loss without a reduction to one number")
+    def _keep(self, name: str, value: Any) -> None:
+        """In the form in which it can be written down, if there is one."""
+        object.__setattr__(self, name, value)
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """The terms of the sum that is minimised."""
+        return terms(self.loss, self.loss_arguments)
 
     def make_optimiser(self) -> Optimiser:
-        kind = Adam if self.optimiser == "adam" else SGD
-        return kind(lr=self.lr, weight_decay=self.weight_decay)
+        make = names.find("optimiser", self.optimiser, OPTIMISERS)
+        arguments = {"lr": self.lr, "weight_decay": self.weight_decay, **self.optimiser_arguments}
+        try:
+            bound = inspect.signature(make).bind(**arguments)
+        except TypeError as error:
+            raise ArgumentError(f"optimiser {self.optimiser}: {error}") from None
+        return make(*bound.args, **bound.kwargs)
 
     def lr_at(self, step: int, steps: int) -> float:
         """The learning rate of a step, of so many in all."""
-        if self.schedule == "constant":
-            return self.lr
-        return self.lr * 0.5 * (1 + math.cos(math.pi * step / steps))
+        factor = names.find("schedule", self.schedule, SCHEDULES)(step, steps)
+        return self.lr * checks.real("schedule", factor, minimum=0)
+
+    def written(self) -> dict[str, Any]:
+        """As a checkpoint holds it.
+
+        Raises
+        ------
+        ArgumentError
+            That names what cannot be written: what a module cannot be asked for by name.
+        """
+        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        plain["sampling"] = dataclasses.asdict(self.sampling)
+        if not isinstance(self.loss, (str, Operator)):
+            plain["loss"] = [loss._asdict() for loss in self.losses]
+        if not self.optimiser_arguments:
+            del plain["optimiser_arguments"]  # as it was before there were any
+        return {name: written(f"recipe.{name}", value) for name, value in plain.items()}
 
 
 class Epoch(NamedTuple):
@@ -91,18 +150,20 @@ class Trained(NamedTuple):
     """What :func:`train` returns."""
 
     params: dict[str, Array]
+    """On the device on which they were trained."""
     history: list[dict[str, Any]]
     """By epoch: loss, mean_iou, pixel_accuracy, class_iou, class_accuracy; None for NaN."""
 
 
 def train(
-    net: Mapping[str, Any],
+    net: Graph | Mapping[str, Any],
     dataset: Dataset,
     held_out: Dataset,
     recipe: Recipe,
     *,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    device: str = "cpu",
     progress: str | None = None,
     report: Callable[[Epoch], None] | None = None,
 ) -> Trained:
@@ -110,9 +171,12 @@ def train(
 
     Parameters
     ----------
-    net : mapping
+    net : mapping or Graph
         The network's name in :mod:`numseg.nets` and its arguments: ``{"name": "unet",
-        "in_channels": 3, "classes": 8, "width": 16, "depth": 3, "padding": "same", "norm": True}``.
+        "in_channels": 3, "classes": 8, "width": 16, "depth": 3, "padding": "same", "norm": True}``;
+        the name may be ``"module:function"`` of a function that makes a graph. Or any graph of one
+        input, the pictures, whose first output scores the classes; :func:`load_network` then asks
+        for it.
     dataset, held_out : Dataset
         With the same classes.
     recipe : Recipe
@@ -123,6 +187,8 @@ def train(
     resume : bool
         Go on from the checkpoint, if there is one. It must be of the same network and recipe, but
         for the number of epochs: with ``schedule="constant"`` a longer recipe continues the run.
+    device : {"cpu", "cuda"}
+        Where to train. Parameters are moved there once, batches one by one.
     progress : str, optional
         Show a progress bar (tqdm) with this title, on stderr.
     report : function, optional
@@ -132,21 +198,25 @@ def train(
     ------
     ArgumentError
         If network, data and recipe do not fit each other or the checkpoint, or the loss becomes
-        infinite or NaN.
+        infinite or NaN; or if a checkpoint is wanted that cannot hold the recipe.
+    DeviceError
+        Without such a device, or if an operator cannot run there.
     FileError
         If the checkpoint cannot be read or written; an earlier one stays as it is.
     """
-    run = _Run(net, dataset, held_out, recipe)
+    run = _Run(net, dataset, held_out, recipe, devices.named(device))
     if len(dataset) == 0 or len(held_out) == 0:
         raise ArgumentError(f"{len(dataset)} pictures to train on, {len(held_out)} held out")
     if dataset.classes != held_out.classes:
         raise ArgumentError("the pictures to train on and those held out have different classes")
     run.check_crop()
+    if checkpoint is not None:
+        run.about = run.describe(net)
     at = run.start()
     if checkpoint is not None:
         remove_parts(checkpoint)
         if resume and Path(checkpoint).is_file():
-            at = run.resumed(checkpoint)
+            at = run.resumed(checkpoint, at)
     bar = _bar(progress, at.epoch * run.steps, recipe.epochs * run.steps)
     try:
         while at.epoch < recipe.epochs:
@@ -169,47 +239,53 @@ class _Run:
     """What stays the same from epoch to epoch."""
 
     def __init__(
-        self, net: Mapping[str, Any], dataset: Dataset, held_out: Dataset, recipe: Recipe
+        self,
+        net: Graph | Mapping[str, Any],
+        dataset: Dataset,
+        held_out: Dataset,
+        recipe: Recipe,
+        where: Device,
     ) -> None:
-        self.graph = make_network(net)
-        self.channels = checks.integer("in_channels", net["in_channels"], minimum=1)
-        self.dataset, self.held_out, self.recipe = dataset, held_out, recipe
+        self.graph = net if isinstance(net, Graph) else make_network(net)
+        self.channels = image_channels(self.graph)
+        self.dataset, self.held_out, self.recipe, self.where = dataset, held_out, recipe, where
         self.optimiser = recipe.make_optimiser()
+        self.criterion = Criterion(recipe.losses, len(dataset.classes), ignored_label(dataset))
         self.steps = recipe.sampling.steps(dataset)
-        self.about = {
-            "net": dict(net),
-            "classes": list(dataset.classes),
-            "pictures": [len(dataset), len(held_out)],
-            "recipe": dataclasses.asdict(recipe),
+        self.about: dict[str, Any] = {}
+
+    def describe(self, net: Graph | Mapping[str, Any]) -> dict[str, Any]:
+        """What makes another run the same, as a file holds it."""
+        graph = {"graph": digest(net)} if isinstance(net, Graph) else written("net", net)
+        return {
+            "net": graph,
+            "classes": list(self.dataset.classes),
+            "pictures": [len(self.dataset), len(self.held_out)],
+            "recipe": self.recipe.written(),
         }
 
     def check_crop(self) -> None:
-        """The network takes pieces of this size, and gives a logit for every class."""
+        """The network takes pieces of this size, and gives the losses what they score."""
         crop = self.recipe.sampling.crop
+        image = 1, self.channels, crop, crop
         try:
-            shapes = self.graph.shapes((1, self.channels, crop, crop))
+            self.graph.shapes(image)
         except ArgumentError as error:
             raise ArgumentError(f"crop {crop}: {error}") from None
-        given = shapes[self.graph.outputs[0].source][1]
-        if given != len(self.dataset.classes):
-            raise ArgumentError(
-                f"the network gives {given} classes, the data has {len(self.dataset.classes)}"
-            )
+        self.criterion.check(self.graph, image)
 
     def start(self) -> Checkpoint:
-        params = self.graph.init(self.recipe.sampling.seed)
+        params = devices.all_moved(self.graph.init(self.recipe.sampling.seed), self.where)
         trainable = {name: params[name] for name in self.graph.trainable}
         return Checkpoint(params, self.optimiser.start(trainable), 0, [], self.about)
 
-    def resumed(self, path: str | os.PathLike[str]) -> Checkpoint:
-        """The checkpoint, if it is of this run."""
+    def resumed(self, path: str | os.PathLike[str], start: Checkpoint) -> Checkpoint:
+        """The checkpoint, if it is of this run, which began with ``start``."""
         found = load_checkpoint(path)
         for part, value in self.about.items():
             earlier = found.about.get(part)
             if part == "recipe" and isinstance(earlier, dict):
-                # an older numseg wrote less: what it did not name is as it always was
-                always: dict[str, Any] = {"loss": "cross_entropy", "loss_arguments": {}}
-                earlier = always | earlier | {"epochs": self.recipe.epochs}
+                value, earlier = ALWAYS | value, ALWAYS | earlier | {"epochs": self.recipe.epochs}
             if earlier != value:
                 raise ArgumentError(
                     f"{path} is of another run: {_difference(part, earlier, value)}"
@@ -222,7 +298,14 @@ class _Run:
             self.graph.check(found.params)
         except ArgumentError as error:
             raise FileError(f"{path}: does not fit its network: {error}") from None
-        return found._replace(about=self.about)
+        if found.state.keys() != start.state.keys():
+            raise FileError(f"{path}: its state is not that of {self.recipe.optimiser}")
+        params = devices.all_moved(found.params, self.where)
+        state = {  # a parameter's goes where the parameter is, the number of steps stays here
+            name: devices.moved(array, devices.of({name: start.state[name]}))
+            for name, array in found.state.items()
+        }
+        return Checkpoint(params, state, found.epoch, found.history, self.about)
 
     def epoch(self, at: Checkpoint, bar: _Bar) -> tuple[Checkpoint, Epoch]:
         """One epoch's steps, and its scores."""
@@ -242,25 +325,18 @@ class _Run:
         self, params: dict[str, Array], state: dict[str, Array], batch: Batch, step: int
     ) -> tuple[dict[str, Array], dict[str, Array], float]:
         """New parameters, new state, and the loss. The old ones are given up."""
-        ignored = ignored_label(self.dataset)
         seed = self.recipe.sampling.seed
-        logits, tape = self.graph.forward(params, batch.x, training=True, seed=seed, step=step)
-        labels = _centre(batch.labels, logits.shape[-2:])
-        criterion, how = LOSSES[self.recipe.loss], self.recipe.loss_arguments
-        loss, saved = criterion.forward(logits, labels, ignore_index=ignored, **how)
+        x = devices.moved(batch.x, self.where)
+        outputs, tape = self.graph.forward(params, x, training=True, seed=seed, step=step)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        loss, kept = self.criterion.forward(outputs, batch.labels)
         lr = self.recipe.lr_at(step, self.recipe.epochs * self.steps)
         if not np.isfinite(loss):
             raise ArgumentError(DIVERGED.format(epoch=step // self.steps + 1, lr=lr))
-        (grad,) = criterion.backward(saved, np.ones_like(loss))
-        grads = self.graph.backward(tape, grad, needs=self.graph.trainable)
+        grads_y = self.criterion.backward(kept, len(outputs))
+        grads = self.graph.backward(tape, grads_y, needs=self.graph.trainable)
         params, state = self.optimiser.step(params, grads, state, lr, donate=True)
-        return params | tape.updates, state, float(loss)
-
-
-def _centre(labels: Array, size: tuple[int, int]) -> Array:
-    """The labels of the pixels that a network without padding has an output for."""
-    top, left = ((have - want) // 2 for have, want in zip(labels.shape[1:], size, strict=True))
-    return labels[:, top : top + size[0], left : left + size[1]]
+        return params | tape.updates, state, loss
 
 
 def _entry(result: Epoch) -> dict[str, Any]:
@@ -281,7 +357,7 @@ def _entry(result: Epoch) -> dict[str, Any]:
 
 def _difference(part: str, earlier: Any, now: Any) -> str:
     """What differs, in words."""
-    if isinstance(earlier, dict) and isinstance(now, dict):
+    if isinstance(earlier, dict) and isinstance(now, dict) and earlier.keys() & now.keys():
         for key in now:
             if earlier.get(key) != now[key]:
                 return _difference(f"{part}.{key}", earlier.get(key), now[key])

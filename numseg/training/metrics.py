@@ -8,6 +8,7 @@ import numpy as np
 
 from numseg import checks
 from numseg.errors import ArgumentError
+from numseg.training.devices import to_host
 from numseg.typing import Array, ArrayLike
 
 
@@ -56,7 +57,7 @@ def confusion_matrix(
     checks.integer("classes", classes, minimum=1)
     checks.integers(truth=truth, prediction=prediction)
     checks.shape("prediction", prediction, truth.shape, "the shape of truth")
-    true, guess = np.asarray(truth).reshape(-1), np.asarray(prediction).reshape(-1)
+    true, guess = to_host(truth).reshape(-1), to_host(prediction).reshape(-1)
     if ignore_index is not None:
         counted = true != ignore_index
         true, guess = true[counted], guess[counted]

@@ -6,19 +6,24 @@ state are those of PyTorch 2.13 (``torch.optim.SGD``, ``torch.optim.Adam``).
 
 ``step(..., donate=True)`` may write into the given parameters and state, which the caller gives up:
 the same numbers, without memory for another network. No two of them may share memory then.
+
+Arrays on the GPU are updated there; a parameter, its gradient and its state must be on one side.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
 
-from numseg import checks
+from numseg import checks, device
+from numseg.device import Host
 from numseg.errors import ArgumentError
+from numseg.training.devices import to_host
 from numseg.typing import Array
 
 Arrays = Mapping[str, Array]
@@ -82,7 +87,7 @@ class SGD:
         checks.real("weight_decay", self.weight_decay, minimum=0)
 
     def start(self, params: Arrays) -> dict[str, Array]:
-        return {f"momentum_buffer.{name}": np.zeros_like(p) for name, p in params.items()}
+        return {f"momentum_buffer.{name}": _zeros_like(p) for name, p in params.items()}
 
     def step(
         self,
@@ -96,6 +101,11 @@ class SGD:
         new, after = dict(params), dict(state)
         for name in _with_gradients(params, grads):
             buffer = f"momentum_buffer.{name}"
+            if cuda := _cuda(params[name], grads[name]):
+                arrays = _named(params, state, grads, name, buffer)
+                numbers = cuda.Sgd(lr, self.momentum, self.weight_decay)
+                new[name], after[buffer] = cuda.sgd(arrays, numbers, donate)
+                continue
             old = params[name], state[buffer]
             new[name], after[buffer] = targets = _targets(donate, *old)
             real = params[name].dtype.type
@@ -139,8 +149,8 @@ class Adam:
     def start(self, params: Arrays) -> dict[str, Array]:
         state = {"step": np.zeros((), np.int64)}
         for name, p in params.items():
-            state[f"exp_avg.{name}"] = np.zeros_like(p)
-            state[f"exp_avg_sq.{name}"] = np.zeros_like(p)
+            state[f"exp_avg.{name}"] = _zeros_like(p)
+            state[f"exp_avg_sq.{name}"] = _zeros_like(p)
         return state
 
     def step(
@@ -152,12 +162,19 @@ class Adam:
         donate: bool = False,
     ) -> Updated:
         lr = self.lr if lr is None else lr
-        t = int(state["step"]) + 1
+        t = int(_here(state["step"])) + 1
         new, after = dict(params), {**state, "step": np.asarray(t, np.int64)}
         beta1, beta2 = self.betas
         scale, root = lr / (1 - beta1**t), math.sqrt(1 - beta2**t)
         for name in _with_gradients(params, grads):
             m_name, v_name = f"exp_avg.{name}", f"exp_avg_sq.{name}"
+            if cuda := _cuda(params[name], grads[name]):
+                arrays = _named(params, state, grads, name, m_name, v_name)
+                numbers = cuda.AdamStep(
+                    scale, root, 1 - beta1, beta2, 1 - beta2, self.eps, self.weight_decay
+                )
+                new[name], after[m_name], after[v_name] = cuda.adam(arrays, numbers, donate)
+                continue
             old = params[name], state[m_name], state[v_name]
             new[name], after[m_name], after[v_name] = targets = _targets(donate, *old)
             real = params[name].dtype.type
@@ -177,6 +194,36 @@ def _with_gradients(params: Arrays, grads: Arrays) -> Iterator[str]:
             raise ArgumentError(f"grads has {name!r}, which is not among the parameters")
         checks.shape(f"grads[{name!r}]", grad, params[name].shape, "the parameter's shape")
         yield name
+
+
+def _zeros_like(array: Any) -> Any:
+    """Where the array is."""
+    where = device.of([array])
+    return (
+        np.zeros_like(array)
+        if where is Host
+        else where.from_host(np.zeros(array.shape, array.dtype))
+    )
+
+
+def _here(number: Any) -> Any:
+    """A number that may have been moved to the GPU with the rest of the state."""
+    return number if device.of([number]) is Host else to_host(number)
+
+
+def _cuda(*arrays: Any) -> Any:
+    """The kernels, if an array is on the GPU."""
+    if device.of(list(arrays)) is Host:
+        return None
+    return importlib.import_module("numseg.training.cuda")
+
+
+def _named(
+    params: Arrays, state: Arrays, grads: Arrays, name: str, *buffers: str
+) -> dict[str, Any]:
+    """The arrays of one parameter's update, by names for errors."""
+    kept = {f"state[{buffer!r}]": state[buffer] for buffer in buffers}
+    return {f"params[{name!r}]": params[name], **kept, f"grads[{name!r}]": grads[name]}
 
 
 def _targets(donate: bool, *arrays: Array) -> tuple[Array, ...]:

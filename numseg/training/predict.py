@@ -12,7 +12,8 @@ from numseg import checks
 from numseg.data.dataset import Dataset
 from numseg.data.images import as_input
 from numseg.errors import ArgumentError
-from numseg.graph import Graph
+from numseg.graph import Field, Graph, Input
+from numseg.training import devices
 from numseg.training.batches import ignored_label
 from numseg.training.metrics import confusion_matrix
 from numseg.typing import Array
@@ -21,19 +22,28 @@ _SEARCH = 2048
 """How far beyond the size of a picture a size is looked for that a network takes."""
 
 
-def predict(graph: Graph, params: Mapping[str, Array], image: Array, tile: int = 512) -> Array:
+def predict(
+    graph: Graph,
+    params: Mapping[str, Array],
+    image: Array,
+    tile: int = 512,
+    device: str | None = None,
+) -> Array:
     """The class of every pixel.
 
     Parameters
     ----------
     graph : Graph
-        One image in, logits out, as large as the image or (without padding) smaller.
+        One image in, logits out, as large as the image or (without padding) smaller; of several
+        outputs the first.
     params : mapping of str to array
     image : array, (C, H, W), uint8, uint16 or float32 in [0, 1]
         Grey and colour are converted to what the network takes (:func:`numseg.data.as_input`).
     tile : int
         A picture of more rows or columns than this is done in tiles of about this size. Each is
         run with as much of its surroundings as its pixels read, so that no seam appears.
+    device : {"cpu", "cuda"}, optional
+        Where to run; by default where the parameters are.
 
     Returns
     -------
@@ -47,23 +57,32 @@ def predict(graph: Graph, params: Mapping[str, Array], image: Array, tile: int =
     strategy of the U-Net paper).
     """
     checks.integer("tile", tile, minimum=1)
-    x = as_input(image, input_channels(graph, params))
+    where = devices.of(params) if device is None else devices.named(device)
+    graph.check(params)
+    head = _scores(graph)
+    params = {param.name: devices.moved(params[param.name], where) for param in head.params}
+    x = as_input(image, image_channels(head))
     rows, columns = x.shape[1:]
     if not rows or not columns:
         return np.zeros((rows, columns), np.int64)
-    plan = _Frame.of(graph, x.shape[0], rows, columns)
+    plan = _Frame.of(head, x.shape[0], rows, columns)
     padded = np.pad(x, ((0, 0), plan.rows.pad(rows), plan.columns.pad(columns)), mode="symmetric")
     classes = np.empty((plan.rows.outputs, plan.columns.outputs), np.int64)
     for r in plan.rows.tiles(tile):
         for c in plan.columns.tiles(tile):
-            logits = graph.run(params, padded[None, :, r.start : r.stop, c.start : c.stop])
+            piece = devices.moved(padded[None, :, r.start : r.stop, c.start : c.stop], where)
+            logits = devices.to_host(head.run(params, piece))
             found = np.argmax(logits[0], axis=0)
             classes[r.first : r.last, c.first : c.last] = found[r.inner, c.inner]
     return classes[:rows, :columns]
 
 
-def evaluate(graph: Graph, params: Mapping[str, Array], dataset: Dataset) -> Array:
-    """The confusion matrix over a dataset's whole pictures."""
+def evaluate(
+    graph: Graph, params: Mapping[str, Array], dataset: Dataset, device: str | None = None
+) -> Array:
+    """The confusion matrix over a dataset's whole pictures; ``device`` as in :func:`predict`."""
+    if device is not None:
+        params = devices.all_moved(params, devices.named(device))
     classes, ignored = len(dataset.classes), ignored_label(dataset)
     confusion = np.zeros((classes, classes), np.int64)
     for sample in dataset:
@@ -72,13 +91,58 @@ def evaluate(graph: Graph, params: Mapping[str, Array], dataset: Dataset) -> Arr
     return confusion
 
 
-def input_channels(graph: Graph, params: Mapping[str, Array]) -> int:
-    """How many channels the network's image has: those of the first weight that reads it."""
+@functools.lru_cache(maxsize=32)
+def _scores(graph: Graph) -> Graph:
+    """The part of the graph that gives its first output."""
+    return graph if len(graph.outputs) == 1 else graph.at(graph.outputs[0].source)
+
+
+_CHANNELS = 1024
+"""How many channels of an image are tried."""
+
+
+@functools.lru_cache(maxsize=32)
+def image_channels(graph: Graph) -> int:
+    """How many channels the network's image has: as many as the first node with parameters takes
+    that reads it, or what was made of it."""
+    if len(graph.inputs) != 1:
+        named = ", ".join(entry.name for entry in graph.inputs)
+        raise ArgumentError(f"the graph takes {named}, but pictures are all that it is given")
+    params = {param.name for param in graph.params}
+    made = {graph.inputs[0].name}
     for node in graph.nodes:
-        read = [value.source for value in node.reads()]
-        if read[0] == graph.inputs[0].name and len(read) > 1:
-            return int(params[read[1]].shape[1])
-    raise ArgumentError("the network has no convolution that reads its image")
+        read = {value.source for value in node.reads()}
+        if not read & made:
+            continue
+        made.add(node.name)
+        if read & params:
+            return _channels(graph, node.name)
+    raise ArgumentError("the network has no parameters that tell how many channels its image has")
+
+
+def _channels(graph: Graph, name: str) -> int:
+    """How many channels the image must have for the graph's part up to a node to run, whatever
+    sizes the whole graph takes."""
+    stem = graph.at(name)
+    stem = dataclasses.replace(stem, inputs=(Input(graph.inputs[0].name),))
+    error = None
+    for channels in range(1, _CHANNELS + 1):
+        try:
+            stem.shapes((1, channels, _SEARCH, _SEARCH))
+        except ArgumentError as found:
+            error = found
+        else:
+            return channels
+    raise ArgumentError(f"no image of up to {_CHANNELS} channels goes into {name}: {error}")
+
+
+def check_stride(name: str, field: Field | None) -> None:
+    """An output has a pixel for each pixel of the image, as far as that is known."""
+    if field is not None and field.stride is not None and any(s != 1 for s in field.stride):
+        rows, columns = field.stride
+        raise ArgumentError(
+            f"{name} has one pixel for {rows} x {columns} of the image: upsample it to the image"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,6 +238,7 @@ class _Frame:
         w, step_w = fitting(1, columns, h)
         oh, ow = outputs(h, w) or (0, 0)
         field = graph.receptive_field(output, (1, channels, h, w))
+        check_stride(output, field)
         if field is None:  # every output reads the whole image: it cannot be cut
             return cls(_Axis(h, oh, h, h, h), _Axis(w, ow, w, w, w))
         return cls(

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from numseg.bench import conv2d, limits, report, timing
+from numseg.bench import conv2d, report, timing
 from numseg.cli import main
+from numseg.kernels.machine import limits
 
 FAST = ["--threads", "1", "--seconds", "0"]
 

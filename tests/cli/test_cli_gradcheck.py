@@ -19,8 +19,8 @@ def test_a_line_for_each_argument(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines[1:-1]] == [
         ["conv2d", "x"],
-        ["conv2d", "w"],
-        ["conv2d", "b"],
+        ["conv2d", "weight"],
+        ["conv2d", "bias"],
         ["relu", "x"],
     ]
     assert lines[-1] == "2 of 2 operators agree with central differences"

@@ -81,9 +81,9 @@ def host(array: Any) -> Array:
 )
 @pytest.mark.parametrize("version", [2, 3])
 def test_takes_what_describes_itself(without: tuple[str, ...], version: int) -> None:
-    y, switches = ns.max_pool2d(Described(X, without, version=version), 2, return_switches=True)
+    y, indices = ns.max_pool2d(Described(X, without, version=version), 2, return_indices=True)
     np.testing.assert_array_equal(host(y), POOLED)
-    np.testing.assert_array_equal(host(switches), POOLED)
+    np.testing.assert_array_equal(host(indices), POOLED)
 
 
 def test_takes_arrays_that_must_not_be_written_to() -> None:
@@ -152,7 +152,9 @@ def test_refuses_foreign_byte_order() -> None:
 
 def test_arrays_on_both_devices_are_refused() -> None:
     w = np.ones((1, 1, 2, 2), np.float32)
-    with pytest.raises(ns.DeviceError, match=r"^conv2d: w is on the CPU, but another argument is"):
+    with pytest.raises(
+        ns.DeviceError, match=r"^conv2d: weight is on the CPU, but another argument is"
+    ):
         ns.conv2d(Cuda.from_host(X), w)
     with pytest.raises(ns.DeviceError, match=r"^conv2d: x is on the CPU, but another argument is"):
         ns.conv2d(X, Cuda.from_host(w))
@@ -196,7 +198,7 @@ def test_a_chain_of_calls_stays_on_the_gpu() -> None:
     """Pool, unpool, and back: what comes out is x where it was the largest of its window."""
     x = np.array([[[[1, 5, 2, 0], [3, 4, 8, 7]]]], np.float32)
     y, pooled = ns.max_pool2d.forward(Cuda.from_host(x), 2)
-    back, unpooled = ns.max_unpool2d.forward(y, pooled.switches, 2)
+    back, unpooled = ns.max_unpool2d.forward(y, pooled.indices, 2)
     np.testing.assert_array_equal(host(back), [[[[0, 5, 0, 0], [0, 0, 8, 0]]]])
     (grad_y,) = ns.max_unpool2d.backward(unpooled, Cuda.from_host(10 * x))
     np.testing.assert_array_equal(host(grad_y), [[[[50, 80]]]])
@@ -207,9 +209,9 @@ def test_a_chain_of_calls_stays_on_the_gpu() -> None:
 def test_the_last_of_several_values_for_a_pixel_stays() -> None:
     """As many threads as a block has race for pixel 3, and as many again for pixel 0."""
     y = np.arange(1, 65, dtype=np.float32).reshape(1, 2, 4, 8)
-    switches = np.where(np.arange(32) % 2 == 0, 3, 0).reshape(1, 1, 4, 8).repeat(2, 1)
+    indices = np.where(np.arange(32) % 2 == 0, 3, 0).reshape(1, 1, 4, 8).repeat(2, 1)
     x, saved = ns.max_unpool2d.forward(
-        Cuda.from_host(y), Cuda.from_host(switches), (2, 2), stride=1, padding=(1, 1)
+        Cuda.from_host(y), Cuda.from_host(indices), (2, 2), stride=1, padding=(1, 1)
     )
     assert host(x).shape == (1, 2, 3, 7)
     expected = np.zeros((1, 2, 21), np.float32)
@@ -219,13 +221,13 @@ def test_the_last_of_several_values_for_a_pixel_stays() -> None:
     assert np.flatnonzero(host(grad_y)).tolist() == [30, 31, 62, 63]
 
 
-def test_switches_spoilt_after_forward_read_nothing_else() -> None:
+def test_indices_spoilt_after_forward_read_nothing_else() -> None:
     """The gradient of a value whose switch has left the plane is zero."""
     y = Cuda.from_host(np.ones((1, 1, 1, 2), np.float32))
-    switches = Cuda.from_host(np.array([[[[0, 1]]]]))
-    x, saved = ns.max_unpool2d.forward(y, switches, 2)
+    indices = Cuda.from_host(np.array([[[[0, 1]]]]))
+    x, saved = ns.max_unpool2d.forward(y, indices, 2)
     for nonsense in (-1, 8, 2**62):
-        switches[0, 0, 0, 0] = nonsense
+        indices[0, 0, 0, 0] = nonsense
         (grad_y,) = ns.max_unpool2d.backward(saved, Cuda.from_host(np.ones(x.shape, np.float32)))
         assert host(grad_y).tolist() == [[[[0, 1]]]]
 
@@ -235,8 +237,8 @@ def test_pooling_keeps_its_rules_for_ties_nan_and_infinities() -> None:
     few = np.array([-np.inf, -np.inf, np.nan, 0, 1], np.float32)
     x = np.random.default_rng(0).choice(few, (2, 2, 7, 7), p=[0.4, 0.3, 0.1, 0.1, 0.1])
     for params in ({}, {"stride": 2, "padding": 1}, {"dilation": 2, "ceil_mode": True}):
-        expected = ns.max_pool2d.reference(x, (2, 3), return_switches=True, **params)
-        actual = ns.max_pool2d(Cuda.from_host(x), (2, 3), return_switches=True, **params)
+        expected = ns.max_pool2d.reference(x, (2, 3), return_indices=True, **params)
+        actual = ns.max_pool2d(Cuda.from_host(x), (2, 3), return_indices=True, **params)
         for a, e in zip(actual, expected, strict=True):
             np.testing.assert_array_equal(host(a), e)
     for nan in ("first", "drop"):
@@ -245,11 +247,11 @@ def test_pooling_keeps_its_rules_for_ties_nan_and_infinities() -> None:
             expected, by_definition = ns.max_pool2d.reference.forward(x, 2, 1, **rules)
             actual, saved = ns.max_pool2d.forward(Cuda.from_host(x), 2, 1, **rules)
             np.testing.assert_array_equal(host(actual), expected)
-            np.testing.assert_array_equal(host(saved.switches), by_definition.switches)
+            np.testing.assert_array_equal(host(saved.indices), by_definition.indices)
             np.testing.assert_array_equal(host(saved.tied), by_definition.tied)
     nothing = Cuda.from_host(np.full((1, 1, 2, 2), -np.inf, np.float32))
-    y, switches = ns.max_pool2d(nothing, 2, return_switches=True)
-    assert (host(y).item(), host(switches).item()) == (-np.inf, 0)
+    y, indices = ns.max_pool2d(nothing, 2, return_indices=True)
+    assert (host(y).item(), host(indices).item()) == (-np.inf, 0)
 
 
 # -- launches --------------------------------------------------------------------------------------

@@ -49,5 +49,5 @@ def test_values_and_gradients_stay_on_the_device():
 def test_errors_name_the_node():
     graph = small()
     params = graph.init()
-    with pytest.raises(ns.DeviceError, match=r"^conv: conv2d: w is on the CPU, but"):
+    with pytest.raises(ns.DeviceError, match=r"^conv: conv2d: weight is on the CPU, but"):
         graph.run(params, Cuda.from_host(np.ones((1, 3, 6, 6), np.float32)))

@@ -12,12 +12,12 @@ import pytest
 
 import numseg
 from numseg import testing
-from numseg.operator import Operator
+from numseg.ops import registry
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md"), ROOT / "benchmarks" / "README.md"])
-OPERATORS = [v for v in vars(numseg).values() if isinstance(v, Operator)]
+OPERATORS = list(registry.OPERATORS.values())
 PUBLIC = [*numseg.__all__, *(f"testing.{name}" for name in testing.__all__)]
 
 LINK = re.compile(r"\[(?P<text>[^\]\[]*)\]\((?P<target>[^)\s]+)\)")

@@ -53,7 +53,7 @@ def test_every_term_is_off_by_half_an_ulp_at_most(case, bias):
     folded, weights = graph.folded(params)
     assert [node.name for node in folded.nodes] == ["norm"]
     assert {name: w.dtype for name, w in weights.items()} == dict.fromkeys(
-        ("norm.w", "norm.b"), np.dtype(np.float32)
+        ("norm.folded_weight", "norm.folded_bias"), np.dtype(np.float32)
     )
 
     def wide(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -108,7 +108,7 @@ def test_a_network_keeps_its_names_and_nothing_of_the_norms():
     assert set(weights) - set(params) == {
         f"{node.name}.{argument}"
         for node in graph.nodes
-        for argument in "wb"
+        for argument in ("folded_weight", "folded_bias")
         if ".norm" in node.name
     }
     assert weights["up1.weight"] is params["up1.weight"]
@@ -126,7 +126,7 @@ def test_norms_one_after_the_other_all_fold():
     graph = net.output(norm(net, "two", y, 3))
     params, x = drawn(graph, np.float64), rng.normal(size=(1, 2, 4, 4))
     folded, weights = graph.folded(params)
-    assert list(weights) == ["two.w", "two.b"]
+    assert list(weights) == ["two.folded_weight", "two.folded_bias"]
     np.testing.assert_allclose(folded.run(weights, x), graph.run(params, x), rtol=1e-12)
 
 
@@ -137,7 +137,9 @@ def test_shared_weights_are_scaled_for_each_norm():
     graph = net.output(norm(net, "two", net.add(ns.conv2d, y, w), 2), y)
     params, x = drawn(graph, np.float64), rng.normal(size=(1, 2, 4, 4))
     folded, weights = graph.folded(params)
-    assert sorted(weights) == ["one.b", "one.w", "two.b", "two.w"]
+    assert sorted(weights) == [
+        f"{norm}.folded_{argument}" for norm in ("one", "two") for argument in ("bias", "weight")
+    ]
     for found, expected in zip(folded.run(weights, x), graph.run(params, x), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
 
@@ -209,9 +211,9 @@ def test_what_somebody_else_reads_or_what_is_no_constant_does_not_fold():
 
 def test_a_taken_name_and_wrong_parameters_are_refused():
     net = Graph.build()
-    x, w = net.input("x"), net.param("norm.w", (4, 4, 3, 3), he_normal)
+    x, w = net.input("x"), net.param("norm.folded_weight", (4, 4, 3, 3), he_normal)
     graph = net.output(norm(net, "norm", net.add(ns.conv2d, x, w), 4))
-    with pytest.raises(ns.ArgumentError, match=r"^norm: the name 'norm.w' is taken$"):
+    with pytest.raises(ns.ArgumentError, match=r"^norm: the name 'norm.folded_weight' is taken$"):
         graph.folded(graph.init())
-    with pytest.raises(ns.ArgumentError, match=r"missing parameter norm\.w"):
+    with pytest.raises(ns.ArgumentError, match=r"missing parameter norm\.folded_weight"):
         graph.folded({})

@@ -208,8 +208,8 @@ def test_errors_have_the_names_of_their_nodes():
     graph = net.output(net.add(ns.relu, net.add(ns.add, y, other, name="sum")))
     params, x = graph.init(), noise((1, 4, 6, 6))
     for inputs, words in (
-        ((x[:, :3], x), r"^conv: conv2d: w takes 4 channels"),
-        ((x, x[..., :5]), r"^sum: add: y has shape \(1, 4, 6, 5\)"),
+        ((x[:, :3], x), r"^conv: conv2d: weight takes 4 channels"),
+        ((x, x[..., :5]), r"^sum: add: other has shape \(1, 4, 6, 5\)"),
         ((x, x.astype(np.float64)), r"^sum: add: .*float64"),
     ):
         with pytest.raises(ns.ArgumentError, match=words):

@@ -125,8 +125,8 @@ def test_a_sequence_of_arrays_some_of_them_without_a_gradient():
 
 def test_several_results_and_several_outputs():
     net = Graph.build()
-    values, switches = net.add(ns.max_pool2d, net.input("x"), 2, return_switches=True, results=2)
-    graph = net.output(net.add(ns.relu, values), switches)
+    values, indices = net.add(ns.max_pool2d, net.input("x"), 2, return_indices=True, results=2)
+    graph = net.output(net.add(ns.relu, values), indices)
     x = np.arange(4.0).reshape(1, 1, 2, 2)
     y, where = graph.run({}, x)
     assert y == 3.0
@@ -306,7 +306,7 @@ def test_an_activation_that_is_read_late_lives_as_long():
 
 def test_results_that_nobody_reads_are_freed():
     net = Graph.build()
-    values, _ = net.add(ns.max_pool2d, net.input("x"), 1, return_switches=True, results=2)
+    values, _ = net.add(ns.max_pool2d, net.input("x"), 1, return_indices=True, results=2)
     graph = net.output(net.add(ns.relu, values))
     assert set(graph.last_reads["max_pool2d1"]) == {Value("x"), Value("max_pool2d1", 1)}
     assert graph.last_reads["relu1"] == (Value("max_pool2d1"),)
@@ -418,7 +418,7 @@ def test_what_no_output_needs_is_an_error():
 
 def test_shapes_are_float32_or_int64_as_the_operators_want():
     net = Graph.build()
-    y = net.add(ns.max_unpool2d, net.input("values"), net.input("switches"), 2)
+    y = net.add(ns.max_unpool2d, net.input("values"), net.input("indices"), 2)
     graph = net.output(y)
     assert graph.shapes((1, 1, 2, 2), (1, 1, 2, 2)) == {"max_unpool2d1": (1, 1, 4, 4)}
     wide = ns.Spec((1, 1, 2, 2), np.dtype(np.float64))
@@ -446,7 +446,7 @@ def test_errors_name_the_node():
     graph = small()
     with pytest.raises(ns.ArgumentError, match=r"^conv: conv2d: .* x has 2$"):
         graph.run(graph.init(), image[:, :2])
-    with pytest.raises(ns.ArgumentTypeError, match=r"^conv: conv2d: w has dtype float64"):
+    with pytest.raises(ns.ArgumentTypeError, match=r"^conv: conv2d: weight has dtype float64"):
         graph.run(graph.init(dtype=np.float64), image)
     with pytest.raises(ns.ArgumentError, match=r"^pool: max_pool2d: the window spans 2 rows"):
         graph.shapes((1, 3, 1, 4))
@@ -482,7 +482,7 @@ def test_wrong_backward():
 
 def test_an_operator_with_other_results_than_the_graph_has():
     net = Graph.build()
-    graph = net.output(net.add(ns.max_pool2d, net.input("x"), 2, return_switches=True))
+    graph = net.output(net.add(ns.max_pool2d, net.input("x"), 2, return_indices=True))
     with pytest.raises(ns.ArgumentError, match=r"^max_pool2d1: gives 2 results, .* results=1"):
         graph.run({}, np.ones((1, 1, 2, 2)))
 

@@ -11,14 +11,15 @@ from hypothesis import given
 
 import numseg as ns
 from numseg.operator import Operator
+from numseg.ops.registry import OPERATORS
 from numseg.testing import cases
 from numseg.testing.cases import Case
 
 # a switch may point anywhere; only those of a pooling keep to their windows (below)
-OPERATORS = [v for v in vars(ns).values() if isinstance(v, Operator) and v is not ns.max_unpool2d]
+POOLED = [op for op in OPERATORS.values() if op is not ns.max_unpool2d]
 
 
-@pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.__name__)
+@pytest.mark.parametrize("op", POOLED, ids=lambda op: op.__name__)
 def test_gradients_stay_within_the_reach(op: Operator[..., Any]) -> None:
     @given(cases.strategy(op))
     def check(case: Case) -> None:
@@ -30,11 +31,11 @@ def test_gradients_stay_within_the_reach(op: Operator[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("kernel", "stride", "padding"), [(2, 2, 0), (3, 2, 1), (2, 3, 0), (3, 1, 1)]
 )
-def test_unpooling_by_the_switches_of_a_pooling(kernel: int, stride: int, padding: int) -> None:
+def test_unpooling_by_the_indices_of_a_pooling(kernel: int, stride: int, padding: int) -> None:
     x = np.random.default_rng(0).normal(size=(2, 2, 8, 11))
-    y, switches = ns.max_pool2d(x, kernel, stride, padding, return_switches=True)
+    y, indices = ns.max_pool2d(x, kernel, stride, padding, return_indices=True)
     params = {"kernel_size": kernel, "stride": stride, "padding": padding}
-    _check(ns.max_unpool2d, {"y": y, "switches": switches, "output_size": (8, 11), **params})
+    _check(ns.max_unpool2d, {"x": y, "indices": indices, "output_size": (8, 11), **params})
 
 
 def _check(op: Operator[..., Any], arguments: dict[str, Any]) -> None:

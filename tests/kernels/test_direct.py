@@ -132,8 +132,8 @@ def test_vectors_of_filters_give_the_bits_of_vectors_of_pixels(call, dtype, monk
         y, saved = ns.conv2d.forward(x, w, b, **params)
         gx = ns.conv2d.backward(saved, y, needs=["x"])[0]
         without_b = ns.conv2d(x, w, **params)
-        after = (ns.add, "x", {"y": y}), (ns.relu, "x", {})
-        chained = ns.conv2d.followed({"x": x, "w": w, "b": b, **params}, after)
+        after = (ns.add, "x", {"other": y}), (ns.relu, "x", {})
+        chained = ns.conv2d.fused({"x": x, "weight": w, "bias": b, **params}, after)
         return y, gx, without_b, chained
 
     def as_it_is(problem):
@@ -197,7 +197,7 @@ def test_bits_do_not_depend_on_threads_nor_on_the_cut(monkeypatch):
     for threads in (1, 2, 3):
         with ns.num_threads(threads):
             y, saved = ns.conv2d.forward(x, w, padding=1)
-            grads = ns.conv2d.backward(saved, y, needs=["x", "w"])
+            grads = ns.conv2d.backward(saved, y, needs=["x", "weight"])
             seen.add((y.tobytes(), grads[0].tobytes(), grads[1].tobytes()))
     assert len(seen) == 1
     for size in (10_000, 100_000):

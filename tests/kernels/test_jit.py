@@ -36,8 +36,8 @@ def fresh() -> Any:
 
 def call(kernel: Any, dtype: Any = np.float32) -> tuple[bool, int, int]:
     """Is the result right, and how often was the cache hit and missed?"""
-    switches, gy, gx = np.array([[0, 2]]), np.array([[3, 4]], dtype), np.full((1, 3), 9, dtype)
-    kernel(0, 1, switches, gy, gx)
+    indices, gy, gx = np.array([[0, 2]]), np.array([[3, 4]], dtype), np.full((1, 3), 9, dtype)
+    kernel(0, 1, indices, gy, gx)
     hits, misses = kernel.stats.cache_hits, kernel.stats.cache_misses
     return gx.tolist() == [[3, 0, 4]], sum(hits.values()), sum(misses.values())
 
@@ -184,9 +184,9 @@ import sys
 import numpy as np, numseg as ns
 from numseg.ops.max_pool2d import cpu
 x = np.array([[[[1, 5, 5, 2, 0]]]], sys.argv[1] if len(sys.argv) > 1 else "f")
-y, switches = ns.max_pool2d(x, (1, 4), return_switches=True)
+y, indices = ns.max_pool2d(x, (1, 4), return_indices=True)
 stats = cpu._forward.stats
-print(switches.item(), sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
+print(indices.item(), sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
 
 

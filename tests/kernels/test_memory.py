@@ -55,7 +55,7 @@ def calls(name, x_shape, w_shape, params):
     y, saved = op.forward(x, w, **params)
     gy = np.ones_like(y)
     yield "forward", (x.nbytes, y.nbytes, w.nbytes), lambda: op(x, w, **params)
-    for need in ("x", "w"):
+    for need in ("x", "weight"):
         yield need, (x.nbytes, y.nbytes, w.nbytes), lambda: op.backward(saved, gy, needs=[need])
 
 def modules():
@@ -91,7 +91,7 @@ def extra(run_script):
     return json.loads(run_script(f"ROWS = {ROWS!r}\n{MEASURE}").stdout)
 
 
-@pytest.mark.parametrize("direction", ["forward", "x", "w"])
+@pytest.mark.parametrize("direction", ["forward", "x", "weight"])
 @pytest.mark.parametrize("row", ROWS)
 def test_extra_memory_is_a_small_part_of_the_arrays(row, direction, extra):
     op, x_shape, _, params = ROWS[row]
@@ -101,7 +101,7 @@ def test_extra_memory_is_a_small_part_of_the_arrays(row, direction, extra):
     if min(x_shape[2:]) >= 56:
         assert found <= 0.15 * (x_bytes + y_bytes)
     if op == "conv2d":
-        image = {"forward": x_bytes, "x": y_bytes, "w": max(x_bytes, y_bytes)}[direction]
+        image = {"forward": x_bytes, "x": y_bytes, "weight": max(x_bytes, y_bytes)}[direction]
     else:  # whose input is spread over its output
         image = max(x_bytes, y_bytes)
     pad, (height, width) = params.get("padding", 0), x_shape[2:]

@@ -46,11 +46,11 @@ def test_maxima_of_small_windows(size, dtype):
     for w, call in itertools.product(WIDTHS, calls(size, PADS, 2)):
         x = images(kinds, 2 + w % 4, w, dtype)
         try:
-            y, switches = ns.max_pool2d.reference(x, **call, return_switches=True)
+            y, indices = ns.max_pool2d.reference(x, **call, return_indices=True)
         except ns.ArgumentError:  # the window is larger than the image
             continue
-        found, places = ns.max_pool2d(x, **call, return_switches=True)
-        np.testing.assert_array_equal(places, switches, str((w, call)))
+        found, places = ns.max_pool2d(x, **call, return_indices=True)
+        np.testing.assert_array_equal(places, indices, str((w, call)))
         np.testing.assert_array_equal(found, y, str((w, call)))
         np.testing.assert_array_equal(np.signbit(found[0, 1]), np.signbit(y[0, 1]))
 

@@ -48,7 +48,7 @@ def test_every_path(call, algorithm, dtype):
         np.testing.assert_array_equal(y, expected)
         np.testing.assert_array_equal(gx, expected_gx)
         return
-    (y_terms,), (gx_terms, *_) = bound.scales(saved.plan, {"x": x, "w": w, "b": b}, gy)
+    (y_terms,), (gx_terms, *_) = bound.scales(saved.plan, {"x": x, "weight": w, "bias": b}, gy)
     unit = bound.roundings(saved.plan.geometry) * np.finfo(dtype).eps
     assert (np.abs(y - expected) <= unit * y_terms).all()
     assert (np.abs(gx - expected_gx) <= unit * gx_terms).all()

@@ -228,7 +228,7 @@ def no_cross_term(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         conv2d_derivatives,
         "double_backward",
-        lambda *args: {k: v for k, v in original(*args).items() if k != "w"},
+        lambda *args: {k: v for k, v in original(*args).items() if k != "weight"},
     )
 
 
@@ -242,7 +242,7 @@ def test_conv2d_that_moves_along_half_of_its_arguments(monkeypatch: pytest.Monke
     original = conv2d_derivatives.jvp
     assert jvpcheck(ns.conv2d, conv2d_inputs())
     monkeypatch.setattr(
-        conv2d_derivatives, "jvp", lambda saved, along: original(saved, along | {"b": None})
+        conv2d_derivatives, "jvp", lambda saved, along: original(saved, along | {"bias": None})
     )
     assert jvpcheck(ns.conv2d, conv2d_inputs()).status == "fail"
 

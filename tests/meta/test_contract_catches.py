@@ -222,9 +222,11 @@ def unchecked_target(original: Any, *args: Any) -> None:
 
 def replaced_plan(op: Any, change: Callable[[Plan[Any]], Plan[Any]]) -> Break:
     def apply(patch: pytest.MonkeyPatch) -> None:
-        original = op._plan
-        patch.setattr(op, "_plan", lambda *args, **kwargs: change(original(*args, **kwargs)))
-        patch.setattr(op, "_plans", Plans())  # the true ones are remembered
+        original = op.make_plan
+        patch.setattr(op, "make_plan", lambda *args, **kwargs: change(original(*args, **kwargs)))
+        patch.setattr(
+            op, "_plans", Plans(len(op.parameters.names), op.parameters.arrays)
+        )  # the true ones are remembered
 
     return apply
 
@@ -432,7 +434,7 @@ DOCUMENTED = ns.relu.__doc__ or ""
 )
 def test_a_missing_piece_of_documentation_is_caught(old: str, new: str, says: str) -> None:
     def relu(x: Any) -> Plan[Any]:
-        return ns.relu._plan(x)
+        return ns.relu.make_plan(x)
 
     relu.__module__ = ns.relu.__module__
     relu.__annotations__ = {"x": "ArrayLike", "return": "Plan[Array]"}

@@ -21,10 +21,10 @@ def _row(*values):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_bins_share_a_winner(op, dtype):
     x = np.array([[[[1, 2, 9], [4, 5, 6], [7, 8, 3]]]], dtype)
-    y, switches = op(x, 2, return_switches=True)  # rows 0..2 and 1..3, columns alike
+    y, indices = op(x, 2, return_indices=True)  # rows 0..2 and 1..3, columns alike
     assert y.dtype == dtype
     assert y[0, 0].tolist() == [[5, 9], [8, 8]]
-    assert switches[0, 0].tolist() == [[4, 2], [7, 7]]
+    assert indices[0, 0].tolist() == [[4, 2], [7, 7]]
     assert op(x, 2).tolist() == y.tolist()
 
 
@@ -44,8 +44,8 @@ def test_bins_share_a_winner(op, dtype):
 )
 def test_the_first_maximum_and_the_last_nan(op, window, place):
     for x in (_row(*window), _row(*window).reshape(1, 1, 3, 1)):
-        y, switches = op(x, 1, return_switches=True)
-        assert switches.item() == place
+        y, indices = op(x, 1, return_indices=True)
+        assert indices.item() == place
         assert y.tobytes() == x.ravel()[place].tobytes() or np.isnan(y.item())
         assert np.isnan(y.item()) == np.isnan(window[place])
 
@@ -53,14 +53,14 @@ def test_the_first_maximum_and_the_last_nan(op, window, place):
 @both
 def test_ties_go_to_the_first_in_row_major_order(op):
     x = np.array([[[[0.0, 0, 3], [0, 3, 0], [3, 0, 0]]]])
-    assert op(x, 1, return_switches=True)[1].item() == 2
+    assert op(x, 1, return_indices=True)[1].item() == 2
 
 
 @both
 def test_more_bins_than_pixels_and_none(op):
-    y, switches = op(_row(2, 4), (None, 3), return_switches=True)
+    y, indices = op(_row(2, 4), (None, 3), return_indices=True)
     assert y.ravel().tolist() == [2, 4, 4]
-    assert switches.ravel().tolist() == [0, 1, 1]
+    assert indices.ravel().tolist() == [0, 1, 1]
 
 
 @both
@@ -70,9 +70,9 @@ def test_the_gradient_goes_to_the_winner_and_adds_up(op):
     assert gx.tolist() == [[[[0, 0, 21, 0, 0]], [[3, 0, 0, 0, 40]]]]
 
 
-def test_switches_changed_after_forward_write_nothing_outside():
+def test_indices_changed_after_forward_write_nothing_outside():
     _, saved = ns.adaptive_max_pool2d.forward(np.ones((1, 1, 2, 4)), (1, 2))
-    saved.switches[...] = [[[[8, -(10**12)]]]]
+    saved.indices[...] = [[[[8, -(10**12)]]]]
     for op in (ns.adaptive_max_pool2d, ns.adaptive_max_pool2d.reference):
         assert not op.backward(saved, np.ones((1, 1, 1, 2)))[0].any()
 
@@ -84,8 +84,8 @@ def test_rows_longer_than_a_vector(monkeypatch):
     for narrow in (bins.NARROW, -1):  # -1: places as on planes of 2**31 pixels and more
         monkeypatch.setattr(bins, "NARROW", narrow)
         for size in (1, 2, 7, (40, 67), (5, 66)):
-            expected = ns.adaptive_max_pool2d.reference(x, size, return_switches=True)
-            found = ns.adaptive_max_pool2d(x, size, return_switches=True)
+            expected = ns.adaptive_max_pool2d.reference(x, size, return_indices=True)
+            found = ns.adaptive_max_pool2d(x, size, return_indices=True)
             np.testing.assert_array_equal(found[0], expected[0])
             np.testing.assert_array_equal(found[1], expected[1])
 
@@ -104,8 +104,8 @@ def test_planes_of_several_chunks(size, dtype):
         ]:  # fmt: skip
             x = base.astype(dtype).reshape(1, 1, 1, size)
             x[..., place] = value
-            found = ns.global_max_pool2d(x, return_switches=True)
-            expected = ns.global_max_pool2d.reference(x, return_switches=True)
+            found = ns.global_max_pool2d(x, return_indices=True)
+            expected = ns.global_max_pool2d.reference(x, return_indices=True)
             assert found[1] == expected[1]
             assert found[0].tobytes() == expected[0].tobytes()
 
@@ -115,20 +115,20 @@ def test_the_maximum_of_a_plane(op):
     x = np.array([[[[1.0, 6], [3, 6]], [[-inf, -inf], [-inf, -inf]]]])
     y, saved = op.forward(x)
     assert y.tolist() == [[[[6]], [[-inf]]]]
-    assert saved.switches.tolist() == [[[[1]], [[0]]]]
+    assert saved.indices.tolist() == [[[[1]], [[0]]]]
     gx = op.backward(saved, np.array([[[[4.0]], [[8]]]]))[0]
     assert gx.tolist() == [[[[0, 4], [0, 0]], [[8, 0], [0, 0]]]]
     x[0, 0, 0, 0] = x[0, 1, 1, 0] = nan
-    assert op(x, return_switches=True)[1].tolist() == [[[[0]], [[2]]]]
+    assert op(x, return_indices=True)[1].tolist() == [[[[0]], [[2]]]]
 
 
-def test_the_matrix_for_given_switches():
+def test_the_matrix_for_given_indices():
     x = np.random.default_rng(0).normal(size=(2, 3, 5, 4))
     for op, size in ((ns.adaptive_max_pool2d, ((3, 2),)), (ns.global_max_pool2d, ())):
-        y, switches = op(x, *size, return_switches=True)
-        m = op.matrix(x.shape, *size, switches=switches)
+        y, indices = op(x, *size, return_indices=True)
+        m = op.matrix(x.shape, *size, indices=indices)
         assert m.sum() == y.size
         np.testing.assert_array_equal(m @ x.ravel(), y.ravel())
-        a = op.linear_operator(x.shape, *size, switches=switches)
+        a = op.linear_operator(x.shape, *size, indices=indices)
         np.testing.assert_array_equal(a @ x.ravel(), y.ravel())
         np.testing.assert_array_equal(a.T @ y.ravel(), m.T @ y.ravel())

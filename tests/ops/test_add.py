@@ -27,9 +27,9 @@ def test_both_gradients_are_arrays_of_their_own(op):
     assert gx.tolist() == gy.tolist() == [[3], [-4]]
     assert not np.shares_memory(gx, gy)
     assert not np.shares_memory(gx, grad)
-    assert op.backward(saved, grad, needs=["y"])[0] is None
+    assert op.backward(saved, grad, needs=["other"])[0] is None
 
 
 def test_nothing_is_broadcast():
-    with pytest.raises(ns.ArgumentError, match=r"^add: y has shape \(1,\), expected \(2,\)"):
+    with pytest.raises(ns.ArgumentError, match=r"^add: other has shape \(1,\), expected \(2,\)"):
         ns.add(np.zeros(2), np.zeros(1))

@@ -58,9 +58,7 @@ def test_only_nails_read_the_image():
     assert (columns.stride, columns.first, columns.last) == (1, 0, 0)
 
 
-def test_is_unpooling_where_every_switch_is_the_first_pixel():
+def test_is_unpooling_where_every_index_is_the_first_pixel():
     x = np.random.default_rng(0).normal(size=(2, 3, 3, 4))
-    switches = ns.max_pool2d(np.zeros((2, 3, 6, 12)), (2, 3), return_switches=True)[1]
-    np.testing.assert_array_equal(
-        ns.bed_of_nails2d(x, (2, 3)), ns.max_unpool2d(x, switches, (2, 3))
-    )
+    indices = ns.max_pool2d(np.zeros((2, 3, 6, 12)), (2, 3), return_indices=True)[1]
+    np.testing.assert_array_equal(ns.bed_of_nails2d(x, (2, 3)), ns.max_unpool2d(x, indices, (2, 3)))

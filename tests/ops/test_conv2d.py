@@ -137,8 +137,8 @@ def test_pixels_that_no_window_reads_have_gradient_zero(op):
 @both
 def test_only_the_gradients_asked_for(op):
     y, saved = op.forward(image(3, 3), kernel([1, 2]), np.zeros(1))
-    assert [g is None for g in op.backward(saved, y, needs=["w"])] == [True, False, True]
-    assert [g is None for g in op.backward(saved, y, needs=["x", "b"])] == [False, True, False]
+    assert [g is None for g in op.backward(saved, y, needs=["weight"])] == [True, False, True]
+    assert [g is None for g in op.backward(saved, y, needs=["x", "bias"])] == [False, True, False]
 
 
 @both
@@ -180,7 +180,7 @@ def test_cost():
 def test_errors_name_operator_argument_and_both_values():
     with pytest.raises(
         ns.ArgumentError,
-        match=r"^conv2d: w takes 3 channels per group, so x must have 3 channels in 1 group, "
+        match=r"^conv2d: weight takes 3 channels per group, so x must have 3 channels in 1 group, "
         r"but x has 4$",
     ):
         ns.conv2d(np.zeros((1, 4, 3, 3)), np.zeros((1, 3, 1, 1)))

@@ -63,7 +63,7 @@ def test_bits_depend_on_values_alone(dtype, case, seed):
 ])  # fmt: skip
 @each
 def test_takes_empty_arrays(algorithm, arrays):
-    shapes = dict(zip("xw", arrays, strict=True))
+    shapes = dict(zip(("x", "weight"), arrays, strict=True))
     params = {"padding": 2, "algorithm": algorithm}
     contract.check_values(ns.conv2d, cases.Case(shapes, params), np.float32, seed=0)
 
@@ -79,7 +79,7 @@ def numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any, spread
 @given(case=WHOLE, seed=SEEDS, spread=st.integers(0, 24))
 def test_numbers_of_very_different_sizes_stay_within_the_bound(dtype, case, seed, spread):
     rng = np.random.default_rng(seed)
-    shapes = [case.arrays["x"], case.arrays["w"]]
+    shapes = [case.arrays["x"], case.arrays["weight"]]
     x, w = (numbers(rng, shape, dtype, spread) for shape in shapes)
     assert_within_bound(x, w, **case.params)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import numseg as ns
+from numseg.ops.conv_transpose2d import overlap
 
 BOTH = pytest.mark.parametrize("op", [ns.conv_transpose2d, ns.conv_transpose2d.reference])
 
@@ -110,15 +111,13 @@ def test_a_2x2_up_convolution_doubles_without_overlap():
 
 
 def test_overlap_counts_the_stamps():
-    counts = ns.conv_transpose2d.overlap((1, 1, 2, 4), (1, 1, 2, 3), stride=(1, 2))
+    counts = overlap((1, 1, 2, 4), (1, 1, 2, 3), stride=(1, 2))
     columns = [1, 1, 2, 1, 2, 1, 2, 1, 1]  # stamps at 0-2, 2-4, 4-6, 6-8
     assert counts.tolist() == [columns, [2 * c for c in columns], columns]
     # a kernel that the stride divides leaves no pattern, but for the borders
-    assert ns.conv_transpose2d.overlap((1, 1, 1, 3), (1, 1, 1, 4), stride=2).tolist() == [
-        [1, 1, 2, 2, 2, 2, 1, 1]
-    ]
+    assert overlap((1, 1, 1, 3), (1, 1, 1, 4), stride=2).tolist() == [[1, 1, 2, 2, 2, 2, 1, 1]]
     # 1 of 3 taps, dilated by 2, stride 3: stamps on 0 2 4 and 3 5 7, and on 8 nothing
-    assert ns.conv_transpose2d.overlap(
+    assert overlap(
         (1, 1, 1, 2),
         (1, 1, 1, 3),
         stride=3,
@@ -130,7 +129,7 @@ def test_overlap_counts_the_stamps():
 
 def test_overlap_refuses_what_a_call_refuses():
     with pytest.raises(ns.ArgumentError, match="conv_transpose2d: stride must be at least 1"):
-        ns.conv_transpose2d.overlap((1, 1, 2, 4), (1, 1, 2, 3), stride=0)
+        overlap((1, 1, 2, 4), (1, 1, 2, 3), stride=0)
 
 
 @BOTH

@@ -246,7 +246,7 @@ def _everywhere(rng, dtype, boundary, n, c, f, size, groups, offset_groups, reac
     arguments = {
         "x": _integers(rng, n, c, h, w, dtype=dtype),
         "offset": offset.astype(dtype),
-        "w": _integers(rng, f, c // groups, 3, 2, dtype=dtype),
+        "weight": _integers(rng, f, c // groups, 3, 2, dtype=dtype),
         "mask": _integers(rng, n, taps, h, w, dtype=dtype),
         "padding": (1, 1, 1, 0),
         "boundary": boundary,

@@ -71,7 +71,7 @@ def test_tensorflows_patches_are_the_columns_transposed():
     """extract_patches of (N, H, W, C): a patch is in order of rows, columns, channels."""
     x = np.arange(24.0).reshape(1, 2, 3, 4)
     channels_last = x.transpose(0, 2, 3, 1)
-    columns = ns.im2col(x, 2, (1, 2))  # 2 x 2 windows
+    columns = ns.im2col(x, 2, stride=(1, 2))  # 2 x 2 windows
     patches = columns.reshape(1, 2, 4, 2, 2).transpose(0, 3, 4, 2, 1).reshape(1, 2, 2, 8)
     for p, q in np.ndindex(2, 2):
         window = channels_last[0, p : p + 2, 2 * q : 2 * q + 2]

@@ -19,18 +19,18 @@ TRAILING = pytest.mark.parametrize("trailing", [(), (2,)], ids=["last axis", "co
 
 @FACES
 @DTYPES
-@pytest.mark.parametrize("axis", [0, 1, 2, -1, -2, -3])
-def test_values_along_every_axis(op, dtype, axis):
+@pytest.mark.parametrize("dim", [0, 1, 2, -1, -2, -3])
+def test_values_along_every_axis(op, dtype, dim):
     x = np.zeros((3, 3, 3), dtype)
-    along = np.moveaxis(x, axis, -1)
+    along = np.moveaxis(x, dim, -1)
     along[...] = LOGS
     along[0, 0] = [7, 7, 7]
-    y = op(x, axis=axis)
+    y = op(x, dim=dim)
     assert y.dtype == dtype
     expected = np.broadcast_to(np.array(LOGS) - math.log(8), along.shape).copy()
     expected[0, 0] = -math.log(3)
     eps = np.finfo(dtype).eps
-    np.testing.assert_allclose(np.moveaxis(y, axis, -1), expected, rtol=3 * eps, atol=3 * eps)
+    np.testing.assert_allclose(np.moveaxis(y, dim, -1), expected, rtol=3 * eps, atol=3 * eps)
 
 
 @FACES
@@ -59,19 +59,19 @@ def test_large_numbers_cost_no_digits(op, dtype, trailing):
 @pytest.mark.parametrize("bad", [[np.nan, 1.0], [1.0, np.nan], [np.inf, 1.0], [-np.inf, -np.inf]])
 def test_what_has_no_softmax_is_nan_and_stays_in_its_column(op, bad):
     x, half = np.array([[bad[0], 0.0], [bad[1], 0.0]]), -math.log(2)
-    np.testing.assert_allclose(op(x, axis=0), [[np.nan, half], [np.nan, half]], rtol=1e-15)
-    np.testing.assert_allclose(op(x.T, axis=1), [[np.nan, np.nan], [half, half]], rtol=1e-15)
+    np.testing.assert_allclose(op(x, dim=0), [[np.nan, half], [np.nan, half]], rtol=1e-15)
+    np.testing.assert_allclose(op(x.T, dim=1), [[np.nan, np.nan], [half, half]], rtol=1e-15)
 
 
 @FACES
-@pytest.mark.parametrize("axis", [0, 1])
-def test_gradient(op, axis):
+@pytest.mark.parametrize("dim", [0, 1])
+def test_gradient(op, dim):
     # gx = gy - p sum(gy) with p = 1/8 2/8 5/8 and gy = 8 0 8: 8 - 2, 0 - 4, 8 - 10
     x, gy = np.array([LOGS]), np.array([[8.0, 0.0, 8.0]])
-    x, gy = (x, gy) if axis == 1 else (np.repeat(x, 2, 0).T, np.repeat(gy, 2, 0).T)
-    _, saved = op.forward(x, axis=axis)
+    x, gy = (x, gy) if dim == 1 else (np.repeat(x, 2, 0).T, np.repeat(gy, 2, 0).T)
+    _, saved = op.forward(x, dim=dim)
     (gx,) = op.backward(saved, gy)
-    gx = gx if axis == 1 else gx.T[:1]
+    gx = gx if dim == 1 else gx.T[:1]
     np.testing.assert_allclose(gx, [[6, -4, -2]], rtol=1e-14)
 
 

@@ -21,32 +21,32 @@ def pool_row(op, values, kernel, dtype=np.float64, **kwargs):
     one = {"stride": 1, "padding": 0, "dilation": 1}
     across = {name: (one[name], value) for name, value in kwargs.items()}
     down = {name: (value, one[name]) for name, value in kwargs.items()}
-    y, switches = op(row, (1, kernel), **across, return_switches=True)
-    column, places = op(row.reshape(1, 1, -1, 1), (kernel, 1), **down, return_switches=True)
+    y, indices = op(row, (1, kernel), **across, return_indices=True)
+    column, places = op(row.reshape(1, 1, -1, 1), (kernel, 1), **down, return_indices=True)
     np.testing.assert_array_equal(y.ravel(), column.ravel())
-    np.testing.assert_array_equal(switches.ravel(), places.ravel())
-    return y[0, 0, 0].tolist(), switches[0, 0, 0].tolist()
+    np.testing.assert_array_equal(indices.ravel(), places.ravel())
+    return y[0, 0, 0].tolist(), indices[0, 0, 0].tolist()
 
 
 @both
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_two_by_two(op, dtype):
     x = np.array([[[[1, 5, 2, 0], [3, 4, 8, 7], [9, 9, -1, -2], [9, 9, -3, -4]]]], dtype)
-    y, switches = op(x, 2, return_switches=True)
+    y, indices = op(x, 2, return_indices=True)
     assert y.dtype == dtype
-    assert switches.dtype == np.int64
+    assert indices.dtype == np.int64
     assert y[0, 0].tolist() == [[5, 8], [9, -1]]
-    assert switches[0, 0].tolist() == [[1, 6], [8, 10]]  # of the four nines the first
+    assert indices[0, 0].tolist() == [[1, 6], [8, 10]]  # of the four nines the first
     assert op(x, 2).tolist() == y.tolist()
 
 
 @both
 def test_rows_and_columns_have_their_own_window(op):
     x = np.arange(24.0).reshape(1, 2, 3, 4)
-    y, switches = op(x, (2, 3), (1, 1), return_switches=True)
+    y, indices = op(x, (2, 3), (1, 1), return_indices=True)
     # the largest is at the bottom right: row 1 or 2, column 2 or 3
     assert y.tolist() == [[[[6, 7], [10, 11]], [[18, 19], [22, 23]]]]
-    assert switches.tolist() == [[[[6, 7], [10, 11]]] * 2]
+    assert indices.tolist() == [[[[6, 7], [10, 11]]] * 2]
 
 
 @both
@@ -89,34 +89,34 @@ def test_ties_nan_and_infinity(op, dtype, window, place):
 )
 def test_the_order_is_row_major(op, window, place):
     x = np.array(window, np.float32).reshape(1, 1, 2, 2)
-    y, switches = op(x, 2, return_switches=True)
-    assert switches.item() == place
+    y, indices = op(x, 2, return_indices=True)
+    assert indices.item() == place
     np.testing.assert_equal(y.item(), x.ravel()[place])
 
 
 @both
 def test_padding_never_wins(op):
-    values, switches = pool_row(op, [-3, -5, -inf, -inf], 2, stride=2, padding=1)
+    values, indices = pool_row(op, [-3, -5, -inf, -inf], 2, stride=2, padding=1)
     assert values == [-3, -5, -inf]  # windows {-3}, {-5 -inf}, {-inf}
-    assert switches == [0, 1, 3]
+    assert indices == [0, 1, 3]
 
 
 @both
 def test_four_sides(op):
     x = np.arange(6.0).reshape(1, 1, 2, 3)
-    y, switches = op(x, 2, 1, (1, 0, 0, 1), return_switches=True)
+    y, indices = op(x, 2, 1, (1, 0, 0, 1), return_indices=True)
     assert y[0, 0].tolist() == [[1, 2, 2], [4, 5, 5]]
-    assert switches[0, 0].tolist() == [[1, 2, 2], [4, 5, 5]]
+    assert indices[0, 0].tolist() == [[1, 2, 2], [4, 5, 5]]
 
 
 @both
 def test_dilation(op):
-    values, switches = pool_row(op, [9, 1, 2, 8, 3], 2, stride=1, dilation=2)
+    values, indices = pool_row(op, [9, 1, 2, 8, 3], 2, stride=1, dilation=2)
     assert values == [9, 8, 3]  # {9 2} {1 8} {2 3}
-    assert switches == [0, 3, 4]
-    values, switches = pool_row(op, [9, 1, 2, 8, 3], 3, stride=3, dilation=2, padding=2)
+    assert indices == [0, 3, 4]
+    values, indices = pool_row(op, [9, 1, 2, 8, 3], 3, stride=3, dilation=2, padding=2)
     assert values == [9, 8]  # {9 2} from -2, {1 8} from 1
-    assert switches == [0, 3]
+    assert indices == [0, 3]
 
 
 @both
@@ -125,12 +125,12 @@ def test_a_window_that_straddles_a_small_image_has_no_winner(op):
     x = np.ones((1, 1, 1, 1))
     y, saved = op.forward(x, 2, dilation=2, padding=1)
     assert y.tolist() == [[[[-inf]]]]
-    assert saved.switches.tolist() == [[[[-1]]]]
+    assert saved.indices.tolist() == [[[[-1]]]]
     assert op.backward(saved, np.ones_like(y))[0].tolist() == [[[[0]]]]
     # taps at -1 and 1, then at 0 and 2
-    values, switches = pool_row(op, [4, 5], 2, stride=1, dilation=2, padding=1)
+    values, indices = pool_row(op, [4, 5], 2, stride=1, dilation=2, padding=1)
     assert values == [5, 4]
-    assert switches == [1, 0]
+    assert indices == [1, 0]
 
 
 @both
@@ -150,11 +150,11 @@ def test_ceil_mode_drops_windows_that_start_after_the_image(
 ):
     x = np.arange(float(i)).reshape(1, 1, 1, i)
     for ceil_mode, count in ((False, floor), (True, ceil)):
-        y, switches = op(
-            x, (1, kernel), (1, stride), (0, padding), ceil_mode=ceil_mode, return_switches=True
+        y, indices = op(
+            x, (1, kernel), (1, stride), (0, padding), ceil_mode=ceil_mode, return_indices=True
         )
         last = [min(o * stride - padding + kernel, i) - 1 for o in range(count)]
-        assert y[0, 0, 0].tolist() == switches[0, 0, 0].tolist() == last
+        assert y[0, 0, 0].tolist() == indices[0, 0, 0].tolist() == last
 
 
 @both
@@ -168,8 +168,8 @@ def test_the_gradient_goes_to_the_winner(op):
 @both
 def test_gradients_of_overlapping_windows_add_up(op):
     x = np.array([[[[1.0, 9, 2, 3]]]])
-    _, saved = op.forward(x, (1, 2), 1, return_switches=True)  # 9 9 3
-    assert saved.switches.tolist() == [[[[1, 1, 3]]]]
+    _, saved = op.forward(x, (1, 2), 1, return_indices=True)  # 9 9 3
+    assert saved.indices.tolist() == [[[[1, 1, 3]]]]
     assert op.backward(saved, np.array([[[[1.0, 2, 4]]]]))[0].tolist() == [[[[0, 3, 0, 4]]]]
     x = np.zeros((1, 1, 3, 3))
     x[0, 0, 1, 1] = 1
@@ -184,18 +184,18 @@ def test_at_a_tie_the_winner_takes_all(op):
     assert op.backward(saved, np.array([[[[8.0]]]]))[0][0, 0].tolist() == [[8, 0], [0, 0]]
 
 
-def test_switches_changed_after_forward_write_nothing_outside():
+def test_indices_changed_after_forward_write_nothing_outside():
     _, saved = ns.max_pool2d.forward(np.ones((1, 1, 2, 4)), 2)
-    saved.switches[...] = [[[[8, 10**12]]]]
+    saved.indices[...] = [[[[8, 10**12]]]]
     assert not ns.max_pool2d.backward(saved, np.ones((1, 1, 1, 2)))[0].any()
 
 
 def test_places_are_as_wide_as_they_must_be(monkeypatch):
     """Places on planes of 2**31 pixels and more are int64, here on a small one."""
     x = np.random.default_rng(0).integers(0, 3, (2, 2, 9, 11)).astype(np.float32)
-    expected = ns.max_pool2d(x, 3, 2, 1, return_switches=True)
+    expected = ns.max_pool2d(x, 3, 2, 1, return_indices=True)
     monkeypatch.setattr(cpu, "NARROW", -1)
-    found = ns.max_pool2d(x, 3, 2, 1, return_switches=True)
+    found = ns.max_pool2d(x, 3, 2, 1, return_indices=True)
     np.testing.assert_array_equal(found, expected)
 
 
@@ -203,8 +203,8 @@ def test_places_are_as_wide_as_they_must_be(monkeypatch):
 @pytest.mark.parametrize("stride", [1, 2, 3, 7])
 def test_rows_longer_than_a_vector(kernel, stride):
     x = np.random.default_rng(0).choice([0, 1, 2, nan, -inf], (2, 1, 11, 41)).astype(np.float32)
-    expected = ns.max_pool2d.reference(x, kernel, stride, return_switches=True)
-    found = ns.max_pool2d(x, kernel, stride, return_switches=True)
+    expected = ns.max_pool2d.reference(x, kernel, stride, return_indices=True)
+    found = ns.max_pool2d(x, kernel, stride, return_indices=True)
     np.testing.assert_array_equal(found[0], expected[0])
     np.testing.assert_array_equal(found[1], expected[1])
 
@@ -215,12 +215,12 @@ FLT_MAX = 3.4028234663852886e38
 
 
 def pool(op, values, kernel, **how):
-    """Values, switches, and the gradient where each window has 6."""
+    """Values, indices, and the gradient where each window has 6."""
     x = np.array(values, float).reshape(1, 1, 1, -1)
     how = {name: (0, value) if name == "padding" else value for name, value in how.items()}
     y, saved = op.forward(x, (1, kernel), **how)
     grad = op.backward(saved, np.full_like(y, 6))[0]
-    return y[0, 0, 0].tolist(), saved.switches[0, 0, 0].tolist(), grad[0, 0, 0].tolist()
+    return y[0, 0, 0].tolist(), saved.indices[0, 0, 0].tolist(), grad[0, 0, 0].tolist()
 
 
 @both
@@ -235,8 +235,8 @@ def test_caffe_keeps_an_empty_last_window_without_padding(op):
     # of 2 with stride 4 over 4 pixels: from 0 and 4, where nothing is
     how = {"stride": (1, 4), "ceil_mode": True}
     assert pool(op, x[:4], 2, **how)[:2] == ([2], [1])
-    y, switches, grad = pool(op, x[:4], 2, **how, ceil_rule="caffe", lowest=-FLT_MAX)
-    assert (y, switches, grad) == ([2, -FLT_MAX], [1, -1], [0, 6, 0, 0])
+    y, indices, grad = pool(op, x[:4], 2, **how, ceil_rule="caffe", lowest=-FLT_MAX)
+    assert (y, indices, grad) == ([2, -FLT_MAX], [1, -1], [0, 6, 0, 0])
     assert pool(op, x[:4], 2, **how, ceil_rule="caffe")[0] == [2, -inf]
 
 
@@ -255,9 +255,9 @@ def test_with_padding_on_any_side_caffe_drops_it_too(op):
 
 @both
 def test_padding_up_to_one_less_than_the_window(op):
-    values, switches, _ = pool(op, [4, 5], 3, stride=1, padding=2)
+    values, indices, _ = pool(op, [4, 5], 3, stride=1, padding=2)
     assert values == [4, 5, 5, 5]
-    assert switches == [0, 1, 1, 1]
+    assert indices == [0, 1, 1, 1]
 
 
 @both
@@ -290,9 +290,9 @@ def test_caffe_wants_more_than_the_lowest_float(op):
 def test_rules_for_nan(op, window, propagate, first, drop):
     for rule, place in (("propagate", propagate), ("first", first), ("drop", drop)):
         for x in (np.reshape(window, (1, 1, 1, 3)), np.reshape(window, (1, 1, 3, 1))):
-            y, switches = op(x, x.shape[2:], nan=rule, return_switches=True)
+            y, indices = op(x, x.shape[2:], nan=rule, return_indices=True)
             expected = x.ravel()[place] if place >= 0 else -inf
-            assert switches.item() == place, (rule, x.shape)
+            assert indices.item() == place, (rule, x.shape)
             np.testing.assert_array_equal(y.item(), expected)
 
 
@@ -300,9 +300,9 @@ def test_rules_for_nan(op, window, propagate, first, drop):
 def test_the_first_pixel_of_a_window_is_the_first_on_the_image(op):
     assert pool(op, [nan, 1, 2], 3, stride=1, padding=1, nan="first")[1] == [0, 0, 2]
     x = np.array([[[[1, nan], [2, 3]]]])
-    assert op(x, 2, nan="first", return_switches=True)[1].item() == 3
+    assert op(x, 2, nan="first", return_indices=True)[1].item() == 3
     x = np.array([[[[nan, 1], [2, nan]]]])
-    assert op(x, 2, nan="first", return_switches=True)[1].item() == 0
+    assert op(x, 2, nan="first", return_indices=True)[1].item() == 0
 
 
 @both
@@ -333,19 +333,19 @@ def test_index_layouts(op):
     shape = x.shape
     for layout, order in (("nchw", "nchw"), ("nhwc", "nhwc"), ("hwc", "hwc"), ("ncwh", "ncwh")):
         y, saved = op.forward(x, 2, index_layout=layout)
-        switches = saved.switches
+        indices = saved.indices
         for n, c in np.ndindex(2, 3):
             for q, (row, column) in enumerate([(1, 1), (0, 3)]):
                 at = {"n": n, "c": c, "h": row, "w": column}
                 sizes = dict(zip("nchw", shape, strict=True))
                 flat = np.ravel_multi_index([at[a] for a in order], [sizes[a] for a in order])
-                assert switches[n, c, 0, q] == flat
+                assert indices[n, c, 0, q] == flat
         grad = op.backward(saved, np.ones_like(y))[0]
         np.testing.assert_array_equal(grad, x)
     # the second image, its last channel: 5 and 3 of (1, 2)
-    found = op(x, 2, index_layout="nchw", return_switches=True)[1]
+    found = op(x, 2, index_layout="nchw", return_indices=True)[1]
     assert found[1, 2, 0].tolist() == [40 + 5, 40 + 3]
-    found = op(x, 2, index_layout="hwc", return_switches=True)[1]
+    found = op(x, 2, index_layout="hwc", return_indices=True)[1]
     assert found[1, 2, 0].tolist() == [5 * 3 + 2, 3 * 3 + 2]
 
 
@@ -360,15 +360,15 @@ def test_every_layout_finds_its_pixels_again(op, layout, size):
     np.testing.assert_array_equal(op.jvp(x, 1, index_layout=layout, tangents={"x": tangent})[1],
                                   tangent)  # fmt: skip
     for wrong in (-1, 10**9, -(10**9)):
-        saved.switches[...] = wrong
+        saved.indices[...] = wrong
         assert not op.backward(saved, x)[0].any()
 
 
-def test_switches_of_other_planes_are_of_no_pixel():
+def test_indices_of_other_planes_are_of_no_pixel():
     x = np.ones((2, 3, 2, 2))
     for layout in ("nchw", "nhwc", "hwc"):
         _, saved = ns.max_pool2d.forward(x, 2, index_layout=layout)
-        saved.switches[...] = np.roll(saved.switches, 1, 1)  # the next channel's
+        saved.indices[...] = np.roll(saved.indices, 1, 1)  # the next channel's
         assert not ns.max_pool2d.backward(saved, np.ones((2, 3, 1, 1)))[0].any()
 
 
@@ -380,25 +380,25 @@ def test_tangents_at_ties():
         assert tangent.ravel().tolist() == expected
 
 
-def test_matrices_for_given_switches():
+def test_matrices_for_given_indices():
     x = np.random.default_rng(0).integers(0, 3, (2, 2, 5, 4)).astype(float)
     for how in ({}, {"index_layout": "nhwc", "padding": 1}):
-        y, switches = ns.max_pool2d(x, 3, 2, return_switches=True, **how)
+        y, indices = ns.max_pool2d(x, 3, 2, return_indices=True, **how)
         for face in (ns.max_pool2d.matrix, ns.max_pool2d.linear_operator):
-            m = face(x.shape, 3, 2, switches=switches, **how)
+            m = face(x.shape, 3, 2, indices=indices, **how)
             np.testing.assert_array_equal(m @ x.ravel(), y.ravel())
             assert m.shape == (y.size, x.size)
-    with pytest.raises(ns.ArgumentError, match="linear only for given switches"):
+    with pytest.raises(ns.ArgumentError, match="linear only for given indices"):
         ns.max_pool2d.matrix(x.shape, 3)
     y, saved = ns.max_pool2d.forward(x, 2, ties="split")
-    given = {"switches": saved.switches, "tied": saved.tied}
+    given = {"indices": saved.indices, "tied": saved.tied}
     for face in (ns.max_pool2d.matrix, ns.max_pool2d.linear_operator):
         m = face(x.shape, 2, ties="split", **given)
         np.testing.assert_allclose(m @ x.ravel(), y.ravel(), rtol=1e-15)
         grad = ns.max_pool2d.backward(saved, y)[0].ravel()
         np.testing.assert_allclose(m.T @ y.ravel(), grad, rtol=1e-15)
         with pytest.raises(ns.ArgumentError, match="linear only for given tied"):
-            face(x.shape, 2, ties="split", switches=saved.switches)
+            face(x.shape, 2, ties="split", indices=saved.indices)
 
 
 @pytest.mark.parametrize("nan_rule", ["propagate", "first", "drop"])
@@ -413,7 +413,7 @@ def test_conventions_on_rows_longer_than_a_vector(nan_rule, lowest, ties):
         y, saved = ns.max_pool2d.forward(*args, **how)
         expected, by_definition = ns.max_pool2d.reference.forward(*args, **how)
         np.testing.assert_array_equal(y, expected)
-        np.testing.assert_array_equal(saved.switches, by_definition.switches)
+        np.testing.assert_array_equal(saved.indices, by_definition.indices)
         np.testing.assert_array_equal(saved.tied, by_definition.tied)
         gy = rng.integers(-9, 9, y.shape).astype(np.float32)
         grad = ns.max_pool2d.backward(saved, gy)[0]
@@ -428,13 +428,13 @@ def test_conventions_on_rows_longer_than_a_vector(nan_rule, lowest, ties):
 def test_tensorflows_same_and_its_argmax(op):
     # 4 x 1 pixels of 2 channels, windows of 3 with stride 2: one row of padding, after the image
     x = np.array([[[[1.0], [5], [2], [7]], [[9], [3], [4], [4]]]])
-    y, switches = op(x, (3, 1), (2, 1), "same", return_switches=True, index_layout="hwc")
+    y, indices = op(x, (3, 1), (2, 1), "same", return_indices=True, index_layout="hwc")
     assert y[0, :, :, 0].tolist() == [[5, 7], [9, 4]]
     # (y * W + x) * C + c
-    assert switches[0, :, :, 0].tolist() == [[1 * 2, 3 * 2], [0 + 1, 2 * 2 + 1]]
+    assert indices[0, :, :, 0].tolist() == [[1 * 2, 3 * 2], [0 + 1, 2 * 2 + 1]]
     x = np.concatenate([x, x])
-    y, switches = op(x, (3, 1), (2, 1), "same", return_switches=True, index_layout="nhwc")
-    assert switches[1, :, :, 0].tolist() == [[8 + 2, 8 + 6], [8 + 1, 8 + 5]]
+    y, indices = op(x, (3, 1), (2, 1), "same", return_indices=True, index_layout="nhwc")
+    assert indices[1, :, :, 0].tolist() == [[8 + 2, 8 + 6], [8 + 1, 8 + 5]]
 
 
 def test_a_stride_far_beyond_the_image_takes_no_memory() -> None:
@@ -443,24 +443,24 @@ def test_a_stride_far_beyond_the_image_takes_no_memory() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_gradients_go_wherever_the_switches_of_a_large_plane_point(dtype, monkeypatch):
+def test_gradients_go_wherever_the_indices_of_a_large_plane_point(dtype, monkeypatch):
     """In order, in any order, all to one pixel, and to none: more than are looked at together."""
     memory = np.full(6 * 45 * 37 + 64, 7, dtype)
     x = np.random.default_rng(0).normal(size=(1, 6, 45, 37)).astype(dtype)
     y, saved = ns.max_pool2d.forward(x, 3, stride=2, padding=1)
-    switches = saved.switches.copy()
+    indices = saved.indices.copy()
     rng = np.random.default_rng(1)
-    switches[0, 1] = rng.permutation(switches[0, 1].ravel()).reshape(switches.shape[2:])
-    switches[0, 2] = rng.integers(0, 45 * 37, switches.shape[2:])
-    switches[0, 3] = 45 * 37 - 1
-    switches[0, 4] = -1
-    switches[0, 5, 11, ::2] = -1
-    switches[0, 5, 17, 5], switches[0, 5, 22, 18] = 45 * 37, 2**40
+    indices[0, 1] = rng.permutation(indices[0, 1].ravel()).reshape(indices.shape[2:])
+    indices[0, 2] = rng.integers(0, 45 * 37, indices.shape[2:])
+    indices[0, 3] = 45 * 37 - 1
+    indices[0, 4] = -1
+    indices[0, 5, 11, ::2] = -1
+    indices[0, 5, 17, 5], indices[0, 5, 22, 18] = 45 * 37, 2**40
     gradient = rng.integers(1, 9, y.shape).astype(dtype)
-    saved = saved._replace(switches=switches)
+    saved = saved._replace(indices=indices)
     expected = np.zeros((6, 45 * 37), dtype)
     for plane, at, given in zip(
-        expected, switches.reshape(6, -1), gradient.reshape(6, -1), strict=True
+        expected, indices.reshape(6, -1), gradient.reshape(6, -1), strict=True
     ):
         on_plane = (at >= 0) & (at < 45 * 37)
         np.add.at(plane, at[on_plane], given[on_plane])

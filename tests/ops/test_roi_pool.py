@@ -23,11 +23,11 @@ def _roi(*box, n=0):
 @DTYPES
 def test_bins_of_different_sizes_share_pixels(op, dtype):
     # rows and columns 0 to 2, in two bins: floor(0) to ceil(1.5), floor(1.5) to 3
-    y, switches = op(X.astype(dtype), _roi(0, 0, 2, 2).astype(dtype), 2, return_switches=True)
+    y, indices = op(X.astype(dtype), _roi(0, 0, 2, 2).astype(dtype), 2, return_indices=True)
     assert y.dtype == dtype
     assert y.tolist() == [[[[5, 6], [9, 10]]]]
-    assert switches.dtype == np.int64
-    assert switches.tolist() == [[[[5, 6], [9, 10]]]]
+    assert indices.dtype == np.int64
+    assert indices.tolist() == [[[[5, 6], [9, 10]]]]
 
 
 @FACES
@@ -60,8 +60,8 @@ def test_no_rounding(op):
     assert y.item() == 4
     # a box of no or a negative size has no pixels; rounded, it would have one
     for box in ((0, 2, 0, 1), (0, 1.5, 0, 0.5), (0, 3, 0, 0), (3, 0, 1, 0)):
-        y, switches = op(X + 1, _roi(*box), 1, rounding="none", return_switches=True)
-        assert (y.item(), switches.item()) == (0, -1)
+        y, indices = op(X + 1, _roi(*box), 1, rounding="none", return_indices=True)
+        assert (y.item(), indices.item()) == (0, -1)
 
 
 @FACES
@@ -74,9 +74,9 @@ def test_scale_and_rectangular_output(op):
 @FACES
 def test_boxes_across_the_border(op):
     # rows -2 to 1, columns 2 to 5: bins of two rows and two columns, half of them without pixels
-    y, switches = op(-1 - X, _roi(2, -2, 5, 1), 2, return_switches=True)
+    y, indices = op(-1 - X, _roi(2, -2, 5, 1), 2, return_indices=True)
     assert y.tolist() == [[[[0, 0], [-3, 0]]]]
-    assert switches.tolist() == [[[[-1, -1], [2, -1]]]]
+    assert indices.tolist() == [[[[-1, -1], [2, -1]]]]
 
 
 @FACES
@@ -90,25 +90,25 @@ def test_inverted_boxes_are_one_pixel(op):
 def test_ties_nan_and_infinities(op, dtype):
     inf, nan = np.inf, np.nan
     x = np.array([[3, 3, nan, 2], [nan, nan, -inf, -inf], [nan, -1, inf, nan]], dtype)
-    rois = np.array([[0, 0, r, 3, r] for r in range(3)], dtype)
-    y, switches = op(x[None, None], rois, 1, return_switches=True)
+    boxes = np.array([[0, 0, r, 3, r] for r in range(3)], dtype)
+    y, indices = op(x[None, None], boxes, 1, return_indices=True)
     np.testing.assert_array_equal(y.ravel(), [3, LOWEST, inf])
-    assert switches.ravel().tolist() == [0, -1, 10]
+    assert indices.ravel().tolist() == [0, -1, 10]
 
 
 @FACES
 def test_nothing_below_the_lowest_float32_wins(op):
-    y, switches = op(np.full((1, 1, 1, 2), -1e300), _roi(0, 0, 1, 0), 1, return_switches=True)
+    y, indices = op(np.full((1, 1, 1, 2), -1e300), _roi(0, 0, 1, 0), 1, return_indices=True)
     assert y.item() == LOWEST
-    assert switches.item() == -1
+    assert indices.item() == -1
 
 
 @FACES
 def test_gradient(op):
     # three RoIs: two of image 1 that share a winner, one whose second bin is empty
     x = np.stack([X[0], X[0] + 100])
-    rois = np.array([[1, 0, 0, 3, 3], [0, 3, 0, 6, 0], [1, 2, 2, 3, 3]], float)
-    y, saved = op.forward(x, rois, (1, 2))
+    boxes = np.array([[1, 0, 0, 3, 3], [0, 3, 0, 6, 0], [1, 2, 2, 3, 3]], float)
+    y, saved = op.forward(x, boxes, (1, 2))
     assert y.tolist() == [[[[113, 115]]], [[[3, 0]]], [[[114, 115]]]]
     (gx,) = op.backward(saved, np.array([1.0, 2, 4, 8, 16, 32]).reshape(3, 1, 1, 2))
     expected = np.zeros((2, 1, 4, 4))
@@ -118,30 +118,30 @@ def test_gradient(op):
 
 
 @FACES
-def test_tangents_are_read_by_the_switches(op):
+def test_tangents_are_read_by_the_indices(op):
     # two RoIs, the second with an empty bin; at a tie the first pixel moves the result
-    x, rois = np.zeros((2, 1, 2, 2)), np.array([[1, 0, 0, 1, 1], [0, 1, 0, 3, 0]], float)
+    x, boxes = np.zeros((2, 1, 2, 2)), np.array([[1, 0, 0, 1, 1], [0, 1, 0, 3, 0]], float)
     dx = np.arange(1.0, 9).reshape(2, 1, 2, 2)
-    _, dy = op.jvp(x, rois, (1, 2), tangents={"x": dx})
+    _, dy = op.jvp(x, boxes, (1, 2), tangents={"x": dx})
     assert dy.tolist() == [[[[5, 6]]], [[[2, 0]]]]
 
 
-def test_the_matrix_for_given_switches():
-    rois = np.array([[1, 0, 0, 1, 1], [0, 1, 0, 3, 0]], float)
-    switches = np.array([[[[0, 3]]], [[[1, -1]]]])
-    m = ns.roi_pool.matrix((2, 1, 2, 2), rois, (1, 2), switches=switches)
+def test_the_matrix_for_given_indices():
+    boxes = np.array([[1, 0, 0, 1, 1], [0, 1, 0, 3, 0]], float)
+    indices = np.array([[[[0, 3]]], [[[1, -1]]]])
+    m = ns.roi_pool.matrix((2, 1, 2, 2), boxes, (1, 2), indices=indices)
     expected = np.zeros((4, 8))
     expected[[0, 1, 2], [4, 7, 1]] = 1
     np.testing.assert_array_equal(m.toarray(), expected)
-    a = ns.roi_pool.linear_operator((2, 1, 2, 2), rois, (1, 2), switches=switches)
+    a = ns.roi_pool.linear_operator((2, 1, 2, 2), boxes, (1, 2), indices=indices)
     np.testing.assert_array_equal(a @ np.eye(8), expected)
     np.testing.assert_array_equal(a.H @ np.eye(4), expected.T)
-    m = ns.roi_pool.matrix((2, 3, 2, 2), rois[:1], 1, switches=np.array([[[[2]], [[0]], [[3]]]]))
+    m = ns.roi_pool.matrix((2, 3, 2, 2), boxes[:1], 1, indices=np.array([[[[2]], [[0]], [[3]]]]))
     expected = np.zeros((3, 24))
     expected[[0, 1, 2], [14, 16, 23]] = 1  # channels 3, 4 and 5 of all six
     np.testing.assert_array_equal(m.toarray(), expected)
-    with pytest.raises(ns.ArgumentError, match=r"^roi_pool: linear only for given switches"):
-        ns.roi_pool.matrix((2, 1, 2, 2), rois, (1, 2))
+    with pytest.raises(ns.ArgumentError, match=r"^roi_pool: linear only for given indices"):
+        ns.roi_pool.matrix((2, 1, 2, 2), boxes, (1, 2))
 
 
 @FACES
@@ -159,13 +159,13 @@ def test_floating_point_edges_may_leave_the_box(op, size, bins, arithmetic, pixe
 
 @FACES
 def test_arithmetic_is_that_of_the_dtype(op):
-    x, rois = np.arange(64.0).reshape(1, 1, 64, 1), _roi(0, 0, 0, 56)
-    assert op(x, rois, (7, 1))[0, 0, -1, 0] == 56
-    assert op(x.astype(np.float32), rois.astype(np.float32), (7, 1))[0, 0, -1, 0] == 57
+    x, boxes = np.arange(64.0).reshape(1, 1, 64, 1), _roi(0, 0, 0, 56)
+    assert op(x, boxes, (7, 1))[0, 0, -1, 0] == 56
+    assert op(x.astype(np.float32), boxes.astype(np.float32), (7, 1))[0, 0, -1, 0] == 57
     # 0.7 * 5 is 3.5 in float64, 3.4999998 from float32's 0.7; in float32 it rounds to 3.5
-    rois = _roi(0, 0.7, 0, 0.7).astype(np.float32)
+    boxes = _roi(0, 0.7, 0, 0.7).astype(np.float32)
     rows = [
-        op(x.astype(np.float32), rois, 1, spatial_scale=5.0, arithmetic=a).item()
+        op(x.astype(np.float32), boxes, 1, spatial_scale=5.0, arithmetic=a).item()
         for a in ("float32", "float64", "exact")
     ]
     assert rows == [4, 3, 3]
@@ -177,7 +177,7 @@ def test_channels_side_by_side(dtype, monkeypatch):
     # infinities; boxes of several pixels a bin, inside the image and across it
     rng = np.random.default_rng(0)
     values = np.array([-np.inf, -np.inf, -1, 0, 1, np.nan, np.nan])
-    rois = np.array(
+    boxes = np.array(
         [[1, 0, 0, 8, 10], [0, -3, 4, 5, 30], [1, 7, 2, 40, 9], [0, 20, 0, 30, 5]], dtype
     )
     for narrow in (cpu.NARROW, -1):  # -1: places as on planes of 2**31 pixels and more
@@ -185,8 +185,8 @@ def test_channels_side_by_side(dtype, monkeypatch):
         for channels in (1, 16, 19):
             x = rng.choice(values, (2, channels, 11, 9)).astype(dtype)
             for bins in ((1, 1), (3, 5), (4, 4), (7, 7)):
-                found = ns.roi_pool(x, rois, bins, return_switches=True)
-                expected = ns.roi_pool.reference(x, rois, bins, return_switches=True)
+                found = ns.roi_pool(x, boxes, bins, return_indices=True)
+                expected = ns.roi_pool.reference(x, boxes, bins, return_indices=True)
                 np.testing.assert_array_equal(found[0], expected[0])
                 np.testing.assert_array_equal(found[1], expected[1])
 
@@ -194,48 +194,48 @@ def test_channels_side_by_side(dtype, monkeypatch):
 def test_the_number_of_threads_changes_no_bit():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 40, 20, 20)).astype(np.float32)
-    rois = np.concatenate([rng.integers(0, 2, (30, 1)), rng.uniform(-3, 24, (30, 4))], 1)
+    boxes = np.concatenate([rng.integers(0, 2, (30, 1)), rng.uniform(-3, 24, (30, 4))], 1)
     gy = rng.normal(size=(30, 40, 3, 3)).astype(np.float32)
     results = []
     for threads in (1, 2, 3):
         with ns.num_threads(threads):
-            y, saved = ns.roi_pool.forward(x, rois.astype(np.float32), 3)
-            results.append((y, saved.switches, *ns.roi_pool.backward(saved, gy)))
+            y, saved = ns.roi_pool.forward(x, boxes.astype(np.float32), 3)
+            results.append((y, saved.indices, *ns.roi_pool.backward(saved, gy)))
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
 
 
 def test_boxes_written_to_after_forward_are_refused():
-    rois = _roi(0, 0, 2, 2)
-    _, saved = ns.roi_pool.forward(X, rois, 1)
-    rois[0, 0] = 7
-    with pytest.raises(ns.ArgumentError, match=r"^roi_pool.backward: rois\[0, 0\] is 7.0"):
+    boxes = _roi(0, 0, 2, 2)
+    _, saved = ns.roi_pool.forward(X, boxes, 1)
+    boxes[0, 0] = 7
+    with pytest.raises(ns.ArgumentError, match=r"^roi_pool.backward: boxes\[0, 0\] is 7.0"):
         ns.roi_pool.backward(saved, np.ones((1, 1, 1, 1)))
 
 
-def test_switches_written_to_after_forward_leave_the_image_alone():
+def test_indices_written_to_after_forward_leave_the_image_alone():
     _, saved = ns.roi_pool.forward(np.concatenate([X, X], 1), _roi(0, 0, 3, 3), 1)
     for wrong in (-2, 16, 1 << 40):  # 16 would be the next plane's
-        changed = saved._replace(switches=np.full((1, 2, 1, 1), wrong))
+        changed = saved._replace(indices=np.full((1, 2, 1, 1), wrong))
         assert not ns.roi_pool.backward(changed, np.ones((1, 2, 1, 1)))[0].any()
 
 
-def test_a_plain_call_makes_no_switches(monkeypatch):
+def test_a_plain_call_makes_no_indices(monkeypatch):
     """They are for backward, or for who asks for them."""
     made, forward = [], cpu.forward
 
-    def spy(x, rois, y, switches, g):
-        forward(x, rois, y, switches, g)
-        made.append(switches.size)
+    def spy(x, boxes, y, indices, g):
+        forward(x, boxes, y, indices, g)
+        made.append(indices.size)
 
     monkeypatch.setattr(cpu, "forward", spy)
     rng = np.random.default_rng(0)
     x = rng.standard_normal((2, 5, 9, 8), np.float32)
-    rois = np.array([[0, 1, 1, 6, 7], [1, 0, 2, 3, 8]], np.float32)
-    y = ns.roi_pool(x, rois, 3)
-    want, saved = ns.roi_pool.forward(x, rois, 3)
-    _, switches = ns.roi_pool(x, rois, 3, return_switches=True)
+    boxes = np.array([[0, 1, 1, 6, 7], [1, 0, 2, 3, 8]], np.float32)
+    y = ns.roi_pool(x, boxes, 3)
+    want, saved = ns.roi_pool.forward(x, boxes, 3)
+    _, indices = ns.roi_pool(x, boxes, 3, return_indices=True)
     assert made == [0, y.size, y.size]
     np.testing.assert_array_equal(y, want)
-    np.testing.assert_array_equal(saved.switches, switches)
+    np.testing.assert_array_equal(saved.indices, indices)

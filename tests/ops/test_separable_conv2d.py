@@ -47,27 +47,27 @@ def test_stride_padding_and_dilation_are_the_depthwise_convolutions(op):
 def test_the_biases(op):
     mix = np.array([[2.0, 3.0]]).reshape(1, 2, 1, 1)
     inner, outer = np.array([100.0, 1000.0]), np.array([0.5])
-    y = op(X, SUM, mix, outer, b_depthwise=inner)
+    y = op(X, SUM, mix, outer, depthwise_bias=inner)
     np.testing.assert_array_equal(y, [[[[6 + 90 + 3200.5, 10 + 150 + 3200.5]]]])
     # on padding alone, too
-    y = op(X, SUM, mix, outer, padding=(1, 0, 0, 0), b_depthwise=inner)
+    y = op(X, SUM, mix, outer, padding=(1, 0, 0, 0), depthwise_bias=inner)
     np.testing.assert_array_equal(y[0, 0, 0], [3200.5, 3200.5])
 
 
 @FACES
 def test_gradients_by_hand(op):
     mix = np.array([[2.0, 3.0]]).reshape(1, 2, 1, 1)
-    _, saved = op.forward(X, SUM, mix, np.zeros(1), b_depthwise=np.array([100.0, 1000.0]))
-    assert saved._fields == ("x", "w_depthwise", "w_pointwise", "b_depthwise", "plan")
-    gx, gw_depthwise, gw_pointwise, gb, gb_depthwise = op.backward(
+    _, saved = op.forward(X, SUM, mix, np.zeros(1), depthwise_bias=np.array([100.0, 1000.0]))
+    assert saved._fields == ("x", "depthwise_weight", "pointwise_weight", "depthwise_bias", "plan")
+    gx, gdepthwise_weight, gpointwise_weight, gb, gdepthwise_bias = op.backward(
         saved, np.array([1.0, 10.0]).reshape(1, 1, 1, 2)
     )
     # grad_z is (2, 20) and (3, 30)
     np.testing.assert_array_equal(gx[0, :, 0], [[2, 22, 20], [3, 33, 30]])
-    np.testing.assert_array_equal(gw_depthwise[:, 0, 0], [[42, 64], [630, 960]])
-    np.testing.assert_array_equal(gw_pointwise.ravel(), [103 + 1050, 1030 + 10500])
+    np.testing.assert_array_equal(gdepthwise_weight[:, 0, 0], [[42, 64], [630, 960]])
+    np.testing.assert_array_equal(gpointwise_weight.ravel(), [103 + 1050, 1030 + 10500])
     assert gb.tolist() == [11]
-    assert gb_depthwise.tolist() == [22, 33]
+    assert gdepthwise_bias.tolist() == [22, 33]
 
 
 @FACES
@@ -95,7 +95,7 @@ def test_it_has_the_bits_of_two_convolutions(dtype):
     x, inner, outer = (rng.normal(size=s).astype(dtype) for s in ((2, 9, 11, 12), (18,), (20,)))
     filters, mix = (rng.normal(size=s).astype(dtype) for s in ((18, 1, 3, 3), (20, 18, 1, 1)))
     how = {"stride": 2, "padding": "same", "dilation": (2, 1)}
-    y, saved = ns.separable_conv2d.forward(x, filters, mix, outer, **how, b_depthwise=inner)
+    y, saved = ns.separable_conv2d.forward(x, filters, mix, outer, **how, depthwise_bias=inner)
     z, depthwise = ns.conv2d.forward(x, filters, inner, **how, groups=9)
     wanted, pointwise = ns.conv2d.forward(z, mix, outer)
     np.testing.assert_array_equal(y, wanted)

@@ -17,18 +17,18 @@ SHARES = [1 / 8, 2 / 8, 5 / 8]
 
 @FACES
 @DTYPES
-@pytest.mark.parametrize("axis", [0, 1, 2, -1, -2, -3])
-def test_values_along_every_axis(op, dtype, axis):
+@pytest.mark.parametrize("dim", [0, 1, 2, -1, -2, -3])
+def test_values_along_every_axis(op, dtype, dim):
     x = np.zeros((3, 3, 3), dtype)
-    along = np.moveaxis(x, axis, -1)
+    along = np.moveaxis(x, dim, -1)
     along[...] = LOGS
     along[0, 0] = [7, 7, 7]
-    y = op(x, axis=axis)
+    y = op(x, dim=dim)
     assert y.dtype == dtype
     expected = np.broadcast_to(SHARES, along.shape).copy()
     expected[0, 0] = 1 / 3
     np.testing.assert_allclose(
-        np.moveaxis(y, axis, -1), expected, rtol=4 * np.finfo(dtype).eps, strict=False
+        np.moveaxis(y, dim, -1), expected, rtol=4 * np.finfo(dtype).eps, strict=False
     )
 
 
@@ -53,19 +53,19 @@ def test_nothing_underflows(op, trailing):
 @pytest.mark.parametrize("bad", [[np.nan, 1.0], [1.0, np.nan], [np.inf, 1.0], [-np.inf, -np.inf]])
 def test_what_has_no_softmax_is_nan_and_stays_in_its_column(op, bad):
     x = np.array([[bad[0], 0.0], [bad[1], 0.0]])
-    np.testing.assert_array_equal(op(x, axis=0), [[np.nan, 0.5], [np.nan, 0.5]])
-    np.testing.assert_array_equal(op(x.T, axis=1), [[np.nan, np.nan], [0.5, 0.5]])
+    np.testing.assert_array_equal(op(x, dim=0), [[np.nan, 0.5], [np.nan, 0.5]])
+    np.testing.assert_array_equal(op(x.T, dim=1), [[np.nan, np.nan], [0.5, 0.5]])
 
 
 @FACES
-@pytest.mark.parametrize("axis", [0, 1])
-def test_gradient(op, axis):
+@pytest.mark.parametrize("dim", [0, 1])
+def test_gradient(op, dim):
     # y = 1/8 2/8 5/8, gy = 8 0 8: sum(gy y) = 6, gx = y * (2, -6, 2) = 1/4 -3/2 5/4
     x, gy = np.array([LOGS]), np.array([[8.0, 0.0, 8.0]])
-    x, gy = (x, gy) if axis == 1 else (np.repeat(x, 2, 0).T, np.repeat(gy, 2, 0).T)
-    _, saved = op.forward(x, axis=axis)
+    x, gy = (x, gy) if dim == 1 else (np.repeat(x, 2, 0).T, np.repeat(gy, 2, 0).T)
+    _, saved = op.forward(x, dim=dim)
     (gx,) = op.backward(saved, gy)
-    gx = gx if axis == 1 else gx.T[:1]
+    gx = gx if dim == 1 else gx.T[:1]
     np.testing.assert_allclose(gx, [[0.25, -1.5, 1.25]], rtol=1e-14)
 
 

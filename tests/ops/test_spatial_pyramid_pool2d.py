@@ -17,9 +17,9 @@ X = np.array([[[[1.0, 2, 9], [4, 5, 6], [7, 8, 3]]]])
 @both
 def test_levels_one_after_the_other_and_channels_within_a_level(op):
     x = np.concatenate([X, -X], 1)
-    y, switches = op(x, (1, 2), return_switches=True)
+    y, indices = op(x, (1, 2), return_indices=True)
     assert y.tolist() == [[9, -1, 5, 9, 8, 8, -1, -2, -4, -3]]
-    assert switches.tolist() == [[2, 0, 4, 2, 7, 7, 0, 1, 3, 8]]
+    assert indices.tolist() == [[2, 0, 4, 2, 7, 7, 0, 1, 3, 8]]
     assert op(x, [2, 1]).tolist() == [[5, 9, 8, 8, -1, -2, -4, -3, 9, -1]]
 
 
@@ -82,23 +82,23 @@ def test_the_length_does_not_depend_on_the_image():
 def test_the_matrix_of_means():
     m = ns.spatial_pyramid_pool2d.matrix((1, 1, 1, 2), (1, 2), "avg")
     assert m.toarray().tolist() == [[0.5, 0.5], [1, 0], [0, 1], [1, 0], [0, 1]]
-    with pytest.raises(ns.ArgumentError, match="linear only for given switches"):
+    with pytest.raises(ns.ArgumentError, match="linear only for given indices"):
         ns.spatial_pyramid_pool2d.matrix((1, 1, 1, 2), (1, 2))
 
 
-def test_switches_changed_after_forward_write_nothing_outside():
+def test_indices_changed_after_forward_write_nothing_outside():
     _, saved = ns.spatial_pyramid_pool2d.forward(X, (1,))
-    saved.switches[...] = 9
+    saved.indices[...] = 9
     for op in (ns.spatial_pyramid_pool2d, ns.spatial_pyramid_pool2d.reference):
         assert not op.backward(saved, np.ones((1, 1)))[0].any()
 
 
-def test_the_matrix_of_maxima_at_their_switches():
+def test_the_matrix_of_maxima_at_their_indices():
     x = np.random.default_rng(0).normal(size=(2, 3, 5, 4))
-    y, switches = ns.spatial_pyramid_pool2d(x, return_switches=True)
-    m = ns.spatial_pyramid_pool2d.matrix(x.shape, switches=switches)
+    y, indices = ns.spatial_pyramid_pool2d(x, return_indices=True)
+    m = ns.spatial_pyramid_pool2d.matrix(x.shape, indices=indices)
     np.testing.assert_array_equal(m @ x.ravel(), y.ravel())
-    a = ns.spatial_pyramid_pool2d.linear_operator(x.shape, switches=switches)
+    a = ns.spatial_pyramid_pool2d.linear_operator(x.shape, indices=indices)
     np.testing.assert_array_equal(a @ x.ravel(), y.ravel())
     np.testing.assert_array_equal(a.T @ y.ravel(), m.T @ y.ravel())
     means = ns.spatial_pyramid_pool2d.linear_operator(x.shape, mode="avg")

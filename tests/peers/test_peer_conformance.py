@@ -132,7 +132,7 @@ def test_torchs_max_pool2d_spoils_the_heap_where_windows_straddle_the_image() ->
     y, indices = functional.max_pool2d(x, **window, return_indices=True)
     assert (y == -np.inf).all()
     assert (indices >= x.numel()).any()
-    ours, switches = ns.max_pool2d(x.numpy(), **window, return_switches=True)
+    ours, switches = ns.max_pool2d(x.numpy(), **window, return_indices=True)
     np.testing.assert_array_equal(ours, y.numpy())
     assert (switches == -1).all()
 
@@ -143,10 +143,10 @@ def test_onnx_runtimes_conv_without_channels_never_returns(monkeypatch) -> None:
     pytest.importorskip("onnxruntime")
     monkeypatch.setattr(isolated, "PATIENCE", 2.0)
     peer = Foreign(peers.load("ort:Conv", ns.conv2d), ns.conv2d, isolate=True)
-    defaults = {"b": None, "stride": 1, "padding": 1, "dilation": 1, "groups": 1}
+    defaults = {"bias": None, "stride": 1, "padding": 1, "dilation": 1, "groups": 1}
     try:
         for channels, kind in ((1, Given), (0, Refused)):
-            shapes = {"x": (2, channels, 3, 6), "w": (3, channels, 2, 2)}
+            shapes = {"x": (2, channels, 3, 6), "weight": (3, channels, 2, 2)}
             arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
             outcome = peer.call(arrays | defaults)
             assert isinstance(outcome, kind)

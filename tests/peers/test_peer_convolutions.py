@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import numseg as ns
+from numseg.ops.conv_transpose2d import overlap
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
@@ -102,7 +103,7 @@ def test_overlap_is_a_transposed_convolution_of_ones():
     for stride, k, dilation in SIZES:
         ones = torch.ones(1, 1, 4, 3), torch.ones(1, 1, k, k)
         theirs = F.conv_transpose2d(*ones, stride=stride, dilation=dilation)
-        ours = ns.conv_transpose2d.overlap((1, 1, 4, 3), (1, 1, k, k), stride=stride,
+        ours = overlap((1, 1, 4, 3), (1, 1, k, k), stride=stride,
                                            dilation=dilation)  # fmt: skip
         np.testing.assert_array_equal(ours, theirs[0, 0])
 

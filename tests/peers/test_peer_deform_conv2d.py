@@ -28,9 +28,9 @@ def _inputs(rng, configuration, masked, draw):
     n, c, f, size, kernel, stride, padding, dilation, groups, offset_groups = configuration
     params = {"stride": stride, "padding": padding, "dilation": dilation}
     taps = offset_groups * kernel[0] * kernel[1]
-    arrays = {"x": draw(n, c, *size), "w": draw(f, c // groups, *kernel), "b": draw(f)}
+    arrays = {"x": draw(n, c, *size), "weight": draw(f, c // groups, *kernel), "bias": draw(f)}
     _, _, oh, ow = ns.conv2d.output_shape(
-        arrays["x"].shape, arrays["w"].shape, **params, groups=groups
+        arrays["x"].shape, arrays["weight"].shape, **params, groups=groups
     )
     arrays["offset"] = rng.uniform(-3, 3, (n, 2 * taps, oh, ow)).astype(arrays["x"].dtype)
     arrays["mask"] = draw(n, taps, oh, ow) if masked else None
@@ -47,7 +47,7 @@ def _both(arrays, params, gy):
     )
     tensors = {name: torch.tensor(arrays[name], requires_grad=True) for name in names}
     theirs = ops.deform_conv2d(
-        tensors["x"], tensors["offset"], tensors["w"], tensors["b"], **params,
+        tensors["x"], tensors["offset"], tensors["weight"], tensors["bias"], **params,
         mask=tensors.get("mask"),
     )  # fmt: skip
     theirs.backward(torch.tensor(gy))
@@ -71,7 +71,7 @@ def test_torchvision(configuration, dtype, masked):
     ours, theirs = _both(arrays, params, gy)
     for name, array in ours.items():
         # a sum of so many terms, and places that torchvision rounds to float32
-        scale = np.abs(theirs[name]).max() + np.sqrt(arrays["w"].size)
+        scale = np.abs(theirs[name]).max() + np.sqrt(arrays["weight"].size)
         bound = 50 * np.finfo(dtype).eps * scale
         np.testing.assert_allclose(array, theirs[name], rtol=0, atol=bound, err_msg=name)
 
@@ -108,8 +108,8 @@ def test_where_torchvision_differs():
     x = (np.arange(12.0) ** 2).astype(np.float32).reshape(1, 1, 1, 12)
     offset = np.zeros((1, 2, 1, 12), np.float32)
     offset[0, 1, 0, 8] = np.nextafter(np.float32(1), np.float32(0))
-    arrays = {"x": x, "offset": offset, "w": np.ones((1, 1, 1, 1), np.float32)}
-    arrays |= {"b": np.zeros(1, np.float32), "mask": None}
+    arrays = {"x": x, "offset": offset, "weight": np.ones((1, 1, 1, 1), np.float32)}
+    arrays |= {"bias": np.zeros(1, np.float32), "mask": None}
     ours, theirs_ = _both(arrays, {"stride": 1, "padding": 0, "dilation": 1}, np.ones_like(x))
     assert ours["offset"][0, 1, 0, 8] == 17
     assert theirs_["offset"][0, 1, 0, 8] == 19
@@ -126,7 +126,7 @@ def test_onnx_reference(opset, groups, offset_groups, masked):
     arrays, params = _inputs(
         rng, configuration, masked, lambda *shape: rng.normal(size=shape).astype(np.float32)
     )
-    names = ["x", "w", "offset", "b", *(["mask"] if masked else [])]
+    names = ["x", "weight", "offset", "bias", *(["mask"] if masked else [])]
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
     node = helper.make_node(
         *("DeformConv", names, ["y"]),

@@ -102,10 +102,10 @@ def test_sigmoid_focal_loss(gamma, alpha, reduction):
     rng = np.random.default_rng(3)
     how = {"alpha": alpha, "gamma": gamma, "reduction": reduction}
     for target in (rng.integers(0, 2, (3, 20)) * 1.0, rng.uniform(0, 1, (3, 20))):
-        arrays = {"x": 3 * rng.normal(size=(3, 20)), "target": target}
+        arrays = {"x": 3 * rng.normal(size=(3, 20)), "targets": target}
 
-        def theirs(x, target):
-            return ops.sigmoid_focal_loss(x, target, **how)
+        def theirs(x, targets):
+            return ops.sigmoid_focal_loss(x, targets, **how)
 
         _agree(ns.sigmoid_focal_loss, theirs, arrays, **how)
 

@@ -114,9 +114,9 @@ def test_onnxs_activations(by, name, op, opset):
 X = RNG.normal(size=(2, 6, 7, 5))
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2, 3, -1, -2])
-def test_log_softmax(axis):
-    _compare(ns.log_softmax, lambda x: F.log_softmax(x, axis), 5 * X, axis=axis)
+@pytest.mark.parametrize("dim", [0, 1, 2, 3, -1, -2])
+def test_log_softmax(dim):
+    _compare(ns.log_softmax, lambda x: F.log_softmax(x, dim), 5 * X, dim=dim)
 
 
 def test_log_softmax_of_infinities():
@@ -130,8 +130,8 @@ def test_log_softmax_of_infinities():
 def test_onnxs_softmaxes(by, name, op):
     x = X.astype(np.float32)
     close = {"rtol": 1e-5, "atol": 1e-6}
-    np.testing.assert_allclose(op(x, axis=-1), run(name, [x], 13, by), **close)  # from 13 on: -1
-    np.testing.assert_allclose(op(x, axis=2), run(name, [x], 13, by, axis=2), **close)
+    np.testing.assert_allclose(op(x, dim=-1), run(name, [x], 13, by), **close)  # from 13 on: -1
+    np.testing.assert_allclose(op(x, dim=2), run(name, [x], 13, by, axis=2), **close)
     if by == "ort":  # before 13 all axes from axis on are one, and it is 1 by default
         flat = op(x.reshape(2, -1)).reshape(x.shape)
         np.testing.assert_allclose(flat, run(name, [x], 11, by), **close)

@@ -74,7 +74,7 @@ def test_onnx_indices_are_flat_over_the_whole_array(
         dilations=dilation, ceil_mode=ceil, storage_order=order,
     )  # fmt: skip
     y, switches = ns.max_pool2d(
-        x, kernel, stride, padding, dilation, bool(ceil), return_switches=True,
+        x, kernel, stride, padding, dilation, bool(ceil), return_indices=True,
         index_layout=("nchw", "ncwh")[order],
     )  # fmt: skip
     np.testing.assert_array_equal(y, values)
@@ -94,7 +94,7 @@ def test_nan_in_onnx(rule, seed):
     else:
         runs, stride = [by_reference, by_runtime], 2
     y, switches = ns.max_pool2d(
-        x, 2, stride, nan=rule, return_switches=True, index_layout="nchw"
+        x, 2, stride, nan=rule, return_indices=True, index_layout="nchw"
     )  # fmt: skip
     for run in runs:
         outputs = 1 + (rule == "first")  # indices of the reference are wrong without strides
@@ -159,7 +159,7 @@ def test_divisors_are_those_of_onnx_runtime(include, kernel, stride, padding, si
 def test_output_shape_in_onnx(size):
     """The two implementations of ONNX disagree on what indices speak of (onnx#2398)."""
     x = np.random.default_rng(0).normal(size=(1, 1, 4, 6)).astype(np.float32)
-    y, switches = ns.max_pool2d(x, 2, return_switches=True, index_layout="nchw")
+    y, switches = ns.max_pool2d(x, 2, return_indices=True, index_layout="nchw")
     how = {"kernel_shape": (2, 2), "strides": (2, 2)}
     shape = np.array([1, 1, *size])
     for run, rule in ((by_reference, "corner"), (by_runtime, "any")):
@@ -174,7 +174,7 @@ def test_output_shape_in_onnx(size):
 def test_indices_over_the_whole_array_and_duplicates_in_onnx(onnx_run):
     x = np.random.default_rng(0).normal(size=(2, 3, 7, 7)).astype(np.float32)
     how = {"index_layout": "nchw"}
-    y, switches = ns.max_pool2d(x, 3, 2, return_switches=True, **how)
+    y, switches = ns.max_pool2d(x, 3, 2, return_indices=True, **how)
     (theirs,) = onnx_run("MaxUnpool", y, switches, kernel_shape=(3, 3), strides=(2, 2))
     np.testing.assert_array_equal(ns.max_unpool2d(y, switches, 3, 2, **how), theirs)
 

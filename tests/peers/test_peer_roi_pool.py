@@ -32,5 +32,5 @@ def test_torchvision(output, scale, dtype):
     theirs.backward(torch.tensor(gy))
     ours, saved = ns.roi_pool.forward(x, rois, output, scale)
     np.testing.assert_array_equal(ours, theirs.detach().numpy())
-    np.testing.assert_array_equal(saved.switches, argmax.numpy())
+    np.testing.assert_array_equal(saved.indices, argmax.numpy())
     np.testing.assert_array_equal(ns.roi_pool.backward(saved, gy)[0], theirs_x.grad.numpy())

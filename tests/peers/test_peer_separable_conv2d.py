@@ -13,7 +13,7 @@ pytestmark = pytest.mark.peers
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # it pads a copy
-@pytest.mark.parametrize("biases", [(), ("b",), ("b", "b_depthwise")], ids=len)
+@pytest.mark.parametrize("biases", [(), ("bias",), ("bias", "depthwise_bias")], ids=len)
 @pytest.mark.parametrize("multiplier", [1, 2])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
@@ -28,20 +28,20 @@ pytestmark = pytest.mark.peers
 def test_pytorch(kernel, how, dtype, multiplier, biases):
     rng = np.random.default_rng([kernel[0], multiplier, len(biases)])
     c, f = 5, 7
-    shapes = {"x": (2, c, 9, 8), "w_depthwise": (c * multiplier, 1, *kernel)}
+    shapes = {"x": (2, c, 9, 8), "depthwise_weight": (c * multiplier, 1, *kernel)}
     shapes |= {
-        "w_pointwise": (f, c * multiplier, 1, 1),
-        "b": (f,),
-        "b_depthwise": (c * multiplier,),
+        "pointwise_weight": (f, c * multiplier, 1, 1),
+        "bias": (f,),
+        "depthwise_bias": (c * multiplier,),
     }
-    names = ["x", "w_depthwise", "w_pointwise", *biases]
+    names = ["x", "depthwise_weight", "pointwise_weight", *biases]
     arrays = {name: rng.normal(size=shapes[name]).astype(dtype) for name in names}
     y, saved = ns.separable_conv2d.forward(**arrays, **how)
     leaves = {name: torch.tensor(array, requires_grad=True) for name, array in arrays.items()}
     z = functional.conv2d(
-        leaves["x"], leaves["w_depthwise"], leaves.get("b_depthwise"), **how, groups=c
+        leaves["x"], leaves["depthwise_weight"], leaves.get("depthwise_bias"), **how, groups=c
     )
-    theirs = functional.conv2d(z, leaves["w_pointwise"], leaves.get("b"))
+    theirs = functional.conv2d(z, leaves["pointwise_weight"], leaves.get("bias"))
     bound = 200 * np.finfo(dtype).eps
     np.testing.assert_allclose(y, theirs.detach().numpy(), rtol=bound, atol=bound)
     gy = rng.normal(size=y.shape).astype(dtype)

@@ -49,7 +49,7 @@ def pooling(draw):
 def test_max_pool2d_has_the_same_bits(case, seed):
     shape, params = case
     x = np.random.default_rng(seed).choice(EDGES, shape)
-    y, switches = ns.max_pool2d(x, **params, return_switches=True)
+    y, switches = ns.max_pool2d(x, **params, return_indices=True)
     theirs, indices = functional.max_pool2d(torch.tensor(x), **params, return_indices=True)
     np.testing.assert_array_equal(y, theirs.numpy())
     np.testing.assert_array_equal(np.signbit(y), np.signbit(theirs.numpy()))

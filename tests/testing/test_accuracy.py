@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg.operator import Operator
+from numseg.ops.registry import OPERATORS
 from numseg.testing import accuracy, cases
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
 TEXT = PAGE.read_text()
 ROWS = accuracy.rows(TEXT)
-OPERATORS = {n: v for n, v in vars(ns).items() if isinstance(v, Operator)}
 FEW = 4
 wide = pytest.mark.skipif(
     np.finfo(np.longdouble).nmant <= np.finfo(np.float64).nmant, reason="no float wider than 64 bit"
@@ -51,7 +50,7 @@ def test_half_an_ulp_is_a_rounding() -> None:
 
 
 def test_the_definition_is_run_in_a_wider_format() -> None:
-    case = cases.Case({"x": (3, 5)}, {"axis": 1})
+    case = cases.Case({"x": (3, 5)}, {"dim": 1})
     arguments = case.arguments("reals", np.float64)
     y, saved = ns.softmax.forward(**arguments)
     plan = saved.plan

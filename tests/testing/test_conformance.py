@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import numseg as ns
+from numseg.ops.registry import OPERATORS
 from numseg.testing import conformance, conventions, isolated
 from numseg.testing.foreign import parameters
 
@@ -70,8 +71,8 @@ def test_a_convention_is_found_and_named(aligned: bool) -> None:
 
 
 def test_a_number_that_they_do_not_take_is_found_too() -> None:
-    def theirs(x, rois, output_size, spatial_scale):
-        return ns.roi_align(x, rois, output_size, spatial_scale, 2, True, "max")
+    def theirs(x, boxes, output_size, spatial_scale):
+        return ns.roi_align(x, boxes, output_size, spatial_scale, 2, True, "max")
 
     report = conformance(theirs, ns.roi_align, cases=CASES, values=("integers", "reals"))
     assert report
@@ -113,15 +114,15 @@ def test_gradients_are_compared() -> None:
 
 
 def test_half_a_pixel() -> None:
-    def theirs(x, rois, output_size, spatial_scale, sampling_ratio):
-        rois = rois.copy()
-        rois[:, 1:] += 0.5 / spatial_scale
-        return ns.roi_align(x, rois, output_size, spatial_scale, sampling_ratio)
+    def theirs(x, boxes, output_size, spatial_scale, sampling_ratio):
+        boxes = boxes.copy()
+        boxes[:, 1:] += 0.5 / spatial_scale
+        return ns.roi_align(x, boxes, output_size, spatial_scale, sampling_ratio)
 
     text = _verdict(theirs, ns.roi_align)
     assert "deviates: nearest is torchvision aligned=False" in text
     assert "looks like: off by half a pixel: boxes moved by +1/2 (in all" in text
-    assert "ns.roi_align.reference(x=x, rois=rois" in text
+    assert "ns.roi_align.reference(x=x, boxes=boxes" in text
 
 
 def test_a_transposed_result() -> None:
@@ -156,13 +157,13 @@ def test_another_rule_for_ties() -> None:
         top, bottom, left, right = sides
         turned = x[..., ::-1, ::-1]  # so the last maximum is the first
         args = kernel_size, stride, (bottom, top, right, left), dilation
-        y, switches = ns.max_pool2d(turned, *args, return_switches=True)
+        y, indices = ns.max_pool2d(turned, *args, return_indices=True)
         last = x.shape[2] * x.shape[3] - 1
-        return y[..., ::-1, ::-1], (last - switches)[..., ::-1, ::-1]
+        return y[..., ::-1, ::-1], (last - indices)[..., ::-1, ::-1]
 
     text = _verdict(theirs, ns.max_pool2d, values=("integers", "reals"), fixed={"stride": 1})
     assert "looks like: ties: the same calls agree as soon as all values are distinct" in text
-    assert "switches[" in text
+    assert "indices[" in text
 
 
 def test_single_precision_inside() -> None:
@@ -218,8 +219,8 @@ def test_chance() -> None:
 
 
 def test_an_argument_that_is_ignored() -> None:
-    def theirs(x, rois, output_size, spatial_scale, sampling_ratio, aligned):
-        return ns.roi_align(x, rois, output_size, spatial_scale, sampling_ratio, True)
+    def theirs(x, boxes, output_size, spatial_scale, sampling_ratio, aligned):
+        return ns.roi_align(x, boxes, output_size, spatial_scale, sampling_ratio, True)
 
     text = _verdict(theirs, ns.roi_align)
     assert "it computes what aligned=True gives, whatever aligned it gets" in text
@@ -285,8 +286,8 @@ def test_adapt_makes_their_arguments() -> None:
     def theirs(image, boxes, index, size):
         return ns.roi_align(image, np.c_[index, boxes].astype(image.dtype), size)
 
-    def adapt(x, rois, output_size):
-        return {"image": x, "boxes": rois[:, 1:], "index": rois[:, 0], "size": output_size}
+    def adapt(x, boxes, output_size):
+        return {"image": x, "boxes": boxes[:, 1:], "index": boxes[:, 0], "size": output_size}
 
     values = ("integers", "reals")
     report = conformance(theirs, ns.roi_align, adapt=adapt, cases=CASES, values=values)
@@ -301,7 +302,7 @@ def test_arguments_are_matched_by_name_synonym_and_place() -> None:
 
     report = conformance(theirs, ns.conv2d, cases=CASES)
     assert report
-    assert report.takes == {"x": "image", "w": "kernels", "b": "bias", "stride": "strides"}
+    assert report.takes == {"x": "image", "weight": "kernels", "bias": "bias", "stride": "strides"}
     fixed = {"padding": 0, "dilation": 1, "groups": 1, "algorithm": "direct"}
     assert report.fixed == fixed
 
@@ -321,7 +322,7 @@ def test_a_docstring_stands_in_for_a_signature() -> None:
 
 # -- the registry ---------------------------------------------------------------------------------
 
-OPERATORS = list(conventions.operators().values())
+OPERATORS = list(OPERATORS.values())
 
 
 @pytest.mark.parametrize("op", OPERATORS, ids=lambda op: op.__name__)
@@ -354,6 +355,6 @@ def test_named_conventions_are_in_the_table_of_the_page(op: Any) -> None:
     table = page.partition("\n## Conventions\n")[2].partition("\n## ")[0]
     for name, arguments in conventions.named(op).items():
         for argument, value in arguments.items():
-            if repr(value) != repr(op._defaults.get(argument)):
+            if repr(value) != repr(op.parameters.defaults.get(argument)):
                 assert f"`{argument}" in table or f" {argument}=" in table, (name, argument)
                 assert not isinstance(value, str) or value in page, (name, value)

@@ -108,7 +108,7 @@ def test_operators_take_their_arguments_in_order_or_by_name() -> None:
 def test_an_argument_that_is_not_given_is_left_out() -> None:
     report = gradcheck(ns.conv2d, [np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2))])
     assert report
-    assert [c.argument for c in report.comparisons] == ["x", "w"]
+    assert [c.argument for c in report.comparisons] == ["x", "weight"]
 
 
 def test_results_that_stay_infinite_do_not_change() -> None:
@@ -340,8 +340,10 @@ def test_the_transpose_passes_exactly_and_another_matrix_fails() -> None:
 
 def test_only_the_named_arguments_are_compared() -> None:
     x, w = np.arange(9.0).reshape(1, 1, 3, 3), np.ones((1, 1, 2, 2))
-    assert [p.argument for p in adjointcheck(ns.conv2d, [x, w]).products] == ["x", "w"]
-    assert [p.argument for p in adjointcheck(ns.conv2d, [x, w], arguments=["w"]).products] == ["w"]
+    assert [p.argument for p in adjointcheck(ns.conv2d, [x, w]).products] == ["x", "weight"]
+    assert [p.argument for p in adjointcheck(ns.conv2d, [x, w], arguments=["weight"]).products] == [
+        "weight"
+    ]
     with pytest.raises(ns.ArgumentError, match="arguments must be one of"):
         adjointcheck(ns.conv2d, [x, w], arguments=["y"])
 

@@ -165,10 +165,10 @@ def test_kinks_that_cancel_along_a_line() -> None:
 def test_a_jump_at_a_bin_edge() -> None:
     """A sample at place -1 of roi_align: there the value falls to 0."""
     x = np.random.default_rng(0).uniform(1, 2, (1, 1, 4, 4))
-    rois = np.array([[0.0, 1.3, -2.0, 2.8, 0.0]])
-    report = gradcheck(ns.roi_align, [x, rois, 1, 1.0, 1])
+    boxes = np.array([[0.0, 1.3, -2.0, 2.8, 0.0]])
+    report = gradcheck(ns.roi_align, [x, boxes, 1, 1.0, 1])
     assert report.status == "kink"
-    assert {(kink.kind, kink.argument) for kink in report.kinks} == {("jump", "rois")}
+    assert {(kink.kind, kink.argument) for kink in report.kinks} == {("jump", "boxes")}
 
 
 def test_beside_a_jump_the_slope_must_still_be_right() -> None:

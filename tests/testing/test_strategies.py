@@ -13,10 +13,9 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 import numseg as ns
-from numseg.operator import Operator
+from numseg.ops.registry import OPERATORS
 from numseg.testing import strategies
 
-OPERATORS = {n: v for n, v in vars(ns).items() if isinstance(v, Operator)}
 Arguments = dict[str, Any]
 
 each_operator = pytest.mark.parametrize("name", OPERATORS)
@@ -85,7 +84,7 @@ def pair(value: Any) -> tuple[int, int]:
 
 
 def kernel_beyond_the_image(a: Arguments) -> bool:
-    kernel = a["w"].shape[2:] if "w" in a else pair(a["kernel_size"])
+    kernel = a["weight"].shape[2:] if "weight" in a else pair(a["kernel_size"])
     size = a["output_size"] if a["x"].ndim == 3 else a["x"].shape[2:]
     return bool(0 not in a["x"].shape and any(k > s for k, s in zip(kernel, size, strict=True)))
 
@@ -94,7 +93,7 @@ def boxes(test: Callable[[Any, Any, Arguments], Any]) -> Callable[[Arguments], b
     """A corner of RoIs: ``test(start, end, arguments)`` in pixels, (K, 2) each."""
 
     def corner(a: Arguments) -> bool:
-        rois = a["rois"] * a["spatial_scale"]
+        rois = a["boxes"] * a["spatial_scale"]
         return bool(a["x"].size > 0 and np.any(test(rois[:, 1:3], rois[:, 3:], a)))
 
     return corner
@@ -146,8 +145,8 @@ def far(name: str) -> Callable[[Arguments], bool]:
 
 
 def repeated(a: Arguments) -> bool:
-    switches = a["switches"].reshape(-1, int(np.prod(a["switches"].shape[2:])))
-    return any(np.unique(plane).size < plane.size for plane in switches)
+    indices = a["indices"].reshape(-1, int(np.prod(a["indices"].shape[2:])))
+    return any(np.unique(plane).size < plane.size for plane in indices)
 
 
 WINDOWS = ["conv2d", "max_pool2d", "avg_pool2d", "im2col", "col2im"]
@@ -170,7 +169,7 @@ CORNERS: dict[str, tuple[str, Callable[[Arguments], Any]]] = {
         for n in ("max_pool2d", "conv2d", "roi_align", "cross_entropy", "batch_norm")
         for what in (no_number, infinite)
     },
-    "max_unpool2d: repeated switches": ("max_unpool2d", repeated),
+    "max_unpool2d: repeated indices": ("max_unpool2d", repeated),
 }
 
 
@@ -188,8 +187,8 @@ def test_examples_shrink_to_small_round_numbers() -> None:
     assert arguments["x"].size <= 4
     assert np.unique(arguments["x"]).tolist() in ([1.0], [0.0, 1.0])
     assert len(repr(arguments)) < 300
-    arguments = found(strategies.roi_pool(values="integers"), lambda a: a["rois"].size, True)
-    assert arguments["rois"].tolist() == [[0, 0, 0, 0, 0]]
+    arguments = found(strategies.roi_pool(values="integers"), lambda a: a["boxes"].size, True)
+    assert arguments["boxes"].tolist() == [[0, 0, 0, 0, 0]]
 
 
 def test_a_failing_example_prints_the_arguments() -> None:

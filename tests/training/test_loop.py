@@ -226,7 +226,10 @@ def test_data_that_does_not_fit(data):
     ("settings", "message"),
     [
         ({"epochs": 0}, "epochs must be at least 1, got 0"),
-        ({"optimiser": "newton"}, "optimiser must be one of 'adam', 'sgd', got 'newton'"),
+        (
+            {"optimiser": "newton"},
+            "optimiser must be one of 'adam', 'sgd', or module:name, got 'newton'",
+        ),
         ({"schedule": "steps"}, "schedule must be one of"),
         ({"lr": -1.0}, "lr must lie in"),
     ],
@@ -317,7 +320,7 @@ def test_a_checkpoint_from_before_losses_had_names_goes_on(data, tmp_path):
 @pytest.mark.parametrize(
     ("loss", "arguments", "message"),
     [
-        ("hinge", {}, "loss must be one of 'cross_entropy', 'dice_loss', got 'hinge'"),
+        ("hinge", {}, "loss: numseg has no operator 'hinge'"),
         ("cross_entropy", {"batch": True}, "unexpected keyword argument 'batch'"),
         ("cross_entropy", {"gamma": -1}, "gamma must lie in"),
         ("cross_entropy", {"ignore_index": 3}, "loss_arguments has ignore_index"),

@@ -1,4 +1,4 @@
-"""Adaptive max pooling, with switches."""
+"""Adaptive max pooling, with indices."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from numseg.ops.adaptive_avg_pool2d import bins_geometry
 from numseg.typing import Array, ArrayLike
 
 
-@operator("x", outputs="y switches", saves="switches")
+@operator("x", outputs="y indices", saves="indices")
 def adaptive_max_pool2d(
     x: ArrayLike,
     output_size: int | Sequence[int | None],
-    return_switches: bool = False,
+    return_indices: bool = False,
 ) -> Plan[Array | tuple[Array, Array]]:
     """Maximum of each of OH x OW bins, whatever the size of the image, and where it stood.
 
@@ -30,13 +30,13 @@ def adaptive_max_pool2d(
     x : array, (N, C, H, W), float32 or float64
     output_size : int or (rows, columns)
         OH and OW; None in a pair keeps the size of x. May be larger than the image.
-    return_switches : bool
-        Also return the switches.
+    return_indices : bool
+        Also return the indices.
 
     Returns
     -------
     y : array, (N, C, OH, OW), dtype of x
-    switches : array, (N, C, OH, OW), int64
+    indices : array, (N, C, OH, OW), int64
         Only if asked for: the flat index ``row * W + column`` of the winner in its (H, W) plane.
 
     Raises
@@ -47,9 +47,9 @@ def adaptive_max_pool2d(
     Notes
     -----
     Ties and NaN as in :data:`~numseg.max_pool2d`: the first maximum in row-major order wins; NaN
-    wins over every number, and the last NaN keeps the switch.
+    wins over every number, and the index is that of the last NaN.
 
-    Gradient: each ``grad_y`` goes to the pixel in its switch; where bins share a winner they add
+    Gradient: each ``grad_y`` goes to the pixel at its index; where bins share a winner they add
     up, in row-major order of the bins.
 
     Source: PyTorch 2.13, ``torch.nn.functional.adaptive_max_pool2d(return_indices=True)``, bit for
@@ -59,7 +59,7 @@ def adaptive_max_pool2d(
     --------
     >>> import numpy as np, numseg as ns
     >>> x = np.array([[[[1.0, 2.0, 6.0, 4.0, 5.0]]]])
-    >>> ns.adaptive_max_pool2d(x, (1, 2), return_switches=True)  # {1 2 6} {6 4 5}
+    >>> ns.adaptive_max_pool2d(x, (1, 2), return_indices=True)  # {1 2 6} {6 4 5}
     (array([[[[6., 6.]]]]), array([[[[2, 2]]]]))
     """
     dtype = checks.floats(x=x)
@@ -68,7 +68,7 @@ def adaptive_max_pool2d(
     return Plan(
         outputs=(Spec(shape, dtype), Spec(shape, np.dtype(np.int64))),
         geometry=g,
-        results=2 if checks.flag("return_switches", return_switches) else 1,
+        results=2 if checks.flag("return_indices", return_indices) else 1,
         flops=g.n * g.c * g.h * g.w,
         reach=(adaptive_reach(g.h, g.oh), adaptive_reach(g.w, g.ow)),
         linear=False,

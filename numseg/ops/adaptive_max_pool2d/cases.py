@@ -1,4 +1,4 @@
-"""Inputs for adaptive_max_pool2d: adaptive_avg_pool2d's, and switches."""
+"""Inputs for adaptive_max_pool2d: adaptive_avg_pool2d's, and indices."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ EXACT = True
 @st.composite
 def valid(draw: st.DrawFn) -> Case:
     case = draw(cases.valid())
-    return Case(case.arrays, {**case.params, "return_switches": draw(st.booleans())})
+    return Case(case.arrays, {**case.params, "return_indices": draw(st.booleans())})
 
 
-_strange = Case({"x": np.zeros((1, 1, 4, 4))}, {"output_size": 2, "return_switches": 1})
+_strange = Case({"x": np.zeros((1, 1, 4, 4))}, {"output_size": 2, "return_indices": 1})
 
 invalid = [
     *cases.invalid,
-    Invalid(_strange, "return_switches must be True or False, got 1"),
+    Invalid(_strange, "return_indices must be True or False, got 1"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Derivatives of adaptive_max_pool2d, and of all maxima with switches."""
+"""Derivatives of adaptive_max_pool2d, and of all maxima with indices."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numseg.typing import Array
 
 
 def jvp(saved: Any, along: dict[str, Any]) -> Array:
-    return at_switches(along["x"], saved.switches)
+    return at_indices(along["x"], saved.indices)
 
 
 def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
@@ -18,10 +18,10 @@ def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[st
     return {}
 
 
-def at_switches(x: Array, switches: Array) -> Array:
-    """The pixel at each switch, a flat index in its plane; 0 where that is none."""
+def at_indices(x: Array, indices: Array) -> Array:
+    """The pixel at each flat index in its plane; 0 where that is none."""
     n, c, h, w = x.shape
-    flat = switches.reshape(n, c, -1)
+    flat = indices.reshape(n, c, -1)
     inside = (flat >= 0) & (flat < h * w)
     pixels = np.take_along_axis(x.reshape(n, c, h * w), np.where(inside, flat, 0), -1)
-    return np.where(inside, pixels, 0).reshape(switches.shape)
+    return np.where(inside, pixels, 0).reshape(indices.shape)

@@ -39,9 +39,9 @@ def backward(switches: Array, gy: Array, g: Geometry) -> Array:
     return gx.reshape(g.n, g.c, g.h, g.w)
 
 
-def matrix(g: Geometry, switches: Array) -> Any:
+def matrix(g: Geometry, indices: Array) -> Any:
     """A 1 in each row, at its switch."""
-    return matrix_of(switches, g)
+    return matrix_of(indices, g)
 
 
 def matrix_of(switches: Array, g: Any) -> Any:

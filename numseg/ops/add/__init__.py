@@ -13,13 +13,13 @@ class Geometry(NamedTuple):
     size: int
 
 
-@operator("x y", outputs="z", linear="x y")
-def add(x: ArrayLike, y: ArrayLike) -> Plan[Array]:
-    """The sum of two arrays of one shape: ``z = x + y``.
+@operator("x other", linear="x other")
+def add(x: ArrayLike, other: ArrayLike) -> Plan[Array]:
+    """The sum of two arrays of one shape: ``y = x + other``.
 
     Parameters
     ----------
-    x, y : array, any shape, float32 or float64
+    x, other : array, any shape, float32 or float64
         Of the same shape and dtype: a skip connection whose two ends differ in size is a mistake,
         so nothing is broadcast.
 
@@ -35,7 +35,7 @@ def add(x: ArrayLike, y: ArrayLike) -> Plan[Array]:
 
     Notes
     -----
-    Gradient: ``grad_y`` of the result, for both.
+    Gradient: ``grad_y``, for both.
 
     Source: ``torch.add`` (PyTorch 2.13), without its broadcasting.
 
@@ -45,7 +45,7 @@ def add(x: ArrayLike, y: ArrayLike) -> Plan[Array]:
     >>> ns.add(np.array([1.0, 2.0]), np.array([10.0, 20.0]))
     array([11., 22.])
     """
-    dtype = checks.floats(x=x, y=y)
-    checks.shape("y", y, x.shape, "the shape of x")
+    dtype = checks.floats(x=x, other=other)
+    checks.shape("other", other, x.shape, "the shape of x")
     spec = Spec(tuple(x.shape), dtype)
     return Plan(outputs=(spec,), geometry=Geometry(spec.size), flops=spec.size)

@@ -10,8 +10,8 @@ from numseg.typing import Array
 CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX": {}}
 
 
-def _node(x: Array, y: Array) -> Node:
-    return Node({"x": x, "y": y})
+def _node(x: Array, other: Array) -> Node:
+    return Node({"x": x, "other": other})
 
 
 ONNX = {"Add": _node}

@@ -16,8 +16,8 @@ def backward(gz: Array, g: Geometry) -> tuple[Array, Array]:
     return gz, gz.copy()  # the caller may write to one of them
 
 
-def matrix(y: Array, g: Geometry) -> Any:
-    """Of x; y is an additive term."""
+def matrix(other: Array, g: Geometry) -> Any:
+    """Of x; other is an additive term."""
     from scipy import sparse
 
     return sparse.eye_array(g.size, format="csr")

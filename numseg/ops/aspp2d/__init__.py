@@ -15,29 +15,32 @@ from numseg.ops.conv2d.geometry import Geometry as Convolution
 from numseg.typing import Array, ArrayLike
 
 
-@operator("x ws w_pool b", saves="x ws w_pool", linear="x ws w_pool")
+@operator(
+    "x weights pool_weight bias", saves="x weights pool_weight", linear="x weights pool_weight"
+)
 def aspp2d(
     x: ArrayLike,
-    ws: Sequence[ArrayLike],
-    w_pool: ArrayLike | None = None,
-    b: ArrayLike | None = None,
+    weights: Sequence[ArrayLike],
+    pool_weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
     rates: Sequence[int] = (1, 6, 12, 18),
     combine: str = "concat",
 ) -> Plan[Array]:
     """Atrous spatial pyramid pooling: one image, seen by convolutions of several dilations.
 
-    Branch k is ``conv2d(x, ws[k], dilation=rates[k], padding="same")``; the image-level branch, if
-    ``w_pool`` is given, is the 1 x 1 convolution of the image's mean, the same at every pixel.
-    Their channels are stacked, or the branches are added up; then b is added.
+    Branch k is ``conv2d(x, weights[k], dilation=rates[k], padding="same")``; the image-level
+    branch, if ``pool_weight`` is given, is the 1 x 1 convolution of the image's mean, the same at
+    every pixel.
+    Their channels are stacked, or the branches are added up; then the bias is added.
 
     Parameters
     ----------
     x : array, (N, C, H, W), float32 or float64
-    ws : sequence of arrays, (F, C, KH, KW), dtype of x
+    weights : sequence of arrays, (F, C, KH, KW), dtype of x
         One for each branch: 1 x 1 and 3 x 3 in DeepLab. F may differ if branches are stacked.
-    w_pool : array, (F, C, 1, 1), dtype of x, optional
+    pool_weight : array, (F, C, 1, 1), dtype of x, optional
         Of the image-level branch, which comes last.
-    b : array, (channels of the result,), dtype of x, optional
+    bias : array, (channels of the result,), dtype of x, optional
     rates : sequence of int
         The dilation of each branch.
     combine : {"concat", "sum"}
@@ -77,38 +80,41 @@ def aspp2d(
     <BLANKLINE>
             [[4., 6., 4., 6.]]]])
     """
-    if isinstance(ws, Spec) or not isinstance(ws, (list, tuple)):
-        raise ArgumentTypeError(f"ws must be a list or tuple of arrays, got {ws}")
-    if not ws:
-        raise ArgumentError("ws must hold at least one array, got none")
-    named = {f"ws[{k}]": w for k, w in enumerate(ws)}
-    dtype = checks.floats(x=x, **named, w_pool=w_pool, b=b)
+    if isinstance(weights, Spec) or not isinstance(weights, (list, tuple)):
+        raise ArgumentTypeError(f"weights must be a list or tuple of arrays, got {weights}")
+    if not weights:
+        raise ArgumentError("weights must hold at least one array, got none")
+    named = {f"weights[{k}]": w for k, w in enumerate(weights)}
+    dtype = checks.floats(x=x, **named, pool_weight=pool_weight, bias=bias)
     n, c, h, width = checks.axes("x", x, "n c h w")
     filters, kernels = [], []
-    for name, w in [*named.items(), *([] if w_pool is None else [("w_pool", w_pool)])]:
+    for name, w in [
+        *named.items(),
+        *([] if pool_weight is None else [("pool_weight", pool_weight)]),
+    ]:
         f, channels, kh, kw = checks.axes(name, w, "f c kh kw")
         if channels != c:
             raise ArgumentError(f"{name} takes {channels} channels, but x has {c}")
-        if min(kh, kw) < 1 or (name == "w_pool" and (kh, kw) != (1, 1)):
-            wanted = "1 x 1" if name == "w_pool" else "at least 1 x 1"
+        if min(kh, kw) < 1 or (name == "pool_weight" and (kh, kw) != (1, 1)):
+            wanted = "1 x 1" if name == "pool_weight" else "at least 1 x 1"
             raise ArgumentError(f"{name}'s kernel is {kh} x {kw}, expected {wanted}")
         filters.append(f)
         kernels.append((kh, kw))
-    dilations = _rates(rates, len(ws))
+    dilations = _rates(rates, len(weights))
     add = checks.choice("combine", combine, ("concat", "sum")) == "sum"
     if add and len(set(filters)) > 1:
         raise ArgumentError(f"branches have {filters} filters: to add them up they must be alike")
     total = filters[0] if add else sum(filters)
-    if b is not None:
-        checks.shape("b", b, (total,), f"one for each of the {total} channels of the result")
-    rows, columns = zip(*kernels[: len(ws)], strict=True)
+    if bias is not None:
+        checks.shape("bias", bias, (total,), f"one for each of the {total} channels of the result")
+    rows, columns = zip(*kernels[: len(weights)], strict=True)
     g = Geometry(n, c, h, width, tuple(filters), rows, columns, dilations, add)
-    products = sum(f * k * m for f, (k, m) in zip(filters, kernels[: len(ws)], strict=False))
+    products = sum(f * k * m for f, (k, m) in zip(filters, kernels[: len(weights)], strict=False))
     return Plan(
         outputs=(Spec((n, total, h, width), dtype),),
         geometry=g,
         flops=2 * n * h * width * c * products,
-        reach=_reach(g.branches) if w_pool is None else None,
+        reach=_reach(g.branches) if pool_weight is None else None,
     )
 
 
@@ -116,7 +122,7 @@ def _rates(rates: Any, branches: int) -> tuple[int, ...]:
     if not checks.is_sequence(rates):
         raise ArgumentTypeError(f"rates must be a sequence of integers, got {rates!r}")
     if len(rates) != branches:
-        raise ArgumentError(f"ws holds {branches} arrays, but there are {len(rates)} rates")
+        raise ArgumentError(f"weights holds {branches} arrays, but there are {len(rates)} rates")
     return tuple(
         checks.integer(f"rates[{k}]", rate, 1, checks.LARGEST) for k, rate in enumerate(rates)
     )

@@ -35,9 +35,9 @@ def valid(draw: st.DrawFn) -> Case:
     total = filters[0] if combine == "sum" else sum(filters)
     arrays = {
         "x": (n, c, h, w),
-        "ws": [(f, c, *kernel) for f, kernel in zip(filters, kernels, strict=False)],
-        "w_pool": (filters[-1], c, 1, 1) if pooled else None,
-        "b": draw(st.sampled_from([None, (total,)])),
+        "weights": [(f, c, *kernel) for f, kernel in zip(filters, kernels, strict=False)],
+        "pool_weight": (filters[-1], c, 1, 1) if pooled else None,
+        "bias": draw(st.sampled_from([None, (total,)])),
     }
     rates = draw(st.lists(st.integers(1, 6), min_size=len(kernels), max_size=len(kernels)))
     return Case(arrays, {"rates": rates, "combine": combine})
@@ -52,27 +52,29 @@ _w = _f32(2, 4, 3, 3)
 
 
 def _bad(
-    message: str, x: Any = _x, ws: Any = (_w, _w), rates: Any = (1, 2), **more: Any
+    message: str, x: Any = _x, weights: Any = (_w, _w), rates: Any = (1, 2), **more: Any
 ) -> Invalid:
-    given: dict[str, Any] = {name: more.pop(name) for name in ("w_pool", "b") if name in more}
-    ws = list(ws) if isinstance(ws, tuple) else ws
-    return Invalid(Case({"x": x, "ws": ws, **given}, {"rates": rates, **more}), message)
+    given: dict[str, Any] = {
+        name: more.pop(name) for name in ("pool_weight", "bias") if name in more
+    }
+    weights = list(weights) if isinstance(weights, tuple) else weights
+    return Invalid(Case({"x": x, "weights": weights, **given}, {"rates": rates, **more}), message)
 
 
 invalid = [
     _bad("x has shape (4, 5, 5), expected 4 axes", x=_x[0]),
-    _bad("ws must be a list or tuple of arrays", ws=_w),
-    _bad("ws must hold at least one array", ws=[], rates=()),
-    _bad("ws[1] has dtype float64, but x has float32", ws=(_w, _w.astype(np.float64))),
-    _bad("ws[1] takes 3 channels, but x has 4", ws=(_w, _f32(2, 3, 3, 3))),
-    _bad("ws[0]'s kernel is 0 x 3, expected at least 1 x 1", ws=(_f32(2, 4, 0, 3), _w)),
-    _bad("w_pool's kernel is 3 x 3, expected 1 x 1", w_pool=_w),
-    _bad("w_pool takes 5 channels, but x has 4", w_pool=_f32(2, 5, 1, 1)),
-    _bad("ws holds 2 arrays, but there are 3 rates", rates=(1, 2, 3)),
+    _bad("weights must be a list or tuple of arrays", weights=_w),
+    _bad("weights must hold at least one array", weights=[], rates=()),
+    _bad("weights[1] has dtype float64, but x has float32", weights=(_w, _w.astype(np.float64))),
+    _bad("weights[1] takes 3 channels, but x has 4", weights=(_w, _f32(2, 3, 3, 3))),
+    _bad("weights[0]'s kernel is 0 x 3, expected at least 1 x 1", weights=(_f32(2, 4, 0, 3), _w)),
+    _bad("pool_weight's kernel is 3 x 3, expected 1 x 1", pool_weight=_w),
+    _bad("pool_weight takes 5 channels, but x has 4", pool_weight=_f32(2, 5, 1, 1)),
+    _bad("weights holds 2 arrays, but there are 3 rates", rates=(1, 2, 3)),
     _bad("rates must be a sequence of integers, got 6", rates=6),
     _bad("rates[1] must be at least 1, got 0", rates=(1, 0)),
-    _bad("branches have [2, 1] filters", ws=(_w, _w[:1]), combine="sum"),
-    _bad("b has shape (2,), expected (4,) (one for each of the 4 channels", b=_f32(2)),
+    _bad("branches have [2, 1] filters", weights=(_w, _w[:1]), combine="sum"),
+    _bad("bias has shape (2,), expected (4,) (one for each of the 4 channels", bias=_f32(2)),
     _bad("combine must be one of 'concat', 'sum', got 'add'", combine="add"),
 ]
 

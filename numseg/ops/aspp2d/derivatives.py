@@ -1,4 +1,4 @@
-"""Derivatives of aspp2d, which is linear in (x, b) and in (ws, w_pool, b)."""
+"""Derivatives of aspp2d, which is linear in (x, bias) and in (weights, pool_weight, bias)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def jvp(saved: Any, along: dict[str, Any]) -> Array:
     how = saved.plan.parameters
     total: Any = 0.0
     if along["x"] is not None:
-        total = total + aspp2d(along["x"], saved.ws, saved.w_pool, **how)
-    if along["ws"] is not None or along["w_pool"] is not None:
+        total = total + aspp2d(along["x"], saved.weights, saved.pool_weight, **how)
+    if along["weights"] is not None or along["pool_weight"] is not None:
         total = total + aspp2d(saved.x, *_weights(saved, along), **how)
-    if along["b"] is not None:
-        total = total + along["b"][:, None, None]
+    if along["bias"] is not None:
+        total = total + along["bias"][:, None, None]
     return total
 
 
@@ -27,22 +27,22 @@ def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[st
     found: dict[str, Any] = {}
     if along["x"] is not None:
         at = saved._replace(x=along["x"])
-        _, *gws, gw_pool, _ = aspp2d.backward(at, grad_y, needs=["ws", "w_pool"])
-        found["ws"] = tuple(gws)
+        _, *gws, gw_pool, _ = aspp2d.backward(at, grad_y, needs=["weights", "pool_weight"])
+        found["weights"] = tuple(gws)
         if gw_pool is not None:
-            found["w_pool"] = gw_pool
-    if along["ws"] is not None or along["w_pool"] is not None:
-        ws, w_pool = _weights(saved, along)
-        at = saved._replace(ws=ws, w_pool=w_pool)
+            found["pool_weight"] = gw_pool
+    if along["weights"] is not None or along["pool_weight"] is not None:
+        weights, pool_weight = _weights(saved, along)
+        at = saved._replace(weights=weights, pool_weight=pool_weight)
         found["x"] = aspp2d.backward(at, grad_y, needs=["x"])[0]
     return found
 
 
 def _weights(saved: Any, along: dict[str, Any]) -> tuple[Any, Any]:
     """The tangents of the weights, zeros where they do not move."""
-    ws, w_pool = along["ws"], along["w_pool"]
-    if ws is None:
-        ws = tuple(map(np.zeros_like, saved.ws))
-    if w_pool is None and saved.w_pool is not None:
-        w_pool = np.zeros_like(saved.w_pool)
-    return ws, w_pool
+    weights, pool_weight = along["weights"], along["pool_weight"]
+    if weights is None:
+        weights = tuple(map(np.zeros_like, saved.weights))
+    if pool_weight is None and saved.pool_weight is not None:
+        pool_weight = np.zeros_like(saved.pool_weight)
+    return weights, pool_weight

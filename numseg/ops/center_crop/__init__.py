@@ -12,7 +12,7 @@ from numseg.typing import Array, ArrayLike, Pair
 
 @operator("x", linear="x")
 def center_crop(
-    x: ArrayLike, size: Pair, rounding: str = "floor", pad: bool = False
+    x: ArrayLike, output_size: Pair, rounding: str = "floor", pad: bool = False
 ) -> Plan[Array]:
     """The middle of an image.
 
@@ -21,7 +21,7 @@ def center_crop(
     Parameters
     ----------
     x : array, (N, C, H, W), float32 or float64
-    size : int or (rows, columns)
+    output_size : int or (rows, columns)
         At most (H, W), unless ``pad``.
     rounding : {"floor", "half_even"}
         Where the difference is odd, the extra row or column is cut off at the end; or half the
@@ -55,9 +55,11 @@ def center_crop(
     """
     dtype = checks.floats(x=x)
     n, c, h, w = checks.axes("x", x, "n c h w")
-    rows, columns = checks.pair("size", size, minimum=0)
+    rows, columns = checks.pair("output_size", output_size, minimum=0)
     if (rows > h or columns > w) and not checks.flag("pad", pad):
-        raise ArgumentError(f"size is {rows} x {columns}, but x has {h} rows and {w} columns")
+        raise ArgumentError(
+            f"output_size is {rows} x {columns}, but x has {h} rows and {w} columns"
+        )
     even = checks.choice("rounding", rounding, ("floor", "half_even")) == "half_even"
     top, left = center(h, rows, even), center(w, columns, even)
     return Plan(

@@ -22,26 +22,26 @@ def valid(draw: st.DrawFn) -> Case:
     small, large = size, (size[0] + cut[0], size[1] + cut[1])
     if params["pad"] and draw(st.booleans()):  # rows are padded, columns are cut
         small, large = (large[0], small[1]), (small[0], large[1])
-    return Case({"x": (*planes, *large)}, {"size": small, **params})
+    return Case({"x": (*planes, *large)}, {"output_size": small, **params})
 
 
 _x = np.zeros((1, 1, 3, 4), np.float32)
 
 
-def _bad(message: str, x: object = _x, size: object = 2, **params: object) -> Invalid:
-    return Invalid(Case({"x": x}, {"size": size, **params}), message)
+def _bad(message: str, x: object = _x, output_size: object = 2, **params: object) -> Invalid:
+    return Invalid(Case({"x": x}, {"output_size": output_size, **params}), message)
 
 
 invalid = [
     _bad("x has shape (3, 4), expected 4 axes", x=_x[0, 0]),
     _bad("x has dtype int64", x=_x.astype(np.int64)),
-    _bad("size is 4 x 4, but x has 3 rows and 4 columns", size=4),
-    _bad("size is 1 x 5, but x has 3 rows and 4 columns", size=(1, 5)),
+    _bad("output_size is 4 x 4, but x has 3 rows and 4 columns", output_size=4),
+    _bad("output_size is 1 x 5, but x has 3 rows and 4 columns", output_size=(1, 5)),
     _bad("rounding must be one of 'floor', 'half_even', got 'ceil'", rounding="ceil"),
-    _bad("pad must be True or False, got 1", size=4, pad=1),
-    _bad("size must be at least 0, got -1", size=-1),
-    _bad("size must be one integer or two, got (1, 2, 3)", size=(1, 2, 3)),
-    _bad("size must be an integer, got 1.5", size=1.5),
+    _bad("pad must be True or False, got 1", output_size=4, pad=1),
+    _bad("output_size must be at least 0, got -1", output_size=-1),
+    _bad("output_size must be one integer or two, got (1, 2, 3)", output_size=(1, 2, 3)),
+    _bad("output_size must be an integer, got 1.5", output_size=1.5),
 ]
 
 

@@ -14,9 +14,9 @@ def col2im(
     x: ArrayLike,
     output_size: Pair,
     kernel_size: Pair,
-    stride: Pair = 1,
-    padding: Padding = 0,
     dilation: Pair = 1,
+    padding: Padding = 0,
+    stride: Pair = 1,
 ) -> Plan[Array]:
     """The transpose of im2col: every column is put back as a window, and overlaps add up.
 
@@ -29,10 +29,10 @@ def col2im(
     output_size : int or (rows, columns)
         Size (H, W) of the image.
     kernel_size : int or (rows, columns)
-    stride : int or (rows, columns)
+    dilation : int or (rows, columns)
     padding : int, (rows, columns), (top, bottom, left, right), "valid", "same" or "same_lower"
         "same" is TensorFlow's.
-    dilation : int or (rows, columns)
+    stride : int or (rows, columns)
 
     Returns
     -------

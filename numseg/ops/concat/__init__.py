@@ -14,20 +14,20 @@ from numseg.typing import Array, ArrayLike
 
 
 @operator("xs", linear="xs")
-def concat(xs: Sequence[ArrayLike], axis: int = 1) -> Plan[Array]:
+def concat(xs: Sequence[ArrayLike], dim: int = 1) -> Plan[Array]:
     """Arrays side by side along one axis; by default their channels.
 
     Parameters
     ----------
     xs : sequence of arrays, float32 or float64
-        At least one; all of one dtype, and of one shape but for ``axis``.
-    axis : int
-        Negative counts from the last axis.
+        At least one; all of one dtype, and of one shape but for ``dim``.
+    dim : int
+        The axis; negative counts from the last one.
 
     Returns
     -------
     array
-        Size along ``axis``: the sum of the inputs' sizes. Dtype of the inputs.
+        Size along ``dim``: the sum of the inputs' sizes. Dtype of the inputs.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def concat(xs: Sequence[ArrayLike], axis: int = 1) -> Plan[Array]:
     there were inputs. ``concat.matrix(shapes)`` is the identity along the inputs laid end to end:
     ``y.ravel() == M @ numpy.concatenate([x.ravel() for x in xs])``.
 
-    Source: ``torch.cat`` (PyTorch 2.13), whose axis is 0 unless told otherwise.
+    Source: ``torch.cat`` (PyTorch 2.13), whose dim is 0 unless told otherwise.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def concat(xs: Sequence[ArrayLike], axis: int = 1) -> Plan[Array]:
         raise ArgumentError("xs must hold at least one array, got none")
     dtype = checks.floats(**{f"xs[{i}]": x for i, x in enumerate(xs)})
     first = tuple(xs[0].shape)
-    place = checks.axis(axis, "xs[0]", xs[0])
+    place = checks.dim(dim, "xs[0]", xs[0])
     for i, x in enumerate(xs):
         if len(x.shape) != len(first) or _without(place, x.shape) != _without(place, first):
             raise ArgumentError(

@@ -10,8 +10,8 @@ from numseg.typing import Array
 CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX": {}}
 
 
-def _node(xs: list[Array], axis: int) -> Node:
-    return Node({f"x{j}": x for j, x in enumerate(xs)}, {"axis": axis})
+def _node(xs: list[Array], dim: int) -> Node:
+    return Node({f"x{j}": x for j, x in enumerate(xs)}, {"axis": dim})
 
 
 ONNX = {"Concat": _node}

@@ -12,11 +12,11 @@ from numseg.ops.relu import relu
 from numseg.typing import Array, ArrayLike, Padding, Pair
 
 
-@operator("x w b", saves="x w", linear="x w", then=(add, relu))
+@operator("x weight bias", saves="x weight", linear="x weight", epilogue=(add, relu))
 def conv2d(
     x: ArrayLike,
-    w: ArrayLike,
-    b: ArrayLike | None = None,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
     stride: Pair = 1,
     padding: Padding = 0,
     dilation: Pair = 1,
@@ -25,16 +25,16 @@ def conv2d(
 ) -> Plan[Array]:
     """Two-dimensional convolution (cross-correlation, as in every deep-learning framework).
 
-    ``y[n, f, p, q] = b[f] + sum over c, i, j of w[f, c, i, j] *
+    ``y[n, f, p, q] = bias[f] + sum over c, i, j of weight[f, c, i, j] *
     x[n, first + c, p*sy - top + i*dy, q*sx - left + j*dx]``, where x counts as zero outside the
     image, and ``first`` is the first channel of the group that filter f belongs to.
 
     Parameters
     ----------
     x : array, (N, C, H, W), float32 or float64
-    w : array, (F, C / groups, KH, KW), dtype of x
+    weight : array, (F, C / groups, KH, KW), dtype of x
         F filters.
-    b : array, (F,), dtype of x, optional
+    bias : array, (F,), dtype of x, optional
     stride : int or (rows, columns)
     padding : int, (rows, columns), (top, bottom, left, right), "valid", "same" or "same_lower"
         "same" is TensorFlow's: an output of ``ceil(size / stride)``, the odd pixel of padding goes
@@ -57,25 +57,25 @@ def conv2d(
     Raises
     ------
     ArgumentError
-        For a wrong rank or dtype, a stride or dilation below 1, channels of x and w that do not
-        match, groups that divide neither, a window larger than the padded image, or a kernel that
-        the algorithm does not take.
+        For a wrong rank or dtype, a stride or dilation below 1, channels of x and weight that do
+        not match, groups that divide neither, a window larger than the padded image, or a kernel
+        that the algorithm does not take.
     DeviceError
         For an algorithm other than "direct" on CUDA.
 
     Notes
     -----
-    Gradient: ``grad_x`` is the transposed convolution of ``grad_y`` with w, ``grad_w[f, c, i, j]``
-    sums ``grad_y[n, f, p, q] * x[n, first + c, p*sy - top + i*dy, q*sx - left + j*dx]``, and
-    ``grad_b`` sums ``grad_y``. There are no kinks.
+    Gradient: ``grad_x`` is the transposed convolution of ``grad_y`` with the weight,
+    ``grad_weight[f, c, i, j]`` sums ``grad_y[n, f, p, q] * x[n, first + c, p*sy - top + i*dy,
+    q*sx - left + j*dx]``, and ``grad_bias`` sums ``grad_y``. There are no kinks.
 
     NaN and infinity in x reach the outputs whose windows they fall in, and no others.
 
     With "winograd2" or "winograd4" an error is at most ``(channels of a group + 28) / 2 * eps *
-    growth`` times the sum over c of ``max |w[f, c]| * max |x[c]|``, where the second maximum is
-    over the pixels of a tile, and growth is 64 or 544; the definition has 9. Typical errors are
+    growth`` times the sum over c of ``max |weight[f, c]| * max |x[c]|``, where the second maximum
+    is over the pixels of a tile, and growth is 64 or 544; the definition has 9. Typical errors are
     those of "direct", or two to five times as large. An infinity or a NaN may make NaN of all
-    outputs of the tiles that read it. ``grad_w`` and ``grad_b`` are always direct.
+    outputs of the tiles that read it. ``grad_weight`` and ``grad_bias`` are always direct.
 
     Source: ``torch.nn.functional.conv2d`` of PyTorch 2.13; ``tf.nn.conv2d`` for "same"; ONNX
     ``Conv`` for "same_lower".
@@ -89,14 +89,17 @@ def conv2d(
     array([[[[1., 2.],
              [9., 2.]]]])
     """
-    dtype = checks.floats(x=x, w=w, b=b)
+    dtype = checks.floats(x=x, weight=weight, bias=bias)
     n, c, h, width = checks.axes("x", x, "n c h w")
-    f, group_channels, kh, kw = checks.axes("w", w, "f c/groups kh kw")
-    kernel = checks.integer("w's kernel rows", kh, 1), checks.integer("w's kernel columns", kw, 1)
+    f, group_channels, kh, kw = checks.axes("weight", weight, "f c/groups kh kw")
+    kernel = (
+        checks.integer("weight's kernel rows", kh, 1),
+        checks.integer("weight's kernel columns", kw, 1),
+    )
     groups = checks.integer("groups", groups, minimum=1, maximum=checks.LARGEST)
     _check_groups(c, f, group_channels, groups)
-    if b is not None:
-        checks.shape("b", b, (f,), f"one for each of the {f} filters of w")
+    if bias is not None:
+        checks.shape("bias", bias, (f,), f"one for each of the {f} filters of weight")
     steps = checks.pair("stride", stride, minimum=1)
     dilations = checks.pair("dilation", dilation, minimum=1)
     sides = pads(padding, (h, width), kernel, steps, dilations)
@@ -114,7 +117,7 @@ def conv2d(
         geometry=Geometry(
             n, c, h, width, f, oh, ow, kh, kw, sy, sx, top, left, dy, dx, groups, tile
         ),
-        flops=2 * products + (0 if b is None else n * f * oh * ow),
+        flops=2 * products + (0 if bias is None else n * f * oh * ow),
         reach=(
             window_reach(kh, steps[0], top, dilations[0]),
             window_reach(kw, steps[1], left, dilations[1]),
@@ -135,8 +138,9 @@ def _check_winograd(
 def _check_groups(c: int, f: int, group_channels: int, groups: int) -> None:
     if group_channels * groups != c:
         raise ArgumentError(
-            f"w takes {group_channels} channels per group, so x must have {group_channels * groups}"
-            f" channels in {groups} group{'s' if groups > 1 else ''}, but x has {c}"
+            f"weight takes {group_channels} channels per group, so x must have "
+            f"{group_channels * groups} channels in {groups} group{'s' if groups > 1 else ''}, "
+            f"but x has {c}"
         )
     if f % groups != 0:
-        raise ArgumentError(f"groups = {groups} does not divide the {f} filters of w")
+        raise ArgumentError(f"groups = {groups} does not divide the {f} filters of weight")

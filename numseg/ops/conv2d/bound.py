@@ -53,8 +53,10 @@ def scales(plan: Plan[Any], arguments: dict[str, Any], grad_y: Array) -> Any:
     g = plan.geometry
     if not g.tile:
         return None
-    x, w, grad_y = (np.abs(a, dtype=np.float64) for a in (arguments["x"], arguments["w"], grad_y))
-    y, b = terms(x, w, g), arguments.get("b")
+    x, w, grad_y = (
+        np.abs(a, dtype=np.float64) for a in (arguments["x"], arguments["weight"], grad_y)
+    )
+    y, b = terms(x, w, g), arguments.get("bias")
     if b is not None:
         y += np.abs(b)[:, None, None]
     gb = None if b is None else reference.grad_b(grad_y, g)

@@ -37,8 +37,8 @@ def valid(draw: st.DrawFn) -> Case:
     filters = groups * group_filters
     arrays = {
         "x": (draw(_small), groups * group_channels, *size),
-        "w": (filters, group_channels, *kernel),
-        "b": draw(st.sampled_from([None, (filters,)])),
+        "weight": (filters, group_channels, *kernel),
+        "bias": draw(st.sampled_from([None, (filters,)])),
     }
     params = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     return Case(arrays, params)
@@ -58,8 +58,8 @@ def winograd(draw: st.DrawFn, algorithms: tuple[str, ...] = ("winograd2", "winog
     filters = groups * group_filters
     arrays = {
         "x": (draw(_small), groups * group_channels, *size),
-        "w": (filters, group_channels, 3, 3),
-        "b": draw(st.sampled_from([None, (filters,)])),
+        "weight": (filters, group_channels, 3, 3),
+        "bias": draw(st.sampled_from([None, (filters,)])),
     }
     algorithm = draw(st.sampled_from(algorithms))
     return Case(arrays, {"padding": padding, "groups": groups, "algorithm": algorithm})
@@ -69,23 +69,27 @@ def _f32(*shape: int) -> Any:
     return np.zeros(shape, np.float32)
 
 
-def _bad(message: str, x: Any = None, w: Any = None, b: Any = None, **params: Any) -> Invalid:
+def _bad(
+    message: str, x: Any = None, weight: Any = None, bias: Any = None, **params: Any
+) -> Invalid:
     x = _f32(1, 4, 5, 5) if x is None else x
-    w = _f32(6, 4, 3, 3) if w is None else w
-    return Invalid(Case({"x": x, "w": w, "b": b}, params), message)
+    weight = _f32(6, 4, 3, 3) if weight is None else weight
+    return Invalid(Case({"x": x, "weight": weight, "bias": bias}, params), message)
 
 
 invalid = [
     _bad("x has shape (4, 5, 5), expected 4 axes", x=_f32(4, 5, 5)),
-    _bad("w has shape (6, 4, 3), expected 4 axes", w=_f32(6, 4, 3)),
-    _bad("w has dtype float64, but x has float32", w=np.zeros((6, 4, 3, 3))),
+    _bad("weight has shape (6, 4, 3), expected 4 axes", weight=_f32(6, 4, 3)),
+    _bad("weight has dtype float64, but x has float32", weight=np.zeros((6, 4, 3, 3))),
     _bad("x has dtype int32, expected float32 or float64", x=np.zeros((1, 4, 5, 5), np.int32)),
-    _bad("so x must have 3 channels in 1 group, but x has 4", w=_f32(6, 3, 3, 3)),
+    _bad("so x must have 3 channels in 1 group, but x has 4", weight=_f32(6, 3, 3, 3)),
     _bad("so x must have 8 channels in 2 groups, but x has 4", groups=2),
-    _bad("groups = 4 does not divide the 6 filters of w", w=_f32(6, 1, 3, 3), groups=4),
+    _bad("groups = 4 does not divide the 6 filters of weight", weight=_f32(6, 1, 3, 3), groups=4),
     _bad("groups must be at least 1, got 0", groups=0),
-    _bad("b has shape (4,), expected (6,) (one for each of the 6 filters of w)", b=_f32(4)),
-    _bad("w's kernel columns must be at least 1, got 0", w=_f32(6, 4, 3, 0)),
+    _bad(
+        "bias has shape (4,), expected (6,) (one for each of the 6 filters of weight)", bias=_f32(4)
+    ),
+    _bad("weight's kernel columns must be at least 1, got 0", weight=_f32(6, 4, 3, 0)),
     _bad("stride must be at least 1, got -1", stride=-1),
     _bad("stride must be an integer, got 1.5", stride=1.5),
     _bad("dilation[1] must be at least 1, got 0", dilation=(1, 0)),
@@ -95,7 +99,7 @@ invalid = [
     _bad(
         "algorithm 'winograd2' takes kernel (3, 3), stride (1, 1), dilation (1, 1), got "
         "kernel (3, 2), stride (1, 1), dilation (1, 1)",
-        w=_f32(6, 4, 3, 2),
+        weight=_f32(6, 4, 3, 2),
         algorithm="winograd2",
     ),
     _bad("got kernel (3, 3), stride (1, 2), dilation", stride=(1, 2), algorithm="winograd4"),

@@ -11,16 +11,22 @@ CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX, TensorFlow": {}}
 
 
 def _node(
-    x: Array, w: Array, b: Array | None, stride: Any, padding: Any, dilation: Any, groups: int
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
 ) -> Node:
     attributes = {
         "strides": pair(stride),
         "dilations": pair(dilation),
         "group": groups,
-        "kernel_shape": list(w.shape[2:]),
+        "kernel_shape": list(weight.shape[2:]),
         **pads(padding),
     }
-    return Node({"x": x, "w": w, "b": b}, attributes)
+    return Node({"x": x, "weight": weight, "bias": bias}, attributes)
 
 
 ONNX = {"Conv": _node}

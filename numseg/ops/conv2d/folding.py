@@ -10,9 +10,9 @@ from numseg.typing import Array
 
 
 def scaled(
-    scale: Array, shift: Array, w: Array, b: Array | None, **others: Any
+    scale: Array, shift: Array, weight: Array, bias: Array | None, **others: Any
 ) -> dict[str, Array]:
     """Arguments in the place of those given, float64, with which the result is
     ``y * scale + shift``."""
-    start = np.zeros(len(w)) if b is None else b
-    return {"w": w * scale[:, None, None, None], "b": start * scale + shift}
+    start = np.zeros(len(weight)) if bias is None else bias
+    return {"weight": weight * scale[:, None, None, None], "bias": start * scale + shift}

@@ -13,11 +13,11 @@ from numseg.ops.conv_transpose2d.geometry import Geometry, counts
 from numseg.typing import Array, ArrayLike, Padding, Pair
 
 
-@operator("x w b", saves="x w", linear="x w")
+@operator("x weight bias", saves="x weight", linear="x weight")
 def conv_transpose2d(
     x: ArrayLike,
-    w: ArrayLike,
-    b: ArrayLike | None = None,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
     stride: Pair = 1,
     padding: Padding = 0,
     output_padding: Pair = 0,
@@ -28,18 +28,18 @@ def conv_transpose2d(
 ) -> Plan[Array]:
     """Transposed convolution: the transpose of conv2d as a matrix, applied to x.
 
-    ``y.ravel() == conv2d.matrix(y.shape, w, ...).T @ x.ravel()``. Every input pixel stamps the
+    ``y.ravel() == conv2d.matrix(y.shape, weight, ...).T @ x.ravel()``. Every input pixel stamps the
     kernel, times its value, on the output: ``y[n, first + f, p*sy - top + i*dy,
-    q*sx - left + j*dx] += x[n, c, p, q] * w[c, f, i, j]``, where ``first`` is the first output
+    q*sx - left + j*dx] += x[n, c, p, q] * weight[c, f, i, j]``, where ``first`` is the first output
     channel of the group that channel c belongs to. What falls outside the output is dropped;
     where stamps overlap they add up.
 
     Parameters
     ----------
     x : array, (N, C, H, W), float32 or float64
-    w : array, (C, F / groups, KH, KW), dtype of x
+    weight : array, (C, F / groups, KH, KW), dtype of x
         The weight of the convolution that is transposed: input channels come first.
-    b : array, (F,), dtype of x, optional
+    bias : array, (F,), dtype of x, optional
         Added to the result; not part of the transpose.
     stride : int or (rows, columns)
     padding : int, (rows, columns), (top, bottom, left, right), "valid", "same" or "same_lower"
@@ -55,7 +55,8 @@ def conv_transpose2d(
         The wanted size, in place of ``output_padding``.
     overlap : {"sum", "average"}
         Where stamps overlap they add up; or the sum is divided by their number,
-        ``conv_transpose2d.overlap(x.shape, w.shape, ...)``, before b is added.
+        ``numseg.ops.conv_transpose2d.overlap(x.shape, weight.shape, ...)``, before the bias is
+        added.
 
     Returns
     -------
@@ -70,9 +71,9 @@ def conv_transpose2d(
 
     Notes
     -----
-    Gradient: ``grad_x`` is conv2d of ``grad_y`` with w, ``grad_w`` that convolution's gradient of
-    the weight with x in the place of its ``grad_y``, and ``grad_b`` sums ``grad_y``; an average
-    divides ``grad_y`` first, but for b. No kinks.
+    Gradient: ``grad_x`` is conv2d of ``grad_y`` with the weight, ``grad_weight`` that convolution's
+    gradient of the weight with x in the place of its ``grad_y``, and ``grad_bias`` sums ``grad_y``;
+    an average divides ``grad_y`` first, but for the bias. No kinks.
 
     Source: ``torch.nn.functional.conv_transpose2d`` of PyTorch 2.13.
 
@@ -83,18 +84,21 @@ def conv_transpose2d(
     >>> ns.conv_transpose2d(x, np.ones((1, 1, 1, 3)), stride=2)
     array([[[[1., 1., 3., 2., 2.]]]])
     """
-    dtype = checks.floats(x=x, w=w, b=b)
+    dtype = checks.floats(x=x, weight=weight, bias=bias)
     n, c, h, width = checks.axes("x", x, "n c h w")
-    channels, group_filters, kh, kw = checks.axes("w", w, "c f/groups kh kw")
-    kernel = checks.integer("w's kernel rows", kh, 1), checks.integer("w's kernel columns", kw, 1)
+    channels, group_filters, kh, kw = checks.axes("weight", weight, "c f/groups kh kw")
+    kernel = (
+        checks.integer("weight's kernel rows", kh, 1),
+        checks.integer("weight's kernel columns", kw, 1),
+    )
     groups = checks.integer("groups", groups, minimum=1, maximum=checks.LARGEST)
     if channels != c:
-        raise ArgumentError(f"w has {channels} input channels (its first axis), but x has {c}")
+        raise ArgumentError(f"weight has {channels} input channels (its first axis), but x has {c}")
     if c % groups != 0:
         raise ArgumentError(f"groups = {groups} does not divide the {c} channels of x")
     f = group_filters * groups
-    if b is not None:
-        checks.shape("b", b, (f,), f"one for each of the {f} output channels")
+    if bias is not None:
+        checks.shape("bias", bias, (f,), f"one for each of the {f} output channels")
     sy, sx = steps = checks.pair("stride", stride, minimum=1)
     dy, dx = dilations = checks.pair("dilation", dilation, minimum=1)
     extra = checks.pair("output_padding", output_padding, minimum=0)
@@ -115,7 +119,7 @@ def conv_transpose2d(
     return Plan(
         outputs=(Spec((n, f, oh, ow), dtype),),
         geometry=Geometry(*sizes, *moves, top, left, *spacing, groups, average),
-        flops=2 * products + (0 if b is None else n * f * oh * ow),
+        flops=2 * products + (0 if bias is None else n * f * oh * ow),
         reach=(
             transposed_reach(kh, sy, top, dy),
             transposed_reach(kw, sx, left, dx),
@@ -123,13 +127,12 @@ def conv_transpose2d(
     )
 
 
-@conv_transpose2d.publish
-def overlap(x_shape: Any, w_shape: Any, **parameters: Any) -> Array:
+def overlap(x_shape: Any, weight_shape: Any, **parameters: Any) -> Array:
     """How many stamps lie on each output pixel: the pattern behind checkerboard artefacts.
 
     Parameters
     ----------
-    x_shape, w_shape : shape
+    x_shape, weight_shape : shape
     **parameters
         As for a call: stride, padding and so on.
 
@@ -141,11 +144,11 @@ def overlap(x_shape: Any, w_shape: Any, **parameters: Any) -> Array:
 
     Examples
     --------
-    >>> import numseg as ns
-    >>> ns.conv_transpose2d.overlap((1, 1, 1, 4), (1, 1, 1, 3), stride=2)
+    >>> from numseg.ops.conv_transpose2d import overlap
+    >>> overlap((1, 1, 1, 4), (1, 1, 1, 3), stride=2)
     array([[1, 1, 2, 1, 2, 1, 2, 1, 1]])
     """
-    rows, columns = counts(conv_transpose2d.plan(x_shape, w_shape, **parameters).geometry)
+    rows, columns = counts(conv_transpose2d.plan(x_shape, weight_shape, **parameters).geometry)
     return rows[:, None] * columns
 
 

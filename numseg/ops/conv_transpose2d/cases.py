@@ -46,8 +46,8 @@ def valid(draw: st.DrawFn) -> Case:
             params["output_size"] = tuple(draw(st.integers(1, min(o, 15))) for o in whole)
     arrays = {
         "x": (draw(_small), channels, *size),
-        "w": (channels, filters // groups, *kernel),
-        "b": draw(st.sampled_from([None, (filters,)])),
+        "weight": (channels, filters // groups, *kernel),
+        "bias": draw(st.sampled_from([None, (filters,)])),
     }
     return Case(arrays, params)
 
@@ -56,18 +56,22 @@ def _f32(*shape: int) -> Any:
     return np.zeros(shape, np.float32)
 
 
-def _bad(message: str, x: Any = None, w: Any = None, b: Any = None, **params: Any) -> Invalid:
+def _bad(
+    message: str, x: Any = None, weight: Any = None, bias: Any = None, **params: Any
+) -> Invalid:
     x = _f32(1, 4, 5, 5) if x is None else x
-    w = _f32(4, 6, 3, 3) if w is None else w
-    return Invalid(Case({"x": x, "w": w, "b": b}, params), message)
+    weight = _f32(4, 6, 3, 3) if weight is None else weight
+    return Invalid(Case({"x": x, "weight": weight, "bias": bias}, params), message)
 
 
 invalid = [
     _bad("x has shape (4, 5, 5), expected 4 axes", x=_f32(4, 5, 5)),
-    _bad("w has dtype float64, but x has float32", w=np.zeros((4, 6, 3, 3))),
-    _bad("w has 6 input channels (its first axis), but x has 4", w=_f32(6, 4, 3, 3)),
+    _bad("weight has dtype float64, but x has float32", weight=np.zeros((4, 6, 3, 3))),
+    _bad("weight has 6 input channels (its first axis), but x has 4", weight=_f32(6, 4, 3, 3)),
     _bad("groups = 3 does not divide the 4 channels of x", groups=3),
-    _bad("b has shape (4,), expected (6,) (one for each of the 6 output channels)", b=_f32(4)),
+    _bad(
+        "bias has shape (4,), expected (6,) (one for each of the 6 output channels)", bias=_f32(4)
+    ),
     _bad("stride must be at least 1, got 0", stride=0),
     _bad("padding must be one of 'valid', 'same', 'same_lower', got 'full'", padding="full"),
     _bad("output_size (13, 13) adds 2 rows", stride=2, padding="same", output_size=(13, 13)),

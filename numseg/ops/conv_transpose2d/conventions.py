@@ -15,8 +15,8 @@ CONVENTIONS: dict[str, Arguments] = {
 
 def _node(
     x: Array,
-    w: Array,
-    b: Array | None,
+    weight: Array,
+    bias: Array | None,
     stride: Any,
     padding: Any,
     output_padding: Any,
@@ -30,11 +30,11 @@ def _node(
         "strides": pair(stride),
         "dilations": pair(dilation),
         "group": groups,
-        "kernel_shape": list(w.shape[2:]),
+        "kernel_shape": list(weight.shape[2:]),
         "output_padding": pair(output_padding),
         **pads(padding),
     }
-    return Node({"x": x, "w": w, "b": b}, attributes)
+    return Node({"x": x, "weight": weight, "bias": bias}, attributes)
 
 
 ONNX = {"ConvTranspose": _node}

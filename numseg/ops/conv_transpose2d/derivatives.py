@@ -1,4 +1,4 @@
-"""Derivatives of conv_transpose2d, which is linear in (x, b) and in (w, b)."""
+"""Derivatives of conv_transpose2d, which is linear in (x, bias) and in (weight, bias)."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[st
     weight = np.ones(g.c) if saved.weight is None else saved.weight
     grad = (grad_y.reshape(g.n, g.size) if g.per_pixel else grad_y) / saved.divisor
     factor = (1 - g.smoothing) * grad * weight[labels]
-    p = softmax(saved.x, axis=1).reshape(g.n, g.c, g.size)
+    p = softmax(saved.x, dim=1).reshape(g.n, g.c, g.size)
     step = along["x"].reshape(p.shape)
     moved = p * (step - (p * step).sum(1, keepdims=True))  # of p
     right, right_moved = (np.take_along_axis(a, labels[:, None], 1)[:, 0] for a in (p, moved))

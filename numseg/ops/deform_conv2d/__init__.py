@@ -10,12 +10,12 @@ from numseg.ops.deform_conv2d.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Padding, Pair
 
 
-@operator("x offset w b mask", saves="x offset w mask", linear="x w b mask")
+@operator("x offset weight bias mask", saves="x offset weight mask", linear="x weight bias mask")
 def deform_conv2d(
     x: ArrayLike,
     offset: ArrayLike,
-    w: ArrayLike,
-    b: ArrayLike | None = None,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
     stride: Pair = 1,
     padding: Padding = 0,
     dilation: Pair = 1,
@@ -27,8 +27,8 @@ def deform_conv2d(
     With ``row = p*sy - top + i*dy + offset[n, 2*t, p, q]`` and ``column = q*sx - left + j*dx +
     offset[n, 2*t + 1, p, q]`` for the tap t = (i, j)::
 
-        y[n, f, p, q] = b[f] + sum over c, i, j of
-            w[f, c, i, j] * mask[n, t, p, q] * x[n, first + c] at (row, column)
+        y[n, f, p, q] = bias[f] + sum over c, i, j of
+            weight[f, c, i, j] * mask[n, t, p, q] * x[n, first + c] at (row, column)
 
     where the image between pixels is interpolated bilinearly, and ``first`` is the first channel
     of the group that filter f belongs to. Without a mask this is DCN v1, with one v2.
@@ -39,9 +39,9 @@ def deform_conv2d(
     offset : array, (N, G * KH * KW * 2, OH, OW), dtype of x
         In pixels, rows before columns, of each tap, in each of G offset groups: channels of x are
         split into as many runs, and each run has offsets (and a mask) of its own.
-    w : array, (F, C / groups, KH, KW), dtype of x
+    weight : array, (F, C / groups, KH, KW), dtype of x
         F filters. How many groups there are is what its shape says.
-    b : array, (F,), dtype of x, optional
+    bias : array, (F,), dtype of x, optional
     stride : int or (rows, columns)
     padding : int, (rows, columns), (top, bottom, left, right), "valid", "same" or "same_lower"
         As for :func:`numseg.conv2d`.
@@ -62,13 +62,14 @@ def deform_conv2d(
     Raises
     ------
     ArgumentError
-        For a wrong rank, dtype or boundary, a stride or dilation below 1, shapes of x, w, offset,
-        mask and b that do not belong together, or a window larger than the padded image.
+        For a wrong rank, dtype or boundary, a stride or dilation below 1, shapes of x, weight,
+        offset, mask and bias that do not belong together, or a window larger than the padded image.
 
     Notes
     -----
-    Gradient: a sample's gradient, ``sum over f of w * grad_y``, goes to the four pixels by their
-    weights, to the mask times the sample, and to the offset times the slope of the interpolation.
+    Gradient: a sample's gradient, ``sum over f of weight * grad_y``, goes to the four pixels by
+    their weights, to the mask times the sample, and to the offset times the slope of the
+    interpolation.
 
     Kinks: on a pixel the interpolation has two slopes. The gradient by an offset takes the one
     to the right (and below), "mmcv" at exactly -1 none. With "mxnet" the value jumps at 0 and at
@@ -90,13 +91,16 @@ def deform_conv2d(
     >>> ns.deform_conv2d(x, offset, np.ones((1, 1, 1, 1)))[0, 0, 0]
     array([0.5, 1.5, 2.5, 1.5])
     """
-    dtype = checks.floats(x=x, offset=offset, w=w, b=b, mask=mask)
+    dtype = checks.floats(x=x, offset=offset, weight=weight, bias=bias, mask=mask)
     n, c, h, width = checks.axes("x", x, "n c h w")
-    f, group_channels, kh, kw = checks.axes("w", w, "f c/groups kh kw")
-    kernel = checks.integer("w's kernel rows", kh, 1), checks.integer("w's kernel columns", kw, 1)
+    f, group_channels, kh, kw = checks.axes("weight", weight, "f c/groups kh kw")
+    kernel = (
+        checks.integer("weight's kernel rows", kh, 1),
+        checks.integer("weight's kernel columns", kw, 1),
+    )
     groups = _groups(c, f, group_channels)
-    if b is not None:
-        checks.shape("b", b, (f,), f"one for each of the {f} filters of w")
+    if bias is not None:
+        checks.shape("bias", bias, (f,), f"one for each of the {f} filters of weight")
     sy, sx = steps = checks.pair("stride", stride, minimum=1)
     dy, dx = dilations = checks.pair("dilation", dilation, minimum=1)
     sides = pads(padding, (h, width), kernel, steps, dilations)
@@ -120,23 +124,23 @@ def deform_conv2d(
             clamped=boundary == "mxnet",
             flat_start=boundary == "mmcv",
         ),
-        flops=2 * products + 7 * samples + (0 if b is None else n * f * oh * ow),
+        flops=2 * products + 7 * samples + (0 if bias is None else n * f * oh * ow),
         reach=None,
     )
 
 
 def _groups(c: int, f: int, group_channels: int) -> int:
-    """As many as w's channels go into x's."""
+    """As many as the weight's channels go into x's."""
     groups = c // group_channels if group_channels else 1
     if groups * group_channels != c or groups == 0:
         raise ArgumentError(
-            f"w takes {group_channels} channels per group, so x must have a multiple of "
+            f"weight takes {group_channels} channels per group, so x must have a multiple of "
             f"{group_channels} channels, but x has {c}"
         )
     if f % groups != 0:
         raise ArgumentError(
-            f"w takes {group_channels} of the {c} channels of x, so there are {groups} groups, "
-            f"which do not divide its {f} filters"
+            f"weight takes {group_channels} of the {c} channels of x, so there are {groups} "
+            f"groups, which do not divide its {f} filters"
         )
     return groups
 
@@ -148,7 +152,7 @@ def _offset_groups(c: int, channels: int, kernel: tuple[int, int]) -> int:
     if groups * each != channels or groups == 0:
         raise ArgumentError(
             f"offset has {channels} channels, expected a multiple of {each}: a row and a column "
-            f"for each of the {kernel[0]} x {kernel[1]} taps of w"
+            f"for each of the {kernel[0]} x {kernel[1]} taps of weight"
         )
     if c % groups != 0:
         raise ArgumentError(

@@ -47,8 +47,8 @@ def valid(draw: st.DrawFn) -> Case:
     arrays = {
         "x": (n, int(channels), *size),
         "offset": offset,
-        "w": (filters, int(channels) // groups, *kernel),
-        "b": draw(st.sampled_from([None, (filters,)])),
+        "weight": (filters, int(channels) // groups, *kernel),
+        "bias": draw(st.sampled_from([None, (filters,)])),
         "mask": draw(st.sampled_from([None, (n, taps, *outputs)])),
     }
     params = {
@@ -72,8 +72,8 @@ def _bad(message: str, **changed: Any) -> Invalid:
     arrays = {
         "x": _f32(1, 4, 5, 5),
         "offset": _f32(1, 36, 3, 3),
-        "w": _f32(6, 2, 3, 3),
-        "b": None,
+        "weight": _f32(6, 2, 3, 3),
+        "bias": None,
         "mask": None,
     }
     params = {name: value for name, value in changed.items() if name not in arrays}
@@ -83,20 +83,22 @@ def _bad(message: str, **changed: Any) -> Invalid:
 
 invalid = [
     _bad("x has shape (4, 5, 5), expected 4 axes", x=_f32(4, 5, 5)),
-    _bad("w has shape (6, 4, 3), expected 4 axes", w=_f32(6, 4, 3)),
-    _bad("w's kernel rows must be at least 1, got 0", w=_f32(6, 4, 0, 3)),
+    _bad("weight has shape (6, 4, 3), expected 4 axes", weight=_f32(6, 4, 3)),
+    _bad("weight's kernel rows must be at least 1, got 0", weight=_f32(6, 4, 0, 3)),
     _bad("offset has shape (36, 3, 3), expected 4 axes", offset=_f32(36, 3, 3)),
     _bad("offset has dtype float64, but x has float32", offset=np.zeros((1, 36, 3, 3))),
-    _bad("so x must have a multiple of 3 channels, but x has 4", w=_f32(6, 3, 3, 3)),
-    _bad("so x must have a multiple of 8 channels, but x has 4", w=_f32(6, 8, 3, 3)),
-    _bad("so there are 4 groups, which do not divide its 6 filters", w=_f32(6, 1, 3, 3)),
+    _bad("so x must have a multiple of 3 channels, but x has 4", weight=_f32(6, 3, 3, 3)),
+    _bad("so x must have a multiple of 8 channels, but x has 4", weight=_f32(6, 8, 3, 3)),
+    _bad("so there are 4 groups, which do not divide its 6 filters", weight=_f32(6, 1, 3, 3)),
     _bad("offset has 35 channels, expected a multiple of 18", offset=_f32(1, 35, 3, 3)),
     _bad("offset has 0 channels, expected a multiple of 18", offset=_f32(1, 0, 3, 3)),
     _bad("there are 3 offset groups, which do not divide the 4", offset=_f32(1, 54, 3, 3)),
     _bad("offset has shape (1, 36, 5, 5), expected (1, 36, 3, 3)", offset=_f32(1, 36, 5, 5)),
     _bad("offset has shape (2, 36, 3, 3), expected (1, 36, 3, 3)", offset=_f32(2, 36, 3, 3)),
     _bad("mask has shape (1, 9, 3, 3), expected (1, 18, 3, 3)", mask=_f32(1, 9, 3, 3)),
-    _bad("b has shape (4,), expected (6,) (one for each of the 6 filters of w)", b=_f32(4)),
+    _bad(
+        "bias has shape (4,), expected (6,) (one for each of the 6 filters of weight)", bias=_f32(4)
+    ),
     _bad("stride must be at least 1, got -1", stride=-1),
     _bad("dilation[1] must be at least 1, got 0", dilation=(1, 0)),
     _bad("padding[2] must be at least 0, got -1", padding=(0, 0, -1, 0)),

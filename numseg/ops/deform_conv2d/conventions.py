@@ -17,23 +17,23 @@ CONVENTIONS: dict[str, Arguments] = {
 def _node(
     x: Array,
     offset: Array,
-    w: Array,
-    b: Array | None,
+    weight: Array,
+    bias: Array | None,
     stride: Any,
     padding: Any,
     dilation: Any,
     mask: Array | None,
 ) -> Node:
-    kh, kw = w.shape[2:]
+    kh, kw = weight.shape[2:]
     attributes = {
         "strides": pair(stride),
         "dilations": pair(dilation),
-        "group": x.shape[1] // max(w.shape[1], 1),
+        "group": x.shape[1] // max(weight.shape[1], 1),
         "offset_group": offset.shape[1] // (2 * kh * kw),
         "kernel_shape": [kh, kw],
         **pads(padding),
     }
-    inputs = {"x": x, "w": w, "offset": offset, "b": b, "mask": mask}
+    inputs = {"x": x, "weight": weight, "offset": offset, "bias": bias, "mask": mask}
     return Node(inputs, attributes, opset=22)
 
 

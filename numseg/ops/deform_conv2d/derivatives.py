@@ -1,4 +1,4 @@
-"""Derivatives of deform_conv2d: it is linear in x, w and mask, and bilinear between pixels.
+"""Derivatives of deform_conv2d: it is linear in x, weight and mask, and bilinear between pixels.
 
 So the slope of a sample along the rows is the sample on the next row of pixels minus the sample on
 the row before, at the same column; along the columns alike. Both are deformable convolutions too,
@@ -21,14 +21,14 @@ def jvp(saved: Any, along: dict[str, Any]) -> Array:
     total: Any = 0.0
     for sign, arguments, _ in _terms(saved, along):
         total = total + sign * deform_conv2d(**arguments, **_how(saved))
-    if along["b"] is not None:
-        total = total + along["b"][:, None, None]
+    if along["bias"] is not None:
+        total = total + along["bias"][:, None, None]
     return total
 
 
 def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     """The gradients of the terms of jvp, through their arguments."""
-    found = {name: np.zeros_like(getattr(saved, name)) for name in ("x", "offset", "w")}
+    found = {name: np.zeros_like(getattr(saved, name)) for name in ("x", "offset", "weight")}
     if saved.mask is not None:
         found["mask"] = np.zeros_like(saved.mask)
     for sign, arguments, through in _terms(saved, along):
@@ -47,8 +47,8 @@ def _how(saved: Any) -> dict[str, Any]:
 def _terms(saved: Any, along: dict[str, Any]) -> Iterator[tuple[float, dict[str, Any], Any]]:
     """The signed convolutions that the derivative is a sum of: their arguments, and by name the
     derivative of an argument by that of the call, for those that depend on it."""
-    inputs = {name: getattr(saved, name) for name in ("x", "offset", "w", "mask")}
-    for name in ("x", "w", "mask"):
+    inputs = {name: getattr(saved, name) for name in ("x", "offset", "weight", "mask")}
+    for name in ("x", "weight", "mask"):
         if along[name] is not None:
             yield 1.0, inputs | {name: along[name]}, {n: 1.0 for n in inputs if n != name}
     if along["offset"] is not None:
@@ -76,7 +76,7 @@ def _slopes(
     across = np.ones_like(offset)
     across[..., axis, :, :] = 0
     flat = inputs["offset"].shape
-    through = {"x": 1.0, "w": 1.0, "offset": across.reshape(flat), "mask": factor}
+    through = {"x": 1.0, "weight": 1.0, "offset": across.reshape(flat), "mask": factor}
     for sign in (1.0, -1.0):
         moved = offset.copy()
         moved[..., axis, :, :] = low + (sign > 0) - start

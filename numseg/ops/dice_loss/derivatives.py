@@ -18,7 +18,7 @@ def jvp(saved: Any, along: dict[str, Any]) -> Array:
     x, step = (a.reshape(g.n, g.c, g.size) for a in (saved.x, along["x"]))
     p, moved = x, step
     if ACTIVATIONS[g.activation] == "softmax":
-        p = softmax(x, axis=1)
+        p = softmax(x, dim=1)
         moved = p * (step - (p * step).sum(1, keepdims=True))
     elif ACTIVATIONS[g.activation] == "sigmoid":
         p = sigmoid(x)

@@ -1,4 +1,4 @@
-"""Global max pooling, with switches."""
+"""Global max pooling, with indices."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numseg.ops.adaptive_avg_pool2d import bins_geometry
 from numseg.typing import Array, ArrayLike
 
 
-@operator("x", outputs="y switches", saves="switches")
+@operator("x", outputs="y indices", saves="indices")
 def global_max_pool2d(
-    x: ArrayLike, return_switches: bool = False
+    x: ArrayLike, return_indices: bool = False
 ) -> Plan[Array | tuple[Array, Array]]:
     """Maximum of each plane, and where it stood.
 
@@ -22,13 +22,13 @@ def global_max_pool2d(
     Parameters
     ----------
     x : array, (N, C, H, W), float32 or float64
-    return_switches : bool
-        Also return the switches.
+    return_indices : bool
+        Also return the indices.
 
     Returns
     -------
     y : array, (N, C, 1, 1), dtype of x
-    switches : array, (N, C, 1, 1), int64
+    indices : array, (N, C, 1, 1), int64
         Only if asked for: the flat index ``row * W + column`` of the winner in its (H, W) plane.
 
     Raises
@@ -39,9 +39,9 @@ def global_max_pool2d(
     Notes
     -----
     Ties and NaN as in :data:`~numseg.max_pool2d`: the first maximum in row-major order wins; NaN
-    wins over every number, and the last NaN keeps the switch.
+    wins over every number, and the index is that of the last NaN.
 
-    Gradient: ``grad_y`` goes to the pixel in the switch.
+    Gradient: ``grad_y`` goes to the pixel at the index.
 
     Source: ONNX ``GlobalMaxPool``, which has no indices; PyTorch 2.13,
     ``adaptive_max_pool2d(x, 1, return_indices=True)``, bit for bit.
@@ -49,7 +49,7 @@ def global_max_pool2d(
     Examples
     --------
     >>> import numpy as np, numseg as ns
-    >>> ns.global_max_pool2d(np.array([[[[1.0, 6.0], [3.0, 6.0]]]]), return_switches=True)
+    >>> ns.global_max_pool2d(np.array([[[[1.0, 6.0], [3.0, 6.0]]]]), return_indices=True)
     (array([[[[6.]]]]), array([[[[1]]]]))
     """
     dtype = checks.floats(x=x)
@@ -58,7 +58,7 @@ def global_max_pool2d(
     return Plan(
         outputs=(Spec(shape, dtype), Spec(shape, np.dtype(np.int64))),
         geometry=g,
-        results=2 if checks.flag("return_switches", return_switches) else 1,
+        results=2 if checks.flag("return_indices", return_indices) else 1,
         flops=g.n * g.c * g.h * g.w,
         reach=(adaptive_reach(g.h, 1), adaptive_reach(g.w, 1)),
         linear=False,

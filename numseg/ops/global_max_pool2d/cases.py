@@ -1,4 +1,4 @@
-"""Inputs for global_max_pool2d: global_avg_pool2d's, and switches."""
+"""Inputs for global_max_pool2d: global_avg_pool2d's, and indices."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from numseg.testing.cases import Case, Invalid
 EXACT = True
 
 valid = st.builds(
-    lambda case, flag: Case(case.arrays, {"return_switches": flag}), cases.valid, st.booleans()
+    lambda case, flag: Case(case.arrays, {"return_indices": flag}), cases.valid, st.booleans()
 )
 
-_strange = Case({"x": np.zeros((1, 1, 4, 4))}, {"return_switches": None})
+_strange = Case({"x": np.zeros((1, 1, 4, 4))}, {"return_indices": None})
 
 invalid = [
     *cases.invalid,
-    Invalid(_strange, "return_switches must be True or False, got None"),
+    Invalid(_strange, "return_indices must be True or False, got None"),
 ]
 
 

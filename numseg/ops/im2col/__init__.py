@@ -13,24 +13,24 @@ from numseg.typing import Array, ArrayLike, Padding, Pair
 def im2col(
     x: ArrayLike,
     kernel_size: Pair,
-    stride: Pair = 1,
-    padding: Padding = 0,
     dilation: Pair = 1,
+    padding: Padding = 0,
+    stride: Pair = 1,
 ) -> Plan[Array]:
     """The windows of an image as columns of a matrix.
 
     ``y[n, (c*KH + i)*KW + j, p*OW + q] = x[n, c, p*sy - top + i*dy, q*sx - left + j*dx]``, zero
-    outside the image. ``conv2d(x, w)`` is ``w.reshape(F, -1) @ im2col(x, (KH, KW))``; numseg's
-    convolution never builds it.
+    outside the image. ``conv2d(x, weight)`` is ``weight.reshape(F, -1) @ im2col(x, (KH, KW))``;
+    numseg's convolution never builds it.
 
     Parameters
     ----------
     x : array, (N, C, H, W), float32 or float64
     kernel_size : int or (rows, columns)
-    stride : int or (rows, columns)
+    dilation : int or (rows, columns)
     padding : int, (rows, columns), (top, bottom, left, right), "valid", "same" or "same_lower"
         "same" is TensorFlow's.
-    dilation : int or (rows, columns)
+    stride : int or (rows, columns)
 
     Returns
     -------

@@ -9,15 +9,15 @@ from numseg.ops.linear.geometry import Geometry
 from numseg.typing import Array, ArrayLike
 
 
-@operator("x w b", saves="x w", linear="x w")
-def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> Plan[Array]:
-    """Linear layer: ``y[..., o] = b[o] + sum over i of x[..., i] * w[o, i]``.
+@operator("x weight bias", saves="x weight", linear="x weight")
+def linear(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Plan[Array]:
+    """Linear layer: ``y[..., o] = bias[o] + sum over i of x[..., i] * weight[o, i]``.
 
     Parameters
     ----------
     x : array, (..., I), float32 or float64
-    w : array, (O, I), dtype of x
-    b : array, (O,), dtype of x, optional
+    weight : array, (O, I), dtype of x
+    bias : array, (O,), dtype of x, optional
 
     Returns
     -------
@@ -30,8 +30,8 @@ def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> Plan[Array
 
     Notes
     -----
-    Gradient: ``grad_x = grad_y @ w``, ``grad_w = grad_y.T @ x`` and ``grad_b`` the sum of
-    ``grad_y``, all leading axes taken as one. No kinks.
+    Gradient: ``grad_x = grad_y @ weight``, ``grad_weight = grad_y.T @ x`` and ``grad_bias`` the sum
+    of ``grad_y``, all leading axes taken as one. No kinks.
 
     Source: ``torch.nn.functional.linear`` of PyTorch 2.13.
 
@@ -41,20 +41,20 @@ def linear(x: ArrayLike, w: ArrayLike, b: ArrayLike | None = None) -> Plan[Array
     >>> ns.linear(np.array([1.0, 2.0]), np.array([[3.0, 4.0], [5.0, 6.0]]), np.array([0.5, 0.0]))
     array([11.5, 17. ])
     """
-    dtype = checks.floats(x=x, w=w, b=b)
-    outputs, inputs = checks.axes("w", w, "outputs inputs")
+    dtype = checks.floats(x=x, weight=weight, bias=bias)
+    outputs, inputs = checks.axes("weight", weight, "outputs inputs")
     if len(x.shape) < 1:
         raise ArgumentError("x has shape (), expected at least 1 axis (inputs last)")
     *lead, last = x.shape
     if last != inputs:
-        raise ArgumentError(f"x has {last} inputs (its last axis), but w has {inputs}")
-    if b is not None:
-        checks.shape("b", b, (outputs,), f"one for each of the {outputs} outputs of w")
+        raise ArgumentError(f"x has {last} inputs (its last axis), but weight has {inputs}")
+    if bias is not None:
+        checks.shape("bias", bias, (outputs,), f"one for each of the {outputs} outputs of weight")
     y = Spec((*lead, outputs), dtype)
     rows = Spec(tuple(lead)).size
     return Plan(
         outputs=(y,),
         geometry=Geometry(rows, inputs, outputs),
-        flops=2 * rows * inputs * outputs + (0 if b is None else y.size),
+        flops=2 * rows * inputs * outputs + (0 if bias is None else y.size),
         reach=None,
     )

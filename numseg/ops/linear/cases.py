@@ -18,14 +18,14 @@ def valid(draw: st.DrawFn) -> Case:
     inputs, outputs = draw(st.integers(0, 5)), draw(st.integers(0, 5))
     arrays = {
         "x": (*draw(shapes(min_axes=0, max_axes=3)), inputs),
-        "w": (outputs, inputs),
-        "b": draw(st.sampled_from([None, (outputs,)])),
+        "weight": (outputs, inputs),
+        "bias": draw(st.sampled_from([None, (outputs,)])),
     }
     return Case(arrays)
 
 
-def _bad(message: str, x: Any = (2, 3), w: Any = (4, 3), b: Any = None) -> Invalid:
-    given = {"x": x, "w": w, "b": b}
+def _bad(message: str, x: Any = (2, 3), weight: Any = (4, 3), bias: Any = None) -> Invalid:
+    given = {"x": x, "weight": weight, "bias": bias}
     return Invalid(
         Case({k: np.zeros(v, "f") if isinstance(v, tuple) else v for k, v in given.items()}),
         message,
@@ -34,10 +34,10 @@ def _bad(message: str, x: Any = (2, 3), w: Any = (4, 3), b: Any = None) -> Inval
 
 invalid = [
     _bad("x has shape (), expected at least 1 axis", x=()),
-    _bad("w has shape (3,), expected 2 axes", w=(3,)),
-    _bad("x has 5 inputs (its last axis), but w has 3", x=(2, 5)),
-    _bad("b has shape (3,), expected (4,)", b=(3,)),
-    _bad("w has dtype float64, but x has float32", w=np.zeros((4, 3))),
+    _bad("weight has shape (3,), expected 2 axes", weight=(3,)),
+    _bad("x has 5 inputs (its last axis), but weight has 3", x=(2, 5)),
+    _bad("bias has shape (3,), expected (4,)", bias=(3,)),
+    _bad("weight has dtype float64, but x has float32", weight=np.zeros((4, 3))),
 ]
 
 

@@ -10,10 +10,10 @@ from numseg.typing import Array
 CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX Gemm": {}}
 
 
-def _node(x: Array, w: Array, b: Array | None) -> Node:
+def _node(x: Array, weight: Array, bias: Array | None) -> Node:
     if x.ndim != 2:
         raise Unsupported("Gemm takes matrices")
-    return Node({"x": x, "w": w, "b": b}, {"transB": 1})
+    return Node({"x": x, "weight": weight, "bias": bias}, {"transB": 1})
 
 
 ONNX = {"Gemm": _node}

@@ -1,4 +1,4 @@
-"""Derivatives of linear, which is linear in (x, b) and in (w, b)."""
+"""Derivatives of linear, which is linear in (x, bias) and in (weight, bias)."""
 
 from __future__ import annotations
 

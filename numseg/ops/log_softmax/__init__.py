@@ -12,14 +12,14 @@ from numseg.typing import Array, ArrayLike
 
 
 @operator("x", saves="y")
-def log_softmax(x: ArrayLike, axis: int = 1) -> Plan[Array]:
+def log_softmax(x: ArrayLike, dim: int = 1) -> Plan[Array]:
     """Logarithm of the softmax along an axis: ``y = x - log(sum(exp(x)))``.
 
     Parameters
     ----------
     x : array, at least one axis, float32 or float64
-    axis : int
-        Negative values count from the end.
+    dim : int
+        The axis; negative values count from the end.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def log_softmax(x: ArrayLike, axis: int = 1) -> Plan[Array]:
     """
     dtype = checks.floats(x=x)
     shape = tuple(x.shape)
-    axis = checks.axis(axis, "x", x)
+    axis = checks.dim(dim, "x", x)
     spec = Spec(shape, dtype)
     return Plan(
         outputs=(spec,),

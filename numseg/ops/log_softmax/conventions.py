@@ -6,11 +6,11 @@ from typing import Any
 
 from numseg.testing.conventions import Arguments, elementwise
 
-CONVENTIONS: dict[str, Arguments] = {"TensorFlow, ONNX 13": {"axis": -1}}
+CONVENTIONS: dict[str, Arguments] = {"TensorFlow, ONNX 13": {"dim": -1}}
 
-CHOICES = {"axis": (1, -1)}
+CHOICES = {"dim": (1, -1)}
 
-ONNX = {"LogSoftmax": elementwise(axis="axis")}
+ONNX = {"LogSoftmax": elementwise(dim="axis")}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:log_softmax": {},

@@ -11,12 +11,12 @@ from numseg.typing import Array
 
 def jvp(saved: Any, along: dict[str, Any]) -> Array:
     v = along["x"]
-    return v - np.sum(np.exp(saved.y) * v, saved.plan.parameters["axis"], keepdims=True)
+    return v - np.sum(np.exp(saved.y) * v, saved.plan.parameters["dim"], keepdims=True)
 
 
 def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     """Of sum(v g) - sum(v p) sum(g) for each column; p moves as a softmax does."""
     if along["x"] is None:
         return {}
-    total = np.sum(grad_y, saved.plan.parameters["axis"], keepdims=True)
+    total = np.sum(grad_y, saved.plan.parameters["dim"], keepdims=True)
     return {"x": -total * np.exp(saved.y) * jvp(saved, along)}

@@ -1,4 +1,4 @@
-"""Max pooling with switches."""
+"""Max pooling with indices (switches, in the literature)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from numseg.ops.max_pool2d.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Padding, Pair
 
 
-@operator("x", outputs="y switches tied", saves="switches tied")
+@operator("x", outputs="y indices tied", saves="indices tied")
 def max_pool2d(
     x: ArrayLike,
     kernel_size: Pair,
@@ -29,7 +29,7 @@ def max_pool2d(
     padding: Padding = 0,
     dilation: Pair = 1,
     ceil_mode: bool = False,
-    return_switches: bool = False,
+    return_indices: bool = False,
     *,
     ceil_rule: str = "torch",
     nan: str = "propagate",
@@ -53,26 +53,27 @@ def max_pool2d(
     dilation : int or (rows, columns)
     ceil_mode : bool
         Round the output size up, so that the last window may reach beyond the padding.
-    return_switches : bool
-        Also return the switches.
+    return_indices : bool
+        Also return where the largest values stood: the switches of unpooling.
     ceil_rule : {"torch", "caffe"}
         Which last windows ``ceil_mode`` drops: those that start after the image, or those only if
         there is padding.
     nan : {"propagate", "first", "drop"}
-        "propagate": NaN wins over every number, and the last NaN keeps the switch. "drop": NaN is
-        no candidate. "first": nor is it, unless it is the first pixel of its window; then it wins.
+        "propagate": NaN wins over every number, and the index is that of the last one. "drop": NaN
+        is no candidate. "first": nor is it, unless it is the first pixel of its window; then it
+        wins.
     lowest : float
         Finite, it must be exceeded to win; a window in which nothing does has this value, and
-        switch -1.
+        index -1.
     ties : {"first", "split", "all"}
         Where the gradient goes at a tie: to the first, to all in equal parts, or all of it to each.
     index_layout : {"hw", "nchw", "ncwh", "hwc", "nhwc"}
-        The array in which a switch is a flat index, last axis fastest: the plane, or x transposed.
+        The array that an index counts through, last axis fastest: the plane, or x transposed.
 
     Returns
     -------
     y : array, (N, C, OH, OW), dtype of x
-    switches : array, (N, C, OH, OW), int64
+    indices : array, (N, C, OH, OW), int64
         Only if asked for: the flat index of the winner, ``row * W + column`` in its (H, W) plane
         by default; -1 where there is none.
 
@@ -86,9 +87,9 @@ def max_pool2d(
     -----
     The first maximum in row-major order wins. A window of -inf keeps its first pixel. A window
     without a candidate (a dilated window may straddle a small image; Caffe's last window may lie
-    after it) gives ``lowest`` and switch -1.
+    after it) gives ``lowest`` and index -1.
 
-    Gradient: each ``grad_y`` goes to the pixel in its switch; where windows overlap they add up, in
+    Gradient: each ``grad_y`` goes to the pixel at its index; where windows overlap they add up, in
     row-major order of the windows. At ties this is one of the subgradients, the winner takes all;
     ``ties="split"`` is another one. ``ties="all"`` is none, but what Theano computes.
 
@@ -99,8 +100,8 @@ def max_pool2d(
     --------
     >>> import numpy as np, numseg as ns
     >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
-    >>> y, switches = ns.max_pool2d(x, 2, return_switches=True)
-    >>> switches[0, 0]
+    >>> y, indices = ns.max_pool2d(x, 2, return_indices=True)
+    >>> indices[0, 0]
     array([[ 5,  7],
            [13, 15]])
     """
@@ -137,7 +138,7 @@ def max_pool2d(
             *(nan != "propagate", nan == "first", lowest, shared, ties == "split"),
             *strides,
         ),
-        results=2 if checks.flag("return_switches", return_switches) else 1,
+        results=2 if checks.flag("return_indices", return_indices) else 1,
         flops=n * c * oh * ow * kh * kw,
         reach=(
             window_reach(kh, sy, top, dy),
@@ -147,13 +148,13 @@ def max_pool2d(
     )
 
 
-def places_of(switches: Array, strides: tuple[int, int, int, int], h: int, w: int) -> Array:
-    """Switches (N, C, ...) as places ``row * w + column`` in their plane; -1 is none. ``strides``
+def places_of(indices: Array, strides: tuple[int, int, int, int], h: int, w: int) -> Array:
+    """Indices (N, C, ...) as places ``row * w + column`` in their plane; -1 is none. ``strides``
     are those of :func:`numseg.geometry.index_strides`."""
     image, channel, row, column = strides
-    n, c = np.ogrid[: switches.shape[0], : switches.shape[1]]
-    base = np.expand_dims(n * image + c * channel, tuple(range(2, switches.ndim)))
-    number, rest = np.divmod(switches - base, min(row, column))  # by rows, or by columns
+    n, c = np.ogrid[: indices.shape[0], : indices.shape[1]]
+    base = np.expand_dims(n * image + c * channel, tuple(range(2, indices.ndim)))
+    number, rest = np.divmod(indices - base, min(row, column))  # by rows, or by columns
     inside = (rest == 0) & (number >= 0) & (number < h * w)
     x, y = np.divmod(number, max(h, 1))
     return np.where(inside, number if column < row else y * w + x, -1)

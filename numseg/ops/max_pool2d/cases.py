@@ -29,7 +29,7 @@ def valid(draw: st.DrawFn) -> Case:
         "padding": padding,
         "dilation": dilation,
         "ceil_mode": draw(st.booleans()),
-        "return_switches": draw(st.booleans()),
+        "return_indices": draw(st.booleans()),
         "ceil_rule": draw(st.sampled_from(["torch", "caffe"])),
         "nan": draw(st.sampled_from(["propagate", "first", "drop"])),
         "lowest": draw(st.sampled_from([-math.inf, -math.inf, -3.4028235e38, 0])),

@@ -1,4 +1,4 @@
-"""Derivatives of max_pool2d: the tangent at the switches, or the share of each that is tied."""
+"""Derivatives of max_pool2d: the tangent at the indices, or the share of each that is tied."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.ops.adaptive_max_pool2d.derivatives import at_switches
+from numseg.ops.adaptive_max_pool2d.derivatives import at_indices
 from numseg.ops.max_pool2d.reference import places
 from numseg.typing import Array
 
@@ -14,9 +14,9 @@ from numseg.typing import Array
 def jvp(saved: Any, along: dict[str, Any]) -> Array:
     g, x = saved.plan.geometry, along["x"]
     if not g.shared:
-        return at_switches(x, places(saved.switches, g))
+        return at_indices(x, places(saved.indices, g))
     marks = saved.tied != 0
-    total = np.zeros(saved.switches.shape, x.dtype)
+    total = np.zeros(saved.indices.shape, x.dtype)
     for i, j in np.ndindex(g.kh, g.kw) if x.size else ():
         # where a tap is not on the image, its mark is 0
         rows = np.clip(np.arange(g.oh) * g.sy - g.pt + i * g.dy, 0, g.h - 1)

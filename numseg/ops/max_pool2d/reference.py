@@ -88,21 +88,21 @@ def places(switches: Array, g: Geometry) -> Array:
     return places_of(switches, (g.image, g.channel, g.row, g.column), g.h, g.w)
 
 
-def matrix(g: Geometry, switches: Array, tied: Array | None = None) -> Any:
+def matrix(g: Geometry, indices: Array, tied: Array | None = None) -> Any:
     """In each row a 1 at the switch, or the shares of all that are tied."""
     from scipy import sparse
 
     size = g.n * g.c * g.h * g.w
     planes = np.arange(g.n * g.c).reshape(g.n, g.c) * g.h * g.w
-    number = np.arange(switches.size).reshape(switches.shape)
+    number = np.arange(indices.size).reshape(indices.shape)
     if not g.shared:
-        at = places(switches, g)
+        at = places(indices, g)
         columns = (planes[..., None, None] + at)[at >= 0]
         ones = np.ones(len(columns))
-        return sparse.csr_matrix((ones, (number[at >= 0], columns)), (switches.size, size))
+        return sparse.csr_matrix((ones, (number[at >= 0], columns)), (indices.size, size))
     if tied is None:
         raise ArgumentError("linear only for given tied: pass it by name")
-    m = sparse.lil_matrix((switches.size, size))
+    m = sparse.lil_matrix((indices.size, size))
     for p, q, taps, pixels in _windows(g):
         for n, c in np.ndindex(g.n, g.c):
             marks = tied[n, c, p, q] != 0

@@ -1,4 +1,4 @@
-"""Max unpooling by switches."""
+"""Max unpooling by the indices (switches) of a pooling."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from numseg.typing import Array, ArrayLike, Pair, Sides
 
 
 @operator(
-    "y switches",
-    outputs="x",
-    saves="switches",
-    differentiable="y",
-    linear="y",
-    integers="switches",
+    "x indices",
+    saves="indices",
+    differentiable="x",
+    linear="x",
+    integers="indices",
 )
 def max_unpool2d(
-    y: ArrayLike,
-    switches: ArrayLike,
+    x: ArrayLike,
+    indices: ArrayLike,
     kernel_size: Pair,
     stride: Pair | None = None,
     padding: Sides = 0,
@@ -35,14 +34,14 @@ def max_unpool2d(
 ) -> Plan[Array]:
     """Puts each value back where max pooling found it; zero elsewhere.
 
-    ``x[n, c].ravel()[switches[n, c, p, q]] = y[n, c, p, q]``, in row-major order of (p, q).
+    ``y[n, c].ravel()[indices[n, c, p, q]] = x[n, c, p, q]``, in row-major order of (p, q).
 
     Parameters
     ----------
-    y : array, (N, C, H, W), float32 or float64
-    switches : array, (N, C, H, W), any integer dtype
-        From ``max_pool2d(..., return_switches=True)``: flat index ``row * OW + column`` in the
-        output plane, or what ``index_layout`` says.
+    x : array, (N, C, H, W), float32 or float64
+    indices : array, (N, C, H, W), any integer dtype
+        The switches, from ``max_pool2d(..., return_indices=True)``: each a flat index
+        ``row * OW + column`` in the output plane, or what ``index_layout`` says.
     kernel_size : int or (rows, columns)
         Of the pooling, as are the stride and the padding: they give the default output size.
     stride : int or (rows, columns), optional
@@ -52,32 +51,32 @@ def max_unpool2d(
         By default ``(H - 1) * stride + kernel_size - padding``. Pooling maps several sizes to one,
         so another one may be asked for.
     index_layout : {"hw", "nchw", "ncwh", "hwc", "nhwc"}
-        As in ``max_pool2d``: the array in which a switch is a flat index, last axis fastest.
+        As in ``max_pool2d``: the array that an index counts through, last axis fastest.
     duplicates : {"last", "sum", "torch"}
-        What becomes of values with the same switch. "last": the last one in row-major order stays,
+        What becomes of values with the same index. "last": the last one in row-major order stays,
         and alone gets the gradient. "torch": the same, but all get the gradient. "sum": they add
         up, and all get the gradient.
     output_rule : {"torch", "any", "corner"}
         "torch": output_size lies strictly less than a stride from the default. "any": whatever
-        holds all switches. "corner": at least the default; switches speak of a plane of the
+        holds all indices. "corner": at least the default; indices speak of a plane of the
         default size, which becomes the top left corner.
 
     Returns
     -------
-    array, (N, C, OH, OW), dtype of y
+    array, (N, C, OH, OW), dtype of x
 
     Raises
     ------
     ArgumentError
-        For a wrong rank or dtype, switches that are not of y's shape or not on the output plane,
+        For a wrong rank or dtype, indices that are not of x's shape or not on the output plane,
         or an output size against the rule.
 
     Notes
     -----
-    Overlapping windows may share a winner, so that switches repeat: the last value in row-major
+    Overlapping windows may share a winner, so that indices repeat: the last value in row-major
     order stays.
 
-    Gradient: ``grad_y`` at the switch, for the value that stayed; 0 for the values that were
+    Gradient: ``grad_y`` at the index, for the value that stayed; 0 for the values that were
     overwritten. PyTorch 2.13 gives the gradient to those too (``duplicates="torch"``), which is not
     the derivative of what it computes forward (pytorch#80204); ``jvp`` is, in both.
 
@@ -91,15 +90,15 @@ def max_unpool2d(
     --------
     >>> import numpy as np, numseg as ns
     >>> x = np.array([[[[1.0, 5.0], [3.0, 2.0]]]])
-    >>> y, switches = ns.max_pool2d(x, 2, return_switches=True)
-    >>> ns.max_unpool2d(y, switches, 2)[0, 0]
+    >>> y, indices = ns.max_pool2d(x, 2, return_indices=True)
+    >>> ns.max_unpool2d(y, indices, 2)[0, 0]
     array([[0., 5.],
            [0., 0.]])
     """
-    dtype = checks.floats(y=y)
-    n, c, h, w = checks.axes("y", y, "n c h w")
-    checks.integers(switches=switches)
-    checks.shape("switches", switches, y.shape, "the shape of y")
+    dtype = checks.floats(x=x)
+    n, c, h, w = checks.axes("x", x, "n c h w")
+    checks.integers(indices=indices)
+    checks.shape("indices", indices, x.shape, "the shape of x")
     kernel = checks.pair("kernel_size", kernel_size, minimum=1)
     steps = kernel if stride is None else checks.pair("stride", stride, minimum=1)
     padded = sides("padding", padding)
@@ -111,7 +110,7 @@ def max_unpool2d(
         outputs=(Spec((n, c, oh, ow), dtype),),
         geometry=Geometry(n, c, h, w, oh, ow, ih, iw, *strides, after == "sum", after != "last"),
         flops=n * c * h * w if after == "sum" else 0,
-        reach=(  # by switches of a pooling: others may point anywhere
+        reach=(  # by indices of a pooling: others may point anywhere
             transposed_reach(kernel[0], steps[0], padded[0], 1),
             transposed_reach(kernel[1], steps[1], padded[2], 1),
         ),
@@ -126,14 +125,14 @@ def _output_size(
     padding: tuple[int, int, int, int],
     rule: str,
 ) -> tuple[int, int, int, int]:
-    """The output's rows and columns, and those of the plane that switches speak of."""
+    """The output's rows and columns, and those of the plane that indices speak of."""
     usual = [
         transposed_size(i, k, s, p0, p1, 1, 0)
         for i, k, s, p0, p1 in zip(size, kernel, stride, padding[::2], padding[1::2], strict=True)
     ]
     if (asked is None or rule == "corner") and min(usual) < 0:
         raise ArgumentError(
-            f"the output would have {usual[0]} rows and {usual[1]} columns: y has "
+            f"the output would have {usual[0]} rows and {usual[1]} columns: x has "
             f"{size[0]} x {size[1]}, padding (top, bottom, left, right) is {padding}"
         )
     if asked is None:
@@ -156,26 +155,26 @@ def _output_size(
     return rows, columns, rows, columns
 
 
-def check(y: ArrayLike, switches: Array, g: Geometry) -> None:
-    """Every switch is on the plane."""
-    unsigned = switches.view(f"u{switches.itemsize}")  # negative ones are beyond all others
-    limit = min(g.ih * g.iw, int(np.iinfo(switches.dtype).max) + 1)
-    if not switches.size or (g.plain and unsigned.max() < limit):
+def check(x: ArrayLike, indices: Array, g: Geometry) -> None:
+    """Every index is on the plane."""
+    unsigned = indices.view(f"u{indices.itemsize}")  # negative ones are beyond all others
+    limit = min(g.ih * g.iw, int(np.iinfo(indices.dtype).max) + 1)
+    if not indices.size or (g.plain and unsigned.max() < limit):
         return
     strides = g.image, g.channel, g.row, g.column
-    off = places_of(switches.astype(np.int64), strides, g.ih, g.iw) < 0
+    off = places_of(indices.astype(np.int64), strides, g.ih, g.iw) < 0
     if off.any():
         first = tuple(np.argwhere(off)[0].tolist())
-        raise off_plane(first, switches[first], g)
+        raise off_plane(first, indices[first], g)
 
 
-def off_plane(where: tuple[int, ...], switch: int, g: Geometry) -> ArgumentError:
+def off_plane(where: tuple[int, ...], index: int, g: Geometry) -> ArgumentError:
     if not g.plain:
         return ArgumentError(
-            f"switches{list(where)} is {switch}, which is no pixel of plane "
+            f"indices{list(where)} is {index}, which is no pixel of plane "
             f"[{where[0]}, {where[1]}], {g.ih} x {g.iw}, in this index_layout"
         )
     return ArgumentError(
-        f"switches{list(where)} is {switch}, expected an index into the "
+        f"indices{list(where)} is {index}, expected an index into the "
         f"{g.oh} x {g.ow} plane: 0 to {g.oh * g.ow - 1}"
     )

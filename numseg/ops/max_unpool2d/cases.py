@@ -1,4 +1,4 @@
-"""Inputs for max_unpool2d: switches that repeat, every output size that is allowed, no planes."""
+"""Inputs for max_unpool2d: indices that repeat, every output size that is allowed, no planes."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def valid(draw: st.DrawFn) -> Case:
     elif rule == "any":
         plane = output = [draw(st.integers(1, 9)) for _ in range(2)]
     shape, layout = (*planes, *size), draw(st.sampled_from(INDEX_LAYOUTS))
-    # where switches repeat, PyTorch's gradient is no derivative
+    # where indices repeat, PyTorch's gradient is no derivative
     distinct = math.prod(plane) >= math.prod(size) and draw(st.booleans())
     after = ["last", "sum", "torch"] if distinct else ["last", "sum"]
     return Case(
-        {"y": shape, "switches": switches(shape, plane, layout, distinct)},
+        {"x": shape, "indices": indices(shape, plane, layout, distinct)},
         {
             "kernel_size": kernel,
             "stride": stride,
@@ -56,8 +56,8 @@ def valid(draw: st.DrawFn) -> Case:
     )
 
 
-def switches(shape: Shape, plane: Sequence[int], layout: str, distinct: bool) -> Maker:
-    """Switches into planes of a size, in any layout; some repeated unless ``distinct``."""
+def indices(shape: Shape, plane: Sequence[int], layout: str, distinct: bool) -> Maker:
+    """Indices into planes of a size, in any layout; some repeated unless ``distinct``."""
     n, c, h, w = shape
     rows, columns = plane
 
@@ -73,29 +73,29 @@ def switches(shape: Shape, plane: Sequence[int], layout: str, distinct: bool) ->
     return make
 
 
-_y, _switches = np.zeros((1, 1, 2, 2), np.float32), np.zeros((1, 1, 2, 2), np.int64)
+_x, _indices = np.zeros((1, 1, 2, 2), np.float32), np.zeros((1, 1, 2, 2), np.int64)
 
 
-def _bad(message: str, y: object = _y, switches: object = _switches, **params: object) -> Invalid:
-    return Invalid(Case({"y": y, "switches": switches}, {"kernel_size": 2, **params}), message)
+def _bad(message: str, x: object = _x, indices: object = _indices, **params: object) -> Invalid:
+    return Invalid(Case({"x": x, "indices": indices}, {"kernel_size": 2, **params}), message)
 
 
 invalid = [
-    _bad("y has shape (2, 2), expected 4 axes", y=_y[0, 0]),
-    _bad("y has dtype int64", y=_switches),
-    _bad("switches has dtype float32, expected an integer", switches=_y),
-    _bad("switches has dtype bool, expected an integer", switches=_switches > 0),
-    _bad("switches has shape (1, 1, 2, 1), expected (1, 1, 2, 2)", switches=_switches[..., :1]),
-    _bad("switches[0, 0, 0, 0] is 16, expected an index into the 4 x 4", switches=_switches + 16),
-    _bad("switches[0, 0, 0, 0] is -1, expected an index into the 4 x 4", switches=_switches - 1),
-    _bad("is 15, expected an index into the 3 x 5 plane: 0 to 14", switches=_switches + 15,
+    _bad("x has shape (2, 2), expected 4 axes", x=_x[0, 0]),
+    _bad("x has dtype int64", x=_indices),
+    _bad("indices has dtype float32, expected an integer", indices=_x),
+    _bad("indices has dtype bool, expected an integer", indices=_indices > 0),
+    _bad("indices has shape (1, 1, 2, 1), expected (1, 1, 2, 2)", indices=_indices[..., :1]),
+    _bad("indices[0, 0, 0, 0] is 16, expected an index into the 4 x 4", indices=_indices + 16),
+    _bad("indices[0, 0, 0, 0] is -1, expected an index into the 4 x 4", indices=_indices - 1),
+    _bad("is 15, expected an index into the 3 x 5 plane: 0 to 14", indices=_indices + 15,
          output_size=(3, 5)),
     _bad("kernel_size must be at least 1, got 0", kernel_size=0),
     _bad("stride must be at least 1, got 0", stride=0),
     _bad("padding must be at least 0, got -1", padding=-1),
     _bad("the output would have -2 rows and -2 columns", padding=3),
-    _bad("switches[0, 0, 0, 0] is 16, which is no pixel of plane [0, 0], 4 x 4",
-         switches=_switches + 16, index_layout="nchw"),
+    _bad("indices[0, 0, 0, 0] is 16, which is no pixel of plane [0, 0], 4 x 4",
+         indices=_indices + 16, index_layout="nchw"),
     _bad("output_size has 3 rows, but the plane that it has in its corner 4", output_size=3,
          output_rule="corner"),
     _bad("output_rule must be one of 'torch', 'any', 'corner', got 'onnx'", output_rule="onnx"),

@@ -18,20 +18,20 @@ CONVENTIONS: dict[str, Arguments] = {
 
 
 def _node(
-    y: Array, switches: Array, kernel_size: Any, stride: Any, padding: Any, output_size: Any
+    x: Array, indices: Array, kernel_size: Any, stride: Any, padding: Any, output_size: Any
 ) -> Node:
     """ONNX's indices are flat over the whole array, not over a plane."""
     given = kernel_size, stride, padding, output_size
-    n, c, h, w = max_unpool2d.output_shape(y.shape, switches.shape, *given)
+    n, c, h, w = max_unpool2d.output_shape(x.shape, indices.shape, *given)
     plane = np.arange(n * c).reshape(n, c, 1, 1) * (h * w)
-    usual = max_unpool2d.output_shape(y.shape, switches.shape, *given[:3])
+    usual = max_unpool2d.output_shape(x.shape, indices.shape, *given[:3])
     attributes = {
         "kernel_shape": pair(kernel_size),
         "strides": pair(kernel_size if stride is None else stride),
         **pads(padding),
     }
     size = np.array([n, c, h, w]) if (n, c, h, w) != usual else None
-    return Node({"y": y, "switches": switches + plane, "size": size}, attributes)
+    return Node({"x": x, "indices": indices + plane, "size": size}, attributes)
 
 
 ONNX = {"MaxUnpool": _node}

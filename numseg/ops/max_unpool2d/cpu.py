@@ -25,11 +25,11 @@ def _places(start, stop, switches, places, g):
 
 
 @kernel()
-def _forward(start, stop, y, places, x, summed):
+def _forward(start, stop, x, places, y, summed):
     for plane in range(start, stop):
-        image, clear = x[plane], 0
+        image, clear = y[plane], 0
         for first in range(0, places.shape[1], CHUNK):
-            at, values = places[plane, first : first + CHUNK], y[plane, first : first + CHUNK]
+            at, values = places[plane, first : first + CHUNK], x[plane, first : first + CHUNK]
             clear, inside = clear_up_to(image, clear, at)
             if not inside:  # somebody has written to the switches since they were checked
                 continue
@@ -63,36 +63,36 @@ def _pick(places, image, grads, g):
 
 
 @kernel()
-def _backward(start, stop, places, gx, gy, all_get, g):
-    size, count = gx.shape[1], places.shape[1]
+def _backward(start, stop, places, gy, gx, all_get, g):
+    size, count = gy.shape[1], places.shape[1]
     cells = g.oh >= 2 * g.h and g.ow >= 2 * g.w
     seen = np.empty(size, np.bool_)
     for plane in range(start, stop):
-        at, image, grads = places[plane], gx[plane], gy[plane]
+        at, image, grads = places[plane], gy[plane], gx[plane]
         if cells and _pick(at, image, grads, g):
             continue
         seen[:] = False
         for number in range(count):  # the last first: that is the one that stayed
             i = np.uint64(count - 1 - number)
-            place, grad = np.uint64(at[i]), gy.dtype.type(0)
+            place, grad = np.uint64(at[i]), gx.dtype.type(0)
             if place < np.uint64(size):  # the caller may have written to the switches
                 grad = grad if seen[place] else image[place]
                 seen[place] = not all_get
             grads[i] = grad
 
 
-def forward(y: Array, switches: Array, x: Array, g: Geometry) -> None:
+def forward(x: Array, switches: Array, y: Array, g: Geometry) -> None:
     small, large = (g.n * g.c, g.h * g.w), (g.n * g.c, g.oh * g.ow)
-    launch(_forward, g.n * g.c, x.size, y.reshape(small), _in_planes(switches, g),
-           x.reshape(large), g.summed)  # fmt: skip
+    launch(_forward, g.n * g.c, y.size, x.reshape(small), _in_planes(switches, g),
+           y.reshape(large), g.summed)  # fmt: skip
 
 
-def backward(switches: Array, gx: Array, gy: Array | None, g: Geometry) -> None:
-    if gy is None:
+def backward(switches: Array, gy: Array, gx: Array | None, g: Geometry) -> None:
+    if gx is None:
         return
     small, large = (g.n * g.c, g.h * g.w), (g.n * g.c, g.oh * g.ow)
-    launch(_backward, g.n * g.c, 2 * gy.size, _in_planes(switches, g), gx.reshape(large),
-           gy.reshape(small), g.all_get, g)  # fmt: skip
+    launch(_backward, g.n * g.c, 2 * gx.size, _in_planes(switches, g), gy.reshape(large),
+           gx.reshape(small), g.all_get, g)  # fmt: skip
 
 
 def _in_planes(switches: Array, g: Geometry) -> Array:

@@ -72,37 +72,37 @@ def _claim(switches: Longs, owners: Ints, g: Geometry) -> None:
 
 
 @kernel
-def _forward(y: Reals, owners: Ints, x: Reals, g: Geometry) -> None:
+def _forward(x: Reals, owners: Ints, y: Reals, g: Geometry) -> None:
     pixel, plane = thread()
     if pixel >= g.oh * g.ow:
         return
     while plane < g.n * g.c:
         here = plane * g.oh * g.ow + pixel
         owner = owners[here]
-        x[here] = y[plane * g.h * g.w + owner] if owner >= 0 else x.dtype.type(0)
+        y[here] = x[plane * g.h * g.w + owner] if owner >= 0 else y.dtype.type(0)
         plane = next_plane(plane)
 
 
 @kernel
-def _sum(y: Reals, switches: Longs, x: Reals, g: Geometry) -> None:
+def _sum(x: Reals, switches: Longs, y: Reals, g: Geometry) -> None:
     """A thread owns an output pixel, and looks at all values of its plane in their order."""
     pixel, plane = thread()
     if pixel >= g.oh * g.ow:
         return
     while plane < g.n * g.c:
-        total = x.dtype.type(0)
+        total = y.dtype.type(0)
         first = plane * g.h * g.w
         i = int32(0)
         while i < g.h * g.w:
             if switches[first + i] == pixel:
-                total += y[first + i]
+                total += x[first + i]
             i = int32(i + 1)
-        x[plane * g.oh * g.ow + pixel] = total
+        y[plane * g.oh * g.ow + pixel] = total
         plane = next_plane(plane)
 
 
 @kernel
-def _pick(switches: Longs, gx: Reals, gy: Reals, g: Geometry) -> None:
+def _pick(switches: Longs, gy: Reals, gx: Reals, g: Geometry) -> None:
     """All values of a switch get its gradient."""
     pixel, plane = thread()
     if pixel >= g.h * g.w:
@@ -110,31 +110,31 @@ def _pick(switches: Longs, gx: Reals, gy: Reals, g: Geometry) -> None:
     while plane < g.n * g.c:
         here = plane * g.h * g.w + pixel
         place = switches[here]
-        grad = gy.dtype.type(0)
+        grad = gx.dtype.type(0)
         if 0 <= place < g.oh * g.ow:
-            grad = gx[plane * g.oh * g.ow + place]
-        gy[here] = grad
+            grad = gy[plane * g.oh * g.ow + place]
+        gx[here] = grad
         plane = next_plane(plane)
 
 
 @kernel
-def _backward(switches: Longs, owners: Ints, gx: Reals, gy: Reals, g: Geometry) -> None:
+def _backward(switches: Longs, owners: Ints, gy: Reals, gx: Reals, g: Geometry) -> None:
     pixel, plane = thread()
     if pixel >= g.h * g.w:
         return
     while plane < g.n * g.c:
         here = plane * g.h * g.w + pixel
         place = switches[here]
-        grad = gy.dtype.type(0)
+        grad = gx.dtype.type(0)
         if 0 <= place < g.oh * g.ow:
             there = plane * g.oh * g.ow + place
             if owners[there] == pixel:
-                grad = gx[there]
-        gy[here] = grad
+                grad = gy[there]
+        gx[here] = grad
         plane = next_plane(plane)
 
 
-def check(y: Any, switches: Any, g: Geometry) -> None:
+def check(x: Any, switches: Any, g: Geometry) -> None:
     """Every switch is on the plane; one number comes back from the GPU, not all switches."""
     size = switches.size
     first = Cuda.from_host(np.array([size]))
@@ -145,27 +145,27 @@ def check(y: Any, switches: Any, g: Geometry) -> None:
         raise off_plane(where, Cuda.to_host(switches.reshape(size)[i : i + 1])[0], g)
 
 
-def forward(y: Any, switches: Any, x: Any, g: Geometry) -> None:
+def forward(x: Any, switches: Any, y: Any, g: Geometry) -> None:
     places = _places(switches, g)
     if g.summed:
-        launch(_sum, g.n * g.c, g.oh * g.ow, y, places, x, g)
+        launch(_sum, g.n * g.c, g.oh * g.ow, x, places, y, g)
     else:
-        launch(_forward, g.n * g.c, g.oh * g.ow, y, _owners(places, x, g), x, g)
+        launch(_forward, g.n * g.c, g.oh * g.ow, x, _owners(places, y, g), y, g)
 
 
-def backward(switches: Any, gx: Any, gy: Any, g: Geometry) -> None:
-    if gy is None:
+def backward(switches: Any, gy: Any, gx: Any, g: Geometry) -> None:
+    if gx is None:
         return
     places = _places(switches, g)
     if g.all_get:
-        launch(_pick, g.n * g.c, g.h * g.w, places, gx, gy, g)
+        launch(_pick, g.n * g.c, g.h * g.w, places, gy, gx, g)
     else:
-        launch(_backward, g.n * g.c, g.h * g.w, places, _owners(places, gx, g), gx, gy, g)
+        launch(_backward, g.n * g.c, g.h * g.w, places, _owners(places, gy, g), gy, gx, g)
 
 
-def _owners(switches: Any, x: Any, g: Geometry) -> Any:
+def _owners(switches: Any, y: Any, g: Geometry) -> Any:
     """For each output pixel the index in its plane of the value that stays there, or -1."""
-    owners = empty((x.size,), np.int32)
+    owners = empty((y.size,), np.int32)
     fill(owners, -1)
     launch(_claim, g.n * g.c, g.h * g.w, switches, owners, g)
     return owners

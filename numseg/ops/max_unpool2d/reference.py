@@ -11,21 +11,21 @@ from numseg.ops.max_unpool2d.geometry import Geometry
 from numseg.typing import Array
 
 
-def forward(y: Array, switches: Array, g: Geometry) -> Array:
-    x = np.zeros((g.n, g.c, g.oh * g.ow))
+def forward(x: Array, switches: Array, g: Geometry) -> Array:
+    y = np.zeros((g.n, g.c, g.oh * g.ow))
     at = _places(switches, g)
-    for n, c, p, q in np.ndindex(y.shape):
+    for n, c, p, q in np.ndindex(x.shape):
         if g.summed:
-            x[n, c, at[n, c, p, q]] += y[n, c, p, q]
+            y[n, c, at[n, c, p, q]] += x[n, c, p, q]
         else:
-            x[n, c, at[n, c, p, q]] = y[n, c, p, q]
-    return x.reshape(g.n, g.c, g.oh, g.ow)
+            y[n, c, at[n, c, p, q]] = x[n, c, p, q]
+    return y.reshape(g.n, g.c, g.oh, g.ow)
 
 
-def backward(switches: Array, gx: Array, g: Geometry) -> Array:
+def backward(switches: Array, gy: Array, g: Geometry) -> Array:
     at = _places(switches, g)
     picked = np.take_along_axis(
-        gx.reshape(g.n, g.c, g.oh * g.ow), np.maximum(at, 0).reshape(g.n, g.c, g.h * g.w), -1
+        gy.reshape(g.n, g.c, g.oh * g.ow), np.maximum(at, 0).reshape(g.n, g.c, g.h * g.w), -1
     ).reshape(switches.shape)
     gets = (at >= 0) & (g.all_get | _stays(at))
     return np.where(gets, picked, 0.0)

@@ -14,10 +14,10 @@ MOST_SAMPLES = 1024
 """Largest sampling_ratio."""
 
 
-@operator("x rois", saves="x rois", linear="x", examines="rois", fixed={"rois": (..., 0)})
+@operator("x boxes", saves="x boxes", linear="x", examines="boxes", fixed={"boxes": (..., 0)})
 def roi_align(
     x: ArrayLike,
-    rois: ArrayLike,
+    boxes: ArrayLike,
     output_size: Pair,
     spatial_scale: float = 1.0,
     sampling_ratio: int = -1,
@@ -40,7 +40,7 @@ def roi_align(
     Parameters
     ----------
     x : array, (N, C, H, W), float32 or float64
-    rois : array, (K, 5), dtype of x
+    boxes : array, (K, 5), dtype of x
         Index of the image, x1, y1, x2, y2. A box may leave the image, be empty or inverted.
     output_size : int or (rows, columns)
         OH and OW, the bins.
@@ -74,7 +74,7 @@ def roi_align(
     Notes
     -----
     Gradient: for x, each ``grad_y`` goes to the pixels by the weights they had; a pixel adds up
-    its RoIs in their order. For rois, the derivative of the samples along their motion with the
+    its RoIs in their order. For boxes, the derivative of the samples along their motion with the
     coordinates; the index gets 0. With adaptive sampling g is piecewise constant and has no
     derivative.
 
@@ -93,15 +93,15 @@ def roi_align(
     --------
     >>> import numpy as np, numseg as ns
     >>> x = np.arange(16.0).reshape(1, 1, 4, 4)  # value 4 * row + column
-    >>> rois = np.array([[0, 0.5, 0.5, 2.5, 2.5]])
-    >>> ns.roi_align(x, rois, 2, aligned=True)
+    >>> boxes = np.array([[0, 0.5, 0.5, 2.5, 2.5]])
+    >>> ns.roi_align(x, boxes, 2, aligned=True)
     array([[[[2.5, 3.5],
              [6.5, 7.5]]]])
     """
-    dtype = checks.floats(x=x, rois=rois)
+    dtype = checks.floats(x=x, boxes=boxes)
     n, c, h, w = checks.axes("x", x, "n c h w")
-    k = checks.axes("rois", rois, "k 5")[0]
-    checks.shape("rois", rois, (k, 5), "index of the image, x1, y1, x2, y2")
+    k = checks.axes("boxes", boxes, "k 5")[0]
+    checks.shape("boxes", boxes, (k, 5), "index of the image, x1, y1, x2, y2")
     oh, ow = checks.pair("output_size", output_size, minimum=1)
     ratio = checks.integer("sampling_ratio", sampling_ratio, maximum=MOST_SAMPLES)
     checks.choice("mode", mode, ("avg", "max", "max_corners"))

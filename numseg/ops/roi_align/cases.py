@@ -38,13 +38,13 @@ def valid(draw: st.DrawFn) -> Case:
         "outside": draw(st.sampled_from(["zero", "zero", "clamp"])),
     }
 
-    def rois(rng: np.random.Generator, dtype: Any) -> Array:
-        return _rois(rng, k if n else 0, n, size, output, params["spatial_scale"]).astype(dtype)
+    def boxes(rng: np.random.Generator, dtype: Any) -> Array:
+        return _boxes(rng, k if n else 0, n, size, output, params["spatial_scale"]).astype(dtype)
 
-    return Case({"x": (n, c, *size), "rois": rois}, params)
+    return Case({"x": (n, c, *size), "boxes": boxes}, params)
 
 
-def _rois(
+def _boxes(
     rng: np.random.Generator,
     k: int,
     images: int,
@@ -61,37 +61,41 @@ def _rois(
     return np.concatenate([index, start / scale, (start + extents) / scale], 1)
 
 
-_x, _rois_2 = np.zeros((2, 3, 8, 8), np.float32), np.zeros((2, 5), np.float32)
+_x, _boxes_2 = np.zeros((2, 3, 8, 8), np.float32), np.zeros((2, 5), np.float32)
 
 
 def _with(**columns: float) -> Array:
-    rois = _rois_2.copy()
+    boxes = _boxes_2.copy()
     for name, value in columns.items():
-        rois[1, ["n", "x1", "y1", "x2", "y2"].index(name)] = value
-    return rois
+        boxes[1, ["n", "x1", "y1", "x2", "y2"].index(name)] = value
+    return boxes
 
 
 def _bad(
-    message: str, x: object = _x, rois: object = _rois_2, output_size: object = 2, **params: object
+    message: str,
+    x: object = _x,
+    boxes: object = _boxes_2,
+    output_size: object = 2,
+    **params: object,
 ) -> Invalid:
-    return Invalid(Case({"x": x, "rois": rois}, {"output_size": output_size, **params}), message)
+    return Invalid(Case({"x": x, "boxes": boxes}, {"output_size": output_size, **params}), message)
 
 
 invalid = [
     _bad("x has shape (3, 8, 8), expected 4 axes", x=_x[0]),
     _bad("x has dtype int64", x=_x.astype(np.int64)),
-    _bad("rois has dtype float64, but x has float32", rois=_rois_2.astype(np.float64)),
-    _bad("rois has shape (5,), expected 2 axes (k, 5)", rois=_rois_2[0]),
-    _bad("rois has shape (2, 4), expected (2, 5)", rois=_rois_2[:, :4]),
-    _bad("rois[1, 0] is 2.0, expected the index of one of the 2 images of x", rois=_with(n=2)),
-    _bad("rois[1, 0] is -1.0, expected the index", rois=_with(n=-1)),
-    _bad("rois[1, 0] is 0.5, expected the index", rois=_with(n=0.5)),
-    _bad("rois[1, 0] is nan, expected the index", rois=_with(n=np.nan)),
-    _bad("rois[0, 0] is 0.0, expected the index of one of the 0 images", x=_x[:0]),
-    _bad("rois[1, 2] is nan, expected a number", rois=_with(y1=np.nan)),
-    _bad("rois[1, 3] is inf, expected a number", rois=_with(x2=np.inf)),
-    _bad("lies within 16777216 pixels", rois=_with(y2=2e7)),
-    _bad("times spatial_scale 1000000.0", rois=_with(x1=-20), spatial_scale=1e6),
+    _bad("boxes has dtype float64, but x has float32", boxes=_boxes_2.astype(np.float64)),
+    _bad("boxes has shape (5,), expected 2 axes (k, 5)", boxes=_boxes_2[0]),
+    _bad("boxes has shape (2, 4), expected (2, 5)", boxes=_boxes_2[:, :4]),
+    _bad("boxes[1, 0] is 2.0, expected the index of one of the 2 images of x", boxes=_with(n=2)),
+    _bad("boxes[1, 0] is -1.0, expected the index", boxes=_with(n=-1)),
+    _bad("boxes[1, 0] is 0.5, expected the index", boxes=_with(n=0.5)),
+    _bad("boxes[1, 0] is nan, expected the index", boxes=_with(n=np.nan)),
+    _bad("boxes[0, 0] is 0.0, expected the index of one of the 0 images", x=_x[:0]),
+    _bad("boxes[1, 2] is nan, expected a number", boxes=_with(y1=np.nan)),
+    _bad("boxes[1, 3] is inf, expected a number", boxes=_with(x2=np.inf)),
+    _bad("lies within 16777216 pixels", boxes=_with(y2=2e7)),
+    _bad("times spatial_scale 1000000.0", boxes=_with(x1=-20), spatial_scale=1e6),
     _bad("output_size must be at least 1, got 0", output_size=0),
     _bad("output_size must be one integer or two, got (1, 2, 3)", output_size=(1, 2, 3)),
     _bad("sampling_ratio must be an integer, got 2.0", sampling_ratio=2.0),

@@ -29,20 +29,20 @@ CHOICES = {"sampling_ratio": (-1, 1, 2)}
 def _moved(pixels: float) -> Any:
     def change(arguments: Arguments) -> Arguments:
         shift = pixels / (arguments["spatial_scale"] or 1.0)
-        rois = arguments["rois"] + np.array([0, shift, shift, shift, shift])
-        return arguments | {"rois": rois.astype(arguments["rois"].dtype)}
+        boxes = arguments["boxes"] + np.array([0, shift, shift, shift, shift])
+        return arguments | {"boxes": boxes.astype(arguments["boxes"].dtype)}
 
     return change
 
 
 def _ordered(columns: list[int]) -> Any:
-    return lambda arguments: arguments | {"rois": arguments["rois"][:, columns]}
+    return lambda arguments: arguments | {"boxes": arguments["boxes"][:, columns]}
 
 
 def _inclusive(arguments: Arguments) -> Arguments:
     one = 1 / (arguments["spatial_scale"] or 1.0)
     end = np.array([0, 0, 0, one, one])
-    return arguments | {"rois": (arguments["rois"] + end).astype(arguments["rois"].dtype)}
+    return arguments | {"boxes": (arguments["boxes"] + end).astype(arguments["boxes"].dtype)}
 
 
 PROBES = {
@@ -55,7 +55,7 @@ PROBES = {
 
 def _node(
     x: Array,
-    rois: Array,
+    boxes: Array,
     output_size: tuple[int, int],
     spatial_scale: float,
     sampling_ratio: int,
@@ -64,7 +64,7 @@ def _node(
 ) -> Node:
     if mode == "max":
         raise Unsupported("ONNX takes the maximum over corners, not over samples")
-    index = rois[:, 0].astype(np.int64)
+    index = boxes[:, 0].astype(np.int64)
     attributes = {
         "coordinate_transformation_mode": "half_pixel" if aligned else "output_half_pixel",
         "mode": {"avg": "avg", "max_corners": "max"}[mode],
@@ -73,7 +73,7 @@ def _node(
         "sampling_ratio": max(sampling_ratio, 0),
         "spatial_scale": float(spatial_scale),
     }
-    return Node({"x": x, "rois": rois[:, 1:], "index": index}, attributes, opset=16)
+    return Node({"x": x, "boxes": boxes[:, 1:], "index": index}, attributes, opset=16)
 
 
 ONNX = {"RoiAlign": _node}

@@ -44,18 +44,18 @@ class Corner(NamedTuple):
 
 def jvp(saved: Any, along: dict[str, Any]) -> Array:
     plan, g = saved.plan, saved.plan.geometry
-    if along["rois"] is None and not g.maximum:
+    if along["boxes"] is None and not g.maximum:
         how = {**plan.parameters, "arithmetic": "float32" if g.single else "float64"}
-        return roi_align(along["x"], saved.rois, **how)
-    x, rois, vx, vrois = wide(saved.x, saved.rois, along["x"], along["rois"])
+        return roi_align(along["x"], saved.boxes, **how)
+    x, rois, vx, vrois = wide(saved.x, saved.boxes, along["x"], along["boxes"])
     return tangents(boxes(rois, g), x, vx, vrois, g)
 
 
 def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     g = saved.plan.geometry
-    x, rois, vx, vrois = wide(saved.x, saved.rois, along["x"], along["rois"])
+    x, rois, vx, vrois = wide(saved.x, saved.boxes, along["x"], along["boxes"])
     gx, grois = second(boxes(rois, g), x, vx, vrois, grad_y.astype(np.float64), g)
-    return {"x": gx, "rois": grois}
+    return {"x": gx, "boxes": grois}
 
 
 def tangents(regions: Regions, x: Array, vx: Array, vrois: Array, g: Geometry) -> Array:

@@ -30,19 +30,19 @@ class Geometry(NamedTuple):
     clamp: bool
 
 
-def check(x: Any, rois: Array, g: Any) -> None:
+def check(x: Any, boxes: Array, g: Any) -> None:
     """Every RoI belongs to an image, and its box is somewhere."""
-    index, boxes = rois[:, 0], rois[:, 1:]
+    index, corners = boxes[:, 0], boxes[:, 1:]
     wrong = ~((index >= 0) & (index < g.n) & (index == np.floor(index)))
     if wrong.any():
         k = int(np.argmax(wrong))
         raise ArgumentError(
-            f"rois[{k}, 0] is {index[k]}, expected the index of one of the {g.n} images of x"
+            f"boxes[{k}, 0] is {index[k]}, expected the index of one of the {g.n} images of x"
         )
-    wrong = ~(np.abs(boxes.astype(np.float64) * g.scale) <= LIMIT)
+    wrong = ~(np.abs(corners.astype(np.float64) * g.scale) <= LIMIT)
     if wrong.any():
         k, j = (int(i) for i in np.argwhere(wrong)[0])
         raise ArgumentError(
-            f"rois[{k}, {j + 1}] is {boxes[k, j]}, expected a number that times spatial_scale "
+            f"boxes[{k}, {j + 1}] is {corners[k, j]}, expected a number that times spatial_scale "
             f"{g.scale} lies within {LIMIT:.0f} pixels"
         )

@@ -15,19 +15,19 @@ __all__ = ["check", "roi_pool"]
 
 
 @operator(
-    "x rois",
-    outputs="y switches",
-    saves="rois switches",
+    "x boxes",
+    outputs="y indices",
+    saves="boxes indices",
     differentiable="x",
-    examines="rois",
-    spare="switches",
+    examines="boxes",
+    skippable="indices",
 )
 def roi_pool(
     x: ArrayLike,
-    rois: ArrayLike,
+    boxes: ArrayLike,
     output_size: Pair,
     spatial_scale: float = 1.0,
-    return_switches: bool = False,
+    return_indices: bool = False,
     arithmetic: str | None = None,
     rounding: str = "half_away",
 ) -> Plan[Array | tuple[Array, Array]]:
@@ -41,14 +41,14 @@ def roi_pool(
     Parameters
     ----------
     x : array, (N, C, H, W), float32 or float64
-    rois : array, (K, 5), dtype of x
+    boxes : array, (K, 5), dtype of x
         Index of the image, x1, y1, x2, y2. A box may leave the image, be empty or inverted.
     output_size : int or (rows, columns)
         OH and OW, the bins.
     spatial_scale : float
         What the boxes' coordinates are multiplied by.
-    return_switches : bool
-        Also return the switches.
+    return_indices : bool
+        Also return the indices.
     arithmetic : {"float32", "float64", "exact"}, optional
         In which the products and quotients are computed; by default the dtype of x, as in
         torchvision. "exact" divides integers, and multiplies by the scale in float64.
@@ -61,7 +61,7 @@ def roi_pool(
     Returns
     -------
     y : array, (K, C, OH, OW), dtype of x
-    switches : array, (K, C, OH, OW), int64
+    indices : array, (K, C, OH, OW), int64
         Only if asked for: the flat index ``row * W + column`` of the winner in its (H, W) plane, -1
         where there is none.
 
@@ -73,16 +73,16 @@ def roi_pool(
 
     Notes
     -----
-    A bin without pixels gives 0 and switch -1. A pixel wins only
+    A bin without pixels gives 0 and index -1. A pixel wins only
     if it is larger than all before it, in row-major order, and than -3.4028235e38, the lowest
     float32 (in either dtype): the first maximum wins, NaN never does, and a bin of NaN and -inf
-    gives that number and switch -1.
+    gives that number and index -1.
 
     In floating point ``(p + 1) * size / OH`` may come out above the integer that it is: a box of 57
     rows in 7 bins gets a 58th in float32. "exact" has no such cases.
 
-    Gradient: for x, each ``grad_y`` goes to the pixel in its switch; a pixel adds up its RoIs in
-    their order. The result is piecewise constant in rois, which have no gradient.
+    Gradient: for x, each ``grad_y`` goes to the pixel at its index; a pixel adds up its RoIs in
+    their order. The result is piecewise constant in boxes, which have no gradient.
 
     Source: torchvision 0.28, ``ops.roi_pool`` (Girshick, Fast R-CNN, 2015), bit for bit; Caffe's
     ``ROIPooling`` likewise.
@@ -91,16 +91,16 @@ def roi_pool(
     --------
     >>> import numpy as np, numseg as ns
     >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
-    >>> rois = np.array([[0, 0.5, 0.0, 2.5, 3.0]])  # columns 1 to 3, rows 0 to 3
-    >>> y, switches = ns.roi_pool(x, rois, 2, return_switches=True)
+    >>> boxes = np.array([[0, 0.5, 0.0, 2.5, 3.0]])  # columns 1 to 3, rows 0 to 3
+    >>> y, indices = ns.roi_pool(x, boxes, 2, return_indices=True)
     >>> y
     array([[[[ 6.,  7.],
              [14., 15.]]]])
     """
-    dtype = checks.floats(x=x, rois=rois)
+    dtype = checks.floats(x=x, boxes=boxes)
     n, c, h, w = checks.axes("x", x, "n c h w")
-    k = checks.axes("rois", rois, "k 5")[0]
-    checks.shape("rois", rois, (k, 5), "index of the image, x1, y1, x2, y2")
+    k = checks.axes("boxes", boxes, "k 5")[0]
+    checks.shape("boxes", boxes, (k, 5), "index of the image, x1, y1, x2, y2")
     oh, ow = checks.pair("output_size", output_size, minimum=1)
     scale = checks.real("spatial_scale", spatial_scale, 0, LIMIT)
     if arithmetic is None:
@@ -115,7 +115,7 @@ def roi_pool(
     return Plan(
         outputs=(Spec(shape, dtype), Spec(shape, np.dtype(np.int64))),
         geometry=Geometry(n, c, h, w, k, oh, ow, scale, exact, single, *rounded),
-        results=2 if checks.flag("return_switches", return_switches) else 1,
+        results=2 if checks.flag("return_indices", return_indices) else 1,
         flops=k * c * oh * ow,
         reach=None,
     )

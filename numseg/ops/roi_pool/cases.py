@@ -22,43 +22,43 @@ def valid(draw: st.DrawFn) -> Case:
     params: dict[str, Any] = {
         "output_size": draw(st.tuples(st.integers(1, 4), st.integers(1, 4))),
         "spatial_scale": draw(st.sampled_from([1.0, 0.5, 2.0])),
-        "return_switches": draw(st.booleans()),
+        "return_indices": draw(st.booleans()),
         "arithmetic": draw(st.sampled_from([None, "float32", "float64", "exact"])),
         "rounding": draw(st.sampled_from(["half_away", "half_away", "half_even", "none"])),
     }
     if params["rounding"] == "none" and params["arithmetic"] == "exact":
         params["arithmetic"] = None
 
-    def rois(rng: np.random.Generator, dtype: Any) -> Array:
-        boxes = rng.integers(-12, 40, (k if n else 0, 4)) / 4  # halves among them
-        index = rng.integers(0, max(n, 1), (len(boxes), 1))
-        return np.concatenate([index, boxes / params["spatial_scale"]], 1).astype(dtype)
+    def boxes(rng: np.random.Generator, dtype: Any) -> Array:
+        corners = rng.integers(-12, 40, (k if n else 0, 4)) / 4  # halves among them
+        index = rng.integers(0, max(n, 1), (len(corners), 1))
+        return np.concatenate([index, corners / params["spatial_scale"]], 1).astype(dtype)
 
-    return Case({"x": (n, c, h, w), "rois": rois}, params)
+    return Case({"x": (n, c, h, w), "boxes": boxes}, params)
 
 
-_x, _rois = np.zeros((2, 3, 8, 8), np.float32), np.zeros((2, 5), np.float32)
+_x, _boxes = np.zeros((2, 3, 8, 8), np.float32), np.zeros((2, 5), np.float32)
 
 _infinite = np.array([0, np.inf, 0, 0, 0], np.float32)
 
 
 def _bad(
-    message: str, x: object = _x, rois: object = _rois, output_size: object = 2, **params: object
+    message: str, x: object = _x, boxes: object = _boxes, output_size: object = 2, **params: object
 ) -> Invalid:
-    return Invalid(Case({"x": x, "rois": rois}, {"output_size": output_size, **params}), message)
+    return Invalid(Case({"x": x, "boxes": boxes}, {"output_size": output_size, **params}), message)
 
 
 invalid = [
     _bad("x has shape (3, 8, 8), expected 4 axes", x=_x[0]),
     _bad("x has dtype int64", x=_x.astype(np.int64)),
-    _bad("rois has dtype float64, but x has float32", rois=_rois.astype(np.float64)),
-    _bad("rois has shape (2, 4), expected (2, 5)", rois=_rois[:, :4]),
-    _bad("rois[0, 0] is 2.0, expected the index of one of the 2 images of x", rois=_rois + 2),
-    _bad("rois[0, 0] is nan, expected the index", rois=_rois * np.nan),
-    _bad("rois[0, 1] is inf, expected a number", rois=_rois + _infinite),
+    _bad("boxes has dtype float64, but x has float32", boxes=_boxes.astype(np.float64)),
+    _bad("boxes has shape (2, 4), expected (2, 5)", boxes=_boxes[:, :4]),
+    _bad("boxes[0, 0] is 2.0, expected the index of one of the 2 images of x", boxes=_boxes + 2),
+    _bad("boxes[0, 0] is nan, expected the index", boxes=_boxes * np.nan),
+    _bad("boxes[0, 1] is inf, expected a number", boxes=_boxes + _infinite),
     _bad("output_size must be at least 1, got 0", output_size=0),
     _bad("spatial_scale must lie in [0, 16777216.0], got -1.0", spatial_scale=-1),
-    _bad("return_switches must be True or False, got 1", return_switches=1),
+    _bad("return_indices must be True or False, got 1", return_indices=1),
     _bad("'float32', 'float64', 'exact', got 'single'", arithmetic="single"),
     _bad("must be one of 'half_away', 'half_even', 'none', got 'down'", rounding="down"),
     _bad("divides whole pixels, but rounding is 'none'", arithmetic="exact", rounding="none"),

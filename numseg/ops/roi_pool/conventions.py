@@ -15,9 +15,9 @@ CONVENTIONS: dict[str, Arguments] = {
 }
 
 
-def _node(x: Array, rois: Array, output_size: Any, spatial_scale: float) -> Node:
+def _node(x: Array, boxes: Array, output_size: Any, spatial_scale: float) -> Node:
     attributes = {"pooled_shape": pair(output_size), "spatial_scale": spatial_scale}
-    return Node({"x": x, "rois": rois}, attributes)
+    return Node({"x": x, "boxes": boxes}, attributes)
 
 
 ONNX = {"MaxRoiPool": _node}

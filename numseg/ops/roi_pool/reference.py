@@ -38,13 +38,13 @@ def backward(rois: Array, switches: Array, gy: Array, g: Geometry) -> Array:
     return gx.reshape(g.n, g.c, g.h, g.w)
 
 
-def matrix(rois: Array, g: Geometry, switches: Array) -> Any:
+def matrix(rois: Array, g: Geometry, indices: Array) -> Any:
     """``M[(k, c, p, q), (n, c, pixel)]`` is 1 where the pixel is in the switch."""
     from scipy import sparse
 
-    k, c, p, q = np.nonzero((switches >= 0) & (switches < g.h * g.w))
+    k, c, p, q = np.nonzero((indices >= 0) & (indices < g.h * g.w))
     output = ((k * g.c + c) * g.oh + p) * g.ow + q
-    pixel = (rois[k, 0].astype(int) * g.c + c) * g.h * g.w + switches[k, c, p, q]
+    pixel = (rois[k, 0].astype(int) * g.c + c) * g.h * g.w + indices[k, c, p, q]
     shape = g.k * g.c * g.oh * g.ow, g.n * g.c * g.h * g.w
     return sparse.csr_array((np.ones(len(output)), (output, pixel)), shape)
 

@@ -11,39 +11,39 @@ from numseg.typing import Array, ArrayLike, Padding, Pair
 
 
 @operator(
-    "x w_depthwise w_pointwise b b_depthwise",
-    saves="x w_depthwise w_pointwise b_depthwise",
-    linear="x w_depthwise w_pointwise b b_depthwise",
+    "x depthwise_weight pointwise_weight bias depthwise_bias",
+    saves="x depthwise_weight pointwise_weight depthwise_bias",
+    linear="x depthwise_weight pointwise_weight bias depthwise_bias",
 )
 def separable_conv2d(
     x: ArrayLike,
-    w_depthwise: ArrayLike,
-    w_pointwise: ArrayLike,
-    b: ArrayLike | None = None,
+    depthwise_weight: ArrayLike,
+    pointwise_weight: ArrayLike,
+    bias: ArrayLike | None = None,
     stride: Pair = 1,
     padding: Padding = 0,
     dilation: Pair = 1,
-    b_depthwise: ArrayLike | None = None,
+    depthwise_bias: ArrayLike | None = None,
 ) -> Plan[Array]:
     """Depthwise-separable convolution: each channel by its own filters, then all of them mixed.
 
-    ``z = conv2d(x, w_depthwise, b_depthwise, stride, padding, dilation, groups=C)`` and
-    ``y = conv2d(z, w_pointwise, b)``, with nothing in between.
+    ``z = conv2d(x, depthwise_weight, depthwise_bias, stride, padding, dilation, groups=C)`` and
+    ``y = conv2d(z, pointwise_weight, bias)``, with nothing in between.
 
     Parameters
     ----------
     x : array, (N, C, H, W), float32 or float64
-    w_depthwise : array, (C * M, 1, KH, KW), dtype of x
+    depthwise_weight : array, (C * M, 1, KH, KW), dtype of x
         M filters for each channel (the depth multiplier): those of channel c are ``c * M`` and the
         next ones.
-    w_pointwise : array, (F, C * M, 1, 1), dtype of x
-    b : array, (F,), dtype of x, optional
+    pointwise_weight : array, (F, C * M, 1, 1), dtype of x
+    bias : array, (F,), dtype of x, optional
     stride : int or (rows, columns)
         This, the padding and the dilation are the depthwise convolution's.
     padding : int, (rows, columns), (top, bottom, left, right), "valid", "same" or "same_lower"
         As for :func:`numseg.conv2d`.
     dilation : int or (rows, columns)
-    b_depthwise : array, (C * M,), dtype of x, optional
+    depthwise_bias : array, (C * M,), dtype of x, optional
         Added before the channels are mixed. The pixels of z that lie on padding get it too.
 
     Returns
@@ -54,14 +54,14 @@ def separable_conv2d(
     Raises
     ------
     ArgumentError
-        For a wrong rank or dtype, a stride or dilation below 1, filters of w_depthwise that are no
-        multiple of x's channels, a w_pointwise or a bias that does not fit, or a window larger than
-        the padded image.
+        For a wrong rank or dtype, a stride or dilation below 1, filters of depthwise_weight that
+        are no multiple of x's channels, a pointwise_weight or a bias that does not fit, or a window
+        larger than the padded image.
 
     Notes
     -----
     Gradient: ``grad_z`` is pointwise's transposed convolution of ``grad_y``; from there on, and for
-    the weights, it is conv2d's. z is not kept: where the gradient of w_pointwise is wanted,
+    the weights, it is conv2d's. z is not kept: where the gradient of pointwise_weight is wanted,
     backward computes it again, which costs ``KH * KW / F`` of the forward pass. There are no kinks.
 
     z is rounded to the dtype of x.
@@ -80,33 +80,39 @@ def separable_conv2d(
              [8.]]]])
     """
     dtype = checks.floats(
-        x=x, w_depthwise=w_depthwise, w_pointwise=w_pointwise, b=b, b_depthwise=b_depthwise
+        x=x,
+        depthwise_weight=depthwise_weight,
+        pointwise_weight=pointwise_weight,
+        bias=bias,
+        depthwise_bias=depthwise_bias,
     )
     n, c, h, width = checks.axes("x", x, "n c h w")
-    channels, _, kh, kw = checks.axes("w_depthwise", w_depthwise, "c*m 1 kh kw")
-    checks.shape("w_depthwise", w_depthwise, (channels, 1, kh, kw), "a filter sees one channel")
+    channels, _, kh, kw = checks.axes("depthwise_weight", depthwise_weight, "c*m 1 kh kw")
+    checks.shape(
+        "depthwise_weight", depthwise_weight, (channels, 1, kh, kw), "a filter sees one channel"
+    )
     if channels % max(c, 1) != 0 or (c == 0 < channels):
         raise ArgumentError(
-            f"w_depthwise has {channels} filters, expected a multiple of the {c} channels of x"
+            f"depthwise_weight has {channels} filters, expected a multiple of the {c} channels of x"
         )
     kernel = (
-        checks.integer("w_depthwise's kernel rows", kh, 1),
-        checks.integer("w_depthwise's kernel columns", kw, 1),
+        checks.integer("depthwise_weight's kernel rows", kh, 1),
+        checks.integer("depthwise_weight's kernel columns", kw, 1),
     )
-    f = checks.axes("w_pointwise", w_pointwise, "f c*m 1 1")[0]
-    reason = f"for the {channels} filters of w_depthwise"
-    checks.shape("w_pointwise", w_pointwise, (f, channels, 1, 1), reason)
-    if b is not None:
-        checks.shape("b", b, (f,), f"one for each of the {f} filters of w_pointwise")
-    if b_depthwise is not None:
-        checks.shape("b_depthwise", b_depthwise, (channels,), reason)
+    f = checks.axes("pointwise_weight", pointwise_weight, "f c*m 1 1")[0]
+    reason = f"for the {channels} filters of depthwise_weight"
+    checks.shape("pointwise_weight", pointwise_weight, (f, channels, 1, 1), reason)
+    if bias is not None:
+        checks.shape("bias", bias, (f,), f"one for each of the {f} filters of pointwise_weight")
+    if depthwise_bias is not None:
+        checks.shape("depthwise_bias", depthwise_bias, (channels,), reason)
     sy, sx = steps = checks.pair("stride", stride, minimum=1)
     dy, dx = dilations = checks.pair("dilation", dilation, minimum=1)
     sides = pads(padding, (h, width), kernel, steps, dilations)
     oh, ow = window_counts((h, width), kernel, steps, sides, dilations)
     top, _, left, _ = sides
     pixels = n * oh * ow
-    added = (0 if b is None else f) + (0 if b_depthwise is None else channels)
+    added = (0 if bias is None else f) + (0 if depthwise_bias is None else channels)
     return Plan(
         outputs=(Spec((n, f, oh, ow), dtype),),
         geometry=Geometry(

@@ -30,10 +30,10 @@ def valid(draw: st.DrawFn) -> Case:
         padding = draw(st.sampled_from(["same", "same_lower"]))
     arrays = {
         "x": (draw(_small), c, *size),
-        "w_depthwise": (channels, 1, *kernel),
-        "w_pointwise": (filters, channels, 1, 1),
-        "b": draw(st.sampled_from([None, (filters,)])),
-        "b_depthwise": draw(st.sampled_from([None, (channels,)])),
+        "depthwise_weight": (channels, 1, *kernel),
+        "pointwise_weight": (filters, channels, 1, 1),
+        "bias": draw(st.sampled_from([None, (filters,)])),
+        "depthwise_bias": draw(st.sampled_from([None, (channels,)])),
     }
     return Case(arrays, {"stride": stride, "padding": padding, "dilation": dilation})
 
@@ -45,10 +45,10 @@ def _f32(*shape: int) -> Any:
 def _bad(message: str, **changed: Any) -> Invalid:
     arrays = {
         "x": _f32(1, 4, 5, 5),
-        "w_depthwise": _f32(8, 1, 3, 3),
-        "w_pointwise": _f32(6, 8, 1, 1),
-        "b": None,
-        "b_depthwise": None,
+        "depthwise_weight": _f32(8, 1, 3, 3),
+        "pointwise_weight": _f32(6, 8, 1, 1),
+        "bias": None,
+        "depthwise_bias": None,
     }
     params = {name: value for name, value in changed.items() if name not in arrays}
     arrays |= {name: value for name, value in changed.items() if name in arrays}
@@ -58,17 +58,32 @@ def _bad(message: str, **changed: Any) -> Invalid:
 invalid = [
     _bad("x has shape (4, 5, 5), expected 4 axes", x=_f32(4, 5, 5)),
     _bad("x has dtype int32, expected float32 or float64", x=np.zeros((1, 4, 5, 5), np.int32)),
-    _bad("w_pointwise has dtype float64, but x has float32", w_pointwise=np.zeros((6, 8, 1, 1))),
-    _bad("w_depthwise has shape (8, 3, 3), expected 4 axes", w_depthwise=_f32(8, 3, 3)),
-    _bad("w_depthwise has shape (8, 4, 3, 3), expected (8, 1, 3", w_depthwise=_f32(8, 4, 3, 3)),
-    _bad("w_depthwise has 6 filters, expected a multiple of the 4", w_depthwise=_f32(6, 1, 3, 3)),
-    _bad("w_depthwise has 8 filters, expected a multiple of the 0", x=_f32(1, 0, 5, 5)),
-    _bad("w_depthwise's kernel columns must be at least 1", w_depthwise=_f32(8, 1, 3, 0)),
-    _bad("w_pointwise has shape (6, 8), expected 4 axes", w_pointwise=_f32(6, 8)),
-    _bad("w_pointwise has shape (6, 4, 1, 1), expected (6, 8, 1", w_pointwise=_f32(6, 4, 1, 1)),
-    _bad("w_pointwise has shape (6, 8, 3, 3), expected (6, 8, 1", w_pointwise=_f32(6, 8, 3, 3)),
-    _bad("b has shape (8,), expected (6,) (one for each of the 6 filters", b=_f32(8)),
-    _bad("b_depthwise has shape (6,), expected (8,)", b_depthwise=_f32(6)),
+    _bad(
+        "pointwise_weight has dtype float64, but x has float32",
+        pointwise_weight=np.zeros((6, 8, 1, 1)),
+    ),
+    _bad("depthwise_weight has shape (8, 3, 3), expected 4 axes", depthwise_weight=_f32(8, 3, 3)),
+    _bad(
+        "depthwise_weight has shape (8, 4, 3, 3), expected (8, 1, 3",
+        depthwise_weight=_f32(8, 4, 3, 3),
+    ),
+    _bad(
+        "depthwise_weight has 6 filters, expected a multiple of the 4",
+        depthwise_weight=_f32(6, 1, 3, 3),
+    ),
+    _bad("depthwise_weight has 8 filters, expected a multiple of the 0", x=_f32(1, 0, 5, 5)),
+    _bad("depthwise_weight's kernel columns must be at least 1", depthwise_weight=_f32(8, 1, 3, 0)),
+    _bad("pointwise_weight has shape (6, 8), expected 4 axes", pointwise_weight=_f32(6, 8)),
+    _bad(
+        "pointwise_weight has shape (6, 4, 1, 1), expected (6, 8, 1",
+        pointwise_weight=_f32(6, 4, 1, 1),
+    ),
+    _bad(
+        "pointwise_weight has shape (6, 8, 3, 3), expected (6, 8, 1",
+        pointwise_weight=_f32(6, 8, 3, 3),
+    ),
+    _bad("bias has shape (8,), expected (6,) (one for each of the 6 filters", bias=_f32(8)),
+    _bad("depthwise_bias has shape (6,), expected (8,)", depthwise_bias=_f32(6)),
     _bad("stride must be at least 1, got 0", stride=0),
     _bad("dilation[1] must be at least 1, got 0", dilation=(1, 0)),
     _bad("padding must be one of 'valid', 'same', 'same_lower', got 'full'", padding="full"),

@@ -1,7 +1,7 @@
 """Derivatives of separable_conv2d: it is linear in x and in each of the two weights.
 
-dz = conv2d(dx, w_depthwise) + conv2d(x, dw_depthwise) + db_depthwise
-dy = conv2d(dz, w_pointwise) + conv2d(z, dw_pointwise) + db
+dz = conv2d(dx, depthwise_weight) + conv2d(x, d depthwise_weight) + d depthwise_bias
+dy = conv2d(dz, pointwise_weight) + conv2d(z, d pointwise_weight) + d bias
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from numseg.typing import Array
 
 
 def jvp(saved: Any, along: dict[str, Any]) -> Array:
-    total: Any = conv2d(_hidden_along(saved, along), saved.w_pointwise)
-    if along["w_pointwise"] is not None:
-        total = total + conv2d(_hidden(saved), along["w_pointwise"])
-    if along["b"] is not None:
-        total = total + along["b"][:, None, None]
+    total: Any = conv2d(_hidden_along(saved, along), saved.pointwise_weight)
+    if along["pointwise_weight"] is not None:
+        total = total + conv2d(_hidden(saved), along["pointwise_weight"])
+    if along["bias"] is not None:
+        total = total + along["bias"][:, None, None]
     return total
 
 
 def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     """Of <grad_y, dy>: through dz and z, then through the products that these are."""
     how = _how(saved)
-    found = {name: np.zeros_like(getattr(saved, name)) for name in ("x", "w_depthwise")}
-    by_dz, found["w_pointwise"] = _gradients(
-        _hidden_along(saved, along), saved.w_pointwise, grad_y
+    found = {name: np.zeros_like(getattr(saved, name)) for name in ("x", "depthwise_weight")}
+    by_dz, found["pointwise_weight"] = _gradients(
+        _hidden_along(saved, along), saved.pointwise_weight, grad_y
     )[:2]
     if along["x"] is not None:
-        found["w_depthwise"] += _gradients(along["x"], saved.w_depthwise, by_dz, **how)[1]
-    if along["w_depthwise"] is not None:
-        found["x"] += _gradients(saved.x, along["w_depthwise"], by_dz, **how)[0]
-    if along["w_pointwise"] is not None:
-        by_z = _gradients(_hidden(saved), along["w_pointwise"], grad_y)[0]
-        by_x, by_w = _gradients(saved.x, saved.w_depthwise, by_z, **how)[:2]
+        found["depthwise_weight"] += _gradients(along["x"], saved.depthwise_weight, by_dz, **how)[1]
+    if along["depthwise_weight"] is not None:
+        found["x"] += _gradients(saved.x, along["depthwise_weight"], by_dz, **how)[0]
+    if along["pointwise_weight"] is not None:
+        by_z = _gradients(_hidden(saved), along["pointwise_weight"], grad_y)[0]
+        by_x, by_w = _gradients(saved.x, saved.depthwise_weight, by_z, **how)[:2]
         found["x"] += by_x
-        found["w_depthwise"] += by_w
-        found["b_depthwise"] = by_z.sum((0, 2, 3))
+        found["depthwise_weight"] += by_w
+        found["depthwise_bias"] = by_z.sum((0, 2, 3))
     return found
 
 
@@ -49,18 +49,18 @@ def _how(saved: Any) -> dict[str, Any]:
 
 
 def _hidden(saved: Any) -> Array:
-    return conv2d(saved.x, saved.w_depthwise, saved.b_depthwise, **_how(saved))
+    return conv2d(saved.x, saved.depthwise_weight, saved.depthwise_bias, **_how(saved))
 
 
 def _hidden_along(saved: Any, along: dict[str, Any]) -> Array:
     """dz"""
     total = np.zeros(saved.plan.geometry.hidden, saved.x.dtype)
     if along["x"] is not None:
-        total += conv2d(along["x"], saved.w_depthwise, **_how(saved))
-    if along["w_depthwise"] is not None:
-        total += conv2d(saved.x, along["w_depthwise"], **_how(saved))
-    if along["b_depthwise"] is not None:
-        total += along["b_depthwise"][:, None, None]
+        total += conv2d(along["x"], saved.depthwise_weight, **_how(saved))
+    if along["depthwise_weight"] is not None:
+        total += conv2d(saved.x, along["depthwise_weight"], **_how(saved))
+    if along["depthwise_bias"] is not None:
+        total += along["depthwise_bias"][:, None, None]
     return total
 
 

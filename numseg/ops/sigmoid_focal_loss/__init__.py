@@ -9,10 +9,10 @@ from numseg.ops.sigmoid_focal_loss.geometry import Geometry
 from numseg.typing import Array, ArrayLike
 
 
-@operator("x target", saves="x target", differentiable="x")
+@operator("x targets", saves="x targets", differentiable="x")
 def sigmoid_focal_loss(
     x: ArrayLike,
-    target: ArrayLike,
+    targets: ArrayLike,
     alpha: float = 0.25,
     gamma: float = 2.0,
     reduction: str = "none",
@@ -27,7 +27,7 @@ def sigmoid_focal_loss(
     ----------
     x : array, any shape, float32 or float64
         Logits.
-    target : array, shape and dtype of x
+    targets : array, shape and dtype of x
         0 or 1, or a probability between (not checked). No gradient is taken for it.
     alpha : float
         In [0, 1], or -1 to weigh yes and no alike: ``a = 1``.
@@ -63,8 +63,8 @@ def sigmoid_focal_loss(
     >>> ns.sigmoid_focal_loss(np.zeros(2), np.array([0.0, 1.0]))
     array([0.1299651, 0.0433217])
     """
-    dtype = checks.floats(x=x, target=target)
-    checks.shape("target", target, x.shape, "the shape of x")
+    dtype = checks.floats(x=x, targets=targets)
+    checks.shape("targets", targets, x.shape, "the shape of x")
     yes = checks.real("alpha", alpha, maximum=1)
     if yes < 0 and yes != -1:
         raise ArgumentError(f"alpha must lie in [0, 1] or be -1, got {yes}")

@@ -18,7 +18,7 @@ EXACT = False
 def valid(draw: st.DrawFn) -> Case:
     shape, hard = draw(shapes(min_axes=0, max_axes=4)), draw(st.booleans())
 
-    def target(rng: np.random.Generator, dtype: Any) -> Array:
+    def targets(rng: np.random.Generator, dtype: Any) -> Array:
         values = rng.uniform(0, 1, shape)
         return np.asarray(np.round(values) if hard else values, dtype)
 
@@ -28,19 +28,19 @@ def valid(draw: st.DrawFn) -> Case:
         "reduction": draw(st.sampled_from(["none", "mean", "sum", "batch_size"])),
         "empty": draw(st.sampled_from(["zero", "nan"])),
     }
-    return Case({"x": shape, "target": target}, params)
+    return Case({"x": shape, "targets": targets}, params)
 
 
 _x = np.zeros((2, 3), np.float32)
 
 
-def _bad(message: str, target: Any = _x, **params: Any) -> Invalid:
-    return Invalid(Case({"x": _x, "target": target}, params), message)
+def _bad(message: str, targets: Any = _x, **params: Any) -> Invalid:
+    return Invalid(Case({"x": _x, "targets": targets}, params), message)
 
 
 invalid = [
-    _bad("target has shape (3,), expected (2, 3) (the shape of x)", target=_x[0]),
-    _bad("target has dtype int64, expected float32 or float64", target=_x.astype(int)),
+    _bad("targets has shape (3,), expected (2, 3) (the shape of x)", targets=_x[0]),
+    _bad("targets has dtype int64, expected float32 or float64", targets=_x.astype(int)),
     _bad("alpha must lie in [0, 1] or be -1, got -0.5", alpha=-0.5),
     _bad("alpha must lie in [-inf, 1], got 1.5", alpha=1.5),
     _bad("gamma must lie in [0, inf], got -1.0", gamma=-1),

@@ -16,17 +16,17 @@ EXACT = False
 @st.composite
 def valid(draw: st.DrawFn) -> Case:
     shape = draw(shapes(min_axes=1, max_axes=4))
-    return Case({"x": shape}, {"axis": draw(st.integers(-len(shape), len(shape) - 1))})
+    return Case({"x": shape}, {"dim": draw(st.integers(-len(shape), len(shape) - 1))})
 
 
 _x = np.zeros((2, 3), np.float32)
 
 invalid = [
     Invalid(Case({"x": _x.astype(np.int32)}), "x has dtype int32, expected float32 or float64"),
-    Invalid(Case({"x": _x}, {"axis": 2}), "axis is 2, but x has 2 axes: (2, 3)"),
-    Invalid(Case({"x": _x}, {"axis": -3}), "axis is -3, but x has 2 axes: (2, 3)"),
-    Invalid(Case({"x": _x[0]}), "axis is 1, but x has 1 axes: (3,)"),
-    Invalid(Case({"x": _x}, {"axis": None}), "axis must be an integer, got None"),
+    Invalid(Case({"x": _x}, {"dim": 2}), "dim is 2, but x has 2 axes: (2, 3)"),
+    Invalid(Case({"x": _x}, {"dim": -3}), "dim is -3, but x has 2 axes: (2, 3)"),
+    Invalid(Case({"x": _x[0]}), "dim is 1, but x has 1 axes: (3,)"),
+    Invalid(Case({"x": _x}, {"dim": None}), "dim must be an integer, got None"),
 ]
 
 

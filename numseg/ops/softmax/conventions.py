@@ -7,13 +7,13 @@ from typing import Any
 from numseg.testing.conventions import Arguments, elementwise
 
 CONVENTIONS: dict[str, Arguments] = {
-    "Caffe": {"axis": 1},
-    "TensorFlow, ONNX 13": {"axis": -1},
+    "Caffe": {"dim": 1},
+    "TensorFlow, ONNX 13": {"dim": -1},
 }
 
-CHOICES = {"axis": (1, -1)}
+CHOICES = {"dim": (1, -1)}
 
-ONNX = {"Softmax": elementwise(axis="axis")}
+ONNX = {"Softmax": elementwise(dim="axis")}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:softmax": {},

@@ -20,6 +20,6 @@ def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[st
     v = along["x"]
     if v is None:
         return {}
-    y, axis = saved.y, saved.plan.parameters["axis"]
+    y, axis = saved.y, saved.plan.parameters["dim"]
     gv, gg = (np.sum(y * a, axis, keepdims=True) for a in (v, grad_y))
     return {"x": softmax.backward(saved, v * grad_y - v * gg - grad_y * gv)[0]}

@@ -15,13 +15,13 @@ from numseg.ops.spatial_pyramid_pool2d.geometry import Geometry
 from numseg.typing import Array, ArrayLike
 
 
-@operator("x", outputs="y switches", saves="switches", linear="x")
+@operator("x", outputs="y indices", saves="indices", linear="x")
 def spatial_pyramid_pool2d(
     x: ArrayLike,
     levels: Sequence[int] = (1, 2, 4),
     mode: str = "max",
     bins: str = "adaptive",
-    return_switches: bool = False,
+    return_indices: bool = False,
 ) -> Plan[Array | tuple[Array, Array]]:
     """A vector of fixed length from an image of any size: n x n bins, for each of several n.
 
@@ -37,20 +37,20 @@ def spatial_pyramid_pool2d(
         "adaptive": the rows of bin p are those from ``floor(p * H / n)`` up to, not including,
         ``ceil((p + 1) * H / n)``. "caffe": windows of ``k = ceil(H / n)`` rows, side by side,
         after padding by ``(k * n - H + 1) // 2``; an average counts the padding.
-    return_switches : bool
-        Also return the switches, of a maximum.
+    return_indices : bool
+        Also return the indices, of a maximum.
 
     Returns
     -------
     y : array, (N, C * sum of n**2), dtype of x
-    switches : array, (N, C * sum of n**2), int64
+    indices : array, (N, C * sum of n**2), int64
         Only if asked for: the flat index ``row * W + column`` of the winner in its (H, W) plane.
 
     Raises
     ------
     ArgumentError
         For a wrong rank or dtype, no levels or one below 1, an image without pixels, Caffe's bins
-        where they would need as much padding as they have pixels, or switches of an average.
+        where they would need as much padding as they have pixels, or indices of an average.
 
     Notes
     -----
@@ -79,9 +79,9 @@ def spatial_pyramid_pool2d(
     )
     maximum = checks.choice("mode", mode, ("max", "avg")) == "max"
     caffe = checks.choice("bins", bins, ("adaptive", "caffe")) == "caffe"
-    wanted = checks.flag("return_switches", return_switches)
+    wanted = checks.flag("return_indices", return_indices)
     if wanted and not maximum:
-        raise ArgumentError("return_switches is True, but mode is 'avg': a mean has no switches")
+        raise ArgumentError("return_indices is True, but mode is 'avg': a mean has no indices")
     g = Geometry(n, c, h, w, counts, maximum, caffe)
     for count in counts if caffe else ():
         check_caffe_bins(h, count)

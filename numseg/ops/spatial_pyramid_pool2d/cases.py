@@ -22,7 +22,7 @@ def valid(draw: st.DrawFn) -> Case:
         "levels": draw(st.lists(count, min_size=1, max_size=3)),
         "mode": "max" if maximum else "avg",
         "bins": "caffe" if caffe else "adaptive",
-        "return_switches": maximum and draw(st.booleans()),
+        "return_indices": maximum and draw(st.booleans()),
     }
     return Case({"x": (draw(st.integers(0, 2)), draw(st.integers(0, 2)), h, w)}, params)
 
@@ -50,8 +50,8 @@ invalid = [
     _bad("bins must be one of 'adaptive', 'caffe', got 'torch'", bins="torch"),
     _bad("levels has 4, but Caffe's bins of 2 pixels would be padded by 2 on an axis of 5",
          levels=(4,), bins="caffe"),
-    _bad("return_switches is True, but mode is 'avg'", mode="avg", return_switches=True),
-    _bad("return_switches must be True or False, got 1", return_switches=1),
+    _bad("return_indices is True, but mode is 'avg'", mode="avg", return_indices=True),
+    _bad("return_indices must be True or False, got 1", return_indices=1),
 ]  # fmt: skip
 
 

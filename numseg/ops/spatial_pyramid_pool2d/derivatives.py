@@ -1,4 +1,4 @@
-"""Derivatives of spatial_pyramid_pool2d: of means the means, of maxima what is at the switches."""
+"""Derivatives of spatial_pyramid_pool2d: of means the means, of maxima what is at the indices."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.ops.adaptive_max_pool2d.derivatives import at_switches
+from numseg.ops.adaptive_max_pool2d.derivatives import at_indices
 from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
 from numseg.typing import Array
 
@@ -17,7 +17,7 @@ def jvp(saved: Any, along: dict[str, Any]) -> Array:
         return spatial_pyramid_pool2d(along["x"], **saved.plan.parameters)  # type: ignore[return-value]
     ends = g.offsets()
     parts = [
-        at_switches(along["x"], saved.switches[:, start:end].reshape(g.n, g.c, n, n))
+        at_indices(along["x"], saved.indices[:, start:end].reshape(g.n, g.c, n, n))
         for n, start, end in zip(g.levels, ends, ends[1:], strict=False)
     ]
     return np.concatenate([part.reshape(g.n, -1) for part in parts], 1)

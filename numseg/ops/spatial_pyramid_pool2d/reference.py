@@ -40,20 +40,20 @@ def backward(switches: Array, gy: Array, g: Geometry) -> Array:
     return gx
 
 
-def matrix(g: Geometry, switches: Array | None = None) -> Any:
+def matrix(g: Geometry, indices: Array | None = None) -> Any:
     """A row for each bin: its mean, or a 1 at its switch."""
     from scipy import sparse
 
-    if g.maximum and switches is None:
-        raise ArgumentError("linear only for given switches: pass it by name")
+    if g.maximum and indices is None:
+        raise ArgumentError("linear only for given indices: pass it by name")
     pixels = np.arange(g.n * g.c * g.h * g.w).reshape(g.n, g.c, g.h, g.w)
     m = sparse.lil_matrix((g.n * g.c * sum(k * k for k in g.levels), pixels.size))
     number = np.arange(m.shape[0]).reshape(g.n, -1)
     for k, (rows, columns, divisor) in enumerate(_bins(g)):
         for n, c in np.ndindex(g.n, g.c):
             row = number[n, _of_bin(k, g)][c]
-            if g.maximum and switches is not None:
-                place = switches[n, _of_bin(k, g)][c]
+            if g.maximum and indices is not None:
+                place = indices[n, _of_bin(k, g)][c]
                 if 0 <= place < g.h * g.w:
                     m[row, pixels[n, c].ravel()[place]] = 1
             else:

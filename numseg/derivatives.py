@@ -1,0 +1,119 @@
+"""Forward mode and second derivatives, by the rules in an operator's module ``derivatives``.
+
+Rules are made of operators: ``jvp(saved, along)`` is the tangent of the first result, and
+``double_backward(saved, grad_y, along)`` the gradients of ``<grad_y, jvp>`` by name. An operator
+without a rule for ``jvp`` is linear in its one input, or has a symmetric derivative, which is its
+``backward``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numseg import checks, faces
+from numseg.device import Device, Host
+from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError
+from numseg.plan import Plan, each, spec_of, widened
+
+if TYPE_CHECKING:
+    from numseg.operator import Operator
+
+
+def along(
+    op: Operator[..., Any], name: str, tangents: Mapping[str, Any], plan: Plan[Any], where: Device
+) -> dict[str, Any]:
+    """Tangents of all differentiable inputs; None for those that do not move."""
+    if where is not Host:
+        raise DeviceError("runs on the CPU: copy the arrays (copy_to_host) first")
+    if not isinstance(tangents, Mapping):
+        raise ArgumentTypeError(f"{name} must map names to arrays, got {tangents!r}")
+    specs = plan.specs(op.inputs, op.differentiable)
+    found: dict[str, Any] = dict.fromkeys(specs)
+    for argument, tangent in tangents.items():
+        checks.choice(name, argument, op.differentiable)
+        if argument in op.parameters.sequences and isinstance(tangent, (list, tuple)):
+            tangent = tuple(
+                np.zeros(*spec) if part is None else part
+                for part, spec in zip(tangent, specs[argument], strict=False)
+            ) + tuple(tangent[len(specs[argument]) :])
+        if tangent is None:
+            continue
+        view = op.view(where, argument, tangent)
+        if (seen := each(view, spec_of)) != specs[argument]:
+            raise ArgumentError(f"{name}[{argument!r}] is {seen}, the argument {specs[argument]}")
+        found[argument] = each(view, where.normal)
+    for argument, index in op.facts.fixed.items():
+        if found[argument] is not None:
+            found[argument] = found[argument].copy()
+            found[argument][index] = 0
+    return found
+
+
+def jvp(op: Operator[..., Any], saved: Any, along: dict[str, Any]) -> Any:
+    """The derivative of the first result along tangents of all differentiable inputs."""
+    spec = saved.plan.outputs[0]
+    if all(tangent is None for tangent in along.values()):
+        return np.zeros(*spec)
+    rule = faces.optional(op, "derivatives", "jvp")
+    with _as_defined(op, saved, along) as (at, moved):
+        tangent = rule(at, moved) if rule else _linear_jvp(op, at, moved)
+        # that of a bias has but the channels
+        return faces.rounded(np.broadcast_to(tangent, spec.shape), spec)
+
+
+def double_backward(
+    op: Operator[..., Any], saved: Any, grad_y: Any, grad_grads: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """See :meth:`numseg.operator.Operator.double_backward`."""
+    where, kept, grad_y = op.reopened(saved, grad_y)
+    plan = saved.plan
+    saved = op.saved_type(*kept, plan)
+    moved = along(op, "grad_grads", grad_grads, plan, where)
+    rule = faces.optional(op, "derivatives", "double_backward")
+    if rule is None:
+        _linear_input(op, plan, "double_backward")
+    with _as_defined(op, saved, grad_y, moved) as (at, grad, tangents):
+        found = rule(at, grad, tangents) if rule else {}
+    specs = plan.specs(op.inputs, op.differentiable)
+    grads = [faces.rounded(found.get(name, 0.0), spec) for name, spec in specs.items()]
+    for name, index in op.facts.fixed.items():
+        grads[op.differentiable.index(name)][index] = 0
+    return (*op.by_array(grads, plan), jvp(op, saved, moved))
+
+
+def _linear_input(op: Operator[..., Any], plan: Plan[Any], wanted: str) -> str:
+    """The one differentiable input of a call that is linear in it."""
+    if len(op.differentiable) != 1 or op.differentiable != op.linear or not plan.linear:
+        raise ArgumentError(f"{op.__name__} has no {wanted}")
+    return op.linear[0]
+
+
+def _linear_jvp(op: Operator[..., Any], saved: Any, along: dict[str, Any]) -> Any:
+    """Linear in its one input: its derivative is itself."""
+    _linear_input(op, saved.plan, "jvp")
+    others = {n: getattr(saved, n) for n in op.inputs if n in op.saves and n not in along}
+    y = op(**along, **others, **saved.plan.parameters)
+    return y[0] if isinstance(y, tuple) else y
+
+
+@contextlib.contextmanager
+def _as_defined(op: Operator[..., Any], *values: Any) -> Iterator[Any]:
+    """Rules are made of operators: by their definitions, in float64, where ``op`` is to be."""
+
+    def wide(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: each(entry, faces.widen) for name, entry in value.items()}
+        if isinstance(value, op.saved_type):
+            return op.saved_type(*(each(k, faces.widen) for k in value[:-1]), widened(value.plan))
+        return each(value, faces.widen)
+
+    with np.errstate(all="ignore"):
+        if faces.running(op, Host)[0] == "reference":
+            with faces.use("reference"):
+                yield tuple(map(wide, values))
+        else:
+            yield values

@@ -1,0 +1,224 @@
+"""Which face of an operator runs, and how: its definition, its kernels, or other operators.
+
+The faces are modules of the operator's folder:
+
+- ``reference``: the definition. Takes arrays of float64 and the geometry, returns the results.
+- ``cpu``, ``cuda``: kernels. They fill the arrays that they are given.
+- ``composite``: the operator made of other operators, on whichever device the arrays are. Stands in
+  for kernels that are not there. Returns the outputs; ``backward`` gets a flag for each gradient
+  in the place of an array to fill, and returns all of them, None for those not wanted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from numseg import checks
+from numseg.device import Device
+from numseg.errors import DeviceError
+from numseg.plan import Plan, Spec, each
+from numseg.typing import Array
+
+if TYPE_CHECKING:
+    from numseg.operator import Operator
+
+_chosen: ContextVar[str] = ContextVar("numseg_face", default="fast")
+
+
+@contextlib.contextmanager
+def use(face: str) -> Iterator[None]:
+    """``with use("reference"):`` run everything inside by the definitions in plain NumPy.
+
+    Parameters
+    ----------
+    face : {"reference", "fast"}
+        Which implementation. Holds for the current thread or task, whole networks included;
+        ``use("fast")`` inside such a block goes back to the kernels.
+    """
+    token = _chosen.set(checks.choice("face", face, ("reference", "fast")))
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def chosen() -> str:
+    """What :func:`use` says here: "reference" or "fast"."""
+    return _chosen.get()
+
+
+class Call(NamedTuple):
+    """A call whose arguments are bound and checked."""
+
+    device: Device
+    arrays: list[Any]
+    """An entry for each array argument, in the one form that kernels know."""
+    plan: Plan[Any]
+
+
+def running(op: Operator[..., Any], where: Device) -> tuple[str, ModuleType]:
+    """The face that runs on a device, and its module."""
+    if op.facts.face or _chosen.get() == "reference":
+        return "reference", _fast(op.__module__, "reference")[1]
+    return _fast(op.__module__, where.face)
+
+
+def module(op: Operator[..., Any], face: str) -> ModuleType:
+    """The module of a face, or the composite in its place."""
+    return _fast(op.__module__, face)[1]
+
+
+@functools.cache
+def _fast(package: str, face: str) -> tuple[str, ModuleType]:
+    for name in (face, "composite"):
+        if (found := _found(package, name)) is not None:
+            return name, found
+    raise DeviceError(f"has no {face} kernels: copy the arrays to the CPU (copy_to_host) first")
+
+
+def optional(op: Operator[..., Any], module: str, name: str) -> Callable[..., Any] | None:
+    """A function of a module of the operator's folder, if both are there."""
+    return getattr(_found(op.__module__, module), name, None)
+
+
+@functools.cache
+def _found(package: str, name: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(f"{package}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{package}.{name}":
+            raise
+        return None
+
+
+def forward(
+    op: Operator[..., Any],
+    call: Call,
+    *,
+    plain: bool = False,
+    epilogue: Mapping[str, Any] | None = None,
+) -> tuple[Any, ...]:
+    """The outputs of a call. A ``plain`` one has no ``backward`` after it."""
+    where, arrays, plan = call
+    face, kernels = running(op, where)
+    check_values(op, where, kernels, arrays, plan)
+    if face == "reference":
+        return _by_definition(kernels.forward, where, arrays, plan.outputs, plan)
+    if face == "composite":
+        outputs = kernels.forward(*arrays, plan.geometry)
+        return outputs if isinstance(outputs, tuple) else (outputs,)
+    skipped = op.facts.skippable if plain and face == "cpu" else ()
+    outputs = _allocated(op, where, plan, skipped)
+    if epilogue:
+        kernels.forward(*arrays, *outputs, plan.geometry, **epilogue)
+    else:
+        kernels.forward(*arrays, *outputs, plan.geometry)
+    return outputs
+
+
+def backward(
+    op: Operator[..., Any],
+    where: Device,
+    kept: Sequence[Any],
+    grad_y: Any,
+    plan: Plan[Any],
+    needs: Collection[str] | None,
+) -> list[Any]:
+    """The gradients, one entry per differentiable argument; None for one not wanted."""
+    specs = [
+        spec if needs is None or name in needs else None
+        for name, spec in plan.specs(op.inputs, op.differentiable).items()
+    ]
+    face, kernels = running(op, where)
+    if face == "reference":
+        return list(_by_definition(kernels.backward, where, [*kept, grad_y], specs, plan))
+    if face == "composite":
+        wanted = [spec is not None for spec in specs]
+        return list(kernels.backward(*kept, grad_y, *wanted, plan.geometry))
+    grads = [each(spec, lambda s: where.empty(s.shape, s.dtype)) for spec in specs]
+    kernels.backward(*kept, grad_y, *grads, plan.geometry)
+    return grads
+
+
+def check_values(
+    op: Operator[..., Any],
+    where: Device,
+    kernels: ModuleType,
+    arrays: Sequence[Any],
+    plan: Plan[Any],
+) -> None:
+    """Let the operator's ``check``, if there is one, see what it may (see :func:`operator`)."""
+    check = op.check
+    if check is None:
+        return
+    if own := getattr(kernels, "check", None):
+        own(*arrays, plan.geometry)
+        return
+
+    def visible(name: str, array: Any) -> Any:
+        seen = name in op.facts.examines or array.dtype.kind in "iub"
+        return where.to_host(array) if seen else array
+
+    named = zip(op.inputs, arrays, strict=True)
+    seen = (each(array, functools.partial(visible, name)) for name, array in named)
+    check(*seen, plan.geometry)
+
+
+def _allocated(
+    op: Operator[..., Any], where: Device, plan: Plan[Any], skipped: Collection[str]
+) -> tuple[Any, ...]:
+    """The outputs, without entries where they are skipped and are no results."""
+    if not skipped:
+        return tuple([where.empty(spec.shape, spec.dtype) for spec in plan.outputs])
+    shapes = [spec.shape for spec in plan.outputs]
+    for name in skipped:
+        if (number := op.outputs.index(name)) >= plan.results:
+            shapes[number] = (0,)
+    specs = zip(shapes, plan.outputs, strict=True)
+    return tuple(where.empty(shape, spec.dtype) for shape, spec in specs)
+
+
+@np.errstate(all="ignore")
+def _by_definition(
+    definition: Callable[..., Any],
+    where: Device,
+    arrays: Sequence[Any],
+    specs: Sequence[Any],
+    plan: Plan[Any],
+) -> tuple[Any, ...]:
+    """Run the reference: float64 in, and its results rounded to the dtypes of ``specs``.
+
+    Infinities and NaN come and go as in kernels, without NumPy's warnings.
+    """
+    exact = [each(array, lambda a: widen(where.to_host(a))) for array in arrays]
+    results = definition(*exact, plan.geometry)
+    results = results if isinstance(results, tuple) else (results,)
+    return tuple(
+        each(rounded(result, spec), where.from_host)
+        for result, spec in zip(results, specs, strict=True)
+    )
+
+
+def widen(array: Array) -> Array:
+    """In float64, if it holds floats."""
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
+
+
+def rounded(result: Any, spec: Any) -> Any:
+    """The result as fresh arrays of the dtypes of ``spec``; zeros where it is 0."""
+    if spec is None:
+        return None
+    if not isinstance(spec, Spec):
+        results = result if isinstance(result, (list, tuple)) else [result] * len(spec)
+        return tuple(rounded(*pair) for pair in zip(results, spec, strict=True))
+    if np.ndim(result) == 0:
+        return np.full(spec.shape, result, spec.dtype)
+    return np.array(result, spec.dtype, order="C").reshape(spec.shape)
