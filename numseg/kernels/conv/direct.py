@@ -62,6 +62,9 @@ class DirectWork(NamedTuple):
     bands: int  # in a residue class
     rest: int  # rows of the last one
     places: int
+    whole_vectors: int  # how many vectors a whole band has, the last one, and one with a row less
+    last_vectors: int
+    shorter_vectors: int
     chunk: int  # filters of a unit
     chunks: int
     tile: int  # which of TILES
@@ -89,16 +92,16 @@ class Tables(NamedTuple):
     """(2, ...): where the vectors of a band begin in the scratch, and in y, from the band's first
     row on: of a whole band, of the last one, and of one with a row less, which some residue classes
     have. Each has ``places`` entries."""
-    counts: Array  # how many vectors each of the three has
     steps: Array  # (taps and channels, 2): of a weight, and of the pixel it meets
 
 
 @kernel()
 def _correlate(
-    start, stop, x, w, bias, y, epilogue, filters, vectors, counts, steps, layout, s
+    start, stop, x, w, bias, y, epilogue, filters, vectors, steps, layout, s
 ):  # fmt: skip
     layout, s = as_fields(layout, Layout), as_fields(s, DirectWork)
     w_rows, y_rows, x_vectors, y_vectors = filters[0], filters[1], vectors[0], vectors[1]
+    counts = s.whole_vectors, s.last_vectors, s.shorter_vectors
     scratch = scratch_for(layout, x)
     tile = np.empty(s.tile_filters * s.tile_vectors * s.lanes, x.dtype)
     tile_rows = multiples(s.tile_filters, s.tile_vectors * s.lanes)
@@ -136,8 +139,9 @@ def _correlate(
                 to, to_rows, to_f, to_vectors, to_v = tile, tile_rows, 0, tile_vectors, 0
                 if s.direct:
                     to, to_rows, to_f, to_vectors, to_v = out, y_rows, f, y_vectors, v
-                run_tile(s.tile, count, weights, w_rows, f, scratch, x_vectors, v, steps, k0, k1,
-                         to, to_rows, to_f, to_vectors, to_v, start_row)  # fmt: skip
+                run_tile(s.tile, count, (weights, w_rows, f), (scratch, x_vectors, v),
+                         (steps, k0, k1), (to, to_rows, to_f, to_vectors, to_v),
+                         start_row)  # fmt: skip
                 if not s.direct:
                     store_tile(tile, out, f, x_vectors, v, count, height, layout, s)
             if epilogue is not None:
@@ -158,19 +162,20 @@ def apply_to_band(out, begin, epilogue, first, last, height, layout, s):
 
 
 @rule
-def run_tile(
-    tile, count, w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias
-):
+def run_tile(tile, count, weights, pixels, steps, out, bias):
+    """The arguments of the micro-kernel, by what they say where."""
+    (w, w_rows, f), (x, x_vectors, v), (k, k0, k1) = weights, pixels, steps
+    y, y_rows, yf, y_vectors, yv = out
     if tile == 1:
-        _thin(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
+        _thin(w, w_rows, f, x, x_vectors, v, k, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
     elif tile == 2:
-        _single(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
+        _single(w, w_rows, f, x, x_vectors, v, k, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
     elif count == 3:
-        _wide(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
+        _wide(w, w_rows, f, x, x_vectors, v, k, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
     elif count == 2:
-        _two(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
+        _two(w, w_rows, f, x, x_vectors, v, k, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
     else:
-        _one(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
+        _one(w, w_rows, f, x, x_vectors, v, k, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
 
 
 @rule
@@ -280,20 +285,21 @@ def _plan(p: Problem) -> tuple[DirectWork, Layout, Tables]:
         _vectors(height, columns.outputs, scratch.width, lanes, tile, flat, direct)
         for height in (band, rest, rest - 1)
     ]
-    counts = np.array([len(places) for places in x_vectors])
-    x_table = np.zeros((3, counts.max()), np.int64)
+    counts = [len(places) for places in x_vectors]
+    x_table = np.zeros((3, max(counts)), np.int64)
     for number, places in enumerate(x_vectors):
         x_table[number, : len(places)] = places
     t, q = np.divmod(x_table, scratch.width)
     y_table = t * residues * rows.step * y_columns + q * columns.step
     tables = Tables(
         np.stack([filter_or_last * p.filter_weights, filter_or_last * plane]),
-        np.stack([x_table.reshape(-1), y_table.reshape(-1)]), counts, steps.astype(np.int64),
+        np.stack([x_table.reshape(-1), y_table.reshape(-1)]), steps.astype(np.int64),
     )  # fmt: skip
     s = DirectWork(
         groups, channels, filters, filters * p.filter_weights, rows.outputs, columns.outputs,
-        band, bands, rest, x_table.shape[1], chunk, ceil_div(filters, chunk),
-        tile, tile_filters, tile_vectors, lanes, rows.taps, channels * columns.taps, flat, direct,
+        band, bands, rest, x_table.shape[1], counts[0], counts[1], counts[2],
+        chunk, ceil_div(filters, chunk), tile, tile_filters, tile_vectors, lanes,
+        rows.taps, channels * columns.taps, flat, direct,
         plane, rows.first * y_columns + columns.first, rows.step * y_columns, columns.step,
     )  # fmt: skip
     return s, scratch, tables

@@ -88,8 +88,8 @@ def _partial_sums(start, stop, x, gy, sums, gw, taps, out_rows, steps, vectors, 
     """``sums`` are of all units; but if there is one slice, of a unit at a time, whose are gw."""
     layout, s = as_fields(layout, Layout), as_fields(s, WeightGradientWork)
     scratch = scratch_for(layout, x)
-    turned = aligned(np.empty(s.band * s.columns * s.padded + s.lanes, x.dtype))
-    clear(turned)  # the filters that make up whole tiles stay zero
+    transposed = aligned(np.empty(s.band * s.columns * s.padded + s.lanes, x.dtype))
+    clear(transposed)  # the filters that make up whole tiles stay zero
     if s.slices == 1:
         sums = np.empty(s.block * s.taps * s.padded, x.dtype)
     for unit in range(start, stop):
@@ -116,7 +116,10 @@ def _partial_sums(start, stop, x, gy, sums, gw, taps, out_rows, steps, vectors, 
             together = size if layout.residues == 1 else s.columns
             for p in range(0, size, together):
                 row = residue + (t0 + p // s.columns) * layout.residues
-                source, target = gy[(gy_plane * s.rows + row) * s.columns :], turned[p * s.padded :]
+                source, target = (
+                    gy[(gy_plane * s.rows + row) * s.columns :],
+                    transposed[p * s.padded :],
+                )
                 transpose(
                     source, s.rows * s.columns, s.filters, together, target, s.padded, s.lanes
                 )
@@ -133,7 +136,7 @@ def _partial_sums(start, stop, x, gy, sums, gw, taps, out_rows, steps, vectors, 
                 row = channels * (s.taps // s.row_taps)
                 for v in range(0, len(vectors), s.tile_vectors):
                     for i in range(at + i0 * row, at + i1 * row, s.tile_taps):
-                        run_tile(s.tile, scratch, taps, i, turned, vectors, v, steps, p, end,
+                        run_tile(s.tile, scratch, taps, i, transposed, vectors, v, steps, p, end,
                                  out, out_rows)  # fmt: skip
                         for line in range(fetched, min(fetched + share, s.filters + channels)):
                             prefetch_line(line, gy_next, x_next, height, layout, s)

@@ -106,7 +106,7 @@ def _sums(start, stop, x, gy, gw, taps, layout, s):
             top = (plane * s.filters + f0) * s.rows + residue + t0 * layout.residues
             grads = gy[top * s.columns :]
             if rest > 0:
-                cut_tails(grads, planes, tails, height, rest, layout, s)
+                pack_tails(grads, planes, tails, height, rest, layout, s)
             for i in range(0, len(taps), s.tile_taps):
                 run_tile(s.tile, scratch, taps, i, grads, planes, steps, height * whole,
                          sums, rows, columns)  # fmt: skip
@@ -124,7 +124,7 @@ def _sums(start, stop, x, gy, gw, taps, layout, s):
 
 
 @rule
-def cut_tails(grads, planes, tails, height, rest, layout, s):
+def pack_tails(grads, planes, tails, height, rest, layout, s):
     """The ends of rows, behind zeros."""
     for f in range(len(planes)):
         for t in range(height):

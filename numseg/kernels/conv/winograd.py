@@ -110,6 +110,7 @@ def _winograd(start, stop, x, w, bias, y, tile, s):
     steps = np.empty((s.block, 2), np.int64)
     for k in range(s.block):
         steps[k, 0], steps[k, 1] = k * s.u_row if s.swapped else k, k * s.tiles
+    tables = rows, sums, vectors, steps
     filled, made = -1, -1
     for unit in range(start, stop):
         cell, chunk = divmod(unit, s.chunks)
@@ -128,8 +129,9 @@ def _winograd(start, stop, x, w, bias, y, tile, s):
             if made != weights:
                 transform_weights(w, u, taps, group, f0, filters, c0, channels, tile, s)
                 made = weights
-            multiply_points(u, v[c0 * s.tiles :], m, rows, sums, vectors, steps, filters, channels,
-                     (count * s.across + s.lanes - 1) // s.lanes, block == 0, size, s)  # fmt: skip
+            multiply_points(u, v[c0 * s.tiles :], m, tables, filters, channels,
+                            (count * s.across + s.lanes - 1) // s.lanes, block == 0, size,
+                            s)  # fmt: skip
         transform_back(m, y, results, bias, group, f0, filters, first, count, tile, s)
 
 
@@ -185,10 +187,9 @@ def transform_weights(w, u, taps, group, f0, filters, c0, channels, tile, s):
 
 
 @rule
-def multiply_points(
-    u, v, m, rows, sums, vectors, steps, filters, channels, count, first, points, s
-):
+def multiply_points(u, v, m, tables, filters, channels, count, first, points, s):
     """A block's share of M, point by point."""
+    rows, sums, vectors, steps = tables
     for p in range(points):
         a, b, out = u[p * s.u_point :], v[p * s.v_point :], m[p * s.m_point :]
         if first:

@@ -35,7 +35,10 @@ def _transpose_square(typing, source, s0, source_step, target, t0, target_step):
             for i in lanes:
                 if not i & swap:
                     pair = lines[i], lines[i + swap]
-                    lines[i], lines[i + swap] = emit.pick(*pair, upper), emit.pick(*pair, lower)
+                    lines[i], lines[i + swap] = (
+                        emit.shuffle(*pair, upper),
+                        emit.shuffle(*pair, lower),
+                    )
             swap *= 2
         for j in lanes:
             emit.store(lines[j], line(target_at, values[4], values[5], j))

@@ -78,7 +78,7 @@ def _copy_rows(step: int) -> Any:
                     # the second begins a number early: nothing is read beyond the last taken
                     second = emit.load(builder.gep(at, [INT(lanes - 1)]))
                     picked = [k if k < lanes else k + 1 for k in range(0, 2 * lanes, 2)]
-                    return emit.pick(first, second, picked)
+                    return emit.shuffle(first, second, picked)
 
                 def number(i, here=here):
                     return builder.load(builder.gep(here, [builder.mul(i, INT(step))]))
@@ -286,7 +286,7 @@ def interleaved(emit: Emitter, row: list[Any]) -> list[Any]:
     lanes = emit.vector.count
     pairs = zip(interleaved(emit, row[::2]), interleaved(emit, row[1::2]), strict=True)
     order = [i // 2 + i % 2 * lanes for i in range(2 * lanes)]
-    return [emit.pick(a, b, half) for a, b in pairs for half in (order[:lanes], order[lanes:])]
+    return [emit.shuffle(a, b, half) for a, b in pairs for half in (order[:lanes], order[lanes:])]
 
 
 def interleaver(count: int) -> Any:

@@ -1,7 +1,7 @@
 """max_pool2d on the CPU. Forward: a unit is an output row. Backward: a unit is a plane.
 
 Windows of 2 x 2 and 3 x 3 with stride 2 have a kernel of their own. For others, forward finds the
-winner of every column, deals the winners out so that the columns that one tap reads lie side by
+winner of every column, deinterleaves the winners so that the columns that one tap reads lie side by
 side, and lets the taps compete: every loop runs over contiguous numbers.
 """
 
@@ -26,15 +26,15 @@ _winners_2, _winners_3 = winners(2), winners(3)
 
 
 @rule
-def _forget_nan(best, place, nowhere):
+def _replace_nan(best, place, nowhere):
     for c in range(len(best)):
         if best[c] != best[c]:
             best[c], place[c] = -np.inf, nowhere
 
 
 @rule
-def _deal(row, phases, before):
-    """Deal out a row, behind ``before`` pixels of padding: every n-th number to phase n."""
+def _deinterleave(row, phases, before):
+    """Deinterleave a row, behind ``before`` pixels of padding: every n-th number to phase n."""
     steps = len(phases)
     for phase in range(steps):
         first = (before - phase + steps - 1) // steps if before > phase else 0
@@ -44,7 +44,7 @@ def _deal(row, phases, before):
 
 
 @rule
-def _judge(image, top, best, out, base, g):
+def _finish_row(image, top, best, out, base, g):
     """Of a row of windows: is the largest pixel large enough, and what is its switch?"""
     i = first_tap(top, g.dy)
     for q in range(g.ow):
@@ -79,9 +79,9 @@ def _forward(start, stop, x, y, switches, nowhere, plain, g):
             winners_of_columns(x[plane], top + i0 * g.dy, top + i1 * g.dy, g.dy, g.drop_nan,
                                 column_best, column_place)  # fmt: skip
             if g.drop_nan:
-                _forget_nan(column_best, column_place, nowhere)
-            _deal(column_best, values, g.pl)
-            _deal(column_place, places, g.pl)
+                _replace_nan(column_best, column_place, nowhere)
+            _deinterleave(column_best, values, g.pl)
+            _deinterleave(column_place, places, g.pl)
             for j in range(g.kw):
                 first, phase = divmod(j * g.dx, g.sx)
                 here, there = values[phase, first:], places[phase, first:]
@@ -92,7 +92,7 @@ def _forward(start, stop, x, y, switches, nowhere, plain, g):
             out[q] = place[q] if place[q] != nowhere else -1
         if not plain:
             n, c = divmod(plane, g.c)
-            _judge(x[plane], top, best, out, n * g.image + c * g.channel, g)
+            _finish_row(x[plane], top, best, out, n * g.image + c * g.channel, g)
 
 
 @rule
