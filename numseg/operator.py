@@ -13,7 +13,6 @@ import functools
 import importlib
 import inspect
 import math
-import sys
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar
@@ -142,6 +141,7 @@ class Operator(Generic[P, R]):
         self.parameters = Parameters(self.__name__, self.__signature__, facts.inputs)
         self.saved_type = _saved_type(self.__name__, facts.saves)
         self.make_plan = plan
+        self._folder = plan.__globals__  # modules are gone while the interpreter shuts down
         self._plans = Plans(len(self.parameters.names), self.parameters.arrays)
 
     def __repr__(self) -> str:
@@ -330,7 +330,7 @@ class Operator(Generic[P, R]):
     @property
     def check(self) -> Callable[..., None] | None:
         """The check of values in the operator's folder, if there is one."""
-        return getattr(sys.modules[self.__module__], "check", None)
+        return self._folder.get("check")
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
         """The arrays of a call and its plan, checked."""

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg import device, names
+from numseg.cuda import runtime
 from numseg.data import Dataset, Sample
 from numseg.device import Cuda
 from numseg.graph import Graph
 from numseg.nets import blocks
+from numseg.ops.registry import OPERATORS
 from numseg.training import (
     SGD,
     Adam,
@@ -29,14 +30,14 @@ from numseg.training import (
     train,
 )
 
-if not device.cuda_available():
+if not runtime.cuda_available():
     pytest.skip(
         "no GPU: NUMBA_ENABLE_CUDASIM=1 pytest tests/cuda, after pip install '.[cuda-test]'",
         allow_module_level=True,
     )
 
 RNG = np.random.default_rng(0)
-OURS = names.operators()
+OURS = OPERATORS
 TWINS = {name for name in OURS if importlib.util.find_spec(f"numseg.ops.{name}.cuda")}
 LOSSES = ["cross_entropy", "dice_loss", "sigmoid_focal_loss", "binary_cross_entropy_with_logits"]
 
@@ -55,7 +56,7 @@ def _assert_as_on_the_cpu(found: dict[str, Any], expected: dict[str, Any]) -> No
     for name, array in expected.items():
         got = _here(found[name])
         assert (got.shape, got.dtype) == (array.shape, array.dtype), name
-        if device.simulated():
+        if runtime.simulated():
             np.testing.assert_array_equal(got, array, err_msg=name)
         else:
             tolerance = 8 * np.finfo(array.dtype).eps if array.dtype.kind == "f" else 0

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from numseg.kernels.cuda import Reals, kernel, launch, thread
+from numseg.cuda.launch import Reals, kernel, launch, thread
 
 from . import Geometry
 
