@@ -276,6 +276,6 @@ def _by_kernel(
     left = np.full(group.max(initial=-1) + 1, most)
     from numseg.kernels.boxes.nms import suppress  # importing numseg must not import Numba
 
-    suppress(0, len(boxes), x1, y1, x2, y2, areas, group, left, one, threshold, inclusive, zero,
-             dead)  # fmt: skip
+    corners = x1, y1, x2, y2
+    suppress(0, len(boxes), corners, areas, group, left, one, threshold, inclusive, zero, dead)
     return dead == 0

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from numseg.kernels.machine import target as simd
-from numseg.kernels.sampling import channels_last as lanes
+from numseg.kernels.sampling import channels_last
 from numseg.kernels.sampling.channels_last import LANES
 
 PARTS = [(h, s0, s1) for h in (0, 1, 3) for s0, s1 in ((0, 0), (0, 1), (2, 9), (1, 17), (3, 36))]
@@ -23,14 +23,14 @@ PARTS = [(h, s0, s1) for h in (0, 1, 3) for s0, s1 in ((0, 0), (0, 1), (2, 9), (
 def test_lanes_are_planes_in_another_order(dtype, channels):
     for rows, s0, s1 in PARTS:
         planes = 1 + np.arange(channels * 5 * 40, dtype=dtype).reshape(channels, 5, 40)
-        tile = lanes.load(planes, 1, 1 + rows, s0, s1)
+        tile = channels_last.load(planes, 1, 1 + rows, s0, s1)
         pixels = tile.reshape(rows, s1 - s0, LANES)
         there = planes[:, 1 : 1 + rows, s0:s1]
         np.testing.assert_array_equal(pixels[..., :channels], there.transpose(1, 2, 0))
         assert not pixels[..., channels:].any()
         back = np.full_like(planes, -1)
         at = 40 + s0, 200, 40, channels
-        lanes.store(tile.reshape(-1), rows, s1 - s0, back.reshape(-1), *at)
+        channels_last.store_rows(tile.reshape(-1), rows, s1 - s0, back.reshape(-1), *at)
         wanted = np.full_like(planes, -1)
         wanted[:, 1 : 1 + rows, s0:s1] = there
         np.testing.assert_array_equal(back, wanted)
@@ -42,7 +42,7 @@ def test_lanes_are_planes_in_another_order(dtype, channels):
 def test_lanes_of_a_run_touch_nothing_else(dtype, channels, pixels):
     planes = np.arange(2 + 60 * LANES, dtype=dtype)
     tile = np.full((pixels + 2) * LANES, -1, dtype)
-    lanes.join(planes, 1, 60, channels, tile, LANES, pixels)
+    channels_last.to_channels_last(planes, 1, 60, channels, tile, LANES, pixels)
     there = planes[1:-1].reshape(LANES, 60)[:channels, :pixels]
     middle = tile[LANES:-LANES].reshape(pixels, LANES)
     np.testing.assert_array_equal(middle[:, :channels], there.T)
@@ -50,7 +50,7 @@ def test_lanes_of_a_run_touch_nothing_else(dtype, channels, pixels):
     assert (tile[:LANES] == -1).all()
     assert (tile[-LANES:] == -1).all()
     back = np.full_like(planes, -1)
-    lanes.part(tile, LANES, pixels, back, 1, 60, channels)
+    channels_last.to_planes(tile, LANES, pixels, back, 1, 60, channels)
     wanted = np.full_like(planes, -1)
     wanted[1:-1].reshape(LANES, 60)[:channels, :pixels] = there
     np.testing.assert_array_equal(back, wanted)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg.kernels.conv import filter_vectors
-from numseg.kernels.conv import packing as bands
+from numseg.kernels.conv import choose, direct, filter_vectors, packing
+from numseg.kernels.conv.problem import Axis
+from numseg.ops.conv2d import cpu
 
 X = (2, 6, 9, 37)
 CALLS = {
@@ -121,8 +122,13 @@ def test_vectors_of_filters_give_the_bits_of_vectors_of_pixels(call, dtype, monk
     )
     asked = []
 
-    def results(choose):
-        monkeypatch.setattr(filter_vectors, "suits", choose)
+    def results(suits):
+        for table in ("FORWARD", "PHASE"):
+            row = next(a for a in getattr(choose, table) if a.plan is filter_vectors.forward)
+            rows = [a._replace(suits=suits) if a is row else a for a in getattr(choose, table)]
+            monkeypatch.setattr(choose, table, rows)
+            monkeypatch.setattr(cpu, table, rows, raising=False)
+        forget()
         y, saved = ns.conv2d.forward(x, w, b, **params)
         gx = ns.conv2d.backward(saved, y, needs=["x"])[0]
         without_b = ns.conv2d(x, w, **params)
@@ -130,18 +136,23 @@ def test_vectors_of_filters_give_the_bits_of_vectors_of_pixels(call, dtype, monk
         chained = ns.conv2d.fused({"x": x, "weight": w, "bias": b, **params}, after)
         return y, gx, without_b, chained
 
-    suits = filter_vectors.suits
-
-    def as_it_is(*args):
-        asked.append(suits(*args))
+    def as_it_is(problem):
+        asked.append(filter_vectors.suits(problem))
         return asked[-1]
 
     by_filters = results(as_it_is)
     assert asked[0]
     if w.shape[1] == 64:
         assert asked[1]
-    for got, want in zip(by_filters, results(lambda *args: False), strict=True):
+    for got, want in zip(by_filters, results(lambda problem: False), strict=True):
         assert got.tobytes() == want.tobytes()
+    forget()
+
+
+def forget():
+    """What was chosen and planned."""
+    for chosen in (cpu._forward, cpu._grad_x, cpu._grad_w):
+        chosen.cache_clear()
 
 
 def integers(shape, seed, dtype):
@@ -189,19 +200,17 @@ def test_bits_do_not_depend_on_threads_nor_on_the_cut(monkeypatch):
             grads = ns.conv2d.backward(saved, y, needs=["x", "weight"])
             seen.add((y.tobytes(), grads[0].tobytes(), grads[1].tobytes()))
     assert len(seen) == 1
-    from numseg.kernels.conv import direct as correlate
-
     for size in (10_000, 100_000):
-        monkeypatch.setattr(correlate, "SCRATCH_BYTES", size)
-        correlate._plan.cache_clear()
+        monkeypatch.setattr(direct, "SCRATCH_BYTES", size)
+        forget()
         again, saved = ns.conv2d.forward(x, w, padding=1)
         assert again.tobytes() == y.tobytes()
-    correlate._plan.cache_clear()
+    forget()
 
 
 def test_the_scratch_of_a_band_stays_in_the_cache():
-    rows = bands.Axis(size=56, outputs=56, taps=3, stride=1, dilation=1, pad=1)
-    scratch = bands.layout(rows, rows, channels=64, band=10, itemsize=4)
+    rows = Axis(size=56, outputs=56, taps=3, stride=1, dilation=1, pad=1)
+    scratch = packing.layout(rows, rows, channels=64, band=10, itemsize=4)
     assert (scratch.rows, scratch.width) == (12, 58)  # a row above and below, a column each side
 
 
@@ -211,15 +220,15 @@ def test_the_scratch_of_a_band_stays_in_the_cache():
 def test_offsets_lead_to_the_pixels_of_the_definition(stride, dilation, taps):
     size, pad = 31, 2
     outputs = (size + 2 * pad - dilation * (taps - 1) - 1) // stride + 1
-    axis = bands.Axis(size, outputs, taps, stride, dilation, pad)
-    whole = -(-outputs // bands.residue_classes(axis))
-    scratch = bands.layout(axis, axis, 1, whole, 8)
+    axis = Axis(size, outputs, taps, stride, dilation, pad)
+    whole = -(-outputs // packing.residue_classes(axis))
+    scratch = packing.layout(axis, axis, 1, whole, 8)
     image = 1.0 + np.arange(size * size).reshape(size, size)
     padded = np.pad(image, [(pad, pad + 99)] * 2)
-    offsets = bands.tap_offsets(scratch, axis, axis, 1)[:, 0]
+    offsets = packing.tap_offsets(scratch, axis, axis, 1)[:, 0]
     for residue in range(scratch.residues):
-        cells = bands.scratch_for(scratch, image)
-        bands.fill(cells, image.reshape(-1), 1, residue, 0, scratch)
+        cells = packing.scratch_for(scratch, image)
+        packing.pack(cells, image.reshape(-1), 1, residue, 0, scratch)
         for t, u in enumerate(range(residue, outputs, scratch.residues)):
             for v in range(outputs):
                 here = cells[t * scratch.width + v + offsets]

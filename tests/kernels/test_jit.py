@@ -219,7 +219,7 @@ def test_an_edit_of_what_machine_code_depends_on_compiles_it_again(edited: Any) 
     for change in (
         ("ops/max_pool2d/cpu.py", "@rule\n", "@rule\ndef _new(x):\n    return x\n\n\n@rule\n"),
         ("ops/max_pool2d/geometry.py", "column: int\n", "column: int\n    more: int = 0\n"),
-        ("kernels/machine/emitter.py", "AHEAD = 16", "AHEAD = 8"),
+        ("kernels/machine/emitter.py", "PREFETCH_BYTES = 16", "PREFETCH_BYTES = 8"),
     ):
         assert edited(*change) == ["1", "0", "1"], change
 

@@ -12,7 +12,7 @@ import pytest
 
 import numseg as ns
 from numseg.kernels.machine import target as simd
-from numseg.kernels.sampling import linear_rows as look_up
+from numseg.kernels.sampling import linear_rows
 
 LENGTHS = 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33
 FACTORS = 1.0, 1.3, 2.0, 3.5, 8.0, 20.0, 0.6
@@ -81,10 +81,10 @@ def test_the_gradient_of_an_infinity(dtype, at):
 def test_vectors_only_where_all_lanes_are_within_reach(itemsize):
     lanes = simd.TARGET.vector_bytes // itemsize
     left = np.arange(2 * lanes - 1) // 2
-    assert look_up.reads(left, itemsize).start.tolist() == [0, lanes - 1]
-    assert look_up.reads(left[: lanes - 1], itemsize).start.tolist() == []
+    assert linear_rows.reads(left, itemsize).start.tolist() == [0, lanes - 1]
+    assert linear_rows.reads(left[: lanes - 1], itemsize).start.tolist() == []
     far = np.arange(2 * lanes) * 2
-    assert look_up.reads(far, itemsize).start.tolist() == []
+    assert linear_rows.reads(far, itemsize).start.tolist() == []
 
 
 @pytest.mark.parametrize("target", sorted({"avx512", "avx2", "plain"} - {simd.TARGET.name}))

@@ -12,7 +12,7 @@ import pytest
 
 import numseg as ns
 from numseg.kernels.machine import target as simd
-from numseg.kernels.machine.vector_copy import LARGE
+from numseg.kernels.machine.vector_copy import NONTEMPORAL_BYTES
 
 SHAPES = [  # of the images and of the bins
     ((1, 16, 24, 40), (7, 7)),
@@ -70,7 +70,7 @@ def test_regions_are_the_same_in_a_large_result(shape, dtype):
     """It is written past the caches: its lines begin anywhere in a region's channels."""
     x, rois, _ = _call(shape, (5, 5), dtype, 40)
     some = ns.roi_align(x, rois, 5, sampling_ratio=1)
-    many = LARGE // some.nbytes + 1
+    many = NONTEMPORAL_BYTES // some.nbytes + 1
     y = ns.roi_align(x, np.tile(rois, (many, 1)), 5, sampling_ratio=1)
     np.testing.assert_array_equal(
         y.reshape(many, *some.shape), np.broadcast_to(some, (many, *some.shape))

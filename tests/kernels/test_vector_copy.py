@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from numseg.kernels.machine.jit import kernel
-from numseg.kernels.machine.vector_copy import stream_run, streamed
+from numseg.kernels.machine.vector_copy import copy_nontemporal, fence_nontemporal
 
 
 @kernel()
 def _stream(source, s0, target, t0, count):
-    stream_run(source, s0, target, t0, count)
-    streamed()
+    copy_nontemporal(source, s0, target, t0, count)
+    fence_nontemporal()
 
 
 @pytest.mark.parametrize(

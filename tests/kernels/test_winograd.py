@@ -14,8 +14,9 @@ import pytest
 
 import numseg as ns
 from numseg.kernels.conv import winograd
+from numseg.kernels.conv.problem import Axis, Problem
 from numseg.kernels.machine import target as simd
-from numseg.ops.conv2d import bound
+from numseg.ops.conv2d import bound, cpu
 
 CALLS = {
     "one tile": ((1, 1, 3, 3), (1, 1, 3, 3), {}),
@@ -78,19 +79,26 @@ def test_bits_do_not_depend_on_threads_nor_on_the_cut(monkeypatch):
             run()
     for name, value in {"BLOCK": 16, "CHUNK": 24, "MOST_BYTES": 0}.items():
         monkeypatch.setattr(winograd, name, value)
-        winograd._plan.cache_clear()
+        cpu._forward.cache_clear()
+        cpu._grad_x.cache_clear()
         run()
-    winograd._plan.cache_clear()
+    cpu._forward.cache_clear()
+    cpu._grad_x.cache_clear()
     assert len(seen) == 1
 
 
 def test_what_a_thread_keeps_is_small():
     """The transformed image of a deep layer would take 18 MB, its transformed weights 36 MB."""
-    for x_shape, filters in ((1, 64, 256, 256), 64), ((8, 512, 32, 32), 512):
-        y_shape = (x_shape[0], filters, *x_shape[2:])
-        s = winograd._plan(x_shape, y_shape, 4, 1, (1, 1), 4, False)
+    for images, channels, size in ((1, 64, 256), (8, 512, 32)):
+        s = winograd._plan(problem(images, channels, size, size, tile=4))
         for size, most in ((s.u_point, 2**20), (s.v_point, 3 * 2**20), (s.m_point, 2**20)):
             assert 36 * size * 4 < most
+
+
+def problem(images, channels, height, width, tile):
+    """As many filters, and a padding of 1."""
+    rows, columns = (Axis(size, size, 3, 1, 1, 1) for size in (height, width))
+    return Problem(images, 1, channels, channels, rows, columns, height, width, (3, 3), 4, tile)
 
 
 @pytest.mark.skipif(not hasattr(mmap, "PROT_READ"), reason="needs mprotect")
@@ -101,7 +109,8 @@ def test_nothing_beyond_the_arrays_is_read(channels, swapped):
     code = f"""
 import ctypes, mmap
 import numpy as np
-from numseg.kernels.conv.winograd import winograd
+from numseg.kernels.conv import winograd
+from numseg.kernels.conv.problem import Axis, Problem
 
 def at_the_end(shape):
     size = 4 * int(np.prod(shape))
@@ -119,7 +128,10 @@ def at_the_end(shape):
 x, w = at_the_end((1, {channels}, 7, 13)), at_the_end(({channels}, {channels}, 3, 3))
 y = at_the_end((1, {channels}, 7, 13))
 y.flags.writeable = True
-winograd(x, w, None, y, 1, (1, 1), 4, {swapped})
+plan = winograd.input_gradient if {swapped} else winograd.forward
+p = Problem(1, 1, {channels}, {channels}, Axis(7, 7, 3, 1, 1, 1), Axis(13, 13, 3, 1, 1, 1), 7, 13,
+            (3, 3), 4, 4)
+plan(p)(x, w, None, y, None)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -205,8 +205,8 @@ def test_large_results_have_the_same_bits(monkeypatch, dtype, size):
     """They are written past the caches, whole lines of them."""
     x = np.random.default_rng(0).normal(3, 2, (2, 5, size)).astype(dtype)
     results = []
-    for large in (cpu.LARGE, 0):
-        monkeypatch.setattr(cpu, "LARGE", large)
+    for large in (cpu.NONTEMPORAL_BYTES, 0):
+        monkeypatch.setattr(cpu, "NONTEMPORAL_BYTES", large)
         y, saved = ns.batch_norm.forward(x, training=True)
         results.append((y, *ns.batch_norm.backward(saved, y * y)[:1]))
     for a, b in zip(*results, strict=True):

@@ -142,7 +142,7 @@ def test_large_results_have_the_same_bits(monkeypatch, dtype):
         x = np.random.default_rng(w).standard_normal((2, 2, 3, w)).astype(dtype)
         before = ns.upsample_bilinear2d(x, scale_factor=3)
         with monkeypatch.context() as patch:
-            patch.setattr(cpu, "LARGE", 0)
+            patch.setattr(cpu, "NONTEMPORAL_BYTES", 0)
             patch.setattr(cpu, "LONG", 0)
             np.testing.assert_array_equal(ns.upsample_bilinear2d(x, scale_factor=3), before)
 

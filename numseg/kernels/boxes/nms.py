@@ -6,10 +6,11 @@ from numseg.kernels.machine.jit import kernel
 
 
 @kernel()
-def suppress(start, stop, x1, y1, x2, y2, area, group, left, one, threshold, inclusive, zero, dead):
+def suppress(start, stop, corners, area, group, left, one, threshold, inclusive, zero, dead):
     """``dead[i]`` becomes 1 for a box that overlaps an earlier one of its group that is not, or
     that comes after as many as its group may keep (``left``). One thread: each depends on those
     before it."""
+    x1, y1, x2, y2 = corners
     for i in range(start, stop):
         if dead[i]:
             continue

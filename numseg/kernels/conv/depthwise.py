@@ -10,19 +10,21 @@ plane of x is copied into a scratch with its padding, and while the outputs of t
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 import numpy as np
 
 from numseg.kernels.conv.depthwise_vectors import ROWS, stencil, stencil_sums
-from numseg.kernels.conv.direct import Then, follow
-from numseg.kernels.conv.packing import Axis, ceil_div, clear, on_image
-from numseg.kernels.machine.alignment import aligned
+from numseg.kernels.conv.epilogue import Epilogue, apply_epilogue
+from numseg.kernels.conv.packing import on_image
+from numseg.kernels.conv.problem import Correlation, Problem, WeightGradient
+from numseg.kernels.machine.integers import ceil_div
 from numseg.kernels.machine.jit import kernel, rule
+from numseg.kernels.machine.numbers import as_array, as_fields
+from numseg.kernels.machine.scratch import aligned, clear
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.machine.vector_copy import clear_runs, copy_runs
+from numseg.kernels.machine.vector_copy import clear_rows, copy_rows
 from numseg.typing import Array
 
 BAND_BYTES = 32 * 1024
@@ -32,11 +34,11 @@ _rows, _row = stencil(ROWS), stencil(1)
 _sums_of_rows, _sums_of_row = stencil_sums(ROWS), stencil_sums(1)
 
 
-class Sizes(NamedTuple):
-    """All that the kernels know besides the arrays."""
+class DepthwiseWork(NamedTuple):
+    """How the work is cut, and all else that the kernels know besides the arrays."""
 
     images: int
-    channels: int
+    channels: int  # a group each
     filters: int  # of a channel
     h: int
     w: int
@@ -56,19 +58,20 @@ class Sizes(NamedTuple):
 
 
 @rule
-def fill(scratch, x, plane, t0, height, s):
+def pack_band(scratch, x, plane, t0, height, s):
     """What rows of outputs from ``t0`` on read. Columns of padding are zeros, and stay so."""
     rows, row = height + 2 * s.dy, t0 - s.pt
     r0, r1 = on_image(row, 1, s.h, rows)
     first = (plane * s.h + row + r0) * s.w + s.first
-    clear_runs(scratch, s.left, s.width, r0, s.copied)
-    copy_runs(x, first, s.w, scratch, s.left + r0 * s.width, s.width, r1 - r0, s.copied)
-    clear_runs(scratch, s.left + r1 * s.width, s.width, rows - r1, s.copied)
+    clear_rows(scratch, s.left, s.width, r0, s.copied)
+    copy_rows(x, first, s.w, scratch, s.left + r0 * s.width, s.width, r1 - r0, s.copied)
+    clear_rows(scratch, s.left + r1 * s.width, s.width, rows - r1, s.copied)
 
 
 @kernel()
-def _correlate(start, stop, x, w, bias, y, then, taps, s):
+def _correlate(start, stop, x, w, bias, y, epilogue, taps, s):
     """A unit is a band of a plane of y."""
+    s = as_fields(s, DepthwiseWork)
     scratch = aligned(np.empty((s.band + 2 * s.dy) * s.width + s.lanes, x.dtype))
     clear(scratch)
     for unit in range(start, stop):
@@ -77,7 +80,7 @@ def _correlate(start, stop, x, w, bias, y, then, taps, s):
         height = min(s.band, s.rows - t0)
         begin, size = (f * s.rows + t0) * s.columns, height * s.columns
         further = (f // s.filters * s.h + t0) * s.w - begin + size
-        fill(scratch, x, f // s.filters, t0, height, s)
+        pack_band(scratch, x, f // s.filters, t0, height, s)
         number = bias[f % len(bias)]
         first = f % len(bias) * 9
         for residue in range(s.dy):  # rows so far apart meet the same rows of pixels
@@ -90,13 +93,14 @@ def _correlate(start, stop, x, w, bias, y, then, taps, s):
             _row(scratch, s.at + row * s.width, s.dy * s.width, s.dx,
                  y, begin + row * s.columns, s.dy * s.columns, rest, s.columns,
                  x, further, size, w, first, taps, number)  # fmt: skip
-        if then is not None:
-            follow(y[begin : begin + size], begin, then)
+        if epilogue is not None:
+            apply_epilogue(y[begin : begin + size], begin, epilogue)
 
 
 @kernel()
 def _grad_w(start, stop, x, gy, gw, s):
     """A unit is a filter."""
+    s = as_fields(s, DepthwiseWork)
     scratch = aligned(np.empty((s.band + 2 * s.dy) * s.width + s.lanes, x.dtype))
     clear(scratch)
     sums = np.empty(9 * s.lanes, x.dtype)
@@ -110,7 +114,7 @@ def _grad_w(start, stop, x, gy, gw, s):
             begin = ((image * s.channels * s.filters + unit) * s.rows + t0) * s.columns
             size = height * s.columns
             further = (plane * s.h + t0) * s.w - begin + size
-            fill(scratch, x, plane, t0, height, s)
+            pack_band(scratch, x, plane, t0, height, s)
             for residue in range(s.dy):
                 rows = (height - residue + s.dy - 1) // s.dy
                 rest = rows % ROWS
@@ -128,52 +132,59 @@ def _grad_w(start, stop, x, gy, gw, s):
             gw[unit * 9 + k] = total
 
 
-def suits(channels: int, rows: Axis, columns: Axis, itemsize: int) -> bool:
-    """Of a group of so many channels."""
+def suits(p: Problem) -> bool:
+    rows, columns = p.rows, p.columns
     steps = rows.stride == columns.stride == rows.step == columns.step == 1
     return (
-        channels == 1 and rows.taps == columns.taps == 3 and steps
-        and columns.outputs >= TARGET.vector_bytes // itemsize
+        p.channels == 1 and rows.taps == columns.taps == 3 and steps
+        and columns.outputs >= TARGET.vector_bytes // p.itemsize
     )  # fmt: skip
 
 
-def correlate(
-    x: Array, w: Array, bias: Array | None, y: Array, rows: Axis, columns: Axis,
-    then: Then | None = None,
-) -> None:  # fmt: skip
-    """As :func:`numseg.kernels.conv.direct.correlate`; w is (F, 1, 3, 3)."""
-    s = _sizes(x.shape, y.shape[1], x.itemsize, rows, columns)
+def forward(p: Problem) -> Correlation:
+    s, rows, columns = _work(p), p.rows, p.columns
     i, j = np.ogrid[:3, :3]
     taps = 3 * (rows.tap_first + rows.tap_step * i) + columns.tap_first + columns.tap_step * j
-    bias = np.zeros(len(w), y.dtype) if bias is None else bias.view()
-    bias.flags.writeable = False  # one kernel, whatever it is
-    launch(_correlate, x.shape[0] * y.shape[1] * s.bands, y.size * 9 // s.lanes, x.reshape(-1),
-           w.reshape(-1), bias, y.reshape(-1), then, taps.reshape(-1), s)  # fmt: skip
+    taps = taps.reshape(-1)
+    filters = p.groups * p.filters
+    no_bias = np.zeros(filters, f"f{p.itemsize}")
+    no_bias.flags.writeable = False  # as a given one is, or the kernel would be compiled again
+    units, numbers = p.images * filters * s.bands, as_array(s)
+    work = p.images * filters * s.rows * s.columns * 9 // s.lanes
+
+    def run(x: Array, w: Array, bias: Array | None, y: Array, epilogue: Epilogue | None) -> None:
+        start = no_bias if bias is None else bias.view()
+        start.flags.writeable = False
+        launch(_correlate, units, work, x.reshape(-1), w.reshape(-1), start, y.reshape(-1),
+               epilogue, taps, numbers)  # fmt: skip
+
+    return run
 
 
-def grad_w(x: Array, gy: Array, gw: Array, groups: int, rows: Axis, columns: Axis) -> None:
-    """As :func:`numseg.kernels.conv.weight_gradient.correlate_weights`."""
-    s = _sizes(x.shape, gy.shape[1], x.itemsize, rows, columns)
-    launch(_grad_w, gy.shape[1], gy.size * 9 // s.lanes, x.reshape(-1), gy.reshape(-1),
-           gw.reshape(-1), s)  # fmt: skip
+def weight_gradient(p: Problem) -> WeightGradient:
+    s, filters = _work(p), p.groups * p.filters
+    numbers = as_array(s)
+    work = p.images * filters * s.rows * s.columns * 9 // s.lanes
+
+    def run(x: Array, gy: Array, gw: Array) -> None:
+        launch(_grad_w, filters, work, x.reshape(-1), gy.reshape(-1), gw.reshape(-1), numbers)
+
+    return run
 
 
-@functools.lru_cache(maxsize=64)
-def _sizes(
-    x_shape: tuple[int, int, int, int], filters: int, itemsize: int, rows: Axis, columns: Axis
-) -> Sizes:
-    images, channels, h, w = x_shape
+def _work(p: Problem) -> DepthwiseWork:
+    rows, columns, itemsize = p.rows, p.columns, p.itemsize
     lanes = TARGET.vector_bytes // itemsize
     dy, dx = rows.dilation, columns.dilation
     left = max(columns.pad, 0)
     first = max(-columns.pad, 0)
-    copied = max(min(w, columns.outputs + 2 * dx - columns.pad) - first, 0)
+    copied = max(min(columns.size, columns.outputs + 2 * dx - columns.pad) - first, 0)
     at = -left % lanes  # pixels of the image lie as vectors do
     width = ceil_div(at + columns.outputs + 2 * dx, lanes) * lanes
     most = max(BAND_BYTES // (width * itemsize) - 2 * dy, 2 * ROWS * dy)
     bands = ceil_div(rows.outputs, most)
     band = ceil_div(rows.outputs, max(bands, 1))
-    return Sizes(
-        images, channels, filters // max(channels, 1), h, w, rows.outputs, columns.outputs, dy, dx,
-        rows.pad, first, copied, at + left, at, width, band, bands, lanes,
+    return DepthwiseWork(
+        p.images, p.groups, p.filters, rows.size, columns.size, rows.outputs, columns.outputs,
+        dy, dx, rows.pad, first, copied, at + left, at, width, band, bands, lanes,
     )  # fmt: skip

@@ -53,8 +53,8 @@ class _Walk(Emitter):
                 q = builder.select(builder.icmp_signed("<", begin, last), begin, last)
                 places = [builder.add(row, q) for row in y_rows]
                 for place in places:
-                    self.fetch(builder.gep(image, [builder.add(place, further)]))
-                    self.fetch(builder.gep(y, [builder.add(place, size)]))
+                    self.prefetch(builder.gep(image, [builder.add(place, further)]))
+                    self.prefetch(builder.gep(y, [builder.add(place, size)]))
                 pixels = [self.line(row, q, x_column, j) for row in x_rows for j in range(3)]
                 yield [builder.gep(y, [place]) for place in places], pixels, builder.sub(begin, q)
 
@@ -124,13 +124,13 @@ def stencil_sums(rows: int) -> Any:
             ends = [builder.gep(walk.values[12], [INT(k * walk.vector.count)]) for k in range(9)]
             sums = [cgutils.alloca_once_value(builder, walk.load(end)) for end in ends]
             with walk.blocks() as (places, pixels, before):
-                new = walk.from_lane(before)
-                grads = [walk.only(new, walk.load(place)) for place in places]
+                new = walk.lanes_from(before)
+                grads = [walk.masked(new, walk.load(place)) for place in places]
                 totals = [builder.load(total) for total in sums]
                 for r in range(rows + 2):
                     for j in range(3):
                         # lanes that came before hold pixels, and what is not finite would count
-                        vector = walk.only(new, walk.load(pixels[3 * r + j]))
+                        vector = walk.masked(new, walk.load(pixels[3 * r + j]))
                         for t in range(max(r - 2, 0), min(r + 1, rows)):
                             k = 3 * (r - t) + j
                             totals[k] = walk.multiply_add(grads[t], vector, totals[k])

@@ -11,36 +11,34 @@ weights where they are.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
+from numseg.kernels.conv.epilogue import Epilogue, apply_epilogue
 from numseg.kernels.conv.packing import (
-    ENOUGH_UNITS,
     SCRATCH_BYTES,
-    Axis,
     Layout,
-    ceil_div,
-    fill,
     layout,
     memory_share,
-    multiples,
+    pack,
     residue_classes,
     scratch_for,
     scratch_rows,
     scratch_width,
     tap_offsets,
     taps_on_image,
-    unevenness,
 )
+from numseg.kernels.conv.problem import Axis, Correlation, Problem
+from numseg.kernels.machine.integers import ceil_div, multiples
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.micro_kernel import micro_kernel
+from numseg.kernels.machine.numbers import as_array, as_fields
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.machine.vector_copy import copy_run
-from numseg.kernels.pointwise.activations import rectify
+from numseg.kernels.machine.vector_copy import copy_row
+from numseg.kernels.machine.work_units import ENOUGH_UNITS, unevenness
 from numseg.typing import Array
 
 TILES = ((8, 3), (4, 6), (1, 8)) if TARGET.registers == 32 else ((4, 3), (2, 6), (1, 8))
@@ -51,25 +49,8 @@ _wide, _thin, _single = (micro_kernel(*tile) for tile in TILES)
 _two, _one = (micro_kernel(TILES[0][0], vectors) for vectors in (2, 1))  # what is left of a band
 
 
-class Weights(NamedTuple):
-    """Where a weight lies: ``group * group_step + f * f + c * c + i * i + j * j``."""
-
-    group: int
-    f: int
-    c: int
-    i: int
-    j: int
-
-    def offsets(self, rows: Axis, columns: Axis, channels: int) -> Array:
-        """``offset[i, c, j]`` of a tap's weight, from a filter's first."""
-        i, c, j = np.ix_(range(rows.taps), range(channels), range(columns.taps))
-        i, j = rows.tap_first + rows.tap_step * i, columns.tap_first + columns.tap_step * j
-        offsets: Array = c * self.c + i * self.i + j * self.j
-        return offsets
-
-
-class Sizes(NamedTuple):
-    """All that the kernel knows besides the arrays and tables."""
+class DirectWork(NamedTuple):
+    """How the work is cut, and all else that the kernel knows besides arrays and tables."""
 
     groups: int
     channels: int  # of x, in a group
@@ -81,6 +62,9 @@ class Sizes(NamedTuple):
     bands: int  # in a residue class
     rest: int  # rows of the last one
     places: int
+    whole_vectors: int  # how many vectors a whole band has, the last one, and one with a row less
+    last_vectors: int
+    shorter_vectors: int
     chunk: int  # filters of a unit
     chunks: int
     tile: int  # which of TILES
@@ -98,30 +82,26 @@ class Sizes(NamedTuple):
     column_step: int
 
 
-class Then(NamedTuple):
-    """What is done to an output once its sum is known: add a number, then rectify."""
-
-    terms: Array  # as many as y has numbers, or none
-    rectified: bool
-
-
 class Tables(NamedTuple):
     """Offsets for the micro-kernel."""
 
-    w_rows: Array  # (filters and repeats of the last): where a filter's weights begin
-    y_rows: Array  # likewise: where its plane begins
+    filters: Array
+    """(2, filters and repeats of the last): where a filter's weights begin, and where its plane
+    does in y."""
+    vectors: Array
+    """(2, ...): where the vectors of a band begin in the scratch, and in y, from the band's first
+    row on: of a whole band, of the last one, and of one with a row less, which some residue classes
+    have. Each has ``places`` entries."""
     steps: Array  # (taps and channels, 2): of a weight, and of the pixel it meets
-    x_vectors: Array
-    """Where the vectors of a band begin in the scratch: of a whole band, of the last one, and of
-    one with a row less, which some residue classes have. Each has ``places`` entries."""
-    y_vectors: Array  # the same in y, from the band's first row on
-    counts: Array  # how many vectors each of the three has
 
 
 @kernel()
 def _correlate(
-    start, stop, x, w, bias, y, then, w_rows, y_rows, steps, x_vectors, y_vectors, counts, layout, s
+    start, stop, x, w, bias, y, epilogue, filters, vectors, steps, layout, s
 ):  # fmt: skip
+    layout, s = as_fields(layout, Layout), as_fields(s, DirectWork)
+    w_rows, y_rows, x_vectors, y_vectors = filters[0], filters[1], vectors[0], vectors[1]
+    counts = s.whole_vectors, s.last_vectors, s.shorter_vectors
     scratch = scratch_for(layout, x)
     tile = np.empty(s.tile_filters * s.tile_vectors * s.lanes, x.dtype)
     tile_rows = multiples(s.tile_filters, s.tile_vectors * s.lanes)
@@ -139,7 +119,7 @@ def _correlate(
             continue
         if filled != cell:
             image = x[rest * s.channels * layout.h * layout.w :]
-            fill(scratch, image, s.channels, residue, t0, layout)
+            pack(scratch, image, s.channels, residue, t0, layout)
             filled = cell
         weights, start_row = w[group * s.weights :], bias[group * len(w_rows) :]
         row = (residue + t0 * layout.residues) * s.row_step
@@ -159,57 +139,47 @@ def _correlate(
                 to, to_rows, to_f, to_vectors, to_v = tile, tile_rows, 0, tile_vectors, 0
                 if s.direct:
                     to, to_rows, to_f, to_vectors, to_v = out, y_rows, f, y_vectors, v
-                multiply(s.tile, count, weights, w_rows, f, scratch, x_vectors, v, steps, k0, k1,
-                         to, to_rows, to_f, to_vectors, to_v, start_row)  # fmt: skip
+                run_tile(s.tile, count, (weights, w_rows, f), (scratch, x_vectors, v),
+                         (steps, k0, k1), (to, to_rows, to_f, to_vectors, to_v),
+                         start_row)  # fmt: skip
                 if not s.direct:
-                    scatter(tile, out, f, x_vectors, v, count, height, layout, s)
-            if then is not None:
+                    store_tile(tile, out, f, x_vectors, v, count, height, layout, s)
+            if epilogue is not None:
                 end = min(f + s.tile_filters, s.filters)
-                finish(out, begin, then, f, end, height, layout, s)
+                apply_to_band(out, begin, epilogue, f, end, height, layout, s)
 
 
 @rule
-def finish(out, begin, then, first, last, height, layout, s):
-    """What follows the convolution, on some filters of a band, which are still in the cache."""
+def apply_to_band(out, begin, epilogue, first, last, height, layout, s):
+    """The epilogue of some filters of a band."""
     step, columns = layout.residues * s.row_step, s.columns
     if step == columns:
         height, columns = 1, height * columns
     for f in range(first, last):
         for t in range(height):
             at = f * s.plane + t * step
-            follow(out[at : at + columns], begin + at, then)
+            apply_epilogue(out[at : at + columns], begin + at, epilogue)
 
 
 @rule
-def follow(line, first, then):
-    """The same on numbers of y, from the given one on."""
-    if len(then.terms) > 0:
-        terms = then.terms[first : first + len(line)]
-        for i in range(len(line)):
-            line[i] += terms[i]
-    if then.rectified:
-        for i in range(len(line)):
-            line[i] = rectify(line[i])
-
-
-@rule
-def multiply(
-    tile, count, w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias
-):
+def run_tile(tile, count, weights, pixels, steps, out, bias):
+    """The arguments of the micro-kernel, by what they say where."""
+    (w, w_rows, f), (x, x_vectors, v), (k, k0, k1) = weights, pixels, steps
+    y, y_rows, yf, y_vectors, yv = out
     if tile == 1:
-        _thin(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
+        _thin(w, w_rows, f, x, x_vectors, v, k, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
     elif tile == 2:
-        _single(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
+        _single(w, w_rows, f, x, x_vectors, v, k, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
     elif count == 3:
-        _wide(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
+        _wide(w, w_rows, f, x, x_vectors, v, k, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
     elif count == 2:
-        _two(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
+        _two(w, w_rows, f, x, x_vectors, v, k, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
     else:
-        _one(w, w_rows, f, x, x_vectors, v, steps, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
+        _one(w, w_rows, f, x, x_vectors, v, k, k0, k1, y, y_rows, yf, y_vectors, yv, bias)
 
 
 @rule
-def scatter(tile, out, f, x_vectors, v, count, height, layout, s):
+def store_tile(tile, out, f, x_vectors, v, count, height, layout, s):
     """Bring a tile to y. The vectors of a flat band are one run of pixels, which crosses the ends
     of rows; else each is a run within its row."""
     row, size = s.tile_vectors * s.lanes, count * s.lanes
@@ -221,46 +191,49 @@ def scatter(tile, out, f, x_vectors, v, count, height, layout, s):
             length = min(first + run - i, s.columns - q)
             place = t * layout.residues * s.row_step + q * s.column_step
             for r in range(min(s.tile_filters, s.filters - f)):
-                spread(tile, r * row + i, out, (f + r) * s.plane + place, length, s.column_step)
+                store_strided(
+                    tile, r * row + i, out, (f + r) * s.plane + place, length, s.column_step
+                )
             i += layout.width - q if s.flat else s.lanes
             t, q = t + 1, 0
 
 
 @rule
-def spread(source, s0, target, t0, count, step):
+def store_strided(source, s0, target, t0, count, step):
     """``target[t0 + i * step] = source[s0 + i]``."""
     if step == 1:
-        copy_run(source, s0, target, t0, count)
+        copy_row(source, s0, target, t0, count)
     else:
         for i in range(count):
             target[t0 + i * step] = source[s0 + i]
 
 
-def correlate(
-    x: Array, w: Array, bias: Array | None, y: Array, groups: int, rows: Axis, columns: Axis,
-    weights: Weights, then: Then | None = None,
-) -> None:  # fmt: skip
-    """Fill the outputs of y that the two axes name. x and y are (N, C, H, W).
+def forward(p: Problem) -> Correlation:
+    """Any convolution. (An epilogue takes axes of step 1; with it, the kernel is another one.)"""
+    rows, columns = p.rows, p.columns
+    if p.taps == 1 and _whole(rows, p.height) and _whole(columns, p.width):
+        rows, columns = _reshaped(rows, columns, p.channels * p.itemsize)
+        p = p._replace(rows=rows, columns=columns, height=rows.outputs, width=columns.outputs)
+    s, scratch, tables = _plan(p)
+    padded = np.arange(p.groups)[:, None] * s.filters
+    padded = (padded + np.minimum(np.arange(tables.filters.shape[1]), s.filters - 1)).reshape(-1)
+    whole = len(padded) == p.groups * s.filters
+    no_bias = np.zeros(len(padded), f"f{p.itemsize}")
+    no_bias.flags.writeable = False  # as a given one is, or the kernel would be compiled again
+    units = p.images * p.groups * scratch.residues * s.bands * s.chunks
+    work = p.images * p.groups * p.filters * rows.outputs * columns.outputs
+    work = work * len(tables.steps) // s.lanes
+    numbers = as_array(scratch), as_array(s)
 
-    ``then`` takes axes of step 1; with it, the kernel is another one.
-    """
-    if y.size == 0:
-        return
-    x_shape, y_shape = x.shape[1:], y.shape[1:]
-    if rows.taps == columns.taps == 1 and _whole(rows, y_shape[1]) and _whole(columns, y_shape[2]):
-        rows, columns = _reshaped(rows, columns, x_shape[0] // groups * x.itemsize)
-        y_shape = y_shape[0], rows.outputs, columns.outputs
-    s, scratch, tables = _plan(
-        x.shape[0], x_shape[0], y_shape, x.itemsize, groups, rows, columns, weights
-    )
-    padded = np.zeros((groups, len(tables.w_rows)), y.dtype)
-    if bias is not None:
-        last = np.minimum(np.arange(padded.shape[1]), s.filters - 1)
-        padded[:] = bias.reshape(groups, s.filters)[:, last]
-    units = x.shape[0] * groups * scratch.residues * s.bands * s.chunks
-    outputs = x.shape[0] * y_shape[0] * rows.outputs * columns.outputs
-    launch(_correlate, units, outputs * len(tables.steps) // s.lanes, x.reshape(-1),
-           w.reshape(-1), padded.reshape(-1), y.reshape(-1), then, *tables, scratch, s)  # fmt: skip
+    def run(x: Array, w: Array, bias: Array | None, y: Array, epilogue: Epilogue | None) -> None:
+        start = no_bias
+        if bias is not None:
+            start = bias.view() if whole else bias[padded]
+            start.flags.writeable = False
+        launch(_correlate, units, work, x.reshape(-1), w.reshape(-1), start, y.reshape(-1),
+               epilogue, *tables, *numbers)  # fmt: skip
+
+    return run
 
 
 def _whole(axis: Axis, size: int) -> bool:
@@ -281,20 +254,17 @@ def _reshaped(rows: Axis, columns: Axis, pixel_bytes: int) -> tuple[Axis, Axis]:
     )
 
 
-@functools.lru_cache(maxsize=256)
-def _plan(
-    images: int, x_channels: int, y_shape: tuple[int, int, int], itemsize: int, groups: int,
-    rows: Axis, columns: Axis, weights: Weights,
-) -> tuple[Sizes, Layout, Tables]:  # fmt: skip
+def _plan(p: Problem) -> tuple[DirectWork, Layout, Tables]:
     """Cut the work into units, and tabulate the offsets."""
-    channels, filters = x_channels // groups, y_shape[0] // groups
+    groups, channels, filters, rows, columns = p[1:6]
+    itemsize, y_shape = p.itemsize, p.y_shape[1:]
     lanes = TARGET.vector_bytes // itemsize
     residues = residue_classes(rows)
-    crowd = images * groups * residues  # units before anything is cut
+    crowd = p.images * groups * residues  # units before anything is cut
     pixels, y_pixels = rows.size * columns.size, y_shape[1] * y_shape[2]
-    images_bytes = images * itemsize
-    share = memory_share(x_channels * pixels * images_bytes, y_shape[0] * y_pixels * images_bytes,
-                         min(pixels, y_pixels))  # fmt: skip
+    images_bytes = p.images * itemsize
+    share = memory_share(groups * channels * pixels * images_bytes,
+                         y_shape[0] * y_pixels * images_bytes, min(pixels, y_pixels))  # fmt: skip
     band, tile, flat, direct = _cut(
         rows, columns, channels, filters, y_shape, itemsize, crowd, min(share, SCRATCH_BYTES)
     )
@@ -307,8 +277,7 @@ def _plan(
 
     scratch = layout(rows, columns, channels, band, itemsize)
     pixel = tap_offsets(scratch, rows, columns, channels)
-    weight = weights.offsets(rows, columns, channels)
-    steps = np.stack([weight, pixel], -1).reshape(-1, 2)
+    steps = np.stack([p.weight_offsets(), pixel], -1).reshape(-1, 2)
     filter_or_last = np.minimum(np.arange(blocks * tile_filters), filters - 1)
     _, y_rows, y_columns = y_shape
     plane = y_rows * y_columns
@@ -316,21 +285,24 @@ def _plan(
         _vectors(height, columns.outputs, scratch.width, lanes, tile, flat, direct)
         for height in (band, rest, rest - 1)
     ]
-    counts = np.array([len(places) for places in x_vectors])
-    x_table = np.zeros((3, counts.max()), np.int64)
+    counts = [len(places) for places in x_vectors]
+    x_table = np.zeros((3, max(counts)), np.int64)
     for number, places in enumerate(x_vectors):
         x_table[number, : len(places)] = places
     t, q = np.divmod(x_table, scratch.width)
     y_table = t * residues * rows.step * y_columns + q * columns.step
-    tables = Tables(filter_or_last * weights.f, filter_or_last * plane, steps.astype(np.int64),
-                    x_table.reshape(-1), y_table.reshape(-1), counts)  # fmt: skip
-    sizes = Sizes(
-        groups, channels, filters, weights.group, rows.outputs, columns.outputs, band, bands,
-        rest, x_table.shape[1], chunk, ceil_div(filters, chunk),
-        tile, tile_filters, tile_vectors, lanes, rows.taps, channels * columns.taps, flat, direct,
+    tables = Tables(
+        np.stack([filter_or_last * p.filter_weights, filter_or_last * plane]),
+        np.stack([x_table.reshape(-1), y_table.reshape(-1)]), steps.astype(np.int64),
+    )  # fmt: skip
+    s = DirectWork(
+        groups, channels, filters, filters * p.filter_weights, rows.outputs, columns.outputs,
+        band, bands, rest, x_table.shape[1], counts[0], counts[1], counts[2],
+        chunk, ceil_div(filters, chunk), tile, tile_filters, tile_vectors, lanes,
+        rows.taps, channels * columns.taps, flat, direct,
         plane, rows.first * y_columns + columns.first, rows.step * y_columns, columns.step,
     )  # fmt: skip
-    return sizes, scratch, tables
+    return s, scratch, tables
 
 
 def _vectors(

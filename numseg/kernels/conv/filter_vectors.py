@@ -10,35 +10,34 @@ there, and so the same bits.
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.conv.direct import Then, Weights, follow
+from numseg.kernels.conv.epilogue import Epilogue, apply_epilogue
 from numseg.kernels.conv.packing import (
-    ENOUGH_UNITS,
     SCRATCH_BYTES,
-    Axis,
     Layout,
-    ceil_div,
-    fill,
     layout,
     memory_share,
-    multiples,
+    pack,
     residue_classes,
     scratch_for,
     tap_offsets,
     taps_on_image,
 )
-from numseg.kernels.conv.weight_gradient import transpose
-from numseg.kernels.machine.alignment import aligned
+from numseg.kernels.conv.problem import Correlation, Problem
+from numseg.kernels.machine.integers import ceil_div, multiples
 from numseg.kernels.machine.jit import kernel, read_only
 from numseg.kernels.machine.micro_kernel import micro_kernel
+from numseg.kernels.machine.numbers import as_array, as_fields
+from numseg.kernels.machine.scratch import aligned
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.machine.vector_copy import copy_run, fetch_run
+from numseg.kernels.machine.transpose import transpose
+from numseg.kernels.machine.vector_copy import copy_row, prefetch
+from numseg.kernels.machine.work_units import ENOUGH_UNITS
 from numseg.typing import Array
 
 TILE = (6, 4) if TARGET.registers == 32 else (6, 2)
@@ -56,8 +55,8 @@ ROOM = SCRATCH_BYTES // 4 * 7
 _tile = micro_kernel(*TILE)
 
 
-class Sizes(NamedTuple):
-    """All that the kernel knows besides the arrays and tables."""
+class FilterVectorWork(NamedTuple):
+    """How the work is cut, and all else that the kernel knows besides arrays and tables."""
 
     groups: int
     channels: int  # of x, in a group
@@ -77,7 +76,8 @@ class Sizes(NamedTuple):
 
 
 @kernel()
-def _correlate(start, stop, x, w, bias, y, then, pixels, steps, layout, s):
+def _correlate(start, stop, x, w, bias, y, epilogue, pixels, steps, layout, s):
+    layout, s = as_fields(layout, Layout), as_fields(s, FilterVectorWork)
     scratch = scratch_for(layout, x)
     panel = aligned(np.empty(s.weights * s.chunk + s.lanes, x.dtype))
     sums = aligned(np.empty(s.run * s.chunk + s.lanes, x.dtype))
@@ -93,7 +93,7 @@ def _correlate(start, stop, x, w, bias, y, then, pixels, steps, layout, s):
         image, band = divmod(cell, s.bands)
         t0 = band * s.band
         first = (image * s.groups + f0 // s.filters) * s.channels * layout.h * layout.w
-        fill(scratch, x[first:], s.channels, 0, t0, layout)
+        pack(scratch, x[first:], s.channels, 0, t0, layout)
         begin = (image * s.groups * s.filters + f0) * plane + t0 * s.columns
         out = y[begin:]
         pixels_here = min(s.band, s.rows - t0) * s.columns
@@ -102,92 +102,88 @@ def _correlate(start, stop, x, w, bias, y, then, pixels, steps, layout, s):
             top, bottom = t0 + p0 // s.columns, t0 + (p0 + count - 1) // s.columns
             i, end = taps_on_image(top, bottom, 0, s.taps, layout)
             for f in range(s.chunk):
-                fetch_run(out, f * plane + p0, f * plane + p0 + count)
+                prefetch(out, f * plane + p0, f * plane + p0 + count)
             for p in range(count):
-                copy_run(bias, f0, sums, p * s.chunk, s.chunk)
+                copy_row(bias, f0, sums, p * s.chunk, s.chunk)
             for p in range(0, count, s.tile_pixels):
                 _tile(scratch, pixels, p0 + p, panel, vectors, 0, steps,
                       i * s.row_taps, end * s.row_taps,
                       sums, out_pixels, p, vectors, 0, True)  # fmt: skip
             source = read_only(sums)
             transpose(source, s.chunk, count, s.chunk, out[p0:], plane, s.lanes)
-            if then is not None:
+            if epilogue is not None:
                 for f in range(s.chunk):
                     at = f * plane + p0
-                    follow(out[at : at + count], begin + at, then)
+                    apply_epilogue(out[at : at + count], begin + at, epilogue)
 
 
-def suits(x: Array, y: Array, groups: int, rows: Axis, columns: Axis) -> bool:
+def suits(p: Problem) -> bool:
     """Whether rows waste enough of their vectors, filters waste none, and there is room."""
-    lanes = TARGET.vector_bytes // x.itemsize
+    rows, columns, lanes = p.rows, p.columns, TARGET.vector_bytes // p.itemsize
     return (
-        y.size > 0
-        and rows.taps * columns.taps > 1
+        p.taps > 1
         and rows.step == columns.step == residue_classes(rows) == 1
-        and y.shape[1] // groups % (TILE[1] * lanes) == 0
+        and p.filters % (TILE[1] * lanes) == 0
         and ceil_div(columns.outputs, lanes) * lanes >= WASTE * columns.outputs
-        and _band(x.shape, y.shape, x.itemsize, groups, rows, columns) > 0
+        and _band(p) > 0
     )
 
 
-@functools.lru_cache(maxsize=256)
-def _band(
-    x_shape: tuple[int, ...], y_shape: tuple[int, ...], itemsize: int, groups: int,
-    rows: Axis, columns: Axis,
-) -> int:  # fmt: skip
+def _band(p: Problem) -> int:
     """How many rows of outputs a unit has, or 0: as many as there is room for, in bands of one
     size; but no band shorter than a kernel, which would be filled again and again."""
-    channels = x_shape[1] // groups
+    itemsize, rows, columns = p.itemsize, p.rows, p.columns
     chunk = TILE[1] * TARGET.vector_bytes // itemsize
-    x_bytes, y_bytes = (math.prod(shape) * itemsize for shape in (x_shape, y_shape))
-    share = memory_share(x_bytes, y_bytes, min(math.prod(s[2:]) for s in (x_shape, y_shape)))
-    panel = (channels * rows.taps * columns.taps + RUN) * chunk * itemsize
+    shapes = p.x_shape, p.y_shape
+    x_bytes, y_bytes = (math.prod(shape) * itemsize for shape in shapes)
+    share = memory_share(x_bytes, y_bytes, min(math.prod(shape[2:]) for shape in shapes))
+    panel = (p.channels * p.taps + RUN) * chunk * itemsize
 
     def fits(band: int) -> bool:
-        scratch = layout(rows, columns, channels, band, itemsize)
+        scratch = layout(rows, columns, p.channels, band, itemsize)
         return panel + scratch.size * itemsize <= min(share, ROOM)
 
     least = min(rows.taps, rows.outputs)
     most = max((band for band in range(least, rows.outputs + 1) if fits(band)), default=0)
     if most == 0:
         return 0
-    wanted = ceil_div(ENOUGH_UNITS, x_shape[0] * (y_shape[1] // chunk))
+    wanted = ceil_div(ENOUGH_UNITS, p.images * (p.groups * p.filters // chunk))
     bands = max(ceil_div(rows.outputs, most), min(wanted, rows.outputs // least))
     return ceil_div(rows.outputs, bands)
 
 
-def correlate(
-    x: Array, w: Array, bias: Array | None, y: Array, groups: int, rows: Axis, columns: Axis,
-    weights: Weights, then: Then | None = None,
-) -> None:  # fmt: skip
-    """Fill y, as :func:`numseg.kernels.conv.direct.correlate` does."""
-    s, scratch, tables = _plan(x.shape, y.shape, x.itemsize, groups, rows, columns, weights)
-    if bias is None:
-        bias = np.zeros(y.shape[1], y.dtype)
-        bias.flags.writeable = False  # as the caller's is, or the kernel would be compiled again
-    work = y.size * len(tables[1]) // s.lanes
-    launch(_correlate, y.shape[1] // s.chunk * s.cells, work, x.reshape(-1), w.reshape(-1), bias,
-           y.reshape(-1), then, *tables, scratch, s)  # fmt: skip
+def forward(p: Problem) -> Correlation:
+    s, scratch, tables = _plan(p)
+    filters = p.groups * p.filters
+    no_bias = np.zeros(filters, f"f{p.itemsize}")
+    no_bias.flags.writeable = False  # as a given one is, or the kernel would be compiled again
+    units = filters // s.chunk * s.cells
+    work = p.images * filters * s.rows * s.columns * len(tables[1]) // s.lanes
+
+    numbers = as_array(scratch), as_array(s)
+
+    def run(x: Array, w: Array, bias: Array | None, y: Array, epilogue: Epilogue | None) -> None:
+        start = no_bias if bias is None else bias
+        launch(_correlate, units, work, x.reshape(-1), w.reshape(-1), start, y.reshape(-1),
+               epilogue, *tables, *numbers)  # fmt: skip
+
+    return run
 
 
-@functools.lru_cache(maxsize=256)
-def _plan(
-    x_shape: tuple[int, ...], y_shape: tuple[int, ...], itemsize: int, groups: int,
-    rows: Axis, columns: Axis, weights: Weights,
-) -> tuple[Sizes, Layout, tuple[Array, Array]]:  # fmt: skip
-    channels, filters = x_shape[1] // groups, y_shape[1] // groups
+def _plan(p: Problem) -> tuple[FilterVectorWork, Layout, tuple[Array, Array]]:
+    """Cut the work into units, and tabulate the offsets."""
+    rows, columns, itemsize = p.rows, p.columns, p.itemsize
     lanes = TARGET.vector_bytes // itemsize
     chunk = TILE[1] * lanes
-    band = _band(x_shape, y_shape, itemsize, groups, rows, columns)
+    band = _band(p)
     bands = ceil_div(rows.outputs, band)
-    scratch = layout(rows, columns, channels, band, itemsize)
-    pixel = tap_offsets(scratch, rows, columns, channels)
-    weight = weights.offsets(rows, columns, channels)
-    steps = np.stack([pixel, weight * chunk], -1).reshape(-1, 2)
+    scratch = layout(rows, columns, p.channels, band, itemsize)
+    pixel = tap_offsets(scratch, rows, columns, p.channels)
+    steps = np.stack([pixel, p.weight_offsets() * chunk], -1).reshape(-1, 2)
     size = band * columns.outputs
     t, q = np.divmod(np.minimum(np.arange(size + TILE[0]), size - 1), columns.outputs)
-    sizes = Sizes(
-        groups, channels, filters, chunk, weights.f, rows.outputs, columns.outputs, band, bands,
-        x_shape[0] * bands, TILE[0], RUN, lanes, rows.taps, channels * columns.taps,
+    s = FilterVectorWork(
+        p.groups, p.channels, p.filters, chunk, p.filter_weights, rows.outputs, columns.outputs,
+        band, bands, p.images * bands, TILE[0], RUN, lanes, rows.taps, p.channels * columns.taps,
     )  # fmt: skip
-    return sizes, scratch, (t * scratch.width + q, steps.astype(np.int64))
+    return s, scratch, (t * scratch.width + q, steps.astype(np.int64))

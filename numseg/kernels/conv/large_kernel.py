@@ -19,11 +19,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.conv.packing import Axis, ceil_div, clear, tabulate
-from numseg.kernels.machine.alignment import aligned
+from numseg.kernels.conv.epilogue import Epilogue, epilogue_pass
+from numseg.kernels.conv.problem import Correlation, Problem, WeightGradient
+from numseg.kernels.machine.integers import ceil_div, fill_multiples
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.memcpy import copy
 from numseg.kernels.machine.micro_kernel import micro_kernel
+from numseg.kernels.machine.numbers import as_array, as_fields
+from numseg.kernels.machine.scratch import aligned, clear
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
 from numseg.typing import Array
@@ -47,8 +50,8 @@ PIXELS = 512
 """Outputs that the micro-kernel takes at once, so that the numbers of gy stay there too."""
 
 
-class Sizes(NamedTuple):
-    """All that the kernels know besides the arrays."""
+class LargeKernelWork(NamedTuple):
+    """How the work is cut, and all else that the kernels know besides the arrays."""
 
     images: int
     groups: int
@@ -78,11 +81,12 @@ class Sizes(NamedTuple):
     tile_vectors: int
 
 
-def _sizes(x: Array, y: Array, groups: int, rows: Axis, columns: Axis) -> Sizes:
-    lanes = TARGET.vector_bytes // x.itemsize
+def _work(p: Problem) -> LargeKernelWork:
+    rows, columns = p.rows, p.columns
+    lanes = TARGET.vector_bytes // p.itemsize
     vectors = ceil_div(columns.taps, lanes)
-    return Sizes(
-        x.shape[0], groups, x.shape[1] // groups, y.shape[1] // groups, rows.size, columns.size,
+    return LargeKernelWork(
+        p.images, p.groups, p.channels, p.filters, rows.size, columns.size,
         rows.outputs, columns.outputs, rows.taps, columns.taps, rows.stride, columns.stride,
         rows.pad, columns.pad, 0, 0, 0, 0, 0, 0, 0, vectors, lanes,
         (columns.outputs - 1) * columns.stride + vectors * lanes, *TILE,
@@ -90,7 +94,7 @@ def _sizes(x: Array, y: Array, groups: int, rows: Axis, columns: Axis) -> Sizes:
 
 
 @rule
-def copy_row(plane, row, s, line):
+def copy_padded_row(plane, row, s, line):
     """A row of the image with its padding, from ``-pl`` on."""
     begin = min(s.pl, len(line))
     count = min(s.w, len(line) - begin)
@@ -104,6 +108,7 @@ def copy_row(plane, row, s, line):
 @kernel()
 def _forward(start, stop, x, w, bias, y, s):
     """A unit is a band of outputs, in a chunk of filters."""
+    s = as_fields(s, LargeKernelWork)
     scratch = aligned(np.empty(s.block * s.band * s.taps * s.width + s.lanes, x.dtype))
     pixels = s.band * s.columns
     sums = aligned(np.empty((s.chunk * pixels + 1) * s.lanes, x.dtype))
@@ -117,12 +122,12 @@ def _forward(start, stop, x, w, bias, y, s):
         image, band = divmod(cell, s.bands)  # of a group
         f0 = image % s.groups * s.filters + chunk * s.chunk
         count = min(s.chunk, s.filters - chunk * s.chunk)
-        tabulate(filters, count, s.channels * s.kh * s.kw)
-        tabulate(out_filters, count, s.band * s.columns * s.lanes)
+        fill_multiples(filters, count, s.channels * s.kh * s.kw)
+        fill_multiples(out_filters, count, s.band * s.columns * s.lanes)
         u0 = band * s.band
         height = min(s.band, s.rows - u0)
         pixels = height * s.columns
-        tabulate(out_places, pixels, s.lanes)
+        fill_multiples(out_places, pixels, s.lanes)
         clear(sums)
         for c0 in range(0, s.channels, s.block):
             channels = min(s.block, s.channels - c0)
@@ -138,7 +143,9 @@ def _forward(start, stop, x, w, bias, y, s):
                             k += 1
                         for t in range(height):
                             row = (u0 + t) * s.sy + i0 + i - s.pt
-                            copy_row(plane, row, s, scratch[line * s.width : (line + 1) * s.width])
+                            copy_padded_row(
+                                plane, row, s, scratch[line * s.width : (line + 1) * s.width]
+                            )
                             line += 1
                 for p in range(len(places)):
                     t, q = divmod(min(p, pixels - 1), s.columns)
@@ -164,6 +171,7 @@ def _forward(start, stop, x, w, bias, y, s):
 def _grad_w(start, stop, x, gy, gw, s):
     """A unit is the taps ``residue, residue + sy, ...`` of a column, of a block of channels: they
     meet the same rows of x."""
+    s = as_fields(s, LargeKernelWork)
     lines = s.band + s.taps - 1
     scratch = aligned(np.empty(s.block * lines * s.width + s.lanes, x.dtype))
     vectors = s.block * s.taps * s.vectors + s.tile_vectors
@@ -171,8 +179,8 @@ def _grad_w(start, stop, x, gy, gw, s):
     sums = aligned(np.empty((s.filters * vectors + 1) * s.lanes, x.dtype))
     filters = np.empty(s.filters + s.tile_filters, np.int64)
     out_filters = np.empty(len(filters), np.int64)
-    tabulate(filters, s.filters, s.rows * s.columns)
-    tabulate(out_filters, s.filters, vectors * s.lanes)
+    fill_multiples(filters, s.filters, s.rows * s.columns)
+    fill_multiples(out_filters, s.filters, vectors * s.lanes)
     steps = np.empty((s.band * s.columns, 2), np.int64)
     for t in range(s.band):
         for q in range(s.columns):
@@ -192,7 +200,7 @@ def _grad_w(start, stop, x, gy, gw, s):
                     count += 1
         for v in range(count, len(places)):
             places[v] = places[count - 1]
-        tabulate(out_places, count, s.lanes)
+        fill_multiples(out_places, count, s.lanes)
         clear(sums)
         for cell in range(s.images * s.bands):
             image, band = divmod(cell, s.bands)
@@ -204,7 +212,7 @@ def _grad_w(start, stop, x, gy, gw, s):
                 for line in range(height + taps - 1):
                     first = (c * lines + line) * s.width
                     row = (u0 + line) * s.sy + residue - s.pt
-                    copy_row(plane, row, s, scratch[first : first + s.width])
+                    copy_padded_row(plane, row, s, scratch[first : first + s.width])
             here = gy[(image * s.filters * s.rows + u0) * s.columns :]
             for f in range(0, s.filters, s.tile_filters):
                 for v in range(0, count, s.tile_vectors):
@@ -219,48 +227,53 @@ def _grad_w(start, stop, x, gy, gw, s):
                 copy(sums[source : source + s.kw], gw[at : at + s.kw])
 
 
-def suits(rows: Axis, columns: Axis, itemsize: int) -> bool:
+def suits(p: Problem) -> bool:
     """Rows of taps are whole vectors, and the stride is half of one at least: for less, sorting x
     into phases is worth it."""
-    lanes = TARGET.vector_bytes // itemsize
-    dense = rows.dilation == columns.dilation == 1
-    return dense and columns.taps % lanes == 0 and 2 * columns.stride >= lanes
+    lanes = TARGET.vector_bytes // p.itemsize
+    dense = p.rows.dilation == p.columns.dilation == 1
+    return dense and p.columns.taps % lanes == 0 and 2 * p.columns.stride >= lanes
 
 
-def forward(
-    x: Array, w: Array, b: Array | None, y: Array, groups: int, rows: Axis, columns: Axis
-) -> None:
-    """Fill y, as :func:`numseg.kernels.conv.direct.correlate` does."""
-    if y.size == 0:
-        return
-    s = _sizes(x, y, groups, rows, columns)
+def forward(p: Problem) -> Correlation:
+    s = _work(p)
     chunk, chunks = _evenly(s.filters, FILTERS)
-    units = s.images * groups * chunks  # for a row
+    units = s.images * p.groups * chunks  # for a row
     band, bands = _evenly(s.rows, min(s.rows * units // FEWEST_UNITS, OUTPUTS // s.columns))
-    panel = PANEL_BYTES // (s.tile_filters * s.kw * x.itemsize)  # rows of taps
+    panel = PANEL_BYTES // (s.tile_filters * s.kw * p.itemsize)  # rows of taps
     taps, _ = _evenly(s.kh, panel)
     block = max(min(panel // s.kh, s.channels), 1)
     s = s._replace(band=band, bands=bands, chunk=chunk, chunks=chunks, taps=taps, block=block)
-    bias = np.zeros(y.shape[1], y.dtype) if b is None else b.view()
-    bias.flags.writeable = False  # as the others are, or the kernel would be compiled again
-    work = y.size * s.channels * s.kh * s.vectors
-    launch(_forward, bands * units, work, x.reshape(-1), w.reshape(-1), bias, y.reshape(-1), s)
+    outputs = s.images * p.groups * s.filters * s.rows * s.columns
+    work, numbers = outputs * s.channels * s.kh * s.vectors, as_array(s)
+    no_bias = np.zeros(p.groups * s.filters, f"f{p.itemsize}")
+
+    def run(x: Array, w: Array, bias: Array | None, y: Array, epilogue: Epilogue | None) -> None:
+        start = no_bias if bias is None else bias.view()
+        start.flags.writeable = False  # one kernel, whatever it is
+        launch(_forward, bands * units, work, x.reshape(-1), w.reshape(-1), start, y.reshape(-1),
+               numbers)  # fmt: skip
+        epilogue_pass(y, epilogue)
+
+    return run
 
 
-def grad_w(x: Array, gy: Array, gw: Array, groups: int, rows: Axis, columns: Axis) -> None:
-    """Fill gw, as :func:`numseg.kernels.conv.weight_gradient.correlate_weights` does."""
-    if gw.size == 0 or gy.size == 0:
-        return gw.fill(0)
-    s = _sizes(x, gy, groups, rows, columns)
+def weight_gradient(p: Problem) -> WeightGradient:
+    s = _work(p)
     band, bands = _evenly(s.rows, PIXELS // s.columns)
     residues, taps = min(s.sy, s.kh), ceil_div(s.kh, s.sy)
     whole = taps * s.vectors % s.tile_vectors == 0
     block = 1 if whole else min(s.tile_vectors, s.channels)
     blocks = ceil_div(s.channels, block)
     s = s._replace(band=band, bands=bands, taps=taps, block=block, blocks=blocks)
-    work = gy.size * s.channels * s.kh * s.vectors
-    launch(_grad_w, groups * blocks * residues, work, x.reshape(-1), gy.reshape(-1),
-           gw.reshape(-1), s)  # fmt: skip
+    outputs = s.images * p.groups * s.filters * s.rows * s.columns
+    work, numbers = outputs * s.channels * s.kh * s.vectors, as_array(s)
+
+    def run(x: Array, gy: Array, gw: Array) -> None:
+        launch(_grad_w, p.groups * blocks * residues, work, x.reshape(-1), gy.reshape(-1),
+               gw.reshape(-1), numbers)  # fmt: skip
+
+    return run
 
 
 def _evenly(number: int, most: int) -> tuple[int, int]:

@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.conv.packing import ceil_div
+from numseg.kernels.machine.integers import ceil_div
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.micro_kernel import micro_kernel
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
+from numseg.kernels.machine.work_units import ENOUGH_UNITS
 from numseg.typing import Array
 
 TILES = ((8, 3), (8, 1)) if TARGET.registers == 32 else ((4, 3), (8, 1))
@@ -39,11 +40,11 @@ ROWS = 512
 where there would be less than ``ENOUGH_UNITS``."""
 
 FEWEST_ROWS = 64
-ENOUGH_UNITS = 16
 
 
-class Sizes(NamedTuple):
-    """All that the kernel knows besides the arrays. A step is from an index to the next."""
+class MatmulWork(NamedTuple):
+    """How the work is cut, and all else that the kernel knows besides the arrays.
+    A step is from an index to the next."""
 
     m: int
     n: int
@@ -82,7 +83,7 @@ def _multiply(start, stop, a, b, out, s):
         sums[:] = 0
         for k0 in range(0, s.k, s.depth):
             depth = min(s.depth, s.k - k0)
-            fill(panel, b, k0, depth, n0, columns, s)
+            pack_panel(panel, b, k0, depth, n0, columns, s)
             left = a[k0 * s.a_step :]
             for v in range(0, (columns + s.lanes - 1) // s.lanes, s.tile_vectors):
                 for r in range(0, rows, s.tile_rows):
@@ -104,7 +105,7 @@ def _multiply(start, stop, a, b, out, s):
 
 
 @rule
-def fill(panel, b, k0, depth, n0, columns, s):
+def pack_panel(panel, b, k0, depth, n0, columns, s):
     """Rows of b to the panel; zeros beyond, as what else lies there may be slow to multiply."""
     for k in range(depth):
         target = panel[k * s.columns :]
@@ -139,12 +140,12 @@ def matmul(a: Array, b: Array, out: Array) -> None:
     rows, across = ROWS, ceil_div(n, columns) if n else 0
     while rows > FEWEST_ROWS and ceil_div(m, rows) * across < ENOUGH_UNITS:
         rows //= 2
-    sizes = Sizes(
+    s = MatmulWork(
         m, n, k, *_steps(a), *_steps(b), *_steps(out),
         rows, columns, DEPTHS[narrow], narrow, tile_rows, tile_vectors, lanes,
     )  # fmt: skip
     units = ceil_div(m, rows) * across
-    launch(_multiply, units, m * n * k // lanes, _flat(a), _flat(b), _flat(out), sizes)
+    launch(_multiply, units, m * n * k // lanes, _flat(a), _flat(b), _flat(out), s)
 
 
 def _steps(matrix: Array) -> tuple[int, int]:

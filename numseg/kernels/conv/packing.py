@@ -1,8 +1,8 @@
 """A band of an image, padded and in the cache, laid out for a convolution's taps.
 
 Along each axis output u of a convolution meets pixel ``u * stride + i * dilation - pad`` at tap i
-(:class:`Axis`). The rows of the image that some rows of outputs read are copied, with their
-padding, into a *scratch* that stays in the cache. Strides and dilations are gone once it is filled:
+(an ``Axis``). The rows of the image that some rows of outputs read are copied, with their padding,
+into a *scratch* that stays in the cache. Strides and dilations are gone once it is filled:
 
 - columns: pixel ``v * stride + j * dilation`` is column ``v + j * dilation // stride`` of the
   *phase* ``j * dilation % stride``; the scratch keeps each phase that some tap meets by itself;
@@ -22,10 +22,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.machine.alignment import aligned
+from numseg.kernels.conv.problem import Axis
 from numseg.kernels.machine.jit import rule
+from numseg.kernels.machine.scratch import aligned, clear
 from numseg.kernels.machine.target import TARGET
-from numseg.kernels.machine.vector_copy import clear_runs, copy_runs, every_second_runs
+from numseg.kernels.machine.vector_copy import clear_rows, copy_every_second, copy_rows
 from numseg.typing import Array
 
 
@@ -43,29 +44,6 @@ SCRATCH_BYTES = _cache_bytes() // 2
 
 SMALL_IMAGE = 56 * 56
 """Pixels: with fewer, before or after, a convolution may take more memory of its own."""
-
-ENOUGH_UNITS = 16
-"""Work is cut further until there are so many units, for the threads to share. It is a constant so
-that nothing depends on the number of threads."""
-
-
-class Axis(NamedTuple):
-    """One axis: output ``first + step * u`` meets pixels ``u * stride + i * dilation - pad``."""
-
-    size: int
-    """Pixels of the image."""
-    outputs: int
-    """``u < outputs``."""
-    taps: int
-    """``i < taps``."""
-    stride: int
-    dilation: int
-    pad: int
-    first: int = 0
-    step: int = 1
-    tap_first: int = 0
-    """Tap i is entry ``tap_first + tap_step * i`` of the kernel."""
-    tap_step: int = 1
 
 
 class Layout(NamedTuple):
@@ -96,19 +74,6 @@ def memory_share(read: int, written: int, pixels: int) -> int:
     """How much of so many bytes a thread may take for itself: with two threads, an eighth of all
     that a convolution reads and writes, or as much as it reads if its images are small."""
     return (read + written) // 16 if pixels >= SMALL_IMAGE else read // 2
-
-
-def ceil_div(a: int, b: int) -> int:
-    return -(-a // b)
-
-
-EVEN_UNITS = 8
-"""Threads share units evenly where so many divide their number."""
-
-
-def unevenness(units: int) -> float:
-    """By how much it takes longer for threads to share so many units than to share a multiple."""
-    return ceil_div(units, EVEN_UNITS) * EVEN_UNITS / units
 
 
 def residue_classes(rows: Axis) -> int:
@@ -176,14 +141,14 @@ def scratch_for(layout, x):
 
 
 @rule
-def fill(scratch, x, channels, residue, t0, layout):
+def pack(scratch, x, channels, residue, t0, layout):
     """Copy what the band reads that begins with row ``t0`` of its class, and zeros for rows where
     there is no image. Columns of padding stay as :func:`scratch_for` left them. ``x`` begins with
     the first of the channels."""
     plane = layout.h * layout.w
     if layout.as_is:
         size = min(layout.rows, layout.h - t0) * layout.w
-        copy_runs(x, t0 * layout.w, plane, scratch, 0, layout.channel, channels, size)
+        copy_rows(x, t0 * layout.w, plane, scratch, 0, layout.channel, channels, size)
         return
     stride, step = layout.column_stride, layout.reduced_stride * layout.row_dilation
     for row_phase in range(layout.row_phases):
@@ -197,11 +162,12 @@ def fill(scratch, x, channels, residue, t0, layout):
             for c in range(channels):
                 first = c * plane + (row + r0 * step) * layout.w + left + v0 * stride
                 to = c * layout.channel + phase + v0
-                clear_runs(scratch, to, layout.width, r0, v1 - v0)
-                take_runs(stride, x, first, step * layout.w, scratch, to + r0 * layout.width,
-                          layout.width, r1 - r0, v1 - v0)  # fmt: skip
+                clear_rows(scratch, to, layout.width, r0, v1 - v0)
+                copy_strided_rows(stride, x, first, step * layout.w,
+                                  scratch, to + r0 * layout.width, layout.width,
+                                  r1 - r0, v1 - v0)  # fmt: skip
                 to += r1 * layout.width
-                clear_runs(scratch, to, layout.width, layout.rows - r1, v1 - v0)
+                clear_rows(scratch, to, layout.width, layout.rows - r1, v1 - v0)
 
 
 @rule
@@ -212,36 +178,13 @@ def on_image(first, step, size, count):
 
 
 @rule
-def take_runs(stride, source, s0, s_step, target, t0, t_step, rows, count):
+def copy_strided_rows(stride, source, s0, s_step, target, t0, t_step, rows, count):
     """``target[t0 + r * t_step + v] = source[s0 + r * s_step + v * stride]``."""
     if stride == 1:
-        copy_runs(source, s0, s_step, target, t0, t_step, rows, count)
+        copy_rows(source, s0, s_step, target, t0, t_step, rows, count)
     elif stride == 2:
-        every_second_runs(source, s0, s_step, target, t0, t_step, rows, count)
+        copy_every_second(source, s0, s_step, target, t0, t_step, rows, count)
     else:
         for r in range(rows):
             for v in range(count):
                 target[t0 + r * t_step + v] = source[s0 + r * s_step + v * stride]
-
-
-@rule
-def multiples(count, step):
-    """0, step, 2 step, ... (``np.arange`` takes longer to compile)."""
-    numbers = np.empty(count, np.int64)
-    for i in range(count):
-        numbers[i] = i * step
-    return numbers
-
-
-@rule
-def tabulate(table, count, step):
-    """0, step, 2 step, ..., of which there are so many: a tile that ends beyond repeats the
-    last."""
-    for i in range(len(table)):
-        table[i] = min(i, count - 1) * step
-
-
-@rule
-def clear(line):
-    for v in range(len(line)):
-        line[v] = 0

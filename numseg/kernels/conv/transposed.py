@@ -5,7 +5,7 @@
 
 The outputs of a *phase* (a, b) are a correlation of stride 1, so vectors are pixels of x, and the
 rows of a tile are phases of channels of y. All phases of a few channels are computed for a run of
-pixels, and woven into y while they are in the first-level cache.
+pixels, and joined into y while they are in the first-level cache.
 
 Where the stride does not divide the kernel, phases that begin at the kernel's last taps have a tap
 less than the others. Phases of as many taps form a *class*: four at most.
@@ -13,32 +13,32 @@ less than the others. Phases of as many taps form a *class*: four at most.
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import NamedTuple
 
 import numpy as np
 
+from numseg.kernels.conv.epilogue import Epilogue
 from numseg.kernels.conv.packing import (
     SCRATCH_BYTES,
-    Axis,
     Layout,
-    ceil_div,
-    fill,
     layout,
     memory_share,
-    multiples,
+    pack,
     scratch_for,
     tap_offsets,
-    unevenness,
 )
-from numseg.kernels.conv.transposed_large_stride import Stamp
-from numseg.kernels.machine.alignment import aligned
+from numseg.kernels.conv.problem import Axis, Correlation, Problem
+from numseg.kernels.conv.stamp import Stamp, stamps
+from numseg.kernels.machine.integers import ceil_div, multiples
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.micro_kernel import micro_kernel
+from numseg.kernels.machine.numbers import as_array, as_fields
+from numseg.kernels.machine.scratch import aligned
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.machine.vector_copy import copy_run, weave_2, weave_4, weave_8
+from numseg.kernels.machine.vector_copy import copy_row, interleave_2, interleave_4, interleave_8
+from numseg.kernels.machine.work_units import unevenness
 from numseg.typing import Array
 
 TILE = (8, 2) if TARGET.registers == 32 else (4, 3)
@@ -48,13 +48,13 @@ _tile = micro_kernel(*TILE)
 _ROWS, _VECTORS = TILE
 
 
-class Sizes(NamedTuple):
-    """All that the kernel knows besides the arrays and tables."""
+class TransposedWork(NamedTuple):
+    """How the work is cut, and all else that the kernel knows besides arrays and tables."""
 
     groups: int
     filters: int  # channels of x, in a group
     channels: int  # of y, in a group
-    block: int  # channels that are woven at once
+    block: int  # channels that are joined at once
     chunk: int  # channels of a unit
     chunks: int
     row_blocks: int
@@ -76,7 +76,7 @@ class Tables(NamedTuple):
     """A row is a phase of a channel: by class, then by channel. Each class fills whole tiles."""
 
     w_rows: Array  # where a row's weights begin in a block of channels
-    out_rows: Array  # where a row lies in the block that is woven
+    out_rows: Array  # where a row lies in the block that is joined
     w_steps: Array  # (classes' taps and filters): from there to the weight
     steps: Array  # (the same, 2): of the packed weight, and of the pixel it meets
     classes: Array
@@ -85,9 +85,10 @@ class Tables(NamedTuple):
 
 
 @kernel()
-def _pack(start, stop, w, packed, w_rows, w_steps, classes, s):
+def _pack_weights(start, stop, w, packed, w_rows, w_steps, classes, s):
     """The weights of a tile's rows side by side, step after step. A unit is a block of channels: a
     filter's weights for it lie together, but far from the next filter's."""
+    s = as_fields(s, TransposedWork)
     blocks = (s.channels + s.block - 1) // s.block
     together = np.empty(s.filters * s.block * s.taps, w.dtype)
     for unit in range(start, stop):
@@ -96,7 +97,7 @@ def _pack(start, stop, w, packed, w_rows, w_steps, classes, s):
         channels = min(s.block, s.channels - c0)
         for f in range(s.filters):
             first = ((group * s.filters + f) * s.channels + c0) * s.taps
-            copy_run(w, first, together, f * s.block * s.taps, channels * s.taps)
+            copy_row(w, first, together, f * s.block * s.taps, channels * s.taps)
         for q in range(len(classes)):
             steps = w_steps[classes[q, 2] : classes[q, 3]]
             begin = classes[q, 0] + c0 * classes[q, 1]
@@ -110,12 +111,13 @@ def _pack(start, stop, w, packed, w_rows, w_steps, classes, s):
 
 
 @kernel()
-def _interleave(start, stop, x, packed, y, out_rows, steps, classes, layout, s):
+def _transposed(start, stop, x, packed, y, out_rows, steps, classes, layout, s):
     """A unit is a band of blocks u, in a chunk of channels."""
+    layout, s = as_fields(layout, Layout), as_fields(s, TransposedWork)
     scratch = scratch_for(layout, x)
     lines = s.block * s.sy
     phases = aligned(np.empty(lines * s.sx * s.run + s.lanes, x.dtype))
-    woven = aligned(np.empty(len(phases), x.dtype))
+    joined = aligned(np.empty(len(phases), x.dtype))
     side_by_side, vectors = multiples(_ROWS, 1), multiples(_VECTORS, s.lanes)
     places = np.empty(_VECTORS, np.int64)
     filled = -1
@@ -126,7 +128,7 @@ def _interleave(start, stop, x, packed, y, out_rows, steps, classes, layout, s):
         height = min(s.band, s.row_blocks - u0)
         if filled != cell:
             here = x[image * s.filters * layout.h * layout.w :]
-            fill(scratch, here, s.filters, 0, u0, layout)
+            pack(scratch, here, s.filters, 0, u0, layout)
             filled = cell
         for c0 in range(chunk * s.chunk, min((chunk + 1) * s.chunk, s.channels), s.block):
             channels = min(s.block, s.channels - c0)
@@ -144,35 +146,35 @@ def _interleave(start, stop, x, packed, y, out_rows, steps, classes, layout, s):
                               phases, out_rows, row, vectors, 0, None)  # fmt: skip
                 for line in range(channels * s.sy):
                     first = line * s.sx * s.run
-                    weave(phases[first:], woven[first:], s)
+                    interleave_phases(phases[first:], joined[first:], s)
                 at = 0
                 while at < s.run:
                     t, v = divmod(p + at, layout.width)
                     count = min(s.run - at, layout.width - v)
                     if t < height:
-                        cut(woven[at * s.sx :], planes, channels, u0 + t, v, count, s)
+                        store_blocks(joined[at * s.sx :], planes, channels, u0 + t, v, count, s)
                     at += count
 
 
 @rule
-def weave(phases, woven, s):
+def interleave_phases(phases, joined, s):
     """The phases of a row of y, side by side."""
     for i in range(0, s.run, s.lanes):
         if s.sx == 2:
-            weave_2(phases, i, s.run, woven, i * 2)
+            interleave_2(phases, i, s.run, joined, i * 2)
         elif s.sx == 4:
-            weave_4(phases, i, s.run, woven, i * 4)
+            interleave_4(phases, i, s.run, joined, i * 4)
         elif s.sx == 8:
-            weave_8(phases, i, s.run, woven, i * 8)
+            interleave_8(phases, i, s.run, joined, i * 8)
         else:
             for b in range(s.sx):
-                source, target = phases[b * s.run + i :], woven[i * s.sx + b :]
+                source, target = phases[b * s.run + i :], joined[i * s.sx + b :]
                 for lane in range(s.lanes):
                     target[lane * s.sx] = source[lane]
 
 
 @rule
-def cut(woven, planes, channels, u, v, count, s):
+def store_blocks(joined, planes, channels, u, v, count, s):
     """Of the blocks (u, v ...), what lies in y."""
     left = v * s.sx - s.pl
     begin, end = max(left, 0), min(left + count * s.sx, s.w)
@@ -182,38 +184,46 @@ def cut(woven, planes, channels, u, v, count, s):
         for a in range(max(s.pt - u * s.sy, 0), min(s.h + s.pt - u * s.sy, s.sy)):
             row = (c * s.h + u * s.sy + a - s.pt) * s.w
             first = (c * s.sy + a) * s.sx * s.run + begin - left
-            copy_run(woven, first, planes, row + begin, end - begin)
+            copy_row(joined, first, planes, row + begin, end - begin)
 
 
-def fills_tiles(w_shape: tuple[int, ...], rows: Stamp, columns: Stamp) -> bool:
+def suits(p: Problem) -> bool:
     """Whether few phases of few channels waste less than a launch for each phase: not where sums
     are long, as those of a 7x7 of stride 2 to an image. And a block of phases is limited."""
-    classes = len(_phases(rows)) * len(_phases(columns))
-    phases = rows.stride * columns.stride * w_shape[1]
-    short = w_shape[0] * rows.taps * columns.taps < 1024
-    return rows.stride * columns.stride <= 1024 and (short or 2 * phases >= classes * _ROWS)
+    if (both := stamps(p)) is None:
+        return False
+    classes = len(_phases(both[0])) * len(_phases(both[1]))
+    strides = p.rows.stride * p.columns.stride
+    short = p.groups * p.filters * p.taps < 1024
+    return strides <= 1024 and (short or 2 * strides * p.channels >= classes * _ROWS)
 
 
-def interleave(x: Array, w: Array, y: Array, groups: int, rows: Stamp, columns: Stamp) -> None:
-    """Fill y, (N, C, H, W), from x, (N, F, h, w), and w, (F, C / groups, KH, KW)."""
-    if y.size == 0:
-        return
-    images, filters, channels = x.shape[0], x.shape[1] // groups, y.shape[1] // groups
-    s, scratch, tables = _plan(images, groups, filters, channels, rows, columns, x.itemsize)
-    packed = np.empty(groups * s.packed, w.dtype)
-    launch(_pack, groups * ceil_div(channels, s.block), packed.size, w.reshape(-1), packed,
-           tables.w_rows, tables.w_steps, tables.classes, s)  # fmt: skip
-    packed.flags.writeable = False
-    work = y.size * len(tables.steps) // s.lanes
-    launch(_interleave, images * groups * s.bands * s.chunks, work, x.reshape(-1), packed,
-           y.reshape(-1), tables.out_rows, tables.steps, tables.classes, scratch, s)  # fmt: skip
+def input_gradient(p: Problem) -> Correlation:
+    """Fill (N, C, H, W) from (N, F, h, w), and w, (F, C / groups, KH, KW)."""
+    s, scratch, tables = _plan(p)
+    blocks, size = p.groups * ceil_div(p.channels, s.block), p.groups * s.packed
+    units = p.images * p.groups * s.bands * s.chunks
+    work = p.images * p.groups * p.channels * s.h * s.w * len(tables.steps) // s.lanes
+
+    numbers = as_array(scratch), as_array(s)
+
+    def run(x: Array, w: Array, bias: Array | None, y: Array, epilogue: Epilogue | None) -> None:
+        packed = np.empty(size, w.dtype)
+        launch(_pack_weights, blocks, size, w.reshape(-1), packed, tables.w_rows, tables.w_steps,
+               tables.classes, numbers[1])  # fmt: skip
+        packed.flags.writeable = False
+        launch(_transposed, units, work, x.reshape(-1), packed, y.reshape(-1), tables.out_rows,
+               tables.steps, tables.classes, *numbers)  # fmt: skip
+
+    return run
 
 
-@functools.lru_cache(maxsize=64)
-def _plan(
-    images: int, groups: int, filters: int, channels: int, rows: Stamp, columns: Stamp,
-    itemsize: int,
-) -> tuple[Sizes, Layout, Tables]:  # fmt: skip
+def _plan(p: Problem) -> tuple[TransposedWork, Layout, Tables]:
+    """Cut the work into units, and tabulate the offsets."""
+    images, groups, channels, filters, itemsize = *p[:4], p.itemsize
+    both = stamps(p)
+    assert both
+    rows, columns = both
     lanes = TARGET.vector_bytes // itemsize
     run = _VECTORS * lanes
     classes = [(a, b) for a in _phases(rows) for b in _phases(columns)]
@@ -231,7 +241,7 @@ def _plan(
     band, chunk = _cut(row_axis, column_axis, filters, blocks, run, itemsize, images * groups, room)
     scratch = layout(row_axis, column_axis, filters, band, itemsize)
     tables, packed = _tables(classes, rows, columns, filters, channels, block, run, scratch)
-    s = Sizes(
+    s = TransposedWork(
         groups, filters, channels, block, chunk * block, ceil_div(blocks, chunk),
         row_axis.outputs, band, ceil_div(row_axis.outputs, band),
         packed,

@@ -12,23 +12,19 @@ cache line of its own.) Whole blocks are computed, then cut to y.
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.conv.packing import (
-    Axis,
-    Layout,
-    ceil_div,
-    fill,
-    layout,
-    scratch_for,
-    tap_offsets,
-)
+from numseg.kernels.conv.epilogue import Epilogue
+from numseg.kernels.conv.packing import Layout, layout, pack, scratch_for, tap_offsets
+from numseg.kernels.conv.problem import Correlation, Problem
+from numseg.kernels.conv.stamp import Stamp, stamps
+from numseg.kernels.machine.integers import ceil_div
 from numseg.kernels.machine.jit import kernel
 from numseg.kernels.machine.memcpy import copy
 from numseg.kernels.machine.micro_kernel import micro_kernel
+from numseg.kernels.machine.numbers import as_array, as_fields
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
 from numseg.typing import Array
@@ -39,30 +35,8 @@ TILE = (6, 4) if TARGET.registers == 32 else (6, 2)
 _tile = micro_kernel(*TILE)
 
 
-class Stamp(NamedTuple):
-    """Along one axis: pixel p spreads to outputs ``p * stride + i - pad``, ``i < taps``."""
-
-    size: int
-    """Pixels."""
-    outputs: int
-    taps: int
-    stride: int
-    pad: int
-
-    @property
-    def overlap(self) -> int:
-        """How many pixels spread over a block, at most."""
-        return ceil_div(self.taps, self.stride)
-
-    @property
-    def axis(self) -> Axis:
-        """The blocks as outputs of a convolution of stride 1."""
-        blocks = ceil_div(self.outputs + self.pad, self.stride)
-        return Axis(self.size, blocks, self.overlap, 1, 1, self.overlap - 1)
-
-
-class Sizes(NamedTuple):
-    """All that the kernel knows besides the arrays and tables."""
+class LargeStrideWork(NamedTuple):
+    """How the work is cut, and all else that the kernel knows besides arrays and tables."""
 
     groups: int
     filters: int  # channels of x, in a group
@@ -79,14 +53,15 @@ class Sizes(NamedTuple):
 
 
 @kernel()
-def _spread(start, stop, x, w, y, rows, out_rows, vectors, out_vectors, steps, layout, s):
+def _transposed(start, stop, x, w, y, rows, out_rows, vectors, out_vectors, steps, layout, s):
     """A unit is a row of blocks, in all channels."""
+    layout, s = as_fields(layout, Layout), as_fields(s, LargeStrideWork)
     scratch = scratch_for(layout, x)
     width = s.column_blocks * s.sx
     blocks = np.empty(s.sy * width, x.dtype)
     for unit in range(start, stop):
         rest, u = divmod(unit, s.row_blocks)
-        fill(scratch, x[rest * s.filters * layout.h * layout.w :], s.filters, 0, u, layout)
+        pack(scratch, x[rest * s.filters * layout.h * layout.w :], s.filters, 0, u, layout)
         for c in range(s.channels):
             channel = rest * s.channels + c
             weights = w[(rest % s.groups * s.channels + c) * s.weights :]
@@ -103,23 +78,39 @@ def _spread(start, stop, x, w, y, rows, out_rows, vectors, out_vectors, steps, l
 _ROWS, _VECTORS = TILE
 
 
-def spread(x: Array, w: Array, y: Array, groups: int, rows: Stamp, columns: Stamp) -> None:
-    """Fill y, (N, C, H, W), from x, (N, F, h, w), and w, (F, C / groups, KH, KW)."""
-    filters, channels = x.shape[1] // groups, y.shape[1] // groups
-    tables, scratch = _plan(rows, columns, filters, x.itemsize)
-    taps = rows.taps * columns.taps
-    by_channel = w.reshape(groups, filters, channels, taps).swapaxes(1, 2).copy()
-    by_channel.flags.writeable = False
-    s = Sizes(
+def suits(p: Problem) -> bool:
+    """Strides divide the kernel, and blocks of outputs are a vector wide."""
+    (kh, kw), (sy, sx) = p.kernel, (p.rows.stride, p.columns.stride)
+    wide = sx * p.itemsize >= TARGET.vector_bytes
+    return stamps(p) is not None and kh % sy == kw % sx == 0 and wide
+
+
+def input_gradient(p: Problem) -> Correlation:
+    """Fill (N, C, H, W) from (N, F, h, w), and w, (F, C / groups, KH, KW)."""
+    both = stamps(p)
+    assert both
+    rows, columns = both
+    groups, filters, channels, taps = p.groups, p.filters, p.channels, p.taps
+    tables, scratch = _plan(rows, columns, filters, p.itemsize)
+    s = LargeStrideWork(
         groups, filters, channels, filters * taps, rows.axis.outputs, columns.axis.outputs,
         rows.outputs, columns.outputs, rows.stride, columns.stride, rows.pad, columns.pad,
     )  # fmt: skip
-    units = x.shape[0] * groups * s.row_blocks
-    launch(_spread, units, y.size * len(tables[-1]) // TARGET.vector_bytes, x.reshape(-1),
-           by_channel.reshape(-1), y.reshape(-1), *tables, scratch, s)  # fmt: skip
+    units = p.images * groups * s.row_blocks
+    outputs = p.images * groups * channels * s.h * s.w
+    work = outputs * len(tables[-1]) // TARGET.vector_bytes
+
+    numbers = as_array(scratch), as_array(s)
+
+    def run(x: Array, w: Array, bias: Array | None, y: Array, epilogue: Epilogue | None) -> None:
+        by_channel = w.reshape(groups, filters, channels, taps).swapaxes(1, 2).copy()
+        by_channel.flags.writeable = False
+        launch(_transposed, units, work, x.reshape(-1), by_channel.reshape(-1), y.reshape(-1),
+               *tables, *numbers)  # fmt: skip
+
+    return run
 
 
-@functools.lru_cache(maxsize=64)
 def _plan(
     rows: Stamp, columns: Stamp, filters: int, itemsize: int
 ) -> tuple[tuple[Array, ...], Layout]:

@@ -13,35 +13,34 @@ the same for any number of threads.
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import NamedTuple
 
 import numpy as np
 
 from numseg.kernels.conv.packing import (
-    ENOUGH_UNITS,
     SCRATCH_BYTES,
     SMALL_IMAGE,
-    Axis,
     Layout,
-    ceil_div,
-    clear,
-    fill,
     layout,
     memory_share,
+    pack,
     residue_classes,
     scratch_for,
     tap_offsets,
     taps_on_image,
 )
-from numseg.kernels.machine.alignment import aligned
+from numseg.kernels.conv.problem import Axis, Problem, WeightGradient
+from numseg.kernels.machine.integers import ceil_div
 from numseg.kernels.machine.jit import kernel, read_only, rule
 from numseg.kernels.machine.micro_kernel import micro_kernel
+from numseg.kernels.machine.numbers import as_array, as_fields
+from numseg.kernels.machine.scratch import aligned, clear
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.machine.transpose import transpose_square
-from numseg.kernels.machine.vector_copy import fetch_run
+from numseg.kernels.machine.transpose import transpose
+from numseg.kernels.machine.vector_copy import prefetch
+from numseg.kernels.machine.work_units import ENOUGH_UNITS
 from numseg.typing import Array
 
 TILES = ((6, 4), (8, 2), (8, 1)) if TARGET.registers == 32 else ((4, 3), (6, 2), (6, 1))
@@ -60,8 +59,8 @@ FEW_UNITS = 4
 """But rather than have fewer units, units have fewer taps."""
 
 
-class Sizes(NamedTuple):
-    """All that the kernel knows besides the arrays and tables."""
+class WeightGradientWork(NamedTuple):
+    """How the work is cut, and all else that the kernel knows besides arrays and tables."""
 
     images: int
     groups: int
@@ -87,9 +86,10 @@ class Sizes(NamedTuple):
 @kernel()
 def _partial_sums(start, stop, x, gy, sums, gw, taps, out_rows, steps, vectors, layout, s):
     """``sums`` are of all units; but if there is one slice, of a unit at a time, whose are gw."""
+    layout, s = as_fields(layout, Layout), as_fields(s, WeightGradientWork)
     scratch = scratch_for(layout, x)
-    turned = aligned(np.empty(s.band * s.columns * s.padded + s.lanes, x.dtype))
-    clear(turned)  # the filters that make up whole tiles stay zero
+    transposed = aligned(np.empty(s.band * s.columns * s.padded + s.lanes, x.dtype))
+    clear(transposed)  # the filters that make up whole tiles stay zero
     if s.slices == 1:
         sums = np.empty(s.block * s.taps * s.padded, x.dtype)
     for unit in range(start, stop):
@@ -110,13 +110,16 @@ def _partial_sums(start, stop, x, gy, sums, gw, taps, out_rows, steps, vectors, 
             if height <= 0:
                 continue
             x_plane = (image * s.groups + group) * s.channels + block * s.block
-            fill(scratch, x[x_plane * layout.h * layout.w :], channels, residue, t0, layout)
+            pack(scratch, x[x_plane * layout.h * layout.w :], channels, residue, t0, layout)
             gy_plane = (image * s.groups + group) * s.filters
             size = height * s.columns
             together = size if layout.residues == 1 else s.columns
             for p in range(0, size, together):
                 row = residue + (t0 + p // s.columns) * layout.residues
-                source, target = gy[(gy_plane * s.rows + row) * s.columns :], turned[p * s.padded :]
+                source, target = (
+                    gy[(gy_plane * s.rows + row) * s.columns :],
+                    transposed[p * s.padded :],
+                )
                 transpose(
                     source, s.rows * s.columns, s.filters, together, target, s.padded, s.lanes
                 )
@@ -133,10 +136,10 @@ def _partial_sums(start, stop, x, gy, sums, gw, taps, out_rows, steps, vectors, 
                 row = channels * (s.taps // s.row_taps)
                 for v in range(0, len(vectors), s.tile_vectors):
                     for i in range(at + i0 * row, at + i1 * row, s.tile_taps):
-                        multiply(s.tile, scratch, taps, i, turned, vectors, v, steps, p, end,
+                        run_tile(s.tile, scratch, taps, i, transposed, vectors, v, steps, p, end,
                                  out, out_rows)  # fmt: skip
                         for line in range(fetched, min(fetched + share, s.filters + channels)):
-                            fetch_line(line, gy_next, x_next, height, layout, s)
+                            prefetch_line(line, gy_next, x_next, height, layout, s)
                         fetched += share
         if s.slices == 1:
             size = s.channels * s.taps
@@ -146,19 +149,19 @@ def _partial_sums(start, stop, x, gy, sums, gw, taps, out_rows, steps, vectors, 
 
 
 @rule
-def fetch_line(line, gy, x, height, layout, s):
+def prefetch_line(line, gy, x, height, layout, s):
     """What the next band reads of a filter, or else of a channel: while the tiles of one band are
     computed, the next comes into the cache, line by line."""
     if line < s.filters:
         first = line * s.rows * s.columns
-        fetch_run(gy, first, first + height * s.columns)
+        prefetch(gy, first, first + height * s.columns)
     else:
         first = (line - s.filters) * layout.h * layout.w
-        fetch_run(x, first, first + height * layout.row_stride * layout.w)
+        prefetch(x, first, first + height * layout.row_stride * layout.w)
 
 
 @rule
-def multiply(tile, x, taps, i, gy, vectors, v, steps, k0, k1, out, out_rows):
+def run_tile(tile, x, taps, i, gy, vectors, v, steps, k0, k1, out, out_rows):
     if tile == 0:
         _wide(x, taps, i, gy, vectors, v, steps, k0, k1, out, out_rows, i, vectors, v, True)
     elif tile == 1:
@@ -167,23 +170,10 @@ def multiply(tile, x, taps, i, gy, vectors, v, steps, k0, k1, out, out_rows):
         _single(x, taps, i, gy, vectors, v, steps, k0, k1, out, out_rows, i, vectors, v, True)
 
 
-@rule
-def transpose(source, source_step, rows, columns, target, target_step, lanes):
-    """``target[j * target_step + i] = source[i * source_step + j]``."""
-    for i0 in range(0, rows, lanes):
-        for j0 in range(0, columns, lanes):
-            if i0 + lanes <= rows and j0 + lanes <= columns:
-                transpose_square(source, i0 * source_step + j0, source_step,
-                                 target, j0 * target_step + i0, target_step)  # fmt: skip
-                continue
-            for i in range(i0, min(i0 + lanes, rows)):
-                for j in range(j0, min(j0 + lanes, columns)):
-                    target[j * target_step + i] = source[i * source_step + j]
-
-
 @kernel()
 def _add_slices(start, stop, sums, gw, s):
     """A unit is a vector of taps of a group, for all its filters."""
+    s = as_fields(s, WeightGradientWork)
     taps = s.channels * s.taps
     units = (taps + s.lanes - 1) // s.lanes
     for unit in range(start, stop):
@@ -202,29 +192,32 @@ def _add_slices(start, stop, sums, gw, s):
         transpose(source, s.padded, count, s.filters, target, taps, s.lanes)
 
 
-def correlate_weights(
-    x: Array, gy: Array, gw: Array, groups: int, rows: Axis, columns: Axis
-) -> None:
-    """Fill gw, (F, C / groups, KH, KW), from x and gy, (N, C, H, W)."""
-    if gw.size == 0 or gy.size == 0:
-        return gw.fill(0)
-    s, scratch, tables = _plan(x.shape, gy.shape[1], x.itemsize, groups, rows, columns)
-    work = gw.size * s.images * s.rows * s.columns // s.lanes
+def weight_gradient(p: Problem) -> WeightGradient:
+    """Of any convolution."""
+    s, scratch, tables = _plan(p)
     taps = s.channels * s.taps
-    sums = np.empty(s.slices * groups * taps * s.padded if s.slices > 1 else 0, gw.dtype)
-    launch(_partial_sums, s.slices * groups * s.blocks, work, x.reshape(-1), gy.reshape(-1), sums,
-           gw.reshape(-1), *tables, scratch, s)  # fmt: skip
-    if s.slices > 1:
-        launch(_add_slices, groups * ceil_div(taps, s.lanes), sums.size, sums, gw.reshape(-1), s)
+    work = p.groups * s.filters * taps * s.images * s.rows * s.columns // s.lanes
+    units = s.slices * p.groups * s.blocks
+    size = s.slices * p.groups * taps * s.padded if s.slices > 1 else 0
+
+    numbers = as_array(scratch), as_array(s)
+
+    def run(x: Array, gy: Array, gw: Array) -> None:
+        sums, flat = np.empty(size, gw.dtype), gw.reshape(-1)
+        launch(_partial_sums, units, work, x.reshape(-1), gy.reshape(-1), sums, flat, *tables,
+               *numbers)  # fmt: skip
+        if s.slices > 1:
+            launch(_add_slices, p.groups * ceil_div(taps, s.lanes), size, sums, flat,
+                   numbers[1])  # fmt: skip
+
+    return run
 
 
-@functools.lru_cache(maxsize=256)
-def _plan(
-    x_shape: tuple[int, int, int, int], y_channels: int, itemsize: int, groups: int,
-    rows: Axis, columns: Axis,
-) -> tuple[Sizes, Layout, tuple[Array, ...]]:  # fmt: skip
-    images, channels, filters = x_shape[0], x_shape[1] // groups, y_channels // groups
-    lanes, taps = TARGET.vector_bytes // itemsize, rows.taps * columns.taps
+def _plan(p: Problem) -> tuple[WeightGradientWork, Layout, tuple[Array, ...]]:
+    """Cut the work into units, and tabulate the offsets."""
+    images, groups, channels, filters, rows, columns = p[:6]
+    itemsize, taps = p.itemsize, p.taps
+    lanes = TARGET.vector_bytes // itemsize
     tile, padded = best_tile(channels * taps, filters, lanes)
     tile_taps, tile_vectors = TILES[tile]
 
@@ -232,7 +225,10 @@ def _plan(
     x_row = channels * one_row.channel // one_row.rows * itemsize
     gy_row = padded * columns.outputs * itemsize
     longest = ceil_div(rows.outputs, residue_classes(rows))
-    x_size, y_size = math.prod(x_shape), images * y_channels * rows.outputs * columns.outputs
+    x_size, y_size = (
+        math.prod(p.x_shape),
+        images * groups * filters * rows.outputs * columns.outputs,
+    )
     pixels = min(rows.size * columns.size, rows.outputs * columns.outputs)
     room = memory_share((x_size + y_size) * itemsize, 0, pixels)
     if pixels >= SMALL_IMAGE:
@@ -257,19 +253,19 @@ def _plan(
 
     scratch = layout(rows, columns, block, band, itemsize)
     offsets = tap_offsets(scratch, rows, columns, block)
-    sizes = Sizes(
+    s = WeightGradientWork(
         images, groups, channels, filters, taps, rows.taps, rows.outputs, columns.outputs,
         band, bands, slices, block, ceil_div(channels, block), tile, tile_taps, tile_vectors, lanes,
         padded, run,
     )  # fmt: skip
-    return sizes, scratch, (*_tap_lists(offsets, sizes), *_pixel_lists(scratch.width, sizes))
+    return s, scratch, (*_tap_lists(offsets, s), *_pixel_lists(scratch.width, s))
 
 
 def _last_again(count: int, length: int) -> Array:
     return np.minimum(np.arange(length), count - 1)
 
 
-def _tap_lists(offsets: Array, s: Sizes) -> tuple[Array, Array]:
+def _tap_lists(offsets: Array, s: WeightGradientWork) -> tuple[Array, Array]:
     """Of the taps of a block, by rows of taps: offsets in the scratch, and in the sums, (channels,
     taps); then the last again and again. Then the same for the last block, which may be shorter."""
     i, c, j = np.ogrid[tuple(slice(size) for size in offsets.shape)]
@@ -284,7 +280,7 @@ def _tap_lists(offsets: Array, s: Sizes) -> tuple[Array, Array]:
     return lists[0], lists[1]
 
 
-def _pixel_lists(width: int, s: Sizes) -> tuple[Array, Array]:
+def _pixel_lists(width: int, s: WeightGradientWork) -> tuple[Array, Array]:
     """The steps, from pixel to pixel of a band in the scratch and in gy transposed, and vectors."""
     t, q = np.ogrid[: s.band, : s.columns]
     steps = np.stack([t * width + q, (t * s.columns + q) * s.padded], -1).reshape(-1, 2)

@@ -9,7 +9,6 @@ has.
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import NamedTuple
 
@@ -17,21 +16,20 @@ import numpy as np
 
 from numseg.kernels.conv.packing import (
     SCRATCH_BYTES,
-    Axis,
     Layout,
-    ceil_div,
-    clear,
-    fill,
     layout,
     memory_share,
-    multiples,
+    pack,
     residue_classes,
     scratch_for,
-    tabulate,
     tap_offsets,
 )
+from numseg.kernels.conv.problem import Problem, WeightGradient
+from numseg.kernels.machine.integers import ceil_div, fill_multiples, multiples
 from numseg.kernels.machine.jit import kernel, read_only, rule
 from numseg.kernels.machine.micro_kernel import micro_kernel
+from numseg.kernels.machine.numbers import as_array, as_fields
+from numseg.kernels.machine.scratch import clear
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
 from numseg.typing import Array
@@ -48,8 +46,8 @@ FEWEST_UNITS = 8
 """There are no slices over images, so a unit must not be all there is."""
 
 
-class Sizes(NamedTuple):
-    """All that the kernel knows besides the arrays and tables."""
+class FewFiltersWork(NamedTuple):
+    """How the work is cut, and all else that the kernel knows besides arrays and tables."""
 
     images: int
     groups: int
@@ -69,6 +67,7 @@ class Sizes(NamedTuple):
 @kernel()
 def _sums(start, stop, x, gy, gw, taps, layout, s):
     """A unit is the filters of a tile."""
+    layout, s = as_fields(layout, Layout), as_fields(s, FewFiltersWork)
     scratch = scratch_for(layout, x)
     whole, rest = s.columns // s.lanes, s.columns % s.lanes
     steps = np.empty((s.band * whole, 2), np.int64)
@@ -92,7 +91,7 @@ def _sums(start, stop, x, gy, gw, taps, layout, s):
         group, block = divmod(unit, blocks)
         f0 = block * s.tile_filters
         filters = min(s.tile_filters, s.filters - f0)
-        tabulate(planes, filters, s.rows * s.columns)
+        fill_multiples(planes, filters, s.rows * s.columns)
         clear(sums)
         for cell in range(s.images * layout.residues * s.bands):
             cut, band = divmod(cell, s.bands)
@@ -103,16 +102,16 @@ def _sums(start, stop, x, gy, gw, taps, layout, s):
                 continue
             plane = image * s.groups + group
             here = x[plane * s.channels * layout.h * layout.w :]
-            fill(scratch, here, s.channels, residue, t0, layout)
+            pack(scratch, here, s.channels, residue, t0, layout)
             top = (plane * s.filters + f0) * s.rows + residue + t0 * layout.residues
             grads = gy[top * s.columns :]
             if rest > 0:
-                cut_tails(grads, planes, tails, height, rest, layout, s)
+                pack_tails(grads, planes, tails, height, rest, layout, s)
             for i in range(0, len(taps), s.tile_taps):
-                multiply(s.tile, scratch, taps, i, grads, planes, steps, height * whole,
+                run_tile(s.tile, scratch, taps, i, grads, planes, steps, height * whole,
                          sums, rows, columns)  # fmt: skip
                 if rest > 0:
-                    multiply(s.tile, scratch, taps, i, ends, tail_planes, tail_steps, height,
+                    run_tile(s.tile, scratch, taps, i, ends, tail_planes, tail_steps, height,
                              sums, rows, columns)  # fmt: skip
         for f in range(filters):
             first = (group * s.filters + f0 + f) * s.taps
@@ -125,7 +124,7 @@ def _sums(start, stop, x, gy, gw, taps, layout, s):
 
 
 @rule
-def cut_tails(grads, planes, tails, height, rest, layout, s):
+def pack_tails(grads, planes, tails, height, rest, layout, s):
     """The ends of rows, behind zeros."""
     for f in range(len(planes)):
         for t in range(height):
@@ -136,52 +135,53 @@ def cut_tails(grads, planes, tails, height, rest, layout, s):
 
 
 @rule
-def multiply(tile, x, taps, i, gy, planes, steps, k1, sums, rows, columns):
+def run_tile(tile, x, taps, i, gy, planes, steps, k1, sums, rows, columns):
     if tile == 0:
         _single(x, taps, i, gy, planes, 0, steps, 0, k1, sums, rows, i, columns, 0, True)
     else:
         _several(x, taps, i, gy, planes, 0, steps, 0, k1, sums, rows, i, columns, 0, True)
 
 
-def suits(x: Array, gy: Array, groups: int, rows: Axis, columns: Axis) -> bool:
+def suits(p: Problem) -> bool:
     """Few filters would leave most lanes of a vector of filters empty, and rows have vectors."""
-    lanes = TARGET.vector_bytes // x.itemsize
-    channels, filters = x.shape[1] // groups, gy.shape[1] // groups
-    if columns.outputs < lanes:
+    lanes = TARGET.vector_bytes // p.itemsize
+    if p.columns.outputs < lanes:
         return False
-    if channels == 1:
-        return 4 * filters <= lanes
-    units = groups * ceil_div(filters, TILES[1][1])
-    few = 1 < filters <= lanes // 2 and units >= FEWEST_UNITS
-    return few and channels * rows.taps * columns.taps <= MOST_TAPS
+    if p.channels == 1:
+        return 4 * p.filters <= lanes
+    units = p.groups * ceil_div(p.filters, TILES[1][1])
+    few = 1 < p.filters <= lanes // 2 and units >= FEWEST_UNITS
+    return few and p.channels * p.taps <= MOST_TAPS
 
 
-def grad_w(x: Array, gy: Array, gw: Array, groups: int, rows: Axis, columns: Axis) -> None:
-    """As :func:`numseg.kernels.conv.weight_gradient.correlate_weights`."""
-    if gw.size == 0:
-        return
-    s, scratch, taps = _plan(x.shape, gy.shape[1], x.itemsize, groups, rows, columns)
-    work = gw.size * s.images * s.rows * s.columns // s.lanes
-    launch(_sums, groups * ceil_div(s.filters, s.tile_filters), work, x.reshape(-1),
-           gy.reshape(-1), gw.reshape(-1), taps, scratch, s)  # fmt: skip
+def weight_gradient(p: Problem) -> WeightGradient:
+    s, scratch, taps = _plan(p)
+    units = p.groups * ceil_div(s.filters, s.tile_filters)
+    work = p.groups * s.filters * s.taps * s.images * s.rows * s.columns // s.lanes
+
+    numbers = as_array(scratch), as_array(s)
+
+    def run(x: Array, gy: Array, gw: Array) -> None:
+        launch(_sums, units, work, x.reshape(-1), gy.reshape(-1), gw.reshape(-1), taps,
+               *numbers)  # fmt: skip
+
+    return run
 
 
-@functools.lru_cache(maxsize=64)
-def _plan(
-    x_shape: tuple[int, int, int, int], y_channels: int, itemsize: int, groups: int,
-    rows: Axis, columns: Axis,
-) -> tuple[Sizes, Layout, Array]:  # fmt: skip
-    images, channels, filters = x_shape[0], x_shape[1] // groups, y_channels // groups
+def _plan(p: Problem) -> tuple[FewFiltersWork, Layout, Array]:
+    """Cut the work into units, and tabulate the offsets."""
+    images, groups, channels, filters, rows, columns = p[:6]
+    itemsize = p.itemsize
     tile = int(channels > 1)
     tile_taps, tile_filters = TILES[tile]
-    taps = channels * rows.taps * columns.taps
+    taps = channels * p.taps
 
     one_row = layout(rows, columns, channels, 1, itemsize)
     row_bytes = max(channels * one_row.channel // one_row.rows * itemsize, 1)
     longest = ceil_div(rows.outputs, residue_classes(rows))
-    y_size = images * y_channels * rows.outputs * columns.outputs
+    y_size = math.prod(p.y_shape)
     pixels = min(rows.size * columns.size, rows.outputs * columns.outputs)
-    room = memory_share((math.prod(x_shape) + y_size) * itemsize, 0, pixels)
+    room = memory_share((math.prod(p.x_shape) + y_size) * itemsize, 0, pixels)
     most = min(room, SCRATCH_BYTES) // row_bytes - (one_row.rows - 1)
     bands = ceil_div(longest, max(min(most, longest), 1))
     band = ceil_div(longest, max(bands, 1))
@@ -189,8 +189,8 @@ def _plan(
     scratch = layout(rows, columns, channels, band, itemsize)
     offsets = tap_offsets(scratch, rows, columns, channels).swapaxes(0, 1).reshape(-1)
     last = np.minimum(np.arange(ceil_div(taps, tile_taps) * tile_taps), taps - 1)
-    sizes = Sizes(
+    s = FewFiltersWork(
         images, groups, channels, filters, taps, rows.outputs, columns.outputs, band, bands,
         tile, tile_taps, tile_filters, TARGET.vector_bytes // itemsize,
     )  # fmt: skip
-    return sizes, scratch, offsets[last].astype(np.int64)
+    return s, scratch, offsets[last].astype(np.int64)

@@ -15,12 +15,12 @@ same U or V keeps it.
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.conv.packing import ceil_div, clear, multiples
+from numseg.kernels.conv.epilogue import Epilogue, epilogue_pass
+from numseg.kernels.conv.problem import Correlation, Problem
 from numseg.kernels.conv.winograd_transforms import (
     TAPS,
     image_tiles,
@@ -28,10 +28,12 @@ from numseg.kernels.conv.winograd_transforms import (
     split,
     weight_tiles,
 )
-from numseg.kernels.machine.alignment import aligned
+from numseg.kernels.machine.integers import ceil_div, multiples
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.memcpy import copy
 from numseg.kernels.machine.micro_kernel import micro_kernel
+from numseg.kernels.machine.numbers import as_array, as_fields
+from numseg.kernels.machine.scratch import aligned, clear
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
 from numseg.kernels.machine.transpose import transpose_square
@@ -56,8 +58,8 @@ MOST_BYTES = 5 * 512 * 1024
 """Of V at most, unless a row of tiles takes more: each band makes U of large weights again."""
 
 
-class Sizes(NamedTuple):
-    """All that the kernel knows besides the arrays."""
+class WinogradWork(NamedTuple):
+    """How the work is cut, and all else that the kernel knows besides the arrays."""
 
     groups: int
     channels: int  # of x, in a group
@@ -91,6 +93,7 @@ class Sizes(NamedTuple):
 
 @kernel()
 def _winograd(start, stop, x, w, bias, y, tile, s):
+    s = as_fields(s, WinogradWork)
     size = (len(tile) + TAPS - 1) ** 2
     u = aligned(np.empty(size * s.u_point + s.lanes, x.dtype))
     v = aligned(np.empty(size * s.v_point + 2 * s.lanes, x.dtype))
@@ -107,6 +110,7 @@ def _winograd(start, stop, x, w, bias, y, tile, s):
     steps = np.empty((s.block, 2), np.int64)
     for k in range(s.block):
         steps[k, 0], steps[k, 1] = k * s.u_row if s.swapped else k, k * s.tiles
+    tables = rows, sums, vectors, steps
     filled, made = -1, -1
     for unit in range(start, stop):
         cell, chunk = divmod(unit, s.chunks)
@@ -125,8 +129,9 @@ def _winograd(start, stop, x, w, bias, y, tile, s):
             if made != weights:
                 transform_weights(w, u, taps, group, f0, filters, c0, channels, tile, s)
                 made = weights
-            multiply(u, v[c0 * s.tiles :], m, rows, sums, vectors, steps, filters, channels,
-                     (count * s.across + s.lanes - 1) // s.lanes, block == 0, size, s)  # fmt: skip
+            multiply_points(u, v[c0 * s.tiles :], m, tables, filters, channels,
+                            (count * s.across + s.lanes - 1) // s.lanes, block == 0, size,
+                            s)  # fmt: skip
         transform_back(m, y, results, bias, group, f0, filters, first, count, tile, s)
 
 
@@ -182,8 +187,9 @@ def transform_weights(w, u, taps, group, f0, filters, c0, channels, tile, s):
 
 
 @rule
-def multiply(u, v, m, rows, sums, vectors, steps, filters, channels, count, first, points, s):
+def multiply_points(u, v, m, tables, filters, channels, count, first, points, s):
     """A block's share of M, point by point."""
+    rows, sums, vectors, steps = tables
     for p in range(points):
         a, b, out = u[p * s.u_point :], v[p * s.v_point :], m[p * s.m_point :]
         if first:
@@ -223,56 +229,66 @@ def transform_back(m, y, results, bias, group, f0, filters, first, count, tile, 
                 copy(results[i * line : i * line + s.ow], plane[to : to + s.ow])
 
 
-def winograd(
-    x: Array, w: Array, bias: Array | None, y: Array, groups: int, pads: tuple[int, int], m: int,
-    swapped: bool = False,
-) -> None:  # fmt: skip
-    """Fill y, (N, F, OH, OW), with the convolution of x, (N, C, H, W), by tiles of m x m outputs.
-
-    Output (u, v) meets pixel ``(u + i - pads[0], v + j - pads[1])`` at tap (i, j). The weights are
-    (F, C / groups, 3, 3), or else (C, F / groups, 3, 3) and upside down: ``swapped``.
-    """
-    if y.size == 0:
-        return
-    s = _plan(x.shape, y.shape, x.itemsize, groups, pads, m, swapped)
-    start = np.zeros(y.shape[1], y.dtype)
-    if bias is not None:
-        start[:] = bias  # a copy: the kernel is compiled once, for an array of its own
-    work = y.size * s.channels * TAPS * TAPS // s.lanes
-    launch(_winograd, s.bands * s.groups * s.chunks, work, x.reshape(-1), w.reshape(-1),
-           start, y.reshape(-1), (0,) * m, s)  # fmt: skip
+def suits(p: Problem) -> bool:
+    """Only by name: it rounds otherwise."""
+    return p.tile > 0
 
 
-@functools.lru_cache(maxsize=256)
-def _plan(
-    x_shape: tuple[int, ...], y_shape: tuple[int, ...], itemsize: int, groups: int,
-    pads: tuple[int, int], m: int, swapped: bool,
-) -> Sizes:  # fmt: skip
-    """Cut the work into units, by sizes alone."""
-    (images, channels, h, w), (_, filters, oh, ow) = x_shape, y_shape
-    channels, filters, lanes = (
-        channels // groups,
-        filters // groups,
-        TARGET.vector_bytes // itemsize,
-    )
+def forward(p: Problem) -> Correlation:
+    """By tiles of ``p.tile`` x ``p.tile`` outputs."""
+    return _correlation(_plan(p), p)
+
+
+def input_gradient(p: Problem) -> Correlation:
+    """The convolution of gy with the kernels upside down, (F, C / groups, 3, 3), channels first."""
+    return _correlation(_plan(p, swapped=True), p)
+
+
+def _correlation(s: WinogradWork, p: Problem) -> Correlation:
+    outputs = p.images * s.groups * s.filters * s.oh * s.ow
+    units, work = s.bands * s.groups * s.chunks, outputs * s.channels * TAPS * TAPS // s.lanes
+
+    numbers = as_array(s)
+
+    def run(x: Array, w: Array, bias: Array | None, y: Array, epilogue: Epilogue | None) -> None:
+        start = np.zeros(y.shape[1], y.dtype)
+        if bias is not None:
+            start[:] = bias  # a copy: the kernel is compiled once, for an array of its own
+        launch(_winograd, units, work, x.reshape(-1), w.reshape(-1), start, y.reshape(-1),
+               (0,) * p.tile, numbers)  # fmt: skip
+        epilogue_pass(y, epilogue)
+
+    return run
+
+
+def _plan(p: Problem, swapped: bool = False) -> WinogradWork:
+    """Cut the work into units, by sizes alone. Output (u, v) meets pixel ``(u + i - pads[0], v + j
+    - pads[1])`` at tap (i, j)."""
+    groups, channels, filters, rows, columns = p[1:6]
+    m, itemsize = p.tile, p.itemsize
+    h, w, oh, ow, pads = rows.size, columns.size, p.height, p.width, (rows.pad, columns.pad)
+    if swapped:
+        channels, filters, h, w, oh, ow = filters, channels, oh, ow, h, w
+        pads = TAPS - 1 - pads[0], TAPS - 1 - pads[1]
+    lanes = TARGET.vector_bytes // itemsize
     down, across = ceil_div(oh, m), ceil_div(ow, m)
     points = (m + TAPS - 1) ** 2
-    rows = images * down
+    tile_rows = p.images * down
     blocks = max(ceil_div(channels, BLOCK), 1)
     block = ceil_div(channels, blocks)
     chunks = ceil_div(filters, CHUNK)
     chunk = ceil_div(ceil_div(filters, chunks), ROWS) * ROWS
     chunks = ceil_div(filters, chunk)
     row_bytes = max(points * channels * across * itemsize, 1)
-    band = _band(rows, across, row_bytes, chunks * blocks > 1, lanes)
+    band = _band(tile_rows, across, row_bytes, chunks * blocks > 1, lanes)
     tiles = ceil_div(band * across, lanes) * lanes
     u_rows, u_columns = (block, chunk) if swapped else (chunk, block)
     u_row = ceil_div(u_columns, lanes) * lanes
     width = across + 1
     begin = max(-pads[1], 0)
-    return Sizes(
-        groups, channels, filters, h, w, oh, ow, *pads, down, across, rows,
-        band, ceil_div(rows, band), tiles, chunk, chunks, block, blocks, swapped, lanes,
+    return WinogradWork(
+        groups, channels, filters, h, w, oh, ow, *pads, down, across, tile_rows,
+        band, ceil_div(tile_rows, band), tiles, chunk, chunks, block, blocks, swapped, lanes,
         width, begin, min(w, width * m - pads[1]) - begin,
         u_row, _odd(u_rows * u_row, lanes), _odd(channels * tiles + lanes, lanes),
         _odd(chunk * tiles + lanes, lanes),

@@ -205,7 +205,7 @@ def _deinterleaved(emit: Emitter, row: list[Any]) -> list[Any]:
         return row
     lanes, pairs = emit.vector.count, list(zip(row[::2], row[1::2], strict=True))
     orders = [list(range(first, 2 * lanes, 2)) for first in (0, 1)]
-    halves = [_deinterleaved(emit, [emit.pick(*p, order) for p in pairs]) for order in orders]
+    halves = [_deinterleaved(emit, [emit.shuffle(*p, order) for p in pairs]) for order in orders]
     return [vector for pair in zip(*halves, strict=True) for vector in pair]
 
 

@@ -12,7 +12,7 @@ from numseg.kernels.machine.target import TARGET
 
 INT = ir.IntType(64)
 
-AHEAD = 16 * 1024
+PREFETCH_BYTES = 16 * 1024
 """Bytes. Who reads a long array, in rows or beside another, fetches what lies so much further on:
 by itself the processor does not look as far ahead as memory takes to answer."""
 
@@ -48,7 +48,7 @@ class Emitter:
         pointer = self.builder.bitcast(place, self.vector.as_pointer())
         return self.builder.load(pointer, align=self.bytes)  # vectors lie anywhere
 
-    def taps(self, place, number, step):
+    def strided(self, place, number, step):
         """Vectors of every ``step``-th number, 1 or 2: from ``place`` on, from the next number on,
         and so forth. At least as many as a step has; reads nothing behind the last of them."""
         count = self.vector.count
@@ -59,10 +59,10 @@ class Emitter:
         if step == 1:
             return [self.load(after(j)) for j in range(number)]
         halves = self.load(place), self.load(after(count))
-        taps = [self.pick(*halves, range(j, 2 * count, 2)) for j in range(2)]
+        taps = [self.shuffle(*halves, range(j, 2 * count, 2)) for j in range(2)]
         for j in range(2, number):  # the one before the last, moved on by a lane
             last = self.broadcast(self.builder.load(after(2 * count - 2 + j)))
-            taps.append(self.pick(taps[j - 2], last, range(1, count + 1)))
+            taps.append(self.shuffle(taps[j - 2], last, range(1, count + 1)))
         return taps
 
     @contextlib.contextmanager
@@ -76,7 +76,7 @@ class Emitter:
         pointer = self.builder.bitcast(place, self.vector.as_pointer())
         return self.builder.store(value, pointer, align=align or self.bytes)
 
-    def fetch(self, place, caches=2):
+    def prefetch(self, place, caches=2):
         """Have it brought into the larger caches, or into all 3, or nothing if it is nowhere."""
         address = self.builder.bitcast(place, ir.IntType(8).as_pointer())
         number = ir.IntType(32)
@@ -85,13 +85,13 @@ class Emitter:
         prefetch = cgutils.get_or_insert_function(self.builder.module, kind, name)
         self.builder.call(prefetch, [address, number(0), number(caches), number(1)])
 
-    def from_lane(self, first):
+    def lanes_from(self, first):
         """Which lanes are not before the given one."""
         kind = ir.VectorType(INT, self.vector.count)
         lanes = ir.Constant(kind, list(range(self.vector.count)))
         return self.builder.icmp_signed(">=", lanes, self.broadcast(first))
 
-    def only(self, lanes, vector):
+    def masked(self, lanes, vector):
         """Zeros in the others."""
         return self.builder.select(lanes, vector, self.zero)
 
@@ -102,7 +102,7 @@ class Emitter:
         lanes = ir.VectorType(ir.IntType(32), self.vector.count)
         return self.builder.shuffle_vector(lane, lane, ir.Constant(lanes, None))
 
-    def pick(self, a, b, lanes):
+    def shuffle(self, a, b, lanes):
         """The given lanes of two vectors, b's numbered on from a's."""
         kind = ir.VectorType(ir.IntType(32), len(lanes))
         return self.builder.shuffle_vector(a, b, ir.Constant(kind, list(lanes)))
@@ -112,7 +112,7 @@ class Emitter:
         count = self.vector.count
         while count > 1:
             count //= 2
-            halves = (self.pick(vector, vector, range(n, n + count)) for n in (0, count))
+            halves = (self.shuffle(vector, vector, range(n, n + count)) for n in (0, count))
             vector = self.builder.fadd(*halves)
         return self.builder.extract_element(vector, ir.IntType(32)(0))
 

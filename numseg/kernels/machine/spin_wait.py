@@ -1,4 +1,4 @@
-"""Waiting for another thread with open eyes, for a moment."""
+"""Spin waiting for another thread, for a moment."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numseg.kernels.machine.jit import kernel
 _ON_X86 = platform.machine() in ("x86_64", "AMD64")
 
 
-def _look(typing: Any, numbers: Any) -> Any:
+def _pause_and_load(typing: Any, numbers: Any) -> Any:
     """``numbers[0]`` as it is in memory now, after a pause where the CPU knows one."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -28,7 +28,7 @@ def _look(typing: Any, numbers: Any) -> Any:
     return types.int64(numbers), generate
 
 
-_see: Any = intrinsic(_look)
+_load_after_pause: Any = intrinsic(_pause_and_load)
 
 
 GRACE = 400
@@ -37,10 +37,10 @@ to ask for a lock that is held is to sleep."""
 
 
 @kernel()
-def watch(numbers, before, rounds):
+def spin_wait(numbers, before, rounds):
     """Return a moment after ``numbers[0]`` is not ``before``, or after so many looks."""
     for _ in range(rounds):
-        if _see(numbers) != before:
+        if _load_after_pause(numbers) != before:
             for _ in range(GRACE):
-                _see(numbers)
+                _load_after_pause(numbers)
             return

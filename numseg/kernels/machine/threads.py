@@ -128,10 +128,10 @@ class _Job:
             self._meet(helpers)
 
     def _meet(self, helpers: int) -> None:
-        from numseg.kernels.machine.spin_wait import watch
+        from numseg.kernels.machine.spin_wait import spin_wait
 
         while helpers:
-            watch(self._helpers, helpers, ROUNDS)
+            spin_wait(self._helpers, helpers, ROUNDS)
             with self._changed:
                 if self._helpers[0] == helpers:
                     self._changed.wait()
@@ -155,12 +155,11 @@ class _Pool:
         self._asked[0] += 1
 
     def _grow(self, size: int) -> None:
-        from numseg.kernels.machine.spin_wait import (
-            watch,  # Numba, which importing numseg does not need
-        )
+        # brings in Numba, which importing numseg does not need
+        from numseg.kernels.machine.spin_wait import spin_wait
 
         with self._lock:
-            watch(self._asked, -1, 1)  # compiled here, and not by threads that should help
+            spin_wait(self._asked, -1, 1)  # compiled here, and not by threads that should help
             for number in range(self._size, size):
                 name = f"numseg-{number + 1}"
                 try:
@@ -175,12 +174,12 @@ class _Pool:
 
     def _next(self) -> _Job:
         """Often it comes at once: then it is met awake."""
-        from numseg.kernels.machine.spin_wait import watch
+        from numseg.kernels.machine.spin_wait import spin_wait
 
         asked = int(self._asked[0])
         with contextlib.suppress(Empty):
             return self._jobs.get_nowait()
-        watch(self._asked, asked, ROUNDS)
+        spin_wait(self._asked, asked, ROUNDS)
         return self._jobs.get()
 
 

@@ -1,4 +1,4 @@
-"""A square of numbers, as wide as a vector, transposed in registers."""
+"""Transposing matrices: squares as wide as a vector in registers, the rest number by number."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from numseg.kernels.machine.emitter import INT, Emitter
+from numseg.kernels.machine.jit import rule
 
 
 def _transpose_square(typing, source, s0, source_step, target, t0, target_step):
@@ -34,7 +35,10 @@ def _transpose_square(typing, source, s0, source_step, target, t0, target_step):
             for i in lanes:
                 if not i & swap:
                     pair = lines[i], lines[i + swap]
-                    lines[i], lines[i + swap] = emit.pick(*pair, upper), emit.pick(*pair, lower)
+                    lines[i], lines[i + swap] = (
+                        emit.shuffle(*pair, upper),
+                        emit.shuffle(*pair, lower),
+                    )
             swap *= 2
         for j in lanes:
             emit.store(lines[j], line(target_at, values[4], values[5], j))
@@ -44,3 +48,17 @@ def _transpose_square(typing, source, s0, source_step, target, t0, target_step):
 
 
 transpose_square: Any = intrinsic(_transpose_square)
+
+
+@rule
+def transpose(source, source_step, rows, columns, target, target_step, lanes):
+    """``target[j * target_step + i] = source[i * source_step + j]``."""
+    for i0 in range(0, rows, lanes):
+        for j0 in range(0, columns, lanes):
+            if i0 + lanes <= rows and j0 + lanes <= columns:
+                transpose_square(source, i0 * source_step + j0, source_step,
+                                 target, j0 * target_step + i0, target_step)  # fmt: skip
+                continue
+            for i in range(i0, min(i0 + lanes, rows)):
+                for j in range(j0, min(j0 + lanes, columns)):
+                    target[j * target_step + i] = source[i * source_step + j]

@@ -23,7 +23,7 @@ def _line(context: Any, builder: Any, kind: Any, array: Any, first: Any) -> Any:
     return builder.gep(data, [first])
 
 
-def _clear_runs(typing, target, t0, t_step, rows, count):
+def _clear_rows(typing, target, t0, t_step, rows, count):
     """``target[t0 + r * t_step + i] = 0``, ``r < rows``, ``i < count``."""
     kinds = target, *[types.int64] * 4
 
@@ -39,7 +39,7 @@ def _clear_runs(typing, target, t0, t_step, rows, count):
     return types.void(*kinds), generate
 
 
-clear_runs: Any = intrinsic(_clear_runs)
+clear_rows: Any = intrinsic(_clear_rows)
 
 
 def _run(emit: Emitter, line: Any, count: Any, vector: Any, number: Any) -> None:
@@ -53,7 +53,7 @@ def _run(emit: Emitter, line: Any, count: Any, vector: Any, number: Any) -> None
             builder.store(number(loop.index), builder.gep(line, [loop.index]))
 
 
-def _take_runs(step: int) -> Any:
+def _copy_rows(step: int) -> Any:
     """The intrinsic for ``target[t0 + r * t_step + i] = source[s0 + r * s_step + i * step]``,
     ``r < rows``, ``i < count``, step 1 or 2."""
 
@@ -78,7 +78,7 @@ def _take_runs(step: int) -> Any:
                     # the second begins a number early: nothing is read beyond the last taken
                     second = emit.load(builder.gep(at, [INT(lanes - 1)]))
                     picked = [k if k < lanes else k + 1 for k in range(0, 2 * lanes, 2)]
-                    return emit.pick(first, second, picked)
+                    return emit.shuffle(first, second, picked)
 
                 def number(i, here=here):
                     return builder.load(builder.gep(here, [builder.mul(i, INT(step))]))
@@ -91,13 +91,13 @@ def _take_runs(step: int) -> Any:
     return intrinsic(take)
 
 
-copy_runs, every_second_runs = _take_runs(1), _take_runs(2)
+copy_rows, copy_every_second = _copy_rows(1), _copy_rows(2)
 
 
 @rule
-def copy_run(source, s0, target, t0, count):
+def copy_row(source, s0, target, t0, count):
     """``target[t0 + i] = source[s0 + i]``, ``i < count``."""
-    copy_runs(source, s0, 0, target, t0, 0, 1, count)
+    copy_rows(source, s0, 0, target, t0, 0, 1, count)
 
 
 def _make_run(emit: Emitter, line: Any, count: Any, make: Any) -> None:
@@ -107,7 +107,7 @@ def _make_run(emit: Emitter, line: Any, count: Any, make: Any) -> None:
          lambda i: make(i, builder.load, lambda number: number))  # fmt: skip
 
 
-def _sum_run(typing, source, s0, step, rows, target, t0, count):
+def _sum_rows(typing, source, s0, step, rows, target, t0, count):
     """``target[t0 + i] = 0 + source[s0 + i] + source[s0 + step + i] + ...``, ``i < count``, as many
     as there are rows."""
     kinds = source, types.int64, types.int64, types.int64, target, types.int64, types.int64
@@ -140,10 +140,10 @@ def _sum_run(typing, source, s0, step, rows, target, t0, count):
     return types.void(*kinds), generate
 
 
-sum_run: Any = intrinsic(_sum_run)
+sum_rows: Any = intrinsic(_sum_rows)
 
 
-def _divide_run(typing, source, s0, divisors, factor, target, t0, count):
+def _divide_row(typing, source, s0, divisors, factor, target, t0, count):
     """``target[t0 + i] = source[s0 + i] / (divisors[i] * factor)``, ``i < count``."""
     kinds = source, types.int64, divisors, source.dtype, target, types.int64, types.int64
 
@@ -163,10 +163,10 @@ def _divide_run(typing, source, s0, divisors, factor, target, t0, count):
     return types.void(*kinds), generate
 
 
-divide_run: Any = intrinsic(_divide_run)
+divide_row: Any = intrinsic(_divide_row)
 
 
-def _mix_run(typing, source, a, b, less, more, target, t0, count):
+def _blend_rows(typing, source, a, b, less, more, target, t0, count):
     """``target[t0 + i] = less * source[a + i] + more * source[b + i]``, ``i < count``."""
     kinds = (source, types.int64, types.int64, *[source.dtype] * 2, target, *[types.int64] * 2)
 
@@ -185,21 +185,21 @@ def _mix_run(typing, source, a, b, less, more, target, t0, count):
     return types.void(*kinds), generate
 
 
-mix_run: Any = intrinsic(_mix_run)
+blend_rows: Any = intrinsic(_blend_rows)
 
 
 LINE = 64
 """Bytes of a line of the cache."""
 
-LARGE = 8 * 1024 * 1024
+NONTEMPORAL_BYTES = 8 * 1024 * 1024
 """Bytes of a result that had better be written past the caches, also if it is read next."""
 
 
-def _stream_run(typing, source, s0, target, t0, count):
+def _copy_nontemporal(typing, source, s0, target, t0, count):
     """``target[t0 + i] = source[s0 + i]``, ``i < count``, past the caches: for results larger than
     they are, of which a line would be read before it is written. Integers may become wider.
 
-    A kernel that does this ends with ``streamed()``.
+    A kernel that does this ends with ``fence_nontemporal()``.
     """
     kinds = source, types.int64, target, types.int64, types.int64
 
@@ -236,8 +236,8 @@ def _stream_run(typing, source, s0, target, t0, count):
     return types.void(*kinds), generate
 
 
-def _streamed(typing):
-    """What was streamed is there, before anybody is told that it is."""
+def _fence_nontemporal(typing):
+    """What was stored past the caches is there, before anybody is told that it is."""
 
     def generate(context, builder, signature, values):
         builder.fence("seq_cst")
@@ -246,16 +246,16 @@ def _streamed(typing):
     return types.void(), generate
 
 
-stream_run: Any = intrinsic(_stream_run)
-streamed: Any = intrinsic(_streamed)
+copy_nontemporal: Any = intrinsic(_copy_nontemporal)
+fence_nontemporal: Any = intrinsic(_fence_nontemporal)
 
 
-ROWS_AHEAD = 4096
+PREFETCH_ROW_BYTES = 4096
 """Bytes that are fetched ahead in a plane whose rows are worked on, so that memory has the time to
 answer. (``emitter.AHEAD`` is for what is read without a stop.)"""
 
 
-def _fetcher(caches: int) -> Any:
+def _prefetcher(caches: int) -> Any:
     """The intrinsic that asks for the lines of the cache that ``source[first:end]`` is in, and does
     not wait for them. They may lie behind it. For what is read in an order that a CPU does not
     foresee: here and there, or some rows of an image at once."""
@@ -267,7 +267,7 @@ def _fetcher(caches: int) -> Any:
             emit = Emitter(builder, context.get_value_type(source.dtype))
             step = INT(LINE // emit.bytes)
             with cgutils.for_range_slice(builder, values[1], values[2], step) as (i, _):
-                emit.fetch(_line(context, builder, source, values[0], i), caches)
+                emit.prefetch(_line(context, builder, source, values[0], i), caches)
             return context.get_dummy_value()
 
         return types.void(*kinds), generate
@@ -275,7 +275,7 @@ def _fetcher(caches: int) -> Any:
     return intrinsic(fetch)
 
 
-fetch_run, fetch_near = _fetcher(2), _fetcher(3)
+prefetch, prefetch_near = _prefetcher(2), _prefetcher(3)
 """Into the larger caches, and into the first as well: for what is read very soon."""
 
 
@@ -286,10 +286,10 @@ def interleaved(emit: Emitter, row: list[Any]) -> list[Any]:
     lanes = emit.vector.count
     pairs = zip(interleaved(emit, row[::2]), interleaved(emit, row[1::2]), strict=True)
     order = [i // 2 + i % 2 * lanes for i in range(2 * lanes)]
-    return [emit.pick(a, b, half) for a, b in pairs for half in (order[:lanes], order[lanes:])]
+    return [emit.shuffle(a, b, half) for a, b in pairs for half in (order[:lanes], order[lanes:])]
 
 
-def weaver(count: int) -> Any:
+def interleaver(count: int) -> Any:
     """The intrinsic for ``target[t0 + i * count + b] = source[s0 + b * step + i]``, ``b < count``,
     for a vector of i. ``count`` is a power of two."""
 
@@ -311,4 +311,4 @@ def weaver(count: int) -> Any:
     return intrinsic(weave)
 
 
-weave_2, weave_4, weave_8 = weaver(2), weaver(4), weaver(8)
+interleave_2, interleave_4, interleave_8 = interleaver(2), interleaver(4), interleaver(8)

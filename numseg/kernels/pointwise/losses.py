@@ -26,7 +26,7 @@ def store(y, value):
 
 
 @rule
-def spread(values, first, out):
+def broadcast(values, first, out):
     """Fill ``out`` with ``values[first:]``, or with the only number that values has."""
     if len(values) == 1:
         out[:] = values[0]
@@ -37,7 +37,7 @@ def spread(values, first, out):
 
 
 @rule
-def put(values, out):
+def copy_into(values, out):
     """Fill ``out`` with the first of ``values``. (An assignment of arrays brings in the formatting
     of its error message, which takes 2 seconds to compile.)"""
     for i in range(len(out)):

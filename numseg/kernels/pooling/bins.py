@@ -14,7 +14,7 @@ import numpy as np
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.threads import launch
 from numseg.kernels.pooling.maxima import wins
-from numseg.kernels.pooling.scatter import give
+from numseg.kernels.pooling.scatter import scatter_add
 from numseg.kernels.reductions.sums import row_sum
 from numseg.typing import Array
 
@@ -62,7 +62,7 @@ def _average(start, stop, x, rows, columns, width, y, offset):
 
 
 @kernel()
-def _spread(start, stop, rows, columns, gy, gx, offset, add):
+def _average_gradient(start, stop, rows, columns, gy, gx, offset, add):
     """The transpose of ``_average``. A unit is a plane; with ``add`` it adds to what is there."""
     channels, oh, ow = gx.shape[1], len(rows), len(columns)
     h, w = gx.shape[2:]
@@ -216,7 +216,7 @@ def _largest_rows(start, stop, x, bits, magnitudes, limits, rows, width, y, swit
 
 
 @kernel()
-def _scatter(start, stop, switches, gy, gx, offset, count, add):
+def _largest_gradient(start, stop, switches, gy, gx, offset, count, add):
     """Each gradient goes to the pixel in its switch. A unit is a plane of ``count`` bins."""
     channels = gx.shape[1]
     for unit in range(start, stop):
@@ -224,7 +224,9 @@ def _scatter(start, stop, switches, gy, gx, offset, count, add):
         image = gx[n, c].reshape(gx.shape[2] * gx.shape[3])
         first = offset + c * count
         places, grads = switches[n, first : first + count], gy[n, first : first + count]
-        give(places, grads, image, len(image) if add else 0)  # the caller may have written more
+        scatter_add(
+            places, grads, image, len(image) if add else 0
+        )  # the caller may have written more
 
 
 def average(x: Array, rows: Bins, columns: Bins, y: Array, offset: int = 0) -> None:
@@ -234,12 +236,12 @@ def average(x: Array, rows: Bins, columns: Bins, y: Array, offset: int = 0) -> N
            _table(columns), w, y, offset)  # fmt: skip
 
 
-def spread(
+def average_gradient(
     gy: Array, rows: Bins, columns: Bins, gx: Array, offset: int = 0, add: bool = False
 ) -> None:
     """The transpose of :func:`average`."""
     n, c = gx.shape[:2]
-    launch(_spread, n * c, gx.size, _table(rows), _table(columns), gy, gx, offset, add)
+    launch(_average_gradient, n * c, gx.size, _table(rows), _table(columns), gy, gx, offset, add)
 
 
 def largest(
@@ -260,12 +262,12 @@ def largest(
            offset, nowhere)  # fmt: skip
 
 
-def scatter(
+def largest_gradient(
     switches: Array, gy: Array, gx: Array, count: int, offset: int = 0, add: bool = False
 ) -> None:
     """The gradient of :func:`largest`: ``count`` bins of a plane add up in their order."""
     n, c = gx.shape[:2]
-    launch(_scatter, n * c, gx.size, switches, gy, gx, offset, count, add)
+    launch(_largest_gradient, n * c, gx.size, switches, gy, gx, offset, count, add)
 
 
 def _table(bins: Bins) -> Array:

@@ -15,7 +15,7 @@ CHUNK = 128
 
 
 @rule
-def clear_ahead(image, clear, places):
+def clear_up_to(image, clear, places):
     """Clear ``image``, of which the first ``clear`` pixels are, up to the last of ``places``.
     Returns how many are clear now, and whether all the places are on the image."""
     last, size = np.uint64(0), len(image)
@@ -30,12 +30,12 @@ def clear_ahead(image, clear, places):
 
 
 @rule
-def give(places, values, image, clear):
+def scatter_add(places, values, image, clear):
     """Add each value to the pixel in its place, in order, to nothing but for the first ``clear``
     pixels. A place that is not on the image is none."""
     for first in range(0, len(places), CHUNK):
         at, given = places[first : first + CHUNK], values[first : first + CHUNK]
-        clear, inside = clear_ahead(image, clear, at)
+        clear, inside = clear_up_to(image, clear, at)
         for i in range(len(at) if inside else 0):
             image[np.uint64(at[i])] += given[i]
         for i in range(0 if inside else len(at)):

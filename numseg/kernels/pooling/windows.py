@@ -78,9 +78,9 @@ def winners(size: int) -> Any:
                     there: list[Any] = []
                     for first, (tap, *others) in zip(firsts, numbers, strict=True):
                         at = builder.gep(x, [builder.add(first, INT(1))])
-                        middle, right = emit.taps(at, 2, 2)
+                        middle, right = emit.strided(at, 2, 2)
                         before = [0, *range(len(lanes), 2 * len(lanes) - 1)]
-                        pixels += emit.pick(middle, right, before), middle, right
+                        pixels += emit.shuffle(middle, right, before), middle, right
                         one = ir.Constant(whole, [int(lane == 0) for lane in lanes])
                         there += builder.add(tap, one), *others
                     outputs(INT(0), pixels, there)
@@ -90,7 +90,7 @@ def winners(size: int) -> Any:
                 pixels = []
                 for first in firsts:
                     at = builder.gep(x, [builder.add(first, moved)])
-                    pixels += emit.taps(at, size, 2)
+                    pixels += emit.strided(at, size, 2)
                 outputs(q, pixels, [tap for row in numbers for tap in row])
             return context.get_dummy_value()
 
@@ -113,7 +113,7 @@ def sums(size: int) -> Any:
                            for k, v in zip((row, out), values, strict=False))  # fmt: skip
             emit = Emitter(builder, context.get_value_type(row.dtype))
             with emit.vectors(INT(0), values[2]) as q:
-                total, *others = emit.taps(builder.gep(here, [builder.shl(q, INT(1))]), size, 2)
+                total, *others = emit.strided(builder.gep(here, [builder.shl(q, INT(1))]), size, 2)
                 for tap in others:
                     total = builder.fadd(total, tap)
                 emit.store(total, builder.gep(there, [q]))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from numseg.kernels.machine.jit import rule
-from numseg.kernels.machine.vector_copy import fetch_near
+from numseg.kernels.machine.vector_copy import prefetch_near
 from numseg.kernels.pointwise.elementary import decay
 from numseg.kernels.reductions.sums import row_sum
 
@@ -39,7 +39,7 @@ def whole(size):
 
 
 @rule
-def take(x, n, first, end, scores, largest):
+def load_scores(x, n, first, end, scores, largest):
     """Copy the scores ``x[n, :, first:end]``; the largest of each column."""
     largest[:] = -np.inf
     for c in range(x.shape[1]):
@@ -51,26 +51,26 @@ def take(x, n, first, end, scores, largest):
 
 
 @rule
-def fetch_next(x, n, c, end):
+def prefetch_next(x, n, c, end):
     """Ask for the scores ``x[n, c]`` of the next block: they would come too late for a CPU that
     works on this one and then waits for the next."""
     following = (n * x.shape[1] + c) * x.shape[2] + end
-    fetch_near(x, following, following + BLOCK)
+    prefetch_near(x, following, following + BLOCK)
 
 
 @rule
 def exponentiate(scores, largest, x, n, first, end):
-    """Turn the scores that ``take`` took into exp(score - largest), and meanwhile fetch the next
+    """Turn the scores of ``load_scores`` into exp(score - largest), and meanwhile prefetch the next
     block's."""
     for c in range(len(scores)):
         row = scores[c]
-        fetch_next(x, n, c, end)
+        prefetch_next(x, n, c, end)
         for i in range(whole(end - first)):
             row[i] = decay(row[i] - largest[i])
 
 
 @rule
-def add_up(exps, size, total):
+def sum_columns(exps, size, total):
     """The sums of the columns, in float64, row after row.
 
     A sum is NaN where the scores hold a NaN, an inf, or -inf alone.

@@ -16,7 +16,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from numseg.kernels.machine.emitter import AHEAD, INT, Emitter
+from numseg.kernels.machine.emitter import INT, PREFETCH_BYTES, Emitter
 from numseg.kernels.machine.jit import rule
 
 in_compiled_order = functools.partial(rule, fastmath={"contract", "reassoc"})
@@ -101,7 +101,7 @@ def _two_sums(squares: bool) -> Any:
                 with cgutils.for_range_slice(builder, INT(0), whole, INT(lanes)) as (i, _):
                     places = [builder.gep(line, [i]) for line in here]
                     for place in places:
-                        emit.fetch(builder.gep(place, [INT(AHEAD // emit.bytes)]))
+                        emit.prefetch(builder.gep(place, [INT(PREFETCH_BYTES // emit.bytes)]))
                     meet([emit.load(place) for place in places], center, vectors)
                 with cgutils.for_range_slice(builder, whole, count, INT(1)) as (i, _):
                     places = [builder.gep(line, [i]) for line in here]

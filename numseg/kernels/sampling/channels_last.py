@@ -28,7 +28,7 @@ def blocks_of(channels):
 
 
 @rule
-def join(planes, p0, step, channels, tile, t0, pixels):
+def to_channels_last(planes, p0, step, channels, tile, t0, pixels):
     """``tile[t0 + i * LANES + lane] = planes[p0 + lane * step + i]`` for a run of pixels i of up to
     LANES channels, in flat arrays. The last square ends with the run."""
     width = TARGET.vector_bytes // planes.itemsize
@@ -45,8 +45,8 @@ def join(planes, p0, step, channels, tile, t0, pixels):
 
 
 @rule
-def part(tile, t0, pixels, planes, p0, step, channels):
-    """The inverse of ``join``."""
+def to_planes(tile, t0, pixels, planes, p0, step, channels):
+    """The inverse of ``to_channels_last``."""
     width = TARGET.vector_bytes // planes.itemsize
     if channels == LANES and pixels >= width:
         for first in range(0, pixels, width):
@@ -61,17 +61,17 @@ def part(tile, t0, pixels, planes, p0, step, channels):
 
 
 @rule
-def fetch(planes, p0, step, w, channels, tile, rows, columns):
+def load_rows(planes, p0, step, w, channels, tile, rows, columns):
     """The same of some rows that are ``w`` apart in each plane, one after the other."""
     for r in range(rows):
-        join(planes, p0 + r * w, step, channels, tile, r * columns * LANES, columns)
+        to_channels_last(planes, p0 + r * w, step, channels, tile, r * columns * LANES, columns)
 
 
 @rule
-def store(tile, rows, columns, planes, p0, step, w, channels):
-    """The inverse of ``fetch``."""
+def store_rows(tile, rows, columns, planes, p0, step, w, channels):
+    """The inverse of ``load_rows``."""
     for r in range(rows):
-        part(tile, r * columns * LANES, columns, planes, p0 + r * w, step, channels)
+        to_planes(tile, r * columns * LANES, columns, planes, p0 + r * w, step, channels)
 
 
 @rule
@@ -80,7 +80,7 @@ def load(planes, r0, r1, s0, s1):
     channels, h, w = planes.shape
     tile = np.zeros((r1 - r0, (s1 - s0) * LANES), planes.dtype)
     first, flat = r0 * w + s0, planes.reshape(-1)
-    fetch(flat, first, h * w, w, channels, tile.reshape(-1), r1 - r0, s1 - s0)
+    load_rows(flat, first, h * w, w, channels, tile.reshape(-1), r1 - r0, s1 - s0)
     return tile
 
 

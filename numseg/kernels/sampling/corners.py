@@ -52,7 +52,7 @@ class _Channels:
                 body(emit, at, self.builder.gep(self.sample, [i]))
 
 
-def _mix(typing, image, at, right, down, count, sample, first, a, b, c, d):
+def _blend(typing, image, at, right, down, count, sample, first, a, b, c, d):
     """Fill the sample: the pixels times their factors."""
     kinds = (*_kinds(image, sample), *[image.dtype] * 4)
 
@@ -71,7 +71,7 @@ def _mix(typing, image, at, right, down, count, sample, first, a, b, c, d):
     return types.void(*kinds), generate
 
 
-def _give(typing, image, at, right, down, count, sample, first, a, b, c, d):
+def _scatter_add(typing, image, at, right, down, count, sample, first, a, b, c, d):
     """Add the sample times its factors to the pixels."""
     kinds = (*_kinds(image, sample), *[image.dtype] * 4)
 
@@ -119,6 +119,6 @@ def _dots(typing, image, at, right, down, count, sample, first):
     return types.UniTuple(image.dtype, 4)(*kinds), generate
 
 
-mix: Any = intrinsic(_mix)
-give: Any = intrinsic(_give)
+blend: Any = intrinsic(_blend)
+scatter_add: Any = intrinsic(_scatter_add)
 dots: Any = intrinsic(_dots)

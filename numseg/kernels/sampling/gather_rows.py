@@ -14,7 +14,7 @@ from numseg.typing import Array
 
 
 @kernel()
-def _look_up(start, stop, x, y, rows, columns):
+def _gather(start, stop, x, y, rows, columns):
     """A unit is a row of y."""
     oh = y.shape[1]
     for unit in range(start, stop):
@@ -29,7 +29,7 @@ def _look_up(start, stop, x, y, rows, columns):
 
 
 @kernel()
-def _add_up(start, stop, gy, gx, order, rows, columns):
+def _gather_gradient(start, stop, gy, gx, order, rows, columns):
     """A unit is a row of gx. ``rows`` are those of the table in the ``order`` that sorts them."""
     h = gx.shape[1]
     row = np.empty(gy.shape[2], gy.dtype)
@@ -47,13 +47,13 @@ def _add_up(start, stop, gy, gx, order, rows, columns):
             out[columns[q]] += row[q]
 
 
-def look_up(x: Array, y: Array, rows: Array, columns: Array) -> None:
+def gather(x: Array, y: Array, rows: Array, columns: Array) -> None:
     """Fill y, (planes, OH, OW), from x, (planes, H, W)."""
-    launch(_look_up, y.shape[0] * y.shape[1], y.size, x, y, rows, columns)
+    launch(_gather, y.shape[0] * y.shape[1], y.size, x, y, rows, columns)
 
 
-def add_up(gy: Array, gx: Array, rows: Array, columns: Array) -> None:
+def gather_gradient(gy: Array, gx: Array, rows: Array, columns: Array) -> None:
     """Fill gx with the sums over the copies of each pixel: rows first, in order."""
     order = np.argsort(rows, kind="stable")
-    launch(_add_up, gx.shape[0] * gx.shape[1], gx.size + gy.size, gy, gx, order, rows[order],
-           columns)  # fmt: skip
+    launch(_gather_gradient, gx.shape[0] * gx.shape[1], gx.size + gy.size, gy, gx, order,
+           rows[order], columns)  # fmt: skip

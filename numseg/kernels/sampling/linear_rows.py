@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from numseg.kernels.machine.emitter import AHEAD, INT, Emitter, read
+from numseg.kernels.machine.emitter import INT, PREFETCH_BYTES, Emitter, read
 from numseg.kernels.machine.target import TARGET
 from numseg.typing import Array
 
@@ -133,7 +133,7 @@ def sharer(rows: int) -> Any:
             with cgutils.for_range_slice(builder, INT(0), count, lanes) as (q, _):
                 here = [builder.gep(source, [builder.add(place, q)]) for place in places]
                 for at in here:
-                    emit.fetch(builder.gep(at, [INT(AHEAD // emit.bytes)]))
+                    emit.prefetch(builder.gep(at, [INT(PREFETCH_BYTES // emit.bytes)]))
                 numbers = [emit.load(at) for at in here]
                 for line, of_row in targets:
                     total = emit.load(builder.gep(line, [q]))

@@ -14,16 +14,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.machine.alignment import aligned
 from numseg.kernels.machine.jit import kernel, rule
+from numseg.kernels.machine.scratch import aligned
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.machine.vector_copy import LARGE, fetch_run, stream_run, streamed
-from numseg.kernels.sampling.channels_last import LANES, blocks_of, fetch, join, part, store
-from numseg.kernels.sampling.weighted_sums import GROUP, add_combined, combine
+from numseg.kernels.machine.vector_copy import (
+    NONTEMPORAL_BYTES,
+    copy_nontemporal,
+    fence_nontemporal,
+    prefetch,
+)
+from numseg.kernels.sampling.channels_last import (
+    LANES,
+    blocks_of,
+    load_rows,
+    store_rows,
+    to_channels_last,
+    to_planes,
+)
+from numseg.kernels.sampling.weighted_sums import GROUP, add_weighted_sums, weighted_sums
 from numseg.typing import Array
 
 
-class Sizes(NamedTuple):
+class RoiShape(NamedTuple):
     n: int
     c: int
     h: int
@@ -69,7 +81,7 @@ def by_image(index: Array, images: int) -> tuple[Array, Array]:
     return order, np.searchsorted(index[order], np.arange(images + 1))
 
 
-def averages(index: Array, rows: Weights, columns: Weights, counts: Array, s: Sizes) -> Averages:
+def averages(index: Array, rows: Weights, columns: Weights, counts: Array, s: RoiShape) -> Averages:
     tile = np.zeros((s.n, 2, 2), np.int64)
     for axis, weights, pixels in ((0, rows, s.h), (1, columns, s.w)):
         low, high = weights.reach[..., 0].min(1), weights.reach[..., 1].max(1)
@@ -82,23 +94,25 @@ def averages(index: Array, rows: Weights, columns: Weights, counts: Array, s: Si
     return Averages(rows, columns, counts, *by_image(index, s.n), tile.reshape(s.n, 4), span)
 
 
-def average(x: Array, a: Averages, y: Array, s: Sizes) -> None:
+def average(x: Array, a: Averages, y: Array, s: RoiShape) -> None:
     """The averages of x."""
     launch(_average, s.n * blocks_of(s.c), 8 * y.size, x.reshape(-1), a, y.reshape(-1),
-           y.nbytes >= LARGE, s)  # fmt: skip
+           y.nbytes >= NONTEMPORAL_BYTES, s)  # fmt: skip
 
 
-def spread(gy: Array, a: Averages, gx: Array, s: Sizes) -> None:
+def average_gradient(gy: Array, a: Averages, gx: Array, s: RoiShape) -> None:
     """Their gradient for x."""
-    launch(_spread, s.n * blocks_of(s.c), 8 * gy.size, gy.reshape(-1), a, gx.reshape(-1), s)
+    launch(
+        _average_gradient, s.n * blocks_of(s.c), 8 * gy.size, gy.reshape(-1), a, gx.reshape(-1), s
+    )
 
 
-def motion(x: Array, gy: Array, a: Averages, s: Sizes) -> tuple[Array, Array]:
+def box_gradient(x: Array, gy: Array, a: Averages, s: RoiShape) -> tuple[Array, Array]:
     """Their gradient when the samples of a region move along, and when they move in proportion to
     where they lie in the box: along the rows [0] and the columns [1], (2, K) each."""
     moved = np.zeros((blocks_of(s.c), 4, s.k))
     flat = x.reshape(-1), a, gy.reshape(-1)
-    launch(_motion, s.n * blocks_of(s.c), 8 * gy.size, *flat, moved, s)
+    launch(_box_gradient, s.n * blocks_of(s.c), 8 * gy.size, *flat, moved, s)
     total = moved.sum(0)
     return total[::2], total[1::2]
 
@@ -123,7 +137,7 @@ def _part(unit, a, s):
 def _along_rows(tile, corner, width, rows, factor, k, p0, p1, lines, line, span):
     """``lines[p - p0]``: for each column of region k, the sum over the rows of its bin p."""
     for p in range(p0, p1):
-        combine(lines, (p - p0) * line, LANES, factor,
+        weighted_sums(lines, (p - p0) * line, LANES, factor,
                 rows.pixel, rows.first[k, p], rows.end[k, p],
                 tile, corner, LANES, width, span, None)  # fmt: skip
 
@@ -132,7 +146,7 @@ def _along_rows(tile, corner, width, rows, factor, k, p0, p1, lines, line, span)
 def _along_columns(lines, line, left, columns, factor, k, count, sums, at, bins, over):
     """``sums[p, q]``: for each of the lines p, the sum over the columns of bin q, over ``over``."""
     for q in range(bins):
-        combine(sums, at + q * LANES, bins * LANES, factor,
+        weighted_sums(sums, at + q * LANES, bins * LANES, factor,
                 columns.pixel, columns.first[k, q], columns.end[k, q],
                 lines, -left * LANES, line, LANES, count, over)  # fmt: skip
 
@@ -146,7 +160,7 @@ def _average(start, stop, x, a, y, large, s):
     for unit in range(start, stop):
         n, block, first, channels, r0, s0, height, width = _part(unit, a, s)
         tile = _room(height * width, x.dtype)
-        fetch(x, first + r0 * s.w + s0, s.h * s.w, s.w, channels, tile, height, width)
+        load_rows(x, first + r0 * s.w + s0, s.h * s.w, s.w, channels, tile, height, width)
         for k in a.order[a.image[n] : a.image[n + 1]]:
             left, span = a.span[k, 0], a.span[k, 1] - a.span[k, 0]
             line, corner = (span + GROUP) * LANES, (left - s0 - r0 * width) * LANES
@@ -158,15 +172,15 @@ def _average(start, stop, x, a, y, large, s):
                                sums, at, s.ow, a.counts[k])  # fmt: skip
             at = (k * s.c + block * LANES) * bins
             if not large:
-                part(sums, 0, bins, y, at, bins, channels)
+                to_planes(sums, 0, bins, y, at, bins, channels)
             else:
-                part(sums, 0, bins, result, 0, bins, channels)
-                stream_run(result, 0, y, at, channels * bins)
-    streamed()
+                to_planes(sums, 0, bins, result, 0, bins, channels)
+                copy_nontemporal(result, 0, y, at, channels * bins)
+    fence_nontemporal()
 
 
 @kernel()
-def _spread(start, stop, gy, a, gx, s):
+def _average_gradient(start, stop, gy, a, gx, s):
     """The same in reverse: a column's weights spread the shares over lines, a row's the lines."""
     bins, rows, columns = s.oh * s.ow, a.rows, a.columns
     along_y, along_x = rows.values[0], columns.values[0]
@@ -179,27 +193,27 @@ def _spread(start, stop, gy, a, gx, s):
         for i in range(len(mine)):
             k, following = mine[i], mine[min(i + 1, len(mine) - 1)]
             at = (following * s.c + block * LANES) * bins
-            fetch_run(gy, at, at + channels * bins)  # regions lie far apart in gy
+            prefetch(gy, at, at + channels * bins)  # regions lie far apart in gy
             left, span = a.span[k, 0], a.span[k, 1] - a.span[k, 0]
             line, corner = (span + GROUP) * LANES, (left - s0 - r0 * width) * LANES
-            join(gy, (k * s.c + block * LANES) * bins, bins, channels, shares, 0, bins)
+            to_channels_last(gy, (k * s.c + block * LANES) * bins, bins, channels, shares, 0, bins)
             for b in range(bins * LANES):
                 shares[b] /= a.counts[k]
             used = lines[: s.oh * line]
             used[:] = 0
             for q in range(s.ow):
                 for e in range(columns.first[k, q], columns.end[k, q]):
-                    add_combined(lines, (columns.pixel[e] - left) * LANES, line,
+                    add_weighted_sums(lines, (columns.pixel[e] - left) * LANES, line,
                                  along_x, columns.pixel, e, e + 1,
                                  shares, q * LANES, s.ow * LANES, 0, s.oh, None)  # fmt: skip
             for p in range(s.oh):
                 for e in range(rows.first[k, p], rows.end[k, p]):
-                    add_combined(tile, corner + rows.pixel[e] * width * LANES, LANES,
+                    add_weighted_sums(tile, corner + rows.pixel[e] * width * LANES, LANES,
                                  along_y, rows.pixel, e, e + 1,
                                  lines, p * line, LANES, 0, span, None)  # fmt: skip
         planes = gx[first : first + channels * s.h * s.w]
         planes[:] = 0
-        store(tile, height, width, gx, first + r0 * s.w + s0, s.h * s.w, s.w, channels)
+        store_rows(tile, height, width, gx, first + r0 * s.w + s0, s.h * s.w, s.w, channels)
 
 
 @functools.partial(rule, fastmath={"contract", "reassoc"})  # or they were added up one by one
@@ -215,7 +229,7 @@ LINE, FACTOR = (1, 2, 0, 0), (0, 0, 1, 2)
 
 
 @kernel()
-def _motion(start, stop, x, a, gy, moved, s):
+def _box_gradient(start, stop, x, a, gy, moved, s):
     """What each block of channels contributes: along the rows when all samples move, when they move
     in proportion, along the columns alike. One piece of code for the four: it is compiled once."""
     bins, rows, columns = s.oh * s.ow, a.rows, a.columns
@@ -224,13 +238,13 @@ def _motion(start, stop, x, a, gy, moved, s):
     for unit in range(start, stop):
         n, block, first, channels, r0, s0, height, width = _part(unit, a, s)
         tile = _room(height * width, x.dtype)
-        fetch(x, first + r0 * s.w + s0, s.h * s.w, s.w, channels, tile, height, width)
+        load_rows(x, first + r0 * s.w + s0, s.h * s.w, s.w, channels, tile, height, width)
         if channels < LANES:
             grads[:] = 0  # of the channels that there are not
         for k in a.order[a.image[n] : a.image[n + 1]]:
             left, span = a.span[k, 0], a.span[k, 1] - a.span[k, 0]
             line, corner = (span + GROUP) * LANES, (left - s0 - r0 * width) * LANES
-            join(gy, (k * s.c + block * LANES) * bins, bins, channels, grads, 0, bins)
+            to_channels_last(gy, (k * s.c + block * LANES) * bins, bins, channels, grads, 0, bins)
             for p in range(0, s.oh, GROUP):
                 count, at = min(GROUP, s.oh - p), p * s.ow * LANES
                 for m in range(4):

@@ -26,7 +26,7 @@ def _combiner(add: bool) -> Any:
     GROUP at most, so there must be room for it, and nothing in it that matters.
     """
 
-    def combine(
+    def weighted_sums(
         typing, out, out_at, out_step, factor, place, first, end, x, x_at, x_step, x_unit, count,
         over,
     ):  # fmt: skip
@@ -63,7 +63,7 @@ def _combiner(add: bool) -> Any:
 
         return types.void(*kinds), generate
 
-    return intrinsic(combine)
+    return intrinsic(weighted_sums)
 
 
-combine, add_combined = _combiner(add=False), _combiner(add=True)
+weighted_sums, add_weighted_sums = _combiner(add=False), _combiner(add=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numseg.geometry import adaptive_bins
-from numseg.kernels.pooling.bins import largest, scatter
+from numseg.kernels.pooling.bins import largest, largest_gradient
 from numseg.ops.adaptive_avg_pool2d.geometry import Geometry
 from numseg.typing import Array
 
@@ -17,4 +17,4 @@ def forward(x: Array, y: Array, switches: Array, g: Geometry) -> None:
 def backward(switches: Array, gy: Array, gx: Array | None, g: Geometry) -> None:
     if gx is not None:
         flat = g.n, g.c * g.oh * g.ow
-        scatter(switches.reshape(flat), gy.reshape(flat), gx, g.oh * g.ow)
+        largest_gradient(switches.reshape(flat), gy.reshape(flat), gx, g.oh * g.ow)

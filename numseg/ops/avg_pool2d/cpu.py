@@ -13,7 +13,13 @@ import numpy as np
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.machine.vector_copy import ROWS_AHEAD, copy_run, divide_run, fetch_run, sum_run
+from numseg.kernels.machine.vector_copy import (
+    PREFETCH_ROW_BYTES,
+    copy_row,
+    divide_row,
+    prefetch,
+    sum_rows,
+)
 from numseg.kernels.pooling.windows import shares, sums
 from numseg.ops.avg_pool2d.geometry import Geometry
 from numseg.ops.avg_pool2d.rules import count
@@ -49,18 +55,18 @@ def _forward(start, stop, x, y, g):
         plane, p = divmod(unit, g.oh)
         top = p * g.sy - g.pt
         first, end = max(top, 0), min(top + g.kh, g.h)
-        ahead = (plane * g.h + end) * g.w + ROWS_AHEAD // x.itemsize
-        fetch_run(x, ahead, ahead + g.sy * g.w)
-        sum_run(x, (plane * g.h + first) * g.w, g.w, end - first, row, g.pl, on_image)
+        ahead = (plane * g.h + end) * g.w + PREFETCH_ROW_BYTES // x.itemsize
+        prefetch(x, ahead, ahead + g.sy * g.w)
+        sum_rows(x, (plane * g.h + first) * g.w, g.w, end - first, row, g.pl, on_image)
         if small and g.kw == 2:
             _sums_2(row, every, g.ow)
         elif small and g.kw == 3:
             _sums_3(row, every, g.ow)
         else:
-            sum_run(row, 0, 1, g.kw, every, 0, last + 1)
+            sum_rows(row, 0, 1, g.kw, every, 0, last + 1)
             for q in range(g.ow):
                 every[q] = every[q * g.sx]
-        divide_run(every, 0, divisors, x.dtype.type(_row_divisor(p, g)), y, unit * g.ow, g.ow)
+        divide_row(every, 0, divisors, x.dtype.type(_row_divisor(p, g)), y, unit * g.ow, g.ow)
 
 
 @kernel()
@@ -81,19 +87,19 @@ def _backward(start, stop, gy, gx, g):
         of = plane
         while ready < end:
             rows = gy.dtype.type(_row_divisor(ready, g))
-            divide_run(gy, (plane * g.oh + ready) * g.ow, divisors, rows, parts, ready * g.ow, g.ow)
+            divide_row(gy, (plane * g.oh + ready) * g.ow, divisors, rows, parts, ready * g.ow, g.ow)
             ready += 1
-        sum_run(parts, first * g.ow, g.ow, end - first, row, margin, g.ow)
+        sum_rows(parts, first * g.ow, g.ow, end - first, row, margin, g.ow)
         if g.sx == 2 and g.kw == 2:
             _shares_2(row, spread, pairs)
-            copy_run(spread, g.pl, gx, unit * g.w, g.w)
+            copy_row(spread, g.pl, gx, unit * g.w, g.w)
         elif g.sx == 2 and g.kw == 3:
             _shares_3(row, spread, pairs)
-            copy_run(spread, g.pl, gx, unit * g.w, g.w)
+            copy_row(spread, g.pl, gx, unit * g.w, g.w)
         else:
             for q in range(g.ow):
                 spread[g.kw - 1 + q * g.sx] = row[margin + q]
-            sum_run(spread, g.pl, 1, g.kw, gx, unit * g.w, g.w)
+            sum_rows(spread, g.pl, 1, g.kw, gx, unit * g.w, g.w)
 
 
 def forward(x: Array, y: Array, g: Geometry) -> None:

@@ -9,7 +9,11 @@ import numpy as np
 
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.machine.vector_copy import LARGE, stream_run, streamed
+from numseg.kernels.machine.vector_copy import (
+    NONTEMPORAL_BYTES,
+    copy_nontemporal,
+    fence_nontemporal,
+)
 from numseg.kernels.reductions.sums import moments, products
 from numseg.ops.batch_norm.geometry import Geometry
 from numseg.typing import Array
@@ -45,11 +49,11 @@ def _forward(start, stop, x, weight, bias, mean, var, y, large, g):
                     values = flat[at : at + count]
                     for j in range(count):
                         line[j] = _normalised(values[j], center, scale, shift)
-                    stream_run(line, 0, past, at, count)
+                    copy_nontemporal(line, 0, past, at, count)
             else:
                 for i in range(g.size):
                     y[n, c, i] = _normalised(x[n, c, i], center, scale, shift)
-    streamed()
+    fence_nontemporal()
 
 
 @kernel({"contract"})
@@ -76,12 +80,12 @@ def _backward(start, stop, x, weight, mean, var, gy, gx, gw, gb, large, g):
                         for j in range(count):
                             d = values[j] - center
                             line[j] = _projected(grads[j], d, mean_g, slope, scale)
-                        stream_run(line, 0, past, at, count)
+                        copy_nontemporal(line, 0, past, at, count)
                 else:
                     for i in range(g.size):
                         d = x[n, c, i] - center
                         gx[n, c, i] = _projected(gy[n, c, i], d, mean_g, slope, scale)
-    streamed()
+    fence_nontemporal()
 
 
 @fused
@@ -116,7 +120,7 @@ def forward(
     weight = np.ones(g.c, x.dtype) if weight is None else weight
     bias = np.zeros(g.c, x.dtype) if bias is None else bias
     launch(_forward, g.c, PASSES * x.size, x.reshape(rows), _read_only(weight), _read_only(bias),
-           mean, var, y.reshape(rows), y.nbytes >= LARGE, g)  # fmt: skip
+           mean, var, y.reshape(rows), y.nbytes >= NONTEMPORAL_BYTES, g)  # fmt: skip
     if not g.of_batch:
         return
     with np.errstate(all="ignore"):  # infinities and NaN come and go as in kernels
@@ -143,7 +147,7 @@ def backward(
     rows = (g.n, g.c, g.size)
     gx = None if gx is None else gx.reshape(rows)
     launch(_backward, g.c, PASSES * x.size, x.reshape(rows), _read_only(weight), mean, var,
-           gy.reshape(rows), gx, gw, gb, x.nbytes >= LARGE, g)  # fmt: skip
+           gy.reshape(rows), gx, gw, gb, x.nbytes >= NONTEMPORAL_BYTES, g)  # fmt: skip
 
 
 def _read_only(vector: Array) -> Array:

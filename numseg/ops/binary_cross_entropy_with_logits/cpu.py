@@ -9,10 +9,10 @@ from numseg.kernels.machine.threads import launch
 from numseg.kernels.pointwise.losses import (
     BLOCK,
     blocks,
-    put,
+    broadcast,
+    copy_into,
     sigmoids,
     softpluses,
-    spread,
     store,
     times,
 )
@@ -28,14 +28,14 @@ def _forward(start, stop, x, target, weight, positive, y, sums, g):
     for unit in range(start, stop):
         first, end = unit * BLOCK, min(unit * BLOCK + BLOCK, g.size)
         score, wanted = x[first:end], target[first:end]
-        spread(weight, first, w[: end - first])
-        spread(positive, first, pw[: end - first])
+        broadcast(weight, first, w[: end - first])
+        broadcast(positive, first, pw[: end - first])
         softpluses(score, no, yes)
         for i in range(len(score)):
             t = np.float64(wanted[i])
             loss[i] = times(w[i] * pw[i] * t, yes[i]) + times(w[i] * (1 - t), no[i])
         if g.each:
-            put(loss, y[first:end])
+            copy_into(loss, y[first:end])
         else:
             sums[unit] = row_sum(loss[: end - first])
 
@@ -47,21 +47,21 @@ def _backward(start, stop, x, target, weight, positive, grads, gx, gt, g):
     for unit in range(start, stop):
         first, end = unit * BLOCK, min(unit * BLOCK + BLOCK, g.size)
         score, wanted = x[first:end], target[first:end]
-        spread(weight, first, w[: end - first])
-        spread(positive, first, pw[: end - first])
-        spread(grads, first, grad[: end - first])
+        broadcast(weight, first, w[: end - first])
+        broadcast(positive, first, pw[: end - first])
+        broadcast(grads, first, grad[: end - first])
         if len(gx):
             sigmoids(score, up, down)
             for i in range(len(score)):
                 t, gy = np.float64(wanted[i]), grad[i] / g.divisor
                 up[i] = gy * (w[i] * (1 - t) * up[i] - w[i] * pw[i] * t * down[i])
-            put(up, gx[first:end])
+            copy_into(up, gx[first:end])
         if len(gt):
             softpluses(score, up, down)
             for i in range(len(score)):
                 gy = grad[i] / g.divisor
                 up[i] = gy * (times(w[i] * pw[i], down[i]) - times(w[i], up[i]))
-            put(up, gt[first:end])
+            copy_into(up, gt[first:end])
 
 
 def forward(

@@ -17,7 +17,7 @@ from numseg.typing import Array
 
 def depthwise(w: Array, g: Geometry, numbers: Array) -> tuple[Array, Geometry]:
     """The weights and the geometry to multiply ``numbers`` with: depthwise ones if they serve."""
-    if g.groups > 1 or g.f != g.c or g.c < 2 or w[0, 1, 0, 0] or w[0, 1].any():
+    if g.tile or g.groups > 1 or g.f != g.c or g.c < 2 or w[0, 1, 0, 0] or w[0, 1].any():
         return w, g
     joined: Array = np.asarray(w.any((2, 3)))
     np.fill_diagonal(joined, False)

@@ -6,12 +6,12 @@ import numpy as np
 
 from numseg.kernels.sampling.roi_average import (
     Averages,
-    Sizes,
+    RoiShape,
     Weights,
     average,
+    average_gradient,
     averages,
-    motion,
-    spread,
+    box_gradient,
 )
 from numseg.ops.crop_and_resize.geometry import Geometry, check
 from numseg.typing import Array
@@ -58,12 +58,12 @@ def _weights(
 
 def _averages(
     boxes: Array, box_indices: Array, g: Geometry, dtype: type
-) -> tuple[Averages, Sizes, Array]:
+) -> tuple[Averages, RoiShape, Array]:
     """The table of weights, and the samples that are on their image: (K, 1, OH, OW)."""
     y1, x1, y2, x2 = boxes.T
     rows, down = _weights(y1, y2, g.oh, g.h, g, dtype)
     columns, right = _weights(x1, x2, g.ow, g.w, g, dtype)
-    sizes = Sizes(*g[:7])
+    sizes = RoiShape(*g[:7])
     table = averages(box_indices.astype(np.int64), rows, columns, np.ones(g.k), sizes)
     return table, sizes, (down[:, :, None] & right[:, None])[:, None]
 
@@ -90,9 +90,9 @@ def backward(
     check(x, boxes, box_indices, g)  # again: they may have been written to since forward
     table, sizes, _ = _averages(boxes, box_indices, g, x.dtype.type)
     if gx is not None:
-        spread(gy, table, gx, sizes)
+        average_gradient(gy, table, gx, sizes)
     if gboxes is not None:
-        by_place, by_size = motion(x, gy, table, sizes)
+        by_place, by_size = box_gradient(x, gy, table, sizes)
         for axis, pixels in enumerate((g.h, g.w)):  # place = (first + share * size) * (pixels - 1)
             gboxes[:, axis] = (pixels - 1) * (by_place[axis] - by_size[axis])
             gboxes[:, axis + 2] = (pixels - 1) * by_size[axis]

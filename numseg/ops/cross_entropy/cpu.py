@@ -10,16 +10,16 @@ import numpy as np
 
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.machine.vector_copy import stream_run, streamed
+from numseg.kernels.machine.vector_copy import copy_nontemporal, fence_nontemporal
 from numseg.kernels.pointwise.elementary import decay, log
-from numseg.kernels.pointwise.losses import power, put, store, times
+from numseg.kernels.pointwise.losses import copy_into, power, store, times
 from numseg.kernels.reductions.softmax import (
     BLOCK,
-    add_up,
     exponentiate,
+    load_scores,
     row_statistics,
     span,
-    take,
+    sum_columns,
     whole,
 )
 from numseg.kernels.reductions.sums import row_sum
@@ -108,7 +108,7 @@ def _forward(start, stop, x, labels, weight, losses, largest, total, sums, g):
     for unit in range(start, stop):
         n, first, end = span(unit, BLOCK, g)
         size = end - first
-        take(x, n, first, end, scores, top)
+        load_scores(x, n, first, end, scores, top)
         classes_of(labels, n, first, end, label, g)
         pixels = 0
         for i in range(size):
@@ -120,9 +120,9 @@ def _forward(start, stop, x, labels, weight, losses, largest, total, sums, g):
             known = np.uint64(max(label[i], 0))
             count[i] = weight[known] if label[i] >= 0 else 0
         exponentiate(scores, top, x, n, first, end)
-        add_up(scores, size, summed)
-        put(top, largest[n, first:end])
-        put(summed, total[n, first:end])
+        sum_columns(scores, size, summed)
+        copy_into(top, largest[n, first:end])
+        copy_into(summed, total[n, first:end])
         for i in range(whole(size)):
             even[i] = log(summed[i])
         for i in range(whole(size)):
@@ -133,7 +133,7 @@ def _forward(start, stop, x, labels, weight, losses, largest, total, sums, g):
         if g.smoothing > 0:
             add_smoothing(loss[:size], label, x, n, first, end, weight, top, even, g)
         if g.per_pixel:
-            put(loss, losses[n, first:end])
+            copy_into(loss, losses[n, first:end])
         sums[unit, 0], sums[unit, 1] = row_sum(loss[:size]), row_sum(count[:size])
         sums[unit, 2] = pixels
 
@@ -215,9 +215,9 @@ def _backward(start, stop, x, labels, weight, grads, largest, total, gx, streams
                 value = slope[i] if name[i] == class_ else value
                 out[i] = value if scale[i] != zero else zero  # whatever the exp
             if streams:
-                stream_run(line, 0, gx, (n * g.c + c) * g.size + first, size)
+                copy_nontemporal(line, 0, gx, (n * g.c + c) * g.size + first, size)
     if streams:
-        streamed()
+        fence_nontemporal()
 
 
 @kernel({"contract"})

@@ -21,13 +21,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.conv.packing import ENOUGH_UNITS, SCRATCH_BYTES, ceil_div, clear
-from numseg.kernels.conv.weight_gradient import TILES, best_tile, multiply, transpose
+from numseg.kernels.conv.bias_gradient import bias_gradient
+from numseg.kernels.conv.packing import SCRATCH_BYTES
+from numseg.kernels.conv.weight_gradient import TILES, best_tile, run_tile
+from numseg.kernels.machine.integers import ceil_div
 from numseg.kernels.machine.jit import kernel, read_only, rule
+from numseg.kernels.machine.scratch import clear
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.sampling.corners import dots, give, mix
-from numseg.ops.conv2d.cpu import grad_b
+from numseg.kernels.machine.transpose import transpose
+from numseg.kernels.machine.work_units import ENOUGH_UNITS
+from numseg.kernels.sampling.corners import blend, dots, scatter_add
 from numseg.ops.deform_conv2d.geometry import Geometry
 from numseg.ops.deform_conv2d.rules import neighbours
 from numseg.typing import Array
@@ -60,7 +64,7 @@ class Product(NamedTuple):
     vectors: Array
 
 
-class Sizes(NamedTuple):
+class DeformWork(NamedTuple):
     """All that the kernels know besides the arrays and the geometry."""
 
     lanes: int
@@ -131,7 +135,7 @@ def sample(panel, image, n, tap, p0, count, offset, mask, g, s):
             factor = mask[plane * s.outputs + p0 + p] if g.masked else 1.0
             a, b, c, d = corner_weights(row, column, factor)
             at = (n * s.rows + row[0] + 1) * s.row + (column[0] + 1) * g.c + group * channels
-            mix(image, at, g.c, s.row, channels, panel, p * g.c + group * channels,
+            blend(image, at, g.c, s.row, channels, panel, p * g.c + group * channels,
                 number(a), number(b), number(c), number(d))  # fmt: skip
 
 
@@ -140,7 +144,7 @@ def product(a, count, x, k, out, m):
     """Add to what out holds the product of ``count`` rows of a with x, of k steps."""
     for v in range(0, len(m.vectors), m.tile_vectors):
         for r in range(0, count, m.tile_rows):
-            multiply(m.tile, a, m.a_rows, r, x, m.vectors, v, m.table, 0, k, out, m.out_rows)
+            run_tile(m.tile, a, m.a_rows, r, x, m.vectors, v, m.table, 0, k, out, m.out_rows)
 
 
 @kernel()
@@ -222,7 +226,7 @@ def pass_on(
             pixel = (row[0] + 1) * s.row + (column[0] + 1) * g.c + group * channels
             if wanted and row[0] < g.h and column[0] < g.w:
                 a, b, c, d = corner_weights(row, column, factor)
-                give(gimage, pixel, g.c, s.row, channels, panel, first,
+                scatter_add(gimage, pixel, g.c, s.row, channels, panel, first,
                      number(a), number(b), number(c), number(d))  # fmt: skip
             if len(goffset) == len(gmask) == 0:
                 continue
@@ -281,7 +285,7 @@ def _grad_w(start, stop, image, offset, mask, gy, sums, g, s, m):
 
 
 @functools.lru_cache(maxsize=256)
-def _sizes(g: Geometry, itemsize: int) -> Sizes:
+def _sizes(g: Geometry, itemsize: int) -> DeformWork:
     lanes, outputs = TARGET.vector_bytes // itemsize, g.oh * g.ow
     most = SCRATCH_BYTES // ((g.c + g.f + lanes) * itemsize) // STEP * STEP
     even = ceil_div(ceil_div(g.n * outputs, ENOUGH_UNITS), STEP) * STEP
@@ -293,7 +297,7 @@ def _sizes(g: Geometry, itemsize: int) -> Sizes:
     cuts = g.n * g.c * g.h * g.w // max(weights, 1)
     cuts = max(min(cuts, ENOUGH_UNITS, g.n * bands), 1)
     row = (g.w + AROUND) * g.c
-    return Sizes(lanes, g.kh * g.kw, outputs, g.h + AROUND, row, band, bands, slices, cuts)
+    return DeformWork(lanes, g.kh * g.kw, outputs, g.h + AROUND, row, band, bands, slices, cuts)
 
 
 @functools.lru_cache(maxsize=256)
@@ -312,7 +316,7 @@ def _product(
                    row * a_row, row * width, table, vectors)  # fmt: skip
 
 
-def _image(x: Array, g: Geometry, s: Sizes) -> Array:
+def _image(x: Array, g: Geometry, s: DeformWork) -> Array:
     image = np.empty(g.n * s.rows * s.row, x.dtype)
     launch(_to_pixels, g.n * s.rows, x.size, x.reshape(-1), image, g, s)
     image.flags.writeable = False  # as inputs are
@@ -369,10 +373,10 @@ def backward(
     if gw is not None:
         _grad_weights(image, offset, mask, gy, gw, g, s)
     if gb is not None:
-        grad_b(gy, gb)
+        bias_gradient(gy, gb)
 
 
-def _touched(offset: Array, g: Geometry, s: Sizes) -> Array:
+def _touched(offset: Array, g: Geometry, s: DeformWork) -> Array:
     """For each slice of each image, the range of rows of its image of gradients."""
     shape = g.n, g.offset_groups, g.kh, g.kw, 2, g.oh, g.ow
     i, _, p, _ = np.ogrid[: g.kh, : g.kw, : g.oh, : g.ow]
@@ -395,7 +399,7 @@ def _grad_samples(
     goffset: Array | None,
     gmask: Array | None,
     g: Geometry,
-    s: Sizes,
+    s: DeformWork,
 ) -> None:
     channels = g.c // g.groups
     m = _product(s.band, g.f // g.groups, channels, s.lanes, g.f, beside=g.c - channels)
@@ -413,7 +417,13 @@ def _grad_samples(
 
 
 def _grad_weights(
-    image: Array, offset: Array, mask: Array | None, gy: Array, gw: Array, g: Geometry, s: Sizes
+    image: Array,
+    offset: Array,
+    mask: Array | None,
+    gy: Array,
+    gw: Array,
+    g: Geometry,
+    s: DeformWork,
 ) -> None:
     m = _product(g.f // g.groups, s.band, g.c // g.groups, s.lanes, s.outputs, g.c)
     sums = np.empty((s.cuts, s.taps, g.f, m.padded), gw.dtype)

@@ -9,7 +9,7 @@ from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.threads import launch
 from numseg.kernels.pointwise.elementary import decay
 from numseg.kernels.pointwise.losses import store
-from numseg.kernels.reductions.softmax import BLOCK, add_up, exponentiate, take
+from numseg.kernels.reductions.softmax import BLOCK, exponentiate, load_scores, sum_columns
 from numseg.kernels.reductions.sums import row_sum
 from numseg.ops.dice_loss.geometry import ACTIVATIONS, Geometry
 from numseg.typing import Array
@@ -22,9 +22,9 @@ def probabilities(x, labels, n, first, end, top, total, p, g):
     """Fill ``p``: (C, pixels), 0 in the pixels that are ignored."""
     one = x.dtype.type(1)
     if g.activation == SOFTMAX:
-        take(x, n, first, end, p, top)
+        load_scores(x, n, first, end, p, top)
         exponentiate(p, top, x, n, first, end)
-        add_up(p, end - first, total)
+        sum_columns(p, end - first, total)
     for c in range(g.c):
         row, out = x[n, c, first:end], p[c]
         if g.activation == SOFTMAX:

@@ -13,7 +13,7 @@ import numpy as np
 from numseg.kernels.machine.jit import kernel
 from numseg.kernels.machine.threads import launch
 from numseg.kernels.pointwise.elementary import decay, log
-from numseg.kernels.reductions.softmax import BLOCK, fetch_next, row_statistics, take
+from numseg.kernels.reductions.softmax import BLOCK, load_scores, prefetch_next, row_statistics
 from numseg.kernels.reductions.sums import row_sum
 from numseg.ops.log_softmax.geometry import Geometry
 from numseg.typing import Array
@@ -27,11 +27,11 @@ def _forward(start, stop, x, y, g):
     for unit in range(start, stop):
         n, block = divmod(unit, blocks)
         first, end = block * BLOCK, min(block * BLOCK + BLOCK, g.size)
-        take(x, n, first, end, scores, largest)
+        load_scores(x, n, first, end, scores, largest)
         total[:] = 0
         for c in range(g.c):
             row = scores[c]
-            fetch_next(x, n, c, end)
+            prefetch_next(x, n, c, end)
             for i in range(end - first):
                 row[i] -= largest[i]
                 exps[i] = decay(row[i])

@@ -1,7 +1,7 @@
 """max_pool2d on the CPU. Forward: a unit is an output row. Backward: a unit is a plane.
 
 Windows of 2 x 2 and 3 x 3 with stride 2 have a kernel of their own. For others, forward finds the
-winner of every column, deals the winners out so that the columns that one tap reads lie side by
+winner of every column, deinterleaves the winners so that the columns that one tap reads lie side by
 side, and lets the taps compete: every loop runs over contiguous numbers.
 """
 
@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.conv.packing import ceil_div
+from numseg.kernels.machine.integers import ceil_div
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.machine.vector_copy import ROWS_AHEAD, fetch_run
+from numseg.kernels.machine.vector_copy import PREFETCH_ROW_BYTES, prefetch
 from numseg.kernels.pooling.bins import NARROW, largest, winners_of_columns
 from numseg.kernels.pooling.maxima import ties, wins_at
-from numseg.kernels.pooling.scatter import give
+from numseg.kernels.pooling.scatter import scatter_add
 from numseg.kernels.pooling.windows import winners
 from numseg.ops.max_pool2d.geometry import Geometry
 from numseg.ops.max_pool2d.rules import end_tap, first_tap, index_of, place_of
@@ -26,15 +26,15 @@ _winners_2, _winners_3 = winners(2), winners(3)
 
 
 @rule
-def _forget_nan(best, place, nowhere):
+def _replace_nan(best, place, nowhere):
     for c in range(len(best)):
         if best[c] != best[c]:
             best[c], place[c] = -np.inf, nowhere
 
 
 @rule
-def _deal(row, phases, before):
-    """Deal out a row, behind ``before`` pixels of padding: every n-th number to phase n."""
+def _deinterleave(row, phases, before):
+    """Deinterleave a row, behind ``before`` pixels of padding: every n-th number to phase n."""
     steps = len(phases)
     for phase in range(steps):
         first = (before - phase + steps - 1) // steps if before > phase else 0
@@ -44,7 +44,7 @@ def _deal(row, phases, before):
 
 
 @rule
-def _judge(image, top, best, out, base, g):
+def _finish_row(image, top, best, out, base, g):
     """Of a row of windows: is the largest pixel large enough, and what is its switch?"""
     i = first_tap(top, g.dy)
     for q in range(g.ow):
@@ -79,9 +79,9 @@ def _forward(start, stop, x, y, switches, nowhere, plain, g):
             winners_of_columns(x[plane], top + i0 * g.dy, top + i1 * g.dy, g.dy, g.drop_nan,
                                 column_best, column_place)  # fmt: skip
             if g.drop_nan:
-                _forget_nan(column_best, column_place, nowhere)
-            _deal(column_best, values, g.pl)
-            _deal(column_place, places, g.pl)
+                _replace_nan(column_best, column_place, nowhere)
+            _deinterleave(column_best, values, g.pl)
+            _deinterleave(column_place, places, g.pl)
             for j in range(g.kw):
                 first, phase = divmod(j * g.dx, g.sx)
                 here, there = values[phase, first:], places[phase, first:]
@@ -92,7 +92,7 @@ def _forward(start, stop, x, y, switches, nowhere, plain, g):
             out[q] = place[q] if place[q] != nowhere else -1
         if not plain:
             n, c = divmod(plane, g.c)
-            _judge(x[plane], top, best, out, n * g.image + c * g.channel, g)
+            _finish_row(x[plane], top, best, out, n * g.image + c * g.channel, g)
 
 
 @rule
@@ -120,8 +120,8 @@ def _forward_small(start, stop, x, y, switches, whole, end, g):
         plane, top, out = n * g.h * g.w, p * g.sy - g.pt, unit * g.ow
         for i in range(g.kh):  # off the image, the next row on it: again, which changes nothing
             rows[i] = min(max(top + i, 0), g.h - 1) * g.w
-        ahead = plane + (top + g.kh) * g.w + ROWS_AHEAD // x.itemsize
-        fetch_run(x, ahead, ahead + g.sy * g.w)
+        ahead = plane + (top + g.kh) * g.w + PREFETCH_ROW_BYTES // x.itemsize
+        prefetch(x, ahead, ahead + g.sy * g.w)
         if g.kw == 2:
             _winners_2(x, plane, rows, left, y, switches, out + whole, end - whole)
         else:
@@ -152,7 +152,7 @@ def _mark(start, stop, x, y, switches, tied, g):
 def _backward(start, stop, switches, gy, gx):
     for plane in range(start, stop):
         # -1 is no pixel, and the caller may have written more
-        give(switches[plane], gy[plane], gx[plane], 0)
+        scatter_add(switches[plane], gy[plane], gx[plane], 0)
 
 
 @kernel()

@@ -6,8 +6,8 @@ import numpy as np
 
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.machine.vector_copy import ROWS_AHEAD, fetch_run
-from numseg.kernels.pooling.scatter import CHUNK, clear_ahead
+from numseg.kernels.machine.vector_copy import PREFETCH_ROW_BYTES, prefetch
+from numseg.kernels.pooling.scatter import CHUNK, clear_up_to
 from numseg.ops.max_pool2d.rules import place_of
 from numseg.ops.max_unpool2d.geometry import Geometry
 from numseg.typing import Array
@@ -30,7 +30,7 @@ def _forward(start, stop, x, places, y, summed):
         image, clear = y[plane], 0
         for first in range(0, places.shape[1], CHUNK):
             at, values = places[plane, first : first + CHUNK], x[plane, first : first + CHUNK]
-            clear, inside = clear_ahead(image, clear, at)
+            clear, inside = clear_up_to(image, clear, at)
             if not inside:  # somebody has written to the switches since they were checked
                 continue
             if summed:
@@ -49,8 +49,8 @@ def _pick(places, image, grads, g):
     for p in range(g.h):
         top, strays = 2 * p * g.ow, 0
         at, out = places[p * g.w : (p + 1) * g.w], grads[p * g.w : (p + 1) * g.w]
-        ahead = top + ROWS_AHEAD // image.itemsize
-        fetch_run(image, ahead, ahead + 2 * g.ow)
+        ahead = top + PREFETCH_ROW_BYTES // image.itemsize
+        prefetch(image, ahead, ahead + 2 * g.ow)
         for q in range(len(at)):
             place = np.int64(at[q]) - top - 2 * q
             place -= g.ow if place >= g.ow else 0

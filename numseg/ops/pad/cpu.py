@@ -7,7 +7,7 @@ import numpy as np
 from numseg.kernels.machine.jit import kernel
 from numseg.kernels.machine.memcpy import copy
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.sampling.gather_rows import add_up, look_up
+from numseg.kernels.sampling.gather_rows import gather, gather_gradient
 from numseg.ops.pad.geometry import MODES, Geometry
 from numseg.typing import Array
 
@@ -32,7 +32,7 @@ def _place(start, stop, x, y, top, left, value):
 def forward(x: Array, y: Array, g: Geometry) -> None:
     image, out = x.reshape(g.planes, g.h, g.w), y.reshape(g.planes, g.oh, g.ow)
     if g.mode:
-        return look_up(image, out, *_sources(g))
+        return gather(image, out, *_sources(g))
     launch(_place, g.planes * g.oh, y.size, image, out, g.pt, g.pl, g.value)
 
 
@@ -41,7 +41,7 @@ def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
         return
     out, image = gy.reshape(g.planes, g.oh, g.ow), gx.reshape(g.planes, g.h, g.w)
     if g.mode:
-        return add_up(out, image, *_sources(g))
+        return gather_gradient(out, image, *_sources(g))
     launch(_place, g.planes * g.h, gx.size, out, image, -g.pt, -g.pl, 0.0)
 
 

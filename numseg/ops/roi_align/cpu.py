@@ -13,16 +13,23 @@ import numpy as np
 
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.sampling.channels_last import LANES, blocks_of, candidate, load, part, store
+from numseg.kernels.sampling.channels_last import (
+    LANES,
+    blocks_of,
+    candidate,
+    load,
+    store_rows,
+    to_planes,
+)
 from numseg.kernels.sampling.roi_average import (
     Averages,
-    Sizes,
+    RoiShape,
     Weights,
     average,
+    average_gradient,
     averages,
+    box_gradient,
     by_image,
-    motion,
-    spread,
 )
 from numseg.ops.roi_align.geometry import Geometry, check
 from numseg.ops.roi_align.rules import neighbours, position, rounded, samples, span
@@ -189,7 +196,7 @@ def _forward_maximum(start, stop, x, rows, columns, order, image, y, g):
         for k in mine:
             for b in range(bins):
                 _largest(tile, r0, s0, s1 - s0, rows, columns, k, b, g, best, winner, b * LANES)
-            part(best, 0, bins, values, 0, bins, LANES)
+            to_planes(best, 0, bins, values, 0, bins, LANES)
             at, count = (k * g.c + c0) * bins, (c1 - c0) * bins
             out = y[at : at + count]
             for i in range(count):
@@ -224,7 +231,7 @@ def _backward_maximum(start, stop, x, rows, columns, order, image, gy, gx, by_pl
         pixels = g.h * g.w
         plane = (n * g.c + c0) * pixels
         gx[plane : plane + (c1 - c0) * pixels] = 0
-        store(grads, r1 - r0, s1 - s0, gx, plane + r0 * g.w + s0, pixels, g.w, c1 - c0)
+        store_rows(grads, r1 - r0, s1 - s0, gx, plane + r0 * g.w + s0, pixels, g.w, c1 - c0)
 
 
 @rule
@@ -293,8 +300,8 @@ def _averages(index: Array, rows: Samples, columns: Samples, g: Geometry, dtype:
     return averages(index, along_y, along_x, counts, _sizes(g))
 
 
-def _sizes(g: Geometry) -> Sizes:
-    return Sizes(g.n, g.c, g.h, g.w, g.k, g.oh, g.ow)
+def _sizes(g: Geometry) -> RoiShape:
+    return RoiShape(g.n, g.c, g.h, g.w, g.k, g.oh, g.ow)
 
 
 def forward(x: Array, rois: Array, y: Array, g: Geometry) -> None:
@@ -324,9 +331,9 @@ def backward(
     else:
         table = _averages(index, rows, columns, g, x.dtype.type)
         if gx is not None:
-            spread(gy, table, gx, _sizes(g))
+            average_gradient(gy, table, gx, _sizes(g))
         if grois is not None:
-            by_place, by_size = motion(x, gy, table, _sizes(g))
+            by_place, by_size = box_gradient(x, gy, table, _sizes(g))
     if grois is not None:
         grois[:, 0] = 0
         for axis, low, high in ((0, 2, 4), (1, 1, 3)):

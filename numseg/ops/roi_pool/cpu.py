@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.kernels.conv.packing import ceil_div
+from numseg.kernels.machine.integers import ceil_div
 from numseg.kernels.machine.jit import kernel
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.machine.vector_copy import fetch_run, stream_run, streamed
+from numseg.kernels.machine.vector_copy import copy_nontemporal, fence_nontemporal, prefetch
 from numseg.kernels.pooling.bins import NARROW
-from numseg.kernels.sampling.channels_last import LANES, blocks_of, largest, load, part
+from numseg.kernels.sampling.channels_last import LANES, blocks_of, largest, load, to_planes
 from numseg.kernels.sampling.roi_average import by_image
 from numseg.ops.roi_align.geometry import check
 from numseg.ops.roi_pool.geometry import Geometry
@@ -63,12 +63,12 @@ def _forward(start, stop, x, rows, columns, order, image, y, switches, nowhere, 
                             top * g.w + left, g.w, best, winner, b * LANES)  # fmt: skip
                     b += 1
             at, count = (k * g.c + c0) * bins, (c1 - c0) * bins
-            part(best, 0, bins, values, 0, bins, LANES)
-            stream_run(values, 0, y, at, count)
+            to_planes(best, 0, bins, values, 0, bins, LANES)
+            copy_nontemporal(values, 0, y, at, count)
             if len(switches) > 0:
-                part(winner, 0, bins, places, 0, bins, LANES)
-                stream_run(places, 0, switches, at, count)
-    streamed()
+                to_planes(winner, 0, bins, places, 0, bins, LANES)
+                copy_nontemporal(places, 0, switches, at, count)
+    fence_nontemporal()
 
 
 @kernel()
@@ -83,8 +83,8 @@ def _backward(start, stop, order, image, switches, gy, gx, g):
         for i in range(len(mine)):
             k, after = mine[i], mine[min(i + 1, len(mine) - 1)]
             first, end = (after * g.c + c0) * bins, (after * g.c + c1) * bins
-            fetch_run(switches, first, end)  # the next RoI's: the CPU does not foresee them
-            fetch_run(gy, first, end)
+            prefetch(switches, first, end)  # the next RoI's: the CPU does not foresee them
+            prefetch(gy, first, end)
             for c in range(c0, c1):
                 plane, at = planes[(c - c0) * pixels :][:pixels], (k * g.c + c) * bins
                 places, grads = switches[at : at + bins], gy[at : at + bins]

@@ -9,11 +9,11 @@ from numseg.kernels.machine.threads import launch
 from numseg.kernels.pointwise.losses import (
     BLOCK,
     blocks,
+    broadcast,
+    copy_into,
     powers,
-    put,
     sigmoids,
     softpluses,
-    spread,
     store,
     times,
 )
@@ -49,7 +49,7 @@ def _forward(start, stop, x, target, y, sums, g):
             t = np.float64(wanted[i])
             loss[i] = times(loss[i] * (g.yes * t + g.no * (1 - t)), ce[i])
         if g.each:
-            put(loss, y[first:end])
+            copy_into(loss, y[first:end])
         else:
             sums[unit] = row_sum(loss[: end - first])
 
@@ -66,11 +66,11 @@ def _backward(start, stop, x, target, grads, gx, g):
             t = np.float64(wanted[i])
             moves = p[i] * rest[i] * (1 - 2 * t) / wrong[i] if wrong[i] != 0 else 0.0
             ce[i] = p[i] * (1 - t) - rest[i] * t + g.gamma * times(moves, ce[i])
-        spread(grads, first, grad[: end - first])
+        broadcast(grads, first, grad[: end - first])
         for i in range(len(score)):
             t = np.float64(wanted[i])
             grad[i] = grad[i] / g.divisor * counts[i] * (g.yes * t + g.no * (1 - t)) * ce[i]
-        put(grad, gx[first:end])
+        copy_into(grad, gx[first:end])
 
 
 def forward(x: Array, target: Array, y: Array, g: Geometry) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from numseg.kernels.machine.jit import kernel
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.pointwise.losses import BLOCK, blocks, put, spread, store
+from numseg.kernels.pointwise.losses import BLOCK, blocks, broadcast, copy_into, store
 from numseg.kernels.reductions.sums import row_sum
 from numseg.ops.smooth_l1_loss.geometry import Geometry
 from numseg.typing import Array
@@ -22,7 +22,7 @@ def _forward(start, stop, x, target, y, sums, g):
             d = abs(np.float64(given[i]) - wanted[i])
             loss[i] = g.scale * (0.5 * d * d / g.beta if d < g.beta else d - g.beta / 2)
         if g.each:
-            put(loss, y[first:end])
+            copy_into(loss, y[first:end])
         else:
             sums[unit] = row_sum(loss[: end - first])
 
@@ -33,14 +33,14 @@ def _backward(start, stop, x, target, grads, gx, gt, g):
     for unit in range(start, stop):
         first, end = unit * BLOCK, min(unit * BLOCK + BLOCK, g.size)
         given, wanted = x[first:end], target[first:end]
-        spread(grads, first, grad[: end - first])
+        broadcast(grads, first, grad[: end - first])
         for i in range(len(given)):
             d = np.float64(given[i]) - wanted[i]
             sign = 0.0 if d == 0 else (-1.0 if d < 0 else 1.0)
             slope = d if d != d else (d / g.beta if abs(d) < g.beta else sign)
             grad[i] = grad[i] / g.divisor * (g.scale * slope)
         if len(gx):
-            put(grad, gx[first:end])
+            copy_into(grad, gx[first:end])
         if len(gt):
             opposite = gt[first:end]
             for i in range(len(opposite)):

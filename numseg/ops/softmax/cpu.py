@@ -13,10 +13,10 @@ from numseg.kernels.machine.threads import launch
 from numseg.kernels.reductions.softmax import (
     BLOCK,
     WIDE,
-    add_up,
     exponentiate,
+    load_scores,
     row_statistics,
-    take,
+    sum_columns,
 )
 from numseg.kernels.reductions.sums import row_product
 from numseg.ops.softmax.geometry import Geometry
@@ -31,9 +31,9 @@ def _forward(start, stop, x, y, g):
     for unit in range(start, stop):
         n, block = divmod(unit, blocks)
         first, end = block * BLOCK, min(block * BLOCK + BLOCK, g.size)
-        take(x, n, first, end, exps, largest)
+        load_scores(x, n, first, end, exps, largest)
         exponentiate(exps, largest, x, n, first, end)
-        add_up(exps, end - first, total)
+        sum_columns(exps, end - first, total)
         scale = largest  # 1 / total, once more in the dtype of x: products are faster
         for i in range(end - first):
             scale[i] = 1 / total[i]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numseg.kernels.pooling.bins import average, largest, scatter, spread
+from numseg.kernels.pooling.bins import average, average_gradient, largest, largest_gradient
 from numseg.ops.spatial_pyramid_pool2d.geometry import Geometry
 from numseg.typing import Array
 
@@ -23,7 +23,7 @@ def backward(switches: Array, gy: Array, gx: Array | None, g: Geometry) -> None:
     bins = g.rule()
     for number, (level, offset) in enumerate(zip(g.levels, g.offsets(), strict=False)):
         if g.maximum:
-            scatter(switches, gy, gx, level * level, offset, add=number > 0)
+            largest_gradient(switches, gy, gx, level * level, offset, add=number > 0)
         else:
             rows, columns = bins(g.h, level), bins(g.w, level)
-            spread(gy, rows, columns, gx, offset, add=number > 0)
+            average_gradient(gy, rows, columns, gx, offset, add=number > 0)

@@ -7,20 +7,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numseg.kernels.machine.alignment import aligned
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.micro_kernel import micro_kernel
+from numseg.kernels.machine.scratch import aligned
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
 from numseg.kernels.machine.transpose import transpose_square
 from numseg.kernels.machine.vector_copy import (
-    LARGE,
-    clear_runs,
-    copy_run,
-    copy_runs,
-    mix_run,
-    stream_run,
-    streamed,
+    NONTEMPORAL_BYTES,
+    blend_rows,
+    clear_rows,
+    copy_nontemporal,
+    copy_row,
+    copy_rows,
+    fence_nontemporal,
 )
 from numseg.kernels.sampling.linear_rows import Reads, blend, reads, sharer
 from numseg.ops.upsample_bilinear2d.geometry import Geometry
@@ -75,19 +75,19 @@ def _forward(start, stop, x, y, rows, columns, vectors, large, g):
             row, slot = plane * g.h + r, r & 1
             if kept[slot] != row:
                 kept[slot] = row
-                copy_run(x, row * g.w, line, 0, g.w)
+                copy_row(x, row * g.w, line, 0, g.w)
                 line[g.w] = line[g.w - 1]
                 _stretch(line, columns, vectors, stretched[slot * g.ow : (slot + 1) * g.ow])
         a, b = (rows.before[p] & 1) * g.ow, (rows.after[p] & 1) * g.ow
         if large:
-            mix_run(stretched, a, b, rows.less[p], rows.more[p], blended, 0, g.ow)
-            stream_run(blended, 0, y, unit * g.ow, g.ow)
+            blend_rows(stretched, a, b, rows.less[p], rows.more[p], blended, 0, g.ow)
+            copy_nontemporal(blended, 0, y, unit * g.ow, g.ow)
         else:
-            mix_run(stretched, a, b, rows.less[p], rows.more[p], y, unit * g.ow, g.ow)
+            blend_rows(stretched, a, b, rows.less[p], rows.more[p], y, unit * g.ow, g.ow)
         p += 1
         if p == g.oh:
             plane, p = plane + 1, 0
-    streamed()
+    fence_nontemporal()
 
 
 @rule
@@ -112,7 +112,7 @@ def _backward(start, stop, gy, gx, rows, columns, origin, g):
     for unit in range(start, stop):
         first = unit * lanes
         count = min(lanes, g.n * g.c * g.h - first)
-        clear_runs(blends, 0, 0, 1, lanes * width)
+        clear_rows(blends, 0, 0, 1, lanes * width)
         t = 0
         while t < count:
             plane, r = divmod(first + t, g.h)
@@ -128,7 +128,7 @@ def _backward(start, stop, gy, gx, rows, columns, origin, g):
                  sums[c * lanes :], origin, 0, origin, 0, None)  # fmt: skip
         for c in range(0, span, lanes):
             transpose_square(sums, c * lanes, lanes, turned, c, span)
-        copy_runs(turned, 0, span, gx, first * g.w, g.w, count, g.w)
+        copy_rows(turned, 0, span, gx, first * g.w, g.w, count, g.w)
 
 
 @rule
@@ -146,14 +146,14 @@ def _blend_rows(gy, plane, r, height, blends, spare, width, line, rows, g):
             _share_two(gy, at, g.ow, rows.less, rows.more, p, blends, a, b, g.ow)
             p += 2
         else:  # from a line that may be read beyond its end
-            copy_run(gy, at, line, 0, g.ow)
+            copy_row(gy, at, line, 0, g.ow)
             _share(line, 0, 0, rows.less, rows.more, p, blends, a, b, g.ow)
             p += 1
 
 
 def forward(x: Array, y: Array, g: Geometry) -> None:
     rows, columns = _rows(g, x.dtype), _columns(g, x.dtype)
-    large = y.nbytes >= LARGE and g.ow * y.itemsize >= LONG
+    large = y.nbytes >= NONTEMPORAL_BYTES and g.ow * y.itemsize >= LONG
     launch(_forward, g.n * g.c * g.oh, y.size, x.reshape(-1), y.reshape(-1), rows, *columns,
            large, g)  # fmt: skip
 

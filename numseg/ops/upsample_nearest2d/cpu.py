@@ -6,7 +6,7 @@ import numpy as np
 
 from numseg.kernels.machine.jit import kernel
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.sampling.gather_rows import add_up, look_up
+from numseg.kernels.sampling.gather_rows import gather, gather_gradient
 from numseg.ops.upsample_nearest2d.geometry import Geometry
 from numseg.ops.upsample_nearest2d.rules import source
 from numseg.typing import Array
@@ -20,14 +20,14 @@ def _fill(start, stop, sources, size, line, factor, rounding):
 
 def forward(x: Array, y: Array, g: Geometry) -> None:
     image, out = (g.n * g.c, g.h, g.w), (g.n * g.c, g.oh, g.ow)
-    look_up(x.reshape(image), y.reshape(out), *_sources(g))
+    gather(x.reshape(image), y.reshape(out), *_sources(g))
 
 
 def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
     if gx is None:
         return
     image, out = (g.n * g.c, g.h, g.w), (g.n * g.c, g.oh, g.ow)
-    add_up(gy.reshape(out), gx.reshape(image), *_sources(g))
+    gather_gradient(gy.reshape(out), gx.reshape(image), *_sources(g))
 
 
 def _sources(g: Geometry) -> tuple[Array, Array]:

@@ -1,4 +1,6 @@
-"""Memory that begins where a vector does."""
+"""Scratch arrays of a kernel: where they begin, and zeros."""
+
+from __future__ import annotations
 
 from numseg.kernels.machine.jit import rule
 from numseg.kernels.machine.target import TARGET
@@ -9,3 +11,9 @@ def aligned(array):
     """The part of an array that begins where a vector ends: a load that lies in two lines of the
     cache takes twice as long. Allocate a vector more."""
     return array[-array.ctypes.data % TARGET.vector_bytes // array.itemsize :]
+
+
+@rule
+def clear(line):
+    for v in range(len(line)):
+        line[v] = 0

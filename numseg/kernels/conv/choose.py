@@ -1,0 +1,106 @@
+"""Which algorithm a convolution takes: for each direction a list, of which the first that suits.
+
+A choice is made by sizes alone, once for each: what it returns has planned its work, and only runs
+from then on. Within a direction all algorithms but Winograd's, which is asked for by name, add up
+the same products; ``depthwise`` and ``large_kernel`` in an order of their own.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Generic, NamedTuple, TypeVar
+
+from numseg.kernels.conv import (
+    depthwise,
+    direct,
+    filter_vectors,
+    large_kernel,
+    phase_by_phase,
+    transposed,
+    transposed_large_stride,
+    winograd,
+)
+from numseg.kernels.conv import weight_gradient as by_pixels
+from numseg.kernels.conv import weight_gradient_few_filters as few_filters
+from numseg.kernels.conv.problem import Correlation, Problem, WeightGradient
+
+Run = TypeVar("Run")
+
+
+class Algorithm(NamedTuple, Generic[Run]):
+    suits: Callable[[Problem], bool]
+    plan: Callable[[Problem], Run]
+
+
+def anything(p: Problem) -> bool:
+    return True
+
+
+def nothing_to_fill(p: Problem) -> bool:
+    return 0 in p.y_shape
+
+
+def no_image(p: Problem) -> bool:
+    return 0 in p.x_shape
+
+
+def no_weights_or_outputs(p: Problem) -> bool:
+    return 0 in (*p.y_shape, p.channels)
+
+
+def one_to_one(p: Problem) -> bool:
+    return p.filters == 1 and depthwise.suits(p)
+
+
+FORWARD: list[Algorithm[Correlation]] = [
+    Algorithm(nothing_to_fill, lambda p: lambda *arrays: None),
+    # by name: 3 x 3 taps with half or a quarter of the multiplications, rounded otherwise
+    Algorithm(winograd.suits, winograd.forward),
+    # kernels a vector wide, strides half of one: FCN's 64 x 64 of stride 32, when it is transposed
+    Algorithm(large_kernel.suits, large_kernel.forward),
+    # one channel to a filter, 3 x 3: nine products a number, so numbers must not be moved about
+    Algorithm(depthwise.suits, depthwise.forward),
+    # rows that leave vectors of pixels half empty, where filters fill theirs: 14 x 14, 28 x 28
+    Algorithm(filter_vectors.suits, filter_vectors.forward),
+    # everything else, 1 x 1 included: vectors of pixels, and a table of offsets says where taps are
+    Algorithm(anything, direct.forward),
+]
+
+PHASE: list[Algorithm[Correlation]] = [
+    # these three as above: of the others a phase has no use, as its stride is 1
+    Algorithm(one_to_one, depthwise.forward),
+    Algorithm(filter_vectors.suits, filter_vectors.forward),
+    Algorithm(anything, direct.forward),
+]
+"""For the pixels a stride apart of an image's gradient."""
+
+INPUT_GRADIENT: list[Algorithm[Correlation]] = [
+    Algorithm(no_image, lambda p: lambda *arrays: None),
+    Algorithm(winograd.suits, winograd.input_gradient),
+    # strides of a vector that divide the kernel: FCN's 64 x 64 of stride 32
+    Algorithm(transposed_large_stride.suits, transposed_large_stride.input_gradient),
+    # other strides, where the phases of all channels fill tiles: a decoder's 2 x 2 of stride 2
+    Algorithm(transposed.suits, transposed.input_gradient),
+    # stride 1 (one phase), dilation beside a stride, and sums too long to be computed side by side
+    Algorithm(
+        anything,
+        lambda p: phase_by_phase.input_gradient(p, functools.partial(first_that_suits, PHASE)),
+    ),
+]
+"""From gy to gx, which is also what a transposed convolution computes."""
+
+WEIGHT_GRADIENT: list[Algorithm[WeightGradient]] = [
+    Algorithm(no_weights_or_outputs, lambda p: lambda x, gy, gw: gw.fill(0)),
+    # as in FORWARD
+    Algorithm(large_kernel.suits, large_kernel.weight_gradient),
+    Algorithm(depthwise.suits, depthwise.weight_gradient),
+    # groups whose few filters would leave vectors of filters empty: vectors of pixels instead
+    Algorithm(few_filters.suits, few_filters.weight_gradient),
+    # everything else: vectors of filters
+    Algorithm(anything, by_pixels.weight_gradient),
+]
+
+
+def first_that_suits(algorithms: Sequence[Algorithm[Run]], p: Problem) -> Run:
+    return next(algorithm.plan(p) for algorithm in algorithms if algorithm.suits(p))
