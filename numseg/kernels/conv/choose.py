@@ -1,8 +1,8 @@
 """Which algorithm a convolution takes: for each direction a list, of which the first that suits.
 
-A choice is made by sizes alone, once for each: what it returns has planned its work, and only runs
-from then on. Within a direction all algorithms but Winograd's, which is asked for by name, add up
-the same products; ``depthwise`` and ``large_kernel`` in an order of their own.
+A choice is made by sizes alone, so the bits of a result depend on nothing else. What it returns has
+planned its work, and only runs from then on: who calls often keeps it. To add an algorithm, write a
+file with a question ``suits(problem)`` and a plan, and put a row where it belongs.
 """
 
 from __future__ import annotations

@@ -113,16 +113,7 @@ def _partial_sums(start, stop, x, gy, sums, gw, taps, out_rows, steps, vectors, 
             pack(scratch, x[x_plane * layout.h * layout.w :], channels, residue, t0, layout)
             gy_plane = (image * s.groups + group) * s.filters
             size = height * s.columns
-            together = size if layout.residues == 1 else s.columns
-            for p in range(0, size, together):
-                row = residue + (t0 + p // s.columns) * layout.residues
-                source, target = (
-                    gy[(gy_plane * s.rows + row) * s.columns :],
-                    transposed[p * s.padded :],
-                )
-                transpose(
-                    source, s.rows * s.columns, s.filters, together, target, s.padded, s.lanes
-                )
+            transpose_band(gy, gy_plane, residue, t0, size, transposed, layout, s)
             row = residue + (t0 + height) * layout.residues
             gy_next = gy[(gy_plane * s.rows + row) * s.columns :]
             x_next = x[(x_plane * layout.h + (t0 + height) * layout.row_stride) * layout.w :]
@@ -146,6 +137,16 @@ def _partial_sums(start, stop, x, gy, sums, gw, taps, out_rows, steps, vectors, 
             target = gw[group * (s.filters - 1) * size + first :]
             total = read_only(out)
             transpose(total, s.padded, channels * s.taps, s.filters, target, size, s.lanes)
+
+
+@rule
+def transpose_band(gy, plane, residue, t0, size, transposed, layout, s):
+    """A band of gy, with filters side by side."""
+    together = size if layout.residues == 1 else s.columns
+    for p in range(0, size, together):
+        row = residue + (t0 + p // s.columns) * layout.residues
+        source, target = gy[(plane * s.rows + row) * s.columns :], transposed[p * s.padded :]
+        transpose(source, s.rows * s.columns, s.filters, together, target, s.padded, s.lanes)
 
 
 @rule

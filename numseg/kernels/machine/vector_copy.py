@@ -293,7 +293,7 @@ def interleaver(count: int) -> Any:
     """The intrinsic for ``target[t0 + i * count + b] = source[s0 + b * step + i]``, ``b < count``,
     for a vector of i. ``count`` is a power of two."""
 
-    def weave(typing, source, s0, step, target, t0):
+    def interleave(typing, source, s0, step, target, t0):
         kinds = source, types.int64, types.int64, target, types.int64
 
         def generate(context, builder, signature, values):
@@ -308,7 +308,7 @@ def interleaver(count: int) -> Any:
 
         return types.void(*kinds), generate
 
-    return intrinsic(weave)
+    return intrinsic(interleave)
 
 
 interleave_2, interleave_4, interleave_8 = interleaver(2), interleaver(4), interleaver(8)

@@ -35,68 +35,71 @@ def winners(size: int) -> Any:
         kinds = x, types.int64, rows, types.int64, y, places, types.int64, types.int64
 
         def generate(context, builder, signature, values):
-            x, rows, y, places = (
-                context.make_array(kinds[i])(context, builder, values[i]).data for i in (0, 2, 4, 5)
-            )
-            plane, left, out, count = (values[i] for i in (1, 3, 6, 7))
-            x, y, places = (
-                builder.gep(array, [at]) for array, at in ((x, plane), (y, out), (places, out))
-            )
-            emit = Emitter(builder, context.get_value_type(kinds[0].dtype))
-            lanes = range(emit.vector.count)
-            narrow = ir.IntType(8 * emit.bytes)
-            whole = ir.VectorType(narrow, len(lanes))
-            wide = ir.VectorType(INT, len(lanes)).as_pointer()
-
-            def number(value):
-                return emit.broadcast(value if narrow == INT else builder.trunc(value, narrow))
-
-            firsts = [builder.load(emit.item(rows, INT(0), i)) for i in range(size)]
-            firsts = [builder.add(first, left) for first in firsts]
-            numbers = [[number(builder.add(f, INT(j))) for j in range(size)] for f in firsts]
-
-            def outputs(q, pixels, places_of):
-                """A vector of outputs from the vectors of pixels that are their taps, in order."""
-                best, place = pixels[0], places_of[0]
-                for value, tap in zip(pixels[1:], places_of[1:], strict=True):
-                    won = builder.or_(
-                        builder.fcmp_ordered(">", value, best),
-                        builder.fcmp_unordered("uno", value, value),
-                    )
-                    best, place = builder.select(won, value, best), builder.select(won, tap, place)
-                emit.store(best, builder.gep(y, [q]))
-                every = ir.Constant(whole, [2 * lane for lane in lanes])
-                place = builder.add(builder.add(place, every), number(builder.shl(q, INT(1))))
-                place = place if narrow == INT else builder.sext(place, wide.pointee)
-                target = builder.bitcast(builder.gep(places, [q]), wide)
-                builder.store(place, target, align=8)
-
-            edge = builder.icmp_signed("<", left, INT(0))
-            if size == 3:
-                with builder.if_then(edge):
-                    pixels: list[Any] = []
-                    there: list[Any] = []
-                    for first, (tap, *others) in zip(firsts, numbers, strict=True):
-                        at = builder.gep(x, [builder.add(first, INT(1))])
-                        middle, right = emit.strided(at, 2, 2)
-                        before = [0, *range(len(lanes), 2 * len(lanes) - 1)]
-                        pixels += emit.shuffle(middle, right, before), middle, right
-                        one = ir.Constant(whole, [int(lane == 0) for lane in lanes])
-                        there += builder.add(tap, one), *others
-                    outputs(INT(0), pixels, there)
-            begin = builder.select(edge, INT(len(lanes)), INT(0))
-            with emit.vectors(begin, count) as q:
-                moved = builder.shl(q, INT(1))
-                pixels = []
-                for first in firsts:
-                    at = builder.gep(x, [builder.add(first, moved)])
-                    pixels += emit.strided(at, size, 2)
-                outputs(q, pixels, [tap for row in numbers for tap in row])
+            _write_winners(size, context, builder, kinds, values)
             return context.get_dummy_value()
 
         return types.void(*kinds), generate
 
     return row
+
+
+def _write_winners(size, context, builder, kinds, values):
+    """The body of :func:`winners`."""
+    x, rows, y, places = (
+        context.make_array(kinds[i])(context, builder, values[i]).data for i in (0, 2, 4, 5)
+    )
+    plane, left, out, count = (values[i] for i in (1, 3, 6, 7))
+    x, y, places = (builder.gep(array, [at]) for array, at in ((x, plane), (y, out), (places, out)))
+    emit = Emitter(builder, context.get_value_type(kinds[0].dtype))
+    lanes = range(emit.vector.count)
+    narrow = ir.IntType(8 * emit.bytes)
+    whole = ir.VectorType(narrow, len(lanes))
+    wide = ir.VectorType(INT, len(lanes)).as_pointer()
+
+    def number(value):
+        return emit.broadcast(value if narrow == INT else builder.trunc(value, narrow))
+
+    firsts = [builder.load(emit.item(rows, INT(0), i)) for i in range(size)]
+    firsts = [builder.add(first, left) for first in firsts]
+    numbers = [[number(builder.add(f, INT(j))) for j in range(size)] for f in firsts]
+
+    def outputs(q, pixels, places_of):
+        """A vector of outputs from the vectors of pixels that are their taps, in order."""
+        best, place = pixels[0], places_of[0]
+        for value, tap in zip(pixels[1:], places_of[1:], strict=True):
+            won = builder.or_(
+                builder.fcmp_ordered(">", value, best),
+                builder.fcmp_unordered("uno", value, value),
+            )
+            best, place = builder.select(won, value, best), builder.select(won, tap, place)
+        emit.store(best, builder.gep(y, [q]))
+        every = ir.Constant(whole, [2 * lane for lane in lanes])
+        place = builder.add(builder.add(place, every), number(builder.shl(q, INT(1))))
+        place = place if narrow == INT else builder.sext(place, wide.pointee)
+        target = builder.bitcast(builder.gep(places, [q]), wide)
+        builder.store(place, target, align=8)
+
+    edge = builder.icmp_signed("<", left, INT(0))
+    if size == 3:
+        with builder.if_then(edge):
+            pixels: list[Any] = []
+            there: list[Any] = []
+            for first, (tap, *others) in zip(firsts, numbers, strict=True):
+                at = builder.gep(x, [builder.add(first, INT(1))])
+                middle, right = emit.strided(at, 2, 2)
+                before = [0, *range(len(lanes), 2 * len(lanes) - 1)]
+                pixels += emit.shuffle(middle, right, before), middle, right
+                one = ir.Constant(whole, [int(lane == 0) for lane in lanes])
+                there += builder.add(tap, one), *others
+            outputs(INT(0), pixels, there)
+    begin = builder.select(edge, INT(len(lanes)), INT(0))
+    with emit.vectors(begin, count) as q:
+        moved = builder.shl(q, INT(1))
+        pixels = []
+        for first in firsts:
+            at = builder.gep(x, [builder.add(first, moved)])
+            pixels += emit.strided(at, size, 2)
+        outputs(q, pixels, [tap for row in numbers for tap in row])
 
 
 def sums(size: int) -> Any:
