@@ -6,18 +6,16 @@ import enum
 import hashlib
 import inspect
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from numseg.errors import ArgumentError
+from numseg.graph.network import Network
 from numseg.graph.node import Node, SizeOf, Value, flat
 
-if TYPE_CHECKING:
-    from numseg.graph.graph import Graph
 
-
-def digest(graph: Graph) -> str:
+def digest(graph: Network) -> str:
     """32 hexadecimal digits, the same in every process.
 
     Of the names and shapes of inputs and parameters, of every node's name, operator, inputs and

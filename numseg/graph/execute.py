@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from numseg.errors import ArgumentError, DeviceError
+from numseg.graph.network import Network, downstream
 from numseg.graph.node import Entry, Late, Node, SizeOf, Value, flat, seed_from
 from numseg.operator import Operator
 from numseg.ops.add import add
-
-if TYPE_CHECKING:
-    from numseg.graph.graph import Graph
 
 
 class Mode(NamedTuple):
@@ -28,7 +26,7 @@ class Mode(NamedTuple):
 class Tape:
     """A training run, as :meth:`Graph.backward` needs it."""
 
-    graph: Graph
+    graph: Network
     saved: dict[str, Any]
     """By node: what its operator's ``backward`` needs, activations included."""
     updates: dict[str, Any]
@@ -39,7 +37,7 @@ Call = Callable[[Node, dict[str, Any]], Any]
 """Gives a node's results (a tuple, if there are several), given all its arguments by name."""
 
 
-def walk(graph: Graph, values: dict[Value, Any], mode: Mode, call: Call) -> tuple[Any, ...]:
+def walk(graph: Network, values: dict[Value, Any], mode: Mode, call: Call) -> tuple[Any, ...]:
     """Visit the nodes in order; the outputs. ``values`` holds the inputs and the parameters.
 
     A value is forgotten as soon as its last reader is done.
@@ -98,7 +96,7 @@ def named_errors(node: Node) -> Iterator[None]:
         raise type(error)(f"{node.name}: {error}") from None
 
 
-def record(graph: Graph, values: dict[Value, Any], mode: Mode) -> tuple[tuple[Any, ...], Tape]:
+def record(graph: Network, values: dict[Value, Any], mode: Mode) -> tuple[tuple[Any, ...], Tape]:
     """The outputs, and the tape."""
     tape = Tape(graph, {}, {})
 
@@ -115,7 +113,7 @@ def record(graph: Graph, values: dict[Value, Any], mode: Mode) -> tuple[tuple[An
 
 
 def backward(
-    graph: Graph, tape: Tape, grads_y: Sequence[Any], needs: Collection[str]
+    graph: Network, tape: Tape, grads_y: Sequence[Any], needs: Collection[str]
 ) -> dict[str, Any]:
     """Gradients by name, in the order of the graph's parameters and inputs.
 
@@ -144,21 +142,3 @@ def backward(
             if value in needed:
                 accumulate(value, grad)
     return {name: grads[Value(name)] for name in graph.names if name in needs}
-
-
-def downstream(graph: Graph, names: Collection[str]) -> set[Value]:
-    """The named values, and all that depend on them differentiably."""
-    found = {Value(name) for name in names}
-    for node in graph.nodes:
-        if any(found & set(flat(entry)) for entry in node.differentiable().values()):
-            found.add(Value(node.name))
-    return found
-
-
-def upstream(graph: Graph, outputs: Collection[Value]) -> set[Value]:
-    """The given values, and all that they depend on differentiably."""
-    found = {value for value in outputs if value.result == 0}
-    for node in reversed(graph.nodes):
-        if Value(node.name) in found:
-            found.update(*map(flat, node.differentiable().values()))
-    return found

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,14 +20,14 @@ from numseg.errors import ArgumentError
 from numseg.faces import optional
 from numseg.graph.fuse import readers
 from numseg.graph.init import zeros
+from numseg.graph.network import Network
 from numseg.graph.node import Late, Node, Param, SizeOf, Value
 from numseg.typing import Array, ArrayLike
 
-if TYPE_CHECKING:
-    from numseg.graph.graph import Graph
+N = TypeVar("N", bound=Network)
 
 
-def folded(graph: Graph, params: Mapping[str, ArrayLike]) -> tuple[Graph, dict[str, Any]]:
+def folded(graph: N, params: Mapping[str, ArrayLike]) -> tuple[N, dict[str, Any]]:
     """The graph with fewer nodes and some new parameters, and all parameters by name. What nobody
     reads any more is still there."""
     arrays: dict[str, Any] = dict(params)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 from numseg.graph.execute import named_errors
+from numseg.graph.network import Network
 from numseg.graph.node import Node, SizeOf, Value
 
-if TYPE_CHECKING:
-    from numseg.graph.graph import Graph
+N = TypeVar("N", bound=Network)
 
 
 class Chain:
@@ -81,7 +81,7 @@ class _Growing:
         return in_order and there and node.results == 1 and not node.attributes
 
 
-def fused(graph: Graph) -> Graph:
+def fused(graph: N) -> N:
     """The same outputs, by chains as long as operators allow."""
     read = readers(graph)
     made = dict.fromkeys(graph.names, -1)
@@ -111,7 +111,7 @@ def fused(graph: Graph) -> Graph:
     return dataclasses.replace(graph, nodes=tuple(nodes))
 
 
-def readers(graph: Graph) -> Counter[Value]:
+def readers(graph: Network) -> Counter[Value]:
     """How many want each value: nodes, those that ask for its size too, and the caller."""
     found = Counter(graph.outputs)
     for node in graph.nodes:

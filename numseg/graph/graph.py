@@ -14,13 +14,14 @@ from numseg import checks
 from numseg.errors import ArgumentError, ArgumentTypeError
 from numseg.graph import execute, fold, fuse, profile, receptive, summary
 from numseg.graph.execute import Mode, Tape
+from numseg.graph.network import Network
 from numseg.graph.node import Entry, Init, Input, Late, Node, Param, SizeOf, Value, flat, seed_from
 from numseg.operator import Operator, Plan, Spec
 from numseg.typing import Array, ArrayLike, Shape
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Graph:
+class Graph(Network):
     """A network: operators as named nodes, in the order in which they run.
 
     A graph holds no arrays. Its parameters are a flat dict of arrays, which :meth:`init` makes and
@@ -39,11 +40,6 @@ class Graph:
         grads = graph.backward(tape, grad_y)    # {"conv.weight": ..., "x": ...}
     """
 
-    inputs: tuple[Input, ...]
-    params: tuple[Param, ...]
-    nodes: tuple[Node, ...]
-    outputs: tuple[Value, ...]
-
     @staticmethod
     def build() -> Builder:
         """A builder, which collects inputs, parameters and nodes and makes the graph."""
@@ -54,38 +50,6 @@ class Graph:
         return f"<numseg graph of {len(self.nodes)} nodes and {len(self.params)} params ({inputs})>"
 
     # -- what it is made of -------------------------------------------------------------------
-
-    @functools.cached_property
-    def names(self) -> tuple[str, ...]:
-        """Of all parameters, inputs and nodes."""
-        params = [param.name for param in self.params]
-        inputs = [entry.name for entry in self.inputs]
-        return (*params, *inputs, *(node.name for node in self.nodes))
-
-    @functools.cached_property
-    def differentiable(self) -> tuple[str, ...]:
-        """The parameters and inputs that have a gradient."""
-        found = execute.upstream(self, self.outputs)
-        nodes = {node.name for node in self.nodes}
-        return tuple(name for name in self.names if Value(name) in found and name not in nodes)
-
-    @functools.cached_property
-    def trainable(self) -> tuple[str, ...]:
-        """The parameters that have a gradient; the others are state, such as running means."""
-        params = {param.name for param in self.params}
-        return tuple(name for name in self.differentiable if name in params)
-
-    @functools.cached_property
-    def last_reads(self) -> dict[str, tuple[Value, ...]]:
-        """By node: the values that nobody needs once it has run."""
-        last: dict[Value, str] = {}
-        for node in self.nodes:
-            last |= dict.fromkeys((*node.values, *node.reads()), node.name)
-        reads: dict[str, list[Value]] = {node.name: [] for node in self.nodes}
-        for value, name in last.items():
-            if value not in self.outputs:
-                reads[name].append(value)
-        return {name: tuple(values) for name, values in reads.items()}
 
     @functools.cached_property
     def fused(self) -> Graph:
@@ -160,7 +124,8 @@ class Graph:
         machine, which are measured in the same call.
         """
         values = self._values(params, inputs)
-        return profile.profile(self, values, inputs, checks.integer("runs", runs, 1))
+        runs = checks.integer("runs", runs, 1)
+        return profile.profile(self.fused, values, self.plans(*inputs), runs)
 
     def forward(
         self,

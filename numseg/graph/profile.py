@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from numseg.graph import execute
 from numseg.graph.execute import Mode
 from numseg.graph.fuse import parts
+from numseg.graph.network import Network
 from numseg.graph.node import Node, Value
 from numseg.graph.summary import table
 from numseg.plan import Cost, Plan
 
 if TYPE_CHECKING:
-    from numseg.graph.graph import Graph
     from numseg.kernels.machine.limits import Limits
 
 
@@ -67,11 +67,13 @@ class Profile:
         return table(head, lines, 2, total, f"limits: {limits}")
 
 
-def profile(graph: Graph, values: Mapping[Value, Any], inputs: Sequence[Any], runs: int) -> Profile:
+def profile(
+    fused: Network, values: Mapping[Value, Any], plans: Mapping[str, Plan[Any]], runs: int
+) -> Profile:
     """Time every node of an inference."""
     from numseg.kernels.machine.limits import measure
 
-    nodes = graph.fused.nodes
+    nodes = fused.nodes
     times: dict[str, list[float]] = {node.name: [] for node in nodes}
 
     def call(node: Node, arguments: dict[str, Any]) -> Any:
@@ -81,8 +83,7 @@ def profile(graph: Graph, values: Mapping[Value, Any], inputs: Sequence[Any], ru
         return results
 
     for _ in range(1 + runs):
-        execute.walk(graph.fused, dict(values), Mode(), call)
-    plans = graph.plans(*inputs)
+        execute.walk(fused, dict(values), Mode(), call)
     timings = (
         Timing(
             " + ".join(part.name for part in parts(node)),

@@ -6,17 +6,15 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from numseg.errors import ArgumentError
 from numseg.geometry import Reach
+from numseg.graph.network import Network
 from numseg.operator import Plan
 from numseg.typing import Array
-
-if TYPE_CHECKING:
-    from numseg.graph.graph import Graph
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,7 +39,7 @@ class Field:
         return _longest(self.rows), _longest(self.columns)
 
 
-def field(graph: Graph, plans: Mapping[str, Plan[Any]], name: str) -> Field | None:
+def field(graph: Network, plans: Mapping[str, Plan[Any]], name: str) -> Field | None:
     """The field of a node in the first input.
 
     Walks back from the node: each node on the way hands the union of what is read of its output,
@@ -73,7 +71,7 @@ def field(graph: Graph, plans: Mapping[str, Plan[Any]], name: str) -> Field | No
     return Field(rows.intervals(), columns.intervals(), stride)
 
 
-def centres(graph: Graph, plans: Mapping[str, Plan[Any]], name: str) -> tuple[Reach, Reach]:
+def centres(graph: Network, plans: Mapping[str, Plan[Any]], name: str) -> tuple[Reach, Reach]:
     """Where the pixels of a node, or of an input, lie on the first input: pixel o is centred at
     ``stride * o + first``. Caffe's ``coord_map``, without a layer known by name.
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from numseg.graph import receptive
+from numseg.graph.network import Network
 from numseg.operator import Plan
 from numseg.typing import Shape
-
-if TYPE_CHECKING:
-    from numseg.graph.graph import Graph
 
 
 class Row(NamedTuple):
@@ -68,7 +66,7 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]], words: int, *foot
     return "\n".join([made[0], rule, *made[1:], rule, *foot])
 
 
-def summarise(graph: Graph, shapes: Sequence[Shape], plans: Mapping[str, Plan[Any]]) -> Summary:
+def summarise(graph: Network, shapes: Sequence[Shape], plans: Mapping[str, Plan[Any]]) -> Summary:
     """The table, given the inputs' shapes."""
     trainable = set(graph.trainable)
     sizes = {param.name: param.size for param in graph.params}
@@ -94,7 +92,7 @@ def summarise(graph: Graph, shapes: Sequence[Shape], plans: Mapping[str, Plan[An
     return Summary(tuple(rows), sum(sizes.values()) - sum(sizes[name] for name in trainable))
 
 
-def dot(graph: Graph, shapes: Mapping[str, Shape]) -> str:
+def dot(graph: Network, shapes: Mapping[str, Shape]) -> str:
     """Inputs and nodes, with an arrow for each value; parameters are left out."""
     params = {param.name for param in graph.params}
     outputs = {value.source for value in graph.outputs}

@@ -1,0 +1,69 @@
+"""A network as data: inputs, parameters, operators as named nodes, and what follows from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Collection
+
+from numseg.graph.node import Input, Node, Param, Value, flat
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Network:
+    """What the modules of this package work on; :class:`numseg.Graph` is its front door."""
+
+    inputs: tuple[Input, ...]
+    params: tuple[Param, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[Value, ...]
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """Of all parameters, inputs and nodes."""
+        params = [param.name for param in self.params]
+        inputs = [entry.name for entry in self.inputs]
+        return (*params, *inputs, *(node.name for node in self.nodes))
+
+    @functools.cached_property
+    def differentiable(self) -> tuple[str, ...]:
+        """The parameters and inputs that have a gradient."""
+        found = upstream(self, self.outputs)
+        nodes = {node.name for node in self.nodes}
+        return tuple(name for name in self.names if Value(name) in found and name not in nodes)
+
+    @functools.cached_property
+    def trainable(self) -> tuple[str, ...]:
+        """The parameters that have a gradient; the others are state, such as running means."""
+        params = {param.name for param in self.params}
+        return tuple(name for name in self.differentiable if name in params)
+
+    @functools.cached_property
+    def last_reads(self) -> dict[str, tuple[Value, ...]]:
+        """By node: the values that nobody needs once it has run."""
+        last: dict[Value, str] = {}
+        for node in self.nodes:
+            last |= dict.fromkeys((*node.values, *node.reads()), node.name)
+        reads: dict[str, list[Value]] = {node.name: [] for node in self.nodes}
+        for value, name in last.items():
+            if value not in self.outputs:
+                reads[name].append(value)
+        return {name: tuple(values) for name, values in reads.items()}
+
+
+def downstream(network: Network, names: Collection[str]) -> set[Value]:
+    """The named values, and all that depend on them differentiably."""
+    found = {Value(name) for name in names}
+    for node in network.nodes:
+        if any(found & set(flat(entry)) for entry in node.differentiable().values()):
+            found.add(Value(node.name))
+    return found
+
+
+def upstream(network: Network, outputs: Collection[Value]) -> set[Value]:
+    """The given values, and all that they depend on differentiably."""
+    found = {value for value in outputs if value.result == 0}
+    for node in reversed(network.nodes):
+        if Value(node.name) in found:
+            found.update(*map(flat, node.differentiable().values()))
+    return found
