@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,11 +15,9 @@ from numseg.operator import Operator
 from numseg.testing import conventions, foreign
 from numseg.testing.conventions import Arguments, Probe
 from numseg.testing.foreign import Given
+from numseg.testing.trial import Trial
 from numseg.testing.verdict import Deviation
 from numseg.typing import Array
-
-if TYPE_CHECKING:
-    from numseg.testing.conformance import _Trial
 
 EXAMINED = 30
 """So many deviating calls are looked at."""
@@ -29,7 +27,7 @@ BUDGET = 400
 
 
 def deviation(
-    trial: _Trial, name: str, chosen: Arguments, places: Sequence[int], which: str
+    trial: Trial, name: str, chosen: Arguments, places: Sequence[int], which: str
 ) -> Deviation:
     """The smallest call that deviates, and what the deviating calls have in common."""
     arguments = _smallest(trial, chosen, places, which)
@@ -57,7 +55,7 @@ def deviation(
 # -- the smallest call ----------------------------------------------------------------------------
 
 
-def _smallest(trial: _Trial, chosen: Arguments, places: Sequence[int], which: str) -> Arguments:
+def _smallest(trial: Trial, chosen: Arguments, places: Sequence[int], which: str) -> Arguments:
     """Hypothesis makes the call smaller, then numbers and parameters are made plain."""
 
     def deviates(arguments: Arguments) -> bool:
@@ -70,7 +68,7 @@ def _smallest(trial: _Trial, chosen: Arguments, places: Sequence[int], which: st
         arguments = trial.complete(call.arguments())
         return trial.aspect(call, arguments) == which and deviates(arguments)
 
-    call = trial._generate(visit, max(trial.count, 1))
+    call = trial.generate(visit, max(trial.count, 1))
     candidates = [trial.calls[p][1] for p in places]
     if call is not None:
         candidates.append(trial.complete(call.arguments()))
@@ -78,7 +76,7 @@ def _smallest(trial: _Trial, chosen: Arguments, places: Sequence[int], which: st
     return simplify(trial, smallest[0] if smallest else candidates[0], deviates)
 
 
-def simplify(trial: _Trial, arguments: Arguments, still: Callable[[Arguments], bool]) -> Arguments:
+def simplify(trial: Trial, arguments: Arguments, still: Callable[[Arguments], bool]) -> Arguments:
     """Parameters at their defaults, zeros and whole numbers, as long as ``still`` holds."""
     left = BUDGET
 
@@ -101,7 +99,7 @@ def simplify(trial: _Trial, arguments: Arguments, still: Callable[[Arguments], b
     return arguments
 
 
-def _plainer_parameters(trial: _Trial, arguments: Arguments) -> Iterator[Arguments]:
+def _plainer_parameters(trial: Trial, arguments: Arguments) -> Iterator[Arguments]:
     for name, default in trial.op.parameters.defaults.items():
         value = arguments.get(name)
         if name in trial.fixed or name in trial.free or value is default:
@@ -142,7 +140,7 @@ def _plainer_array(
     return array
 
 
-def snippet(trial: _Trial, name: str, arguments: Arguments, chosen: Arguments) -> str:
+def snippet(trial: Trial, name: str, arguments: Arguments, chosen: Arguments) -> str:
     """Python that runs both sides."""
     op, peer = trial.op, trial.peer
     lines = []
@@ -203,7 +201,7 @@ def _number(value: Any) -> str:
 # -- what it looks like ---------------------------------------------------------------------------
 
 
-def _looks_like(trial: _Trial, chosen: Arguments, places: Sequence[int]) -> Iterator[str]:
+def _looks_like(trial: Trial, chosen: Arguments, places: Sequence[int]) -> Iterator[str]:
     """Explanations, the most exact first; each holds in all the calls."""
     calls = [trial.calls[p] for p in places]
     entries = [(a, g) for _, a, g in calls]
@@ -231,7 +229,7 @@ def _count(number: int, what: str) -> str:
     return f"in the one {what}" if number == 1 else f"in all {number} {what}s"
 
 
-def _repeats(trial: _Trial, entry: tuple[Arguments, Given]) -> str | None:
+def _repeats(trial: Trial, entry: tuple[Arguments, Given]) -> str | None:
     arguments, given = entry
     again = trial.try_call(arguments)
     if isinstance(again, Given) and all(
@@ -242,7 +240,7 @@ def _repeats(trial: _Trial, entry: tuple[Arguments, Given]) -> str | None:
     return "it gives something else each time for the same arguments"
 
 
-def _probes(trial: _Trial, chosen: Arguments) -> Iterator[tuple[str, Probe]]:
+def _probes(trial: Trial, chosen: Arguments) -> Iterator[tuple[str, Probe]]:
     """Mistakes to try: those of the operator's folder, and those that any operator can have."""
     op = trial.op
     yield from conventions.probes(op).items()
@@ -288,7 +286,7 @@ def _pairs(op: Operator[..., Any]) -> list[str]:
 
 
 def _explains(
-    trial: _Trial, chosen: Arguments, change: Probe, arguments: Arguments, given: Given
+    trial: Trial, chosen: Arguments, change: Probe, arguments: Arguments, given: Given
 ) -> bool:
     """Does the definition give their results for the changed arguments?"""
     changed = change(arguments)
@@ -314,7 +312,7 @@ TRANSFORMS: dict[str, Callable[[Array], Array | None]] = {
 
 
 def _explains_result(
-    trial: _Trial,
+    trial: Trial,
     chosen: Arguments,
     transform: Callable[[Array], Array | None],
     arguments: Arguments,
@@ -344,7 +342,7 @@ def _explains_result(
 
 
 def _by_place(
-    trial: _Trial, chosen: Arguments, entries: list[tuple[Arguments, Given]]
+    trial: Trial, chosen: Arguments, entries: list[tuple[Arguments, Given]]
 ) -> Iterator[str]:
     """Where in the result the numbers differ, and by what."""
     inner = outer = 0
@@ -388,7 +386,7 @@ def _by_place(
         yield f"a factor: every number is {ratio:.6g} times what it should be"
 
 
-def _by_values(trial: _Trial, chosen: Arguments, calls: list[Any]) -> Iterator[str]:
+def _by_values(trial: Trial, chosen: Arguments, calls: list[Any]) -> Iterator[str]:
     """Does it depend on equal numbers, or on the precision?"""
 
     def agrees(arguments: Arguments, limit: float | None = None) -> bool | None:

@@ -1,0 +1,444 @@
+"""An implementation beside an operator: the same calls on both sides, for each convention."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from numseg.errors import ArgumentError
+from numseg.operator import Operator
+from numseg.testing import conventions, foreign
+from numseg.testing.conventions import Arguments, Unsupported
+from numseg.testing.foreign import Foreign, Given, Refused
+from numseg.testing.verdict import (
+    Side,
+)
+from numseg.typing import Array
+
+if TYPE_CHECKING:
+    from numseg.testing.cases import Case
+
+KINDS = ("integers", "reals", "special")
+"""Values: small whole numbers, among them equal ones; distinct numbers; whole numbers, and in the
+first array NaN, infinities and negative zeros among them."""
+
+SCREENS = (8, 16, 40)
+"""After so many cases the conventions that have deviated are left."""
+
+MOST_CONVENTIONS = 600
+"""Beyond so many combinations, only those are tried that differ from the defaults, or from a named
+convention, in at most two arguments."""
+
+ASPECTS = ("ordinary", "special", "empty")
+"""Calls with numbers in all arrays; with NaN and infinities among them; with an empty array."""
+
+
+class Call(NamedTuple):
+    """One generated call, without its values."""
+
+    case: Case
+    dtype: str
+    kind: str
+    seed: int
+
+    def arguments(self, kind: str | None = None) -> Arguments:
+        """The arguments, with values of this or another kind."""
+        kind = kind or self.kind
+        plain = "integers" if kind == "special" else kind
+        made = self.case.arguments(plain, np.dtype(self.dtype), self.seed)
+        if kind == "special":
+            rng = np.random.default_rng([self.seed, 2])
+            name, entry = next(iter(self.case.arrays.items()))  # what is filtered, not the filter
+            if isinstance(entry, tuple):
+                chosen = rng.random(entry) < 0.25
+                odd = rng.choice([np.nan, np.nan, np.inf, -np.inf, -0.0], entry)
+                made[name] = np.where(chosen, odd, made[name]).astype(made[name].dtype)
+        return made
+
+
+def aspect(call: Call, arguments: Arguments) -> str:
+    """Which of ``ASPECTS`` a call is of."""
+    if any(a.size == 0 for value in arguments.values() for a in foreign.arrays(value)):
+        return "empty"
+    return "special" if call.kind == "special" else "ordinary"
+
+
+class Difference(NamedTuple):
+    """Where two sets of results are furthest apart, beyond the tolerance."""
+
+    part: str
+    place: tuple[int, ...] | None
+    ours: Any
+    theirs: Any
+    ulps: float
+    numbers: int
+    """How many differ."""
+
+
+class Compared(NamedTuple):
+    """One call on both sides."""
+
+    ulps: float
+    """The largest deviation within the tolerance."""
+    difference: Difference | None
+
+
+class Trial:
+    """One implementation beside one operator."""
+
+    aspect = staticmethod(aspect)
+
+    def __init__(
+        self,
+        peer: Foreign,
+        op: Operator[..., Any],
+        fixed: Arguments,
+        dtypes: tuple[str, ...],
+        values: tuple[str, ...],
+        ulps: float | None,
+    ) -> None:
+        from numseg.testing import cases
+
+        self.peer, self.op, self.ulps = peer, op, ulps
+        self.dtypes, self.values = dtypes, values
+        self._stated = cases.of(op)
+        choices = dict(conventions.choices(op))
+        for name, value in fixed.items():
+            if name not in op.__signature__.parameters or name in op.inputs:
+                raise ArgumentError(f"fixed: {op.__name__} has no parameter {name!r}")
+            choices.pop(name, None)
+            fixed[name] = value
+        self.free = {n: v for n, v in choices.items() if n not in peer.takes}
+        drop = [n for n in op.parameters.defaults if n not in peer.takes and n not in self.free]
+        self.fixed = {n: op.parameters.defaults[n] for n in drop} | fixed
+        """What every call has, whatever was drawn."""
+        self.conventions = list(self._combinations())
+        self.live = list(range(len(self.conventions)))
+        """The numbers of those that are still compared."""
+        self.calls: list[tuple[Call, Arguments, Given]] = []
+        self.aspects: list[str] = []
+        """One for each of ``calls``."""
+        self.refused: list[tuple[Call, Arguments, Refused]] = []
+        self.unsupported = 0
+        self.found: list[dict[int, Compared]] = []
+        """For each convention, what each call of ``calls`` gave."""
+
+    # -- conventions ---------------------------------------------------------------------------
+
+    def _combinations(self) -> Iterator[Arguments]:
+        """Values of the free arguments, the defaults first."""
+        names = list(self.free)
+        every = itertools.product(*self.free.values())
+        if math.prod(len(v) for v in self.free.values()) <= MOST_CONVENTIONS:
+            yield from (dict(zip(names, values, strict=True)) for values in every)
+            return
+        plain = {n: v[0] for n, v in self.free.items()}
+        starts = [plain, *(
+            plain | {k: v for k, v in known.items() if k in self.free}
+            for known in conventions.named(self.op).values()
+        )]  # fmt: skip
+        seen = set()
+        for start in starts:
+            for a, b in itertools.combinations_with_replacement(names, 2):
+                for va, vb in itertools.product(self.free[a], self.free[b]):
+                    made = start | {a: va, b: vb}
+                    if (key := repr(made)) not in seen:
+                        seen.add(key)
+                        yield made
+
+    # -- calls ---------------------------------------------------------------------------------
+
+    def run(self, count: int, seed: int, progress: bool) -> None:
+        """Draw calls, and compare each under the conventions that are still possible."""
+        self.seed, self.count = seed, count
+        self.found = [{} for _ in self.conventions]
+        bar = _bar(count, self.peer.op.__name__) if progress else None
+
+        def visit(call: Call) -> bool:
+            if len(self.calls) + len(self.refused) + self.unsupported < count:
+                self._visit(call)
+                if bar is not None:
+                    bar.update()
+            return False
+
+        try:
+            self.generate(visit, count)
+        finally:
+            if bar is not None:
+                bar.close()
+        if not self.calls:
+            first = self.refused[0][2] if self.refused else None
+            why = f": {first.error}: {first.message}" if first else ""
+            raise ArgumentError(
+                f"the function refused all {len(self.refused)} calls of {self.op.__name__}{why}"
+            )
+
+    def _visit(self, call: Call) -> None:
+        arguments = self.complete(call.arguments())
+        try:
+            given = self.peer.call(arguments)
+        except Unsupported:
+            self.unsupported += 1
+            return
+        if isinstance(given, Refused):
+            self.refused.append((call, arguments, given))
+            return
+        place = len(self.calls)
+        self.calls.append((call, arguments, given))
+        self.aspects.append(aspect(call, arguments))
+        if place in SCREENS:
+            self._screen(last=place == SCREENS[-1])
+        for number in self.live:
+            self.found[number][place] = self.compare(arguments, self.conventions[number], given)
+
+    def complete(self, arguments: Arguments) -> Arguments:
+        return {**self.op.parameters.defaults, **arguments, **self.fixed}
+
+    def _screen(self, last: bool) -> None:
+        """Go on with the conventions that fit all ordinary calls; at last, if there is none, with
+        the two that are best."""
+        fitting = [n for n in self.live if self._deviating(n, ["ordinary"]) == 0]
+        if fitting or last:
+            self.live = fitting or sorted(self.live, key=self.rank)[:2]
+
+    def _deviating(self, number: int, aspects: Sequence[str] = ASPECTS) -> int:
+        """How many calls of these aspects deviate from a convention."""
+        found = self.found[number].items()
+        return sum(c.difference is not None and self.aspects[p] in aspects for p, c in found)
+
+    def rank(self, number: int) -> tuple[int, ...]:
+        """The best first: seen longest, fewest deviations, then a named one, then the defaults."""
+        found, chosen = self.found[number], self.conventions[number]
+        changed = sum(self.free[n][0] is not v for n, v in chosen.items())
+        named = conventions.names_of(self.op, set(self.free), chosen)
+        odd = self._deviating(number, ["ordinary"]), self._deviating(number)
+        return -len(found), *odd, -bool(named), changed
+
+    def generate(self, visit: Callable[[Call], bool], count: int) -> Call | None:
+        """Draw calls until ``visit`` is true of one, and give the smallest of which it is.
+
+        The calls are the same for every ``visit`` up to the first of which it is true.
+        """
+        from hypothesis import HealthCheck, Phase, find, settings
+        from hypothesis.errors import NoSuchExample
+
+        quiet = settings(
+            max_examples=count,
+            database=None,
+            deadline=None,
+            phases=[Phase.generate, Phase.shrink],
+            suppress_health_check=list(HealthCheck),
+        )
+        try:
+            return find(self._strategy(), visit, settings=quiet, random=random.Random(self.seed))
+        except NoSuchExample:
+            return None
+
+    def _strategy(self) -> Any:
+        from hypothesis import assume
+        from hypothesis import strategies as st
+
+        from numseg.testing import cases
+
+        op, parameters = self.op, self.op.__signature__.parameters
+        sided = [n for n, p in parameters.items() if p.annotation in ("Padding", "Sides")]
+        absent, few = [n for n in op.inputs if n not in self.peer.takes], st.integers(0, 3)
+
+        @st.composite
+        def calls(draw: st.DrawFn) -> Call:
+            empty = draw(st.integers(0, 9)) == 9
+            case = draw(cases.strategy(op))
+            assume(empty or not cases.is_empty(case))
+            params = {**case.params, **self.fixed}
+            params = {n: v for n, v in params.items() if n not in self.free and n not in op.inputs}
+            for name in sided:
+                sides = params.get(name)
+                if isinstance(sides, (list, tuple)) and len(sides) == 4 and draw(few) < 3:
+                    params[name] = (sides[0], sides[2])  # all that most others take
+            arrays = {n: None if n in absent else v for n, v in case.arrays.items()}
+            case = dataclasses.replace(case, arrays=arrays, params=params)
+            call = Call(
+                case,
+                draw(st.sampled_from(self.dtypes)),
+                draw(st.sampled_from(self.values)),
+                draw(st.integers(0, 2**16)),
+            )
+            assume(self.defined(self.complete(call.arguments())))
+            return call
+
+        return calls()
+
+    def defined(self, arguments: Arguments) -> bool:
+        """Does the operator take the arguments?"""
+        try:
+            self.op.plan(**arguments)
+        except ArgumentError:
+            return False
+        return True
+
+    # -- comparing -----------------------------------------------------------------------------
+
+    def ours(self, arguments: Arguments, convention: Arguments) -> Given | None:
+        """What the definition gives; None if the convention does not have this call."""
+        reference = self.op.reference
+        try:
+            y, saved = reference.forward(**{**arguments, **convention})
+        except ArgumentError:
+            return None
+        results = list(y) if isinstance(y, tuple) else [y]
+        gradients: dict[str, Array] = {}
+        if self.peer.gradient and results[0].dtype.kind == "f":
+            grad_y = self.peer.grad_y(results[0].shape, results[0].dtype)
+            gradients = self._gradients(arguments, reference.backward(saved, grad_y))
+        return Given(results, gradients)
+
+    def _gradients(self, arguments: Arguments, flat: tuple[Any, ...]) -> dict[str, Array]:
+        labels = []
+        for name in self.op.differentiable:
+            value = arguments.get(name)
+            if isinstance(value, (list, tuple)):
+                labels += [f"{name}[{j}]" for j in range(len(value))]
+            else:
+                labels.append(name)
+        return {n: g for n, g in zip(labels, flat, strict=True) if g is not None}
+
+    def compare(self, arguments: Arguments, convention: Arguments, given: Given) -> Compared:
+        """Their results beside those of the definition under a convention."""
+        ours = self.ours(arguments, convention)
+        if ours is None:
+            return Compared(0, Difference("refusal", None, "an error", "a result", math.inf, 0))
+        if len(ours.results) != len(given.results):
+            sizes = len(ours.results), len(given.results)
+            return Compared(0, Difference("number of results", None, *sizes, math.inf, 0))
+        parts = [
+            (name, a, b)
+            for name, a, b in zip(self.op.outputs, ours.results, given.results, strict=False)
+        ]
+        parts += [
+            (f"gradient of {name}", a, given.gradients[name])
+            for name, a in ours.gradients.items()
+            if name in given.gradients
+        ]
+        dtype = np.dtype(given_dtype(arguments, self.op))
+        limit, worst = self.tolerance(arguments, convention), 0.0
+        scales: dict[str, Array] | None = None
+        for name, a, b in parts:
+            if a.shape != b.shape:
+                return Compared(
+                    worst, Difference(f"shape of {name}", None, a.shape, b.shape, math.inf, a.size)
+                )
+            same = (a == b) | (np.isnan(a) & np.isnan(b)) if a.dtype.kind == "f" else a == b
+            if same.all():
+                continue
+            if a.dtype.kind != "f":
+                off = np.where(same, 0, math.inf)
+            else:
+                if scales is None:
+                    scales = self._scales(arguments, convention, ours)
+                off = _ulps(a, b, scales.get(name), same, dtype)
+            place = np.unravel_index(int(np.argmax(off)), off.shape)
+            largest = float(off[place])
+            if largest > limit:
+                index = tuple(int(i) for i in place)
+                numbers = int(np.count_nonzero(off > limit))
+                return Compared(
+                    worst,
+                    Difference(name, index, a[place].item(), b[place].item(), largest, numbers),
+                )
+            worst = max(worst, largest)
+        return Compared(worst, None)
+
+    def tolerance(self, arguments: Arguments, convention: Arguments) -> float:
+        """How many ulps conform."""
+        if self.ulps is not None:
+            return self.ulps
+        plan = self.op.plan(**{**arguments, **convention})
+        return 16.0 + 4 * float(self._stated.roundings(plan))
+
+    def _scales(self, arguments: Arguments, convention: Arguments, ours: Given) -> dict[str, Array]:
+        """The size of what each number is made of."""
+        op = self.op
+        floats = {
+            n
+            for n in op.inputs
+            if any(a.dtype.kind == "f" for a in foreign.arrays(arguments.get(n)))
+        }
+        plan = op.plan(**{**arguments, **convention})
+        linear = bool(op.linear) and plan.linear and floats <= {*op.linear, *op.facts.examines}
+        linear = linear and getattr(self._stated, "SCALE", "terms") == "terms"
+        if not linear:
+            values = zip(op.outputs, ours.results, strict=False)
+            scales = {n: np.maximum(1, _finite(np.abs(y))) for n, y in values}
+            for n, g in ours.gradients.items():
+                scales[f"gradient of {n}"] = np.maximum(1, np.max(np.abs(_finite(g)), initial=0))
+            return scales
+        sizes = {n: _positive(v) if n in op.linear else v for n, v in arguments.items()}
+        y, saved = op.reference.forward(**{**sizes, **convention})
+        results = list(y) if isinstance(y, tuple) else [y]
+        scales = dict(zip(op.outputs, results, strict=False))
+        if ours.gradients:
+            grad_y = np.abs(self.peer.grad_y(results[0].shape, results[0].dtype))
+            flat = op.reference.backward(saved, grad_y)
+            for n, g in self._gradients(arguments, flat).items():
+                largest = np.maximum(1, np.max(np.abs(g), initial=0))
+                scales[f"gradient of {n}"] = np.abs(g) if n in op.linear else largest
+        return scales
+
+    def try_call(self, arguments: Arguments) -> Given | Refused | None:
+        """Their outcome; None where their framework has no words for the call."""
+        try:
+            return self.peer.call(arguments)
+        except Unsupported:
+            return None
+
+    def side(self, given: Given | None) -> Side:
+        """Results to show."""
+        if given is None:
+            return Side((), {})
+        return Side(tuple(given.results), given.gradients)
+
+    def found_difference(self, chosen: Arguments, place: int) -> Difference | None:
+        """How a call deviated from a convention."""
+        _, arguments, given = self.calls[place]
+        return self.compare(arguments, chosen, given).difference
+
+
+def given_dtype(arguments: Arguments, op: Operator[..., Any]) -> Any:
+    """The dtype of the first array of floats."""
+    for name in op.inputs:
+        for array in foreign.arrays(arguments.get(name)):
+            if array.dtype.kind == "f":
+                return array.dtype
+    return np.float64
+
+
+@np.errstate(all="ignore")
+def _ulps(a: Array, b: Array, scale: Any, same: Array, dtype: np.dtype[Any]) -> Array:
+    """How far apart, in ulps; infinite where only one of them is a finite number."""
+    wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
+    unit = float(np.finfo(dtype).eps) * np.asarray(1.0 if scale is None else scale, np.float64)
+    off = np.where(same, 0, np.abs(wide_a - wide_b) / unit)
+    return np.where(np.isnan(off), math.inf, off)
+
+
+def _finite(array: Array) -> Array:
+    return np.where(np.isfinite(array), array, 0)
+
+
+def _positive(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_positive(part) for part in value]
+    return np.abs(_finite(value)) if isinstance(value, np.ndarray) else value
+
+
+def _bar(total: int, title: str) -> Any:
+    from numseg.files import optional
+
+    tqdm = optional("tqdm", "tqdm", "train", "a progress bar").tqdm
+    return tqdm(total=total, desc=title, unit="case", dynamic_ncols=True, leave=False)
