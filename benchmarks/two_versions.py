@@ -1,4 +1,4 @@
-"""Is one version of numseg slower than another? The workload table, in turns, one process a version.
+"""Is one version of numseg slower than another? The workload table, in turns.
 
     python -m benchmarks.two_versions BEFORE AFTER            # two checkouts of numseg
     python -m benchmarks.two_versions BEFORE AFTER --threads 2 --rows conv --out ratios.json

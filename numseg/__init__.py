@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from numseg import boxes, nets
 from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError, FileError, MissingExtra
 from numseg.graph import Graph
@@ -9,7 +11,9 @@ from numseg.kernels.machine.threads import get_num_threads, num_threads, set_num
 from numseg.operator import Cost, Operator, Plan, Spec, use
 from numseg.ops import registry as _registry
 from numseg.ops.registry import *  # noqa: F403
-from numseg.testing.gradients import gradcheck
+
+if TYPE_CHECKING:
+    from numseg.testing.gradients import gradcheck
 
 __version__ = "0.1.0"
 
@@ -33,6 +37,15 @@ __all__ = [
     "use",
 ]
 __all__ += _registry.__all__
+
+
+def __getattr__(name: str) -> Any:
+    """The testing kit is imported when somebody asks for it."""
+    if name not in ("gradcheck", "testing"):
+        raise AttributeError(f"module 'numseg' has no attribute {name!r}")
+    import numseg.testing
+
+    return numseg.testing if name == "testing" else numseg.testing.gradcheck
 
 
 def __dir__() -> list[str]:
