@@ -46,6 +46,14 @@ class Host:
         return array
 
     @staticmethod
+    def frozen(array: Array) -> Array:
+        """An array that kernels made, in the form of those that they are given."""
+        if array.flags.writeable:
+            array = array.view()
+            array.setflags(write=False)
+        return array
+
+    @staticmethod
     def empty(shape: tuple[int, ...], dtype: Any) -> Array:
         return np.empty(shape, dtype)
 
