@@ -46,14 +46,6 @@ class Host:
         return array
 
     @staticmethod
-    def frozen(array: Array) -> Array:
-        """An array that kernels made, in the form of those that they are given."""
-        if array.flags.writeable:
-            array = array.view()
-            array.setflags(write=False)
-        return array
-
-    @staticmethod
     def empty(shape: tuple[int, ...], dtype: Any) -> Array:
         return np.empty(shape, dtype)
 
@@ -81,6 +73,8 @@ def ready(entry: Any) -> Any:
     if kind is np.ndarray:
         flags = entry.flags
         if flags.c_contiguous and flags.aligned and entry.dtype.isnative:
+            if not flags.writeable:
+                return entry
             array = entry.view()
             array.setflags(write=False)
             return array

@@ -165,9 +165,12 @@ def gradients(
 def _part(
     op: Operator[..., Any], name: str, geometry: Any, arrays: Sequence[Any], specs: Sequence[Any]
 ) -> list[Any]:
-    where = device.of([array for entry in arrays for array in flat(entry)])
+    where: Device = device.Host
+    try:
+        arrays = list(map(device.ready, arrays))
+    except TypeError:
+        where = device.of([array for entry in arrays for array in flat(entry)])
     face, kernels = running(op, where)
-    arrays = [each(array, where.frozen) for array in arrays]
     if face == "composite":
         found = getattr(kernels, name)(*arrays, *specs, geometry)
         return list(found) if isinstance(found, (list, tuple)) else [found]

@@ -47,11 +47,6 @@ class Cuda:
         return dense(view)
 
     @staticmethod
-    def frozen(array: Any) -> Any:
-        """An array that kernels made, in the form of those that they are given: the same one."""
-        return array
-
-    @staticmethod
     def empty(shape: tuple[int, ...], dtype: Any) -> Any:
         return runtime.empty(shape, dtype)
 
