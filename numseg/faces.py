@@ -5,8 +5,9 @@ The faces are modules of the operator's folder:
 - ``reference``: the definition. Takes arrays of float64 and the geometry, returns the results.
 - ``cpu``, ``cuda``: kernels. They fill the arrays that they are given.
 - ``composite``: the operator made of other operators (:func:`run`, :func:`gradients`), on whichever
-  device the arrays are. Stands in for kernels that are not there. Called as kernels are, with a
-  :class:`Spec` in the place of each array to fill; returns the arrays, None for those not wanted.
+  device the arrays are. Called as kernels are, with a :class:`Spec` in the place of each array to
+  fill; returns the arrays, None for those not wanted. The operator's ``cpu`` and ``cuda``, if there
+  are any, have the pieces that no other operator has (:func:`piece`).
 
 An operator that is another one by a different signature (``Facts.like``) has that one's modules
 where it has none of its own.
@@ -81,10 +82,13 @@ def module(op: Operator[..., Any], face: str) -> ModuleType:
 
 @functools.cache
 def _fast(folders: tuple[str, ...], face: str) -> tuple[str, ModuleType]:
-    for name in (face, "composite"):
-        if (found := _found(folders, name)) is not None:
-            return name, found
-    raise DeviceError(f"has no {face} kernels: copy the arrays to the CPU (copy_to_host) first")
+    own = _found(folders, face)
+    composite = None if face == "reference" else _found(folders, "composite")
+    if composite is not None and (own is not None or _found(folders, "cpu") is None):
+        return "composite", composite
+    if own is None:
+        raise DeviceError(f"has no {face} kernels: copy the arrays to the CPU (copy_to_host) first")
+    return face, own
 
 
 def optional(op: Operator[..., Any], module: str, name: str) -> Callable[..., Any] | None:
@@ -162,19 +166,32 @@ def gradients(
     return _part(op, "backward", geometry, arrays, wanted)
 
 
+def piece(
+    op: Operator[..., Any], name: str, number: float, arrays: Sequence[Any], output: Spec
+) -> Any:
+    """For composites: what a function of the operator's own ``cpu`` or ``cuda`` makes of arrays."""
+    where, arrays = _placed(arrays)
+    kernels = getattr(_found(op.folders, where.face), name)
+    return _filled(kernels, where, arrays, [output], number)[0]
+
+
 def _part(
     op: Operator[..., Any], name: str, geometry: Any, arrays: Sequence[Any], specs: Sequence[Any]
 ) -> list[Any]:
-    where: Device = device.Host
-    try:
-        arrays = list(map(device.ready, arrays))
-    except TypeError:
-        where = device.of([array for entry in arrays for array in flat(entry)])
+    where, arrays = _placed(arrays)
     face, kernels = running(op, where)
     if face == "composite":
         found = getattr(kernels, name)(*arrays, *specs, geometry)
         return list(found) if isinstance(found, (list, tuple)) else [found]
     return _filled(getattr(kernels, name), where, arrays, specs, geometry)
+
+
+def _placed(arrays: Sequence[Any]) -> tuple[Device, list[Any]]:
+    """Where arrays are, and in the form that kernels know."""
+    try:
+        return device.Host, list(map(device.ready, arrays))
+    except TypeError:
+        return device.of([array for entry in arrays for array in flat(entry)]), list(arrays)
 
 
 def _filled(
