@@ -73,6 +73,8 @@ def ready(entry: Any) -> Any:
     if kind is np.ndarray:
         flags = entry.flags
         if flags.c_contiguous and flags.aligned and entry.dtype.isnative:
+            if not flags.writeable:
+                return entry
             array = entry.view()
             array.setflags(write=False)
             return array

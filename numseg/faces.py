@@ -4,9 +4,13 @@ The faces are modules of the operator's folder:
 
 - ``reference``: the definition. Takes arrays of float64 and the geometry, returns the results.
 - ``cpu``, ``cuda``: kernels. They fill the arrays that they are given.
-- ``composite``: the operator made of other operators, on whichever device the arrays are. Stands in
-  for kernels that are not there. Returns the outputs; ``backward`` gets a flag for each gradient
-  in the place of an array to fill, and returns all of them, None for those not wanted.
+- ``composite``: the operator made of other operators (:func:`run`, :func:`gradients`), on whichever
+  device the arrays are. Called as kernels are, with a :class:`Spec` in the place of each array to
+  fill; returns the arrays, None for those not wanted. The operator's ``cpu`` and ``cuda``, if there
+  are any, have the pieces that no other operator has (:func:`piece`).
+
+An operator that is another one by a different signature (``Facts.like``) has that one's modules
+where it has none of its own.
 """
 
 from __future__ import annotations
@@ -21,10 +25,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numseg import checks
+from numseg import checks, device
 from numseg.device import Device
 from numseg.errors import DeviceError
-from numseg.plan import Plan, Spec, each
+from numseg.plan import Plan, Spec, each, flat
 from numseg.typing import Array
 
 if TYPE_CHECKING:
@@ -67,36 +71,40 @@ class Call(NamedTuple):
 def running(op: Operator[..., Any], where: Device) -> tuple[str, ModuleType]:
     """The face that runs on a device, and its module."""
     if op.facts.face or _chosen.get() == "reference":
-        return "reference", _fast(op.__module__, "reference")[1]
-    return _fast(op.__module__, where.face)
+        return "reference", _fast(op.folders, "reference")[1]
+    return _fast(op.folders, where.face)
 
 
 def module(op: Operator[..., Any], face: str) -> ModuleType:
     """The module of a face, or the composite in its place."""
-    return _fast(op.__module__, face)[1]
+    return _fast(op.folders, face)[1]
 
 
 @functools.cache
-def _fast(package: str, face: str) -> tuple[str, ModuleType]:
-    for name in (face, "composite"):
-        if (found := _found(package, name)) is not None:
-            return name, found
-    raise DeviceError(f"has no {face} kernels: copy the arrays to the CPU (copy_to_host) first")
+def _fast(folders: tuple[str, ...], face: str) -> tuple[str, ModuleType]:
+    own = _found(folders, face)
+    composite = None if face == "reference" else _found(folders, "composite")
+    if composite is not None and (own is not None or _found(folders, "cpu") is None):
+        return "composite", composite
+    if own is None:
+        raise DeviceError(f"has no {face} kernels: copy the arrays to the CPU (copy_to_host) first")
+    return face, own
 
 
 def optional(op: Operator[..., Any], module: str, name: str) -> Callable[..., Any] | None:
-    """A function of a module of the operator's folder, if both are there."""
-    return getattr(_found(op.__module__, module), name, None)
+    """A function of a module of the operator's own folder, if both are there."""
+    return getattr(_found(op.folders[:1], module), name, None)
 
 
 @functools.cache
-def _found(package: str, name: str) -> ModuleType | None:
-    try:
-        return importlib.import_module(f"{package}.{name}")
-    except ModuleNotFoundError as error:
-        if error.name != f"{package}.{name}":
-            raise
-        return None
+def _found(folders: tuple[str, ...], name: str) -> ModuleType | None:
+    for folder in folders:
+        try:
+            return importlib.import_module(f"{folder}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{folder}.{name}":
+                raise
+    return None
 
 
 def forward(
@@ -113,7 +121,7 @@ def forward(
     if face == "reference":
         return _by_definition(kernels.forward, where, arrays, plan.outputs, plan)
     if face == "composite":
-        outputs = kernels.forward(*arrays, plan.geometry)
+        outputs = kernels.forward(*arrays, *plan.outputs, plan.geometry)
         return outputs if isinstance(outputs, tuple) else (outputs,)
     skipped = op.facts.skippable if plain and face == "cpu" else ()
     outputs = _allocated(op, where, plan, skipped)
@@ -141,11 +149,65 @@ def backward(
     if face == "reference":
         return list(_by_definition(kernels.backward, where, [*kept, grad_y], specs, plan))
     if face == "composite":
-        wanted = [spec is not None for spec in specs]
-        return list(kernels.backward(*kept, grad_y, *wanted, plan.geometry))
-    grads = [each(spec, lambda s: where.empty(s.shape, s.dtype)) for spec in specs]
-    kernels.backward(*kept, grad_y, *grads, plan.geometry)
-    return grads
+        return list(kernels.backward(*kept, grad_y, *specs, plan.geometry))
+    return _filled(kernels.backward, where, [*kept, grad_y], specs, plan.geometry)
+
+
+def run(op: Operator[..., Any], geometry: Any, arrays: Sequence[Any], *outputs: Spec) -> Any:
+    """For composites: the output of another operator, or all of them, where the arrays are."""
+    filled = _part(op, "forward", geometry, arrays, outputs)
+    return filled[0] if len(outputs) == 1 else tuple(filled)
+
+
+def gradients(
+    op: Operator[..., Any], geometry: Any, arrays: Sequence[Any], *wanted: Any
+) -> list[Any]:
+    """For composites: the gradients of another operator, from what it saves and ``grad_y``."""
+    return _part(op, "backward", geometry, arrays, wanted)
+
+
+def piece(
+    op: Operator[..., Any], name: str, number: float, arrays: Sequence[Any], output: Spec
+) -> Any:
+    """For composites: what a function of the operator's own ``cpu`` or ``cuda`` makes of arrays."""
+    where, arrays = _placed(arrays)
+    kernels = getattr(_found(op.folders, where.face), name)
+    return _filled(kernels, where, arrays, [output], number)[0]
+
+
+def _part(
+    op: Operator[..., Any], name: str, geometry: Any, arrays: Sequence[Any], specs: Sequence[Any]
+) -> list[Any]:
+    where, arrays = _placed(arrays)
+    face, kernels = running(op, where)
+    if face == "composite":
+        found = getattr(kernels, name)(*arrays, *specs, geometry)
+        return list(found) if isinstance(found, (list, tuple)) else [found]
+    return _filled(getattr(kernels, name), where, arrays, specs, geometry)
+
+
+def _placed(arrays: Sequence[Any]) -> tuple[Device, list[Any]]:
+    """Where arrays are, and in the form that kernels know."""
+    try:
+        return device.Host, list(map(device.ready, arrays))
+    except TypeError:
+        return device.of([array for entry in arrays for array in flat(entry)]), list(arrays)
+
+
+def _filled(
+    kernels: Callable[..., None],
+    where: Device,
+    arrays: Sequence[Any],
+    specs: Sequence[Any],
+    geometry: Any,
+) -> list[Any]:
+    """What kernels make of arrays."""
+    made = [
+        where.empty(*spec) if type(spec) is Spec else each(spec, lambda s: where.empty(*s))
+        for spec in specs
+    ]
+    kernels(*arrays, *made, geometry)
+    return made
 
 
 def check_values(

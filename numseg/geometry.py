@@ -6,6 +6,7 @@ stride, ``d`` dilation, ``p0`` and ``p1`` padding before and after.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -13,6 +14,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 from numseg import checks
 from numseg.errors import ArgumentError
+
+
+def derived(of: Callable[[Any], Any]) -> property:
+    """A property of a geometry, which is a tuple of numbers, that is worked out once."""
+    return property(functools.lru_cache(maxsize=256)(of))
 
 
 def extent(k: int, d: int) -> int:

@@ -29,7 +29,7 @@ class _Given(NamedTuple):
 
 def matrix(op: Operator[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """See :meth:`numseg.operator.Operator.matrix`."""
-    make = faces.optional(op, "reference", "matrix")
+    make = getattr(faces.module(op, "reference"), "matrix", None)
     if make is None:
         raise ArgumentError(f"{op.__name__}: not a linear operator, it has no matrix")
     with op.named_errors():

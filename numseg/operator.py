@@ -46,6 +46,7 @@ class Facts:
     fixed: Mapping[str, Any]
     epilogue: tuple[Operator[..., Any], ...]
     skippable: tuple[str, ...]
+    like: Operator[..., Any] | None = None
     face: str | None = None
     """``reference``, or whichever fits the call."""
 
@@ -63,6 +64,7 @@ def operator(
     fixed: Mapping[str, Any] | None = None,
     epilogue: Sequence[Operator[..., Any]] = (),
     skippable: str = "",
+    like: Operator[..., Any] | None = None,
 ) -> Callable[[Callable[P, Plan[R]]], Operator[P, R]]:
     """Make an operator of a function that checks the arguments and returns the :class:`Plan`.
 
@@ -102,6 +104,9 @@ def operator(
     skippable : str
         Outputs that ``cpu.forward`` leaves out where it is given an array without entries for them:
         in a plain call, which asks for no such result and has no ``backward``.
+    like : operator, optional
+        The one that this is, by another signature: same geometry, same arrays in and out. Its faces
+        are this one's, but for those in this one's folder.
     """
 
     def make(plan: Callable[P, Plan[R]]) -> Operator[P, R]:
@@ -120,6 +125,7 @@ def operator(
                 fixed=fixed or {},
                 epilogue=tuple(epilogue),
                 skippable=tuple(skippable.split()),
+                like=like,
             ),
         )
 
@@ -141,6 +147,8 @@ class Operator(Generic[P, R]):
         self.parameters = Parameters(self.__name__, self.__signature__, facts.inputs)
         self.saved_type = _saved_type(self.__name__, facts.saves)
         self.make_plan = plan
+        others = facts.like.folders if facts.like else ()
+        self.folders: tuple[str, ...] = (plan.__module__, *others)
         self._folder = plan.__globals__  # modules are gone while the interpreter shuts down
         self._plans = Plans(len(self.parameters.names), self.parameters.arrays)
 

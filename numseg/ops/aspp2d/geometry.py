@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from numseg.geometry import same_padding
+from numseg.geometry import derived, same_padding
 from numseg.ops.conv2d.geometry import Geometry as Convolution
 
 
@@ -22,7 +22,7 @@ class Geometry(NamedTuple):
     add: bool
     """Branches are added up, not stacked."""
 
-    @property
+    @derived
     def branches(self) -> list[Convolution]:
         """Each atrous convolution: it keeps the size of the image."""
         return [
@@ -30,7 +30,7 @@ class Geometry(NamedTuple):
             for branch in zip(self.filters, self.kh, self.kw, self.rates, strict=False)
         ]
 
-    @property
+    @derived
     def pooled(self) -> Convolution:
         """The convolution of the image's mean."""
         return self._convolution(1, 1, self.filters[-1], 1, 1, 1)

@@ -6,11 +6,12 @@ from numseg import checks
 from numseg.errors import ArgumentError
 from numseg.geometry import center, shifted
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.pad import pad as padding
 from numseg.ops.pad.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Pair
 
 
-@operator("x", linear="x")
+@operator("x", linear="x", like=padding)
 def center_crop(
     x: ArrayLike, output_size: Pair, rounding: str = "floor", pad: bool = False
 ) -> Plan[Array]:

@@ -6,11 +6,12 @@ from numseg import checks
 from numseg.errors import ArgumentError
 from numseg.geometry import shifted
 from numseg.operator import Plan, Spec, operator
+from numseg.ops.pad import pad
 from numseg.ops.pad.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Pair
 
 
-@operator("x", linear="x")
+@operator("x", linear="x", like=pad)
 def crop(x: ArrayLike, size: Pair, offset: Pair = 0) -> Plan[Array]:
     """A part of an image: ``y[n, c, p, q] = x[n, c, p + top, q + left]``.
 

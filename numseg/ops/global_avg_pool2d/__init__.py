@@ -5,11 +5,11 @@ from __future__ import annotations
 from numseg import checks
 from numseg.geometry import adaptive_reach
 from numseg.operator import Plan, Spec, operator
-from numseg.ops.adaptive_avg_pool2d import bins_geometry
+from numseg.ops.adaptive_avg_pool2d import adaptive_avg_pool2d, bins_geometry
 from numseg.typing import Array, ArrayLike
 
 
-@operator("x", linear="x")
+@operator("x", linear="x", like=adaptive_avg_pool2d)
 def global_avg_pool2d(x: ArrayLike) -> Plan[Array]:
     """Mean of each plane: ``y[n, c, 0, 0] = mean over h, w of x[n, c, h, w]``.
 

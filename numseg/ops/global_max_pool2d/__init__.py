@@ -8,10 +8,11 @@ from numseg import checks
 from numseg.geometry import adaptive_reach
 from numseg.operator import Plan, Spec, operator
 from numseg.ops.adaptive_avg_pool2d import bins_geometry
+from numseg.ops.adaptive_max_pool2d import adaptive_max_pool2d
 from numseg.typing import Array, ArrayLike
 
 
-@operator("x", outputs="y indices", saves="indices")
+@operator("x", outputs="y indices", saves="indices", like=adaptive_max_pool2d)
 def global_max_pool2d(
     x: ArrayLike, return_indices: bool = False
 ) -> Plan[Array | tuple[Array, Array]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from numseg.geometry import line
+from numseg.geometry import derived, line
 from numseg.ops.pad.geometry import Geometry as Padding
 from numseg.ops.upsample_bilinear2d.geometry import Geometry as Upsampling
 
@@ -22,12 +22,12 @@ class Geometry(NamedTuple):
     oh: int
     ow: int
 
-    @property
+    @derived
     def crop(self) -> Padding:
         return Padding(self.n * self.c, self.h, self.w, self.eh, self.ew, -self.top, -self.left,
                        value=0.0, mode=0)  # fmt: skip
 
-    @property
+    @derived
     def upsampling(self) -> Upsampling:
         rows = line(self.eh, self.oh, 0.0, "align_corners")
         columns = line(self.ew, self.ow, 0.0, "align_corners")

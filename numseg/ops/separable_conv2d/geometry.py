@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from numseg.geometry import derived
 from numseg.ops.conv2d.geometry import Geometry as Convolution
 
 
@@ -30,11 +31,11 @@ class Geometry(NamedTuple):
         """The shape between the two convolutions."""
         return self.n, self.c * self.multiplier, self.oh, self.ow
 
-    @property
+    @derived
     def depthwise(self) -> Convolution:
         n, channels, oh, ow = self.hidden
         return Convolution(n, self.c, self.h, self.w, channels, oh, ow, *self[8:], max(self.c, 1))
 
-    @property
+    @derived
     def pointwise(self) -> Convolution:
         return Convolution(*self.hidden, self.f, self.oh, self.ow, 1, 1, 1, 1, 0, 0, 1, 1, groups=1)

@@ -1,4 +1,8 @@
-"""spatial_pyramid_pool2d on the CPU: level after level, by kernels/pooling/bins.py."""
+"""spatial_pyramid_pool2d on the CPU: level after level, by kernels/pooling/bins.py.
+
+No composite of adaptive pools: they have no Caffe bins, and a pixel's gradient is the sum over the
+bins of all levels in their order, which is not that of adding up one sum per level.
+"""
 
 from __future__ import annotations
 
