@@ -7,6 +7,8 @@ The faces are modules of the operator's folder:
 - ``composite``: the operator made of other operators, on whichever device the arrays are. Stands in
   for kernels that are not there. Returns the outputs; ``backward`` gets a flag for each gradient
   in the place of an array to fill, and returns all of them, None for those not wanted.
+
+Those of pointwise operators are made by :mod:`numseg.pointwise`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numseg import checks
+from numseg import checks, pointwise
 from numseg.device import Device
 from numseg.errors import DeviceError
 from numseg.plan import Plan, Spec, each
@@ -67,17 +69,19 @@ class Call(NamedTuple):
 def running(op: Operator[..., Any], where: Device) -> tuple[str, ModuleType]:
     """The face that runs on a device, and its module."""
     if op.facts.face or _chosen.get() == "reference":
-        return "reference", _fast(op.__module__, "reference")[1]
-    return _fast(op.__module__, where.face)
+        return _fast(op.__module__, "reference", op.facts.pointwise)
+    return _fast(op.__module__, where.face, op.facts.pointwise)
 
 
 def module(op: Operator[..., Any], face: str) -> ModuleType:
     """The module of a face, or the composite in its place."""
-    return _fast(op.__module__, face)[1]
+    return _fast(op.__module__, face, op.facts.pointwise)[1]
 
 
 @functools.cache
-def _fast(package: str, face: str) -> tuple[str, ModuleType]:
+def _fast(package: str, face: str, made: bool) -> tuple[str, ModuleType]:
+    if made and (found := pointwise.face(package, face)) is not None:
+        return face, found
     for name in (face, "composite"):
         if (found := _found(package, name)) is not None:
             return name, found

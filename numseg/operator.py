@@ -46,6 +46,7 @@ class Facts:
     fixed: Mapping[str, Any]
     epilogue: tuple[Operator[..., Any], ...]
     skippable: tuple[str, ...]
+    pointwise: bool = False
     face: str | None = None
     """``reference``, or whichever fits the call."""
 
@@ -63,6 +64,7 @@ def operator(
     fixed: Mapping[str, Any] | None = None,
     epilogue: Sequence[Operator[..., Any]] = (),
     skippable: str = "",
+    pointwise: bool = False,
 ) -> Callable[[Callable[P, Plan[R]]], Operator[P, R]]:
     """Make an operator of a function that checks the arguments and returns the :class:`Plan`.
 
@@ -102,6 +104,9 @@ def operator(
     skippable : str
         Outputs that ``cpu.forward`` leaves out where it is given an array without entries for them:
         in a plain call, which asks for no such result and has no ``backward``.
+    pointwise : bool
+        Whether the folder states a value and a slope, and the faces and derivatives are made of
+        them (:mod:`numseg.pointwise`).
     """
 
     def make(plan: Callable[P, Plan[R]]) -> Operator[P, R]:
@@ -120,6 +125,7 @@ def operator(
                 fixed=fixed or {},
                 epilogue=tuple(epilogue),
                 skippable=tuple(skippable.split()),
+                pointwise=pointwise,
             ),
         )
 
