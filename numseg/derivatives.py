@@ -2,14 +2,15 @@
 
 Rules are made of operators: ``jvp(saved, along)`` is the tangent of the first result, and
 ``double_backward(saved, grad_y, along)`` the gradients of ``<grad_y, jvp>`` by name. An operator
-without a rule for ``jvp`` is linear in its one input, or has a symmetric derivative, which is its
-``backward``.
+without a rule for ``jvp`` is linear in its one input, or pointwise: the derivative is then a
+diagonal, the same forward and backward, and that of the slope is ``curvature``, if there is one.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def jvp(op: Operator[..., Any], saved: Any, along: dict[str, Any]) -> Any:
     spec = saved.plan.outputs[0]
     if all(tangent is None for tangent in along.values()):
         return np.zeros(*spec)
-    rule = faces.optional(op, "derivatives", "jvp")
+    rule = _rule(op, "jvp")
     with _as_defined(op, saved, along) as (at, moved):
         tangent = rule(at, moved) if rule else _linear_jvp(op, at, moved)
         # that of a bias has but the channels
@@ -73,7 +74,7 @@ def double_backward(
     plan = saved.plan
     saved = op.saved_type(*kept, plan)
     moved = along(op, "grad_grads", grad_grads, plan, where)
-    rule = faces.optional(op, "derivatives", "double_backward")
+    rule = _rule(op, "double_backward")
     if rule is None:
         _linear_input(op, plan, "double_backward")
     with _as_defined(op, saved, grad_y, moved) as (at, grad, tangents):
@@ -83,6 +84,34 @@ def double_backward(
     for name, index in op.facts.fixed.items():
         grads[op.differentiable.index(name)][index] = 0
     return (*op.by_array(grads, plan), jvp(op, saved, moved))
+
+
+def _rule(op: Operator[..., Any], name: str) -> Callable[..., Any] | None:
+    """That of the operator's folder, or that of all pointwise operators."""
+    stated = faces.optional(op, "derivatives", name)
+    if stated is None and op.facts.pointwise:
+        return functools.partial(POINTWISE[name], op)
+    return stated
+
+
+def _slope_along(op: Operator[..., Any], saved: Any, along: dict[str, Any]) -> Any:
+    return op.backward(saved, along["x"])[0]
+
+
+def _curvature_along(
+    op: Operator[..., Any], saved: Any, grad_y: Any, along: dict[str, Any]
+) -> dict[str, Any]:
+    curvature = faces.optional(op, "derivatives", "curvature")
+    if curvature is None or along["x"] is None:
+        return {}
+    return {"x": grad_y * along["x"] * curvature(saved[0], *saved.plan.geometry.parameters)}
+
+
+POINTWISE: dict[str, Callable[..., Any]] = {
+    "jvp": _slope_along,
+    "double_backward": _curvature_along,
+}
+"""The derivative is a diagonal, so it is the same in both directions."""
 
 
 def _linear_input(op: Operator[..., Any], plan: Plan[Any], wanted: str) -> str:

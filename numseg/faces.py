@@ -11,6 +11,7 @@ The faces are modules of the operator's folder:
 
 An operator that is another one by a different signature (``Facts.like``) has that one's modules
 where it has none of its own.
+Those of pointwise operators are made by :mod:`numseg.pointwise`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numseg import checks, device
+from numseg import checks, device, pointwise
 from numseg.device import Device
 from numseg.errors import DeviceError
 from numseg.plan import Plan, Spec, each, flat
@@ -71,17 +72,19 @@ class Call(NamedTuple):
 def running(op: Operator[..., Any], where: Device) -> tuple[str, ModuleType]:
     """The face that runs on a device, and its module."""
     if op.facts.face or _chosen.get() == "reference":
-        return "reference", _fast(op.folders, "reference")[1]
-    return _fast(op.folders, where.face)
+        return _fast(op.folders, "reference", op.facts.pointwise)
+    return _fast(op.folders, where.face, op.facts.pointwise)
 
 
 def module(op: Operator[..., Any], face: str) -> ModuleType:
     """The module of a face, or the composite in its place."""
-    return _fast(op.folders, face)[1]
+    return _fast(op.folders, face, op.facts.pointwise)[1]
 
 
 @functools.cache
-def _fast(folders: tuple[str, ...], face: str) -> tuple[str, ModuleType]:
+def _fast(folders: tuple[str, ...], face: str, made: bool) -> tuple[str, ModuleType]:
+    if made and (found := pointwise.face(folders[0], face)) is not None:
+        return face, found
     own = _found(folders, face)
     composite = None if face == "reference" else _found(folders, "composite")
     if composite is not None and (own is not None or _found(folders, "cpu") is None):

@@ -47,6 +47,7 @@ class Facts:
     epilogue: tuple[Operator[..., Any], ...]
     skippable: tuple[str, ...]
     like: Operator[..., Any] | None = None
+    pointwise: bool = False
     face: str | None = None
     """``reference``, or whichever fits the call."""
 
@@ -65,6 +66,7 @@ def operator(
     epilogue: Sequence[Operator[..., Any]] = (),
     skippable: str = "",
     like: Operator[..., Any] | None = None,
+    pointwise: bool = False,
 ) -> Callable[[Callable[P, Plan[R]]], Operator[P, R]]:
     """Make an operator of a function that checks the arguments and returns the :class:`Plan`.
 
@@ -107,6 +109,9 @@ def operator(
     like : operator, optional
         The one that this is, by another signature: same geometry, same arrays in and out. Its faces
         are this one's, but for those in this one's folder.
+    pointwise : bool
+        Whether the folder states a value and a slope, and the faces and derivatives are made of
+        them (:mod:`numseg.pointwise`).
     """
 
     def make(plan: Callable[P, Plan[R]]) -> Operator[P, R]:
@@ -126,6 +131,7 @@ def operator(
                 epilogue=tuple(epilogue),
                 skippable=tuple(skippable.split()),
                 like=like,
+                pointwise=pointwise,
             ),
         )
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import numseg as ns
+from numseg import faces
 from numseg.errors import ArgumentError
 
 relu = importlib.import_module("numseg.ops.relu")
-relu_cpu = importlib.import_module("numseg.ops.relu.cpu")
+relu_cpu = faces.module(ns.relu, "cpu")
 X = np.array([1.0, -2.0])
 
 

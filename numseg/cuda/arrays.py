@@ -52,7 +52,7 @@ class Cuda:
 
     @staticmethod
     def to_host(array: Any) -> Array:
-        return np.ascontiguousarray(array.copy_to_host())
+        return np.asarray(array.copy_to_host(), order="C")  # which leaves 0 axes as they are
 
     @staticmethod
     def from_host(array: Array) -> Any:

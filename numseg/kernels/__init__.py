@@ -55,6 +55,7 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
 
     activations                 what convolutions apply to their results too
     elementary                  exp and log, in vectors
+    elementwise                 the loops of pointwise operators
     losses                      what the kernels of losses share
 
 ``machine``: how numseg compiles and runs

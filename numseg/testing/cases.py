@@ -9,12 +9,15 @@ Every operator's ``cases.py`` states
     a list of :class:`Invalid`,
 ``EXACT``
     True if integer-valued inputs give the reference's bits, "value" if that holds for the results
-    but not for the gradients, else False; or a function of the plan that says so,
-``roundings(plan)``
+    but not for the gradients, "cpu" where kernels on the CPU compute float32 in float64 and those
+    on CUDA do not, else False; or a function of the plan that says so,
+``roundings``
     the bound on the error on real inputs, for the value and every gradient, in units of
-    ``eps * scale``. For an operator that is linear
+    ``eps * scale``: a number, or a function of the plan. For an operator that is linear
     in each floating-point input the scale is the reference on absolute values; else it is the
     largest of ``|result|``, for a gradient also of the result for ``|grad_y|``, and 1,
+``cuda_roundings`` (optional)
+    the same where CUDA kernels round more often,
 ``SCALE = "result"`` (optional)
     takes that second scale for a linear operator too: one whose weights are computed, and so may
     be off by an eps however small they are,
@@ -35,6 +38,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from numseg.device import Device, Host
 from numseg.operator import Operator, Plan
 from numseg.typing import Array, Shape
 
@@ -130,10 +134,19 @@ def of(op: Operator[Any, Any]) -> ModuleType:
     return importlib.import_module(f"{op.__module__}.cases")
 
 
-def exact(op: Operator[Any, Any], plan: Plan[Any]) -> bool | str:
-    """What an operator states as ``EXACT`` of a call."""
+def exact(op: Operator[Any, Any], plan: Plan[Any], where: Device = Host) -> bool | str:
+    """What an operator states as ``EXACT`` of a call on a device."""
     stated = of(op).EXACT
-    return stated(plan) if callable(stated) else stated
+    said = stated(plan) if callable(stated) else stated
+    return where is Host if said == "cpu" else said
+
+
+def roundings(op: Operator[Any, Any], plan: Plan[Any], where: Device = Host) -> float:
+    """What an operator states as ``roundings`` of a call on a device."""
+    stated = of(op).roundings
+    if where is not Host:
+        stated = getattr(of(op), "cuda_roundings", stated)
+    return float(stated(plan) if callable(stated) else stated)
 
 
 def strategy(op: Operator[Any, Any]) -> st.SearchStrategy[Case]:

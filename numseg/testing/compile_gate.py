@@ -20,7 +20,6 @@ import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
-import pkgutil
 import re
 import struct
 import subprocess
@@ -33,10 +32,11 @@ from typing import Any, NamedTuple
 
 import numba
 
-import numseg.ops
+from numseg import faces
 from numseg.cuda.launch import Kernel
 from numseg.cuda.runtime import cuda, simulated
 from numseg.errors import DeviceError
+from numseg.ops.registry import OPERATORS
 
 ARCHITECTURES = (8, 0), (9, 0)
 """Ampere's data centre GPUs and Hopper."""
@@ -79,16 +79,19 @@ class Row(NamedTuple):
 
 
 def twins() -> list[str]:
-    """The modules ``numseg.ops.<name>.cuda`` that exist."""
-    names = [
-        f"numseg.ops.{m.name}.cuda" for m in pkgutil.iter_modules(numseg.ops.__path__) if m.ispkg
+    """The modules ``numseg.ops.<name>.cuda`` that exist, or are made for pointwise operators."""
+    return [
+        f"{op.__module__}.cuda"
+        for op in OPERATORS.values()
+        if op.facts.pointwise or importlib.util.find_spec(f"{op.__module__}.cuda")
     ]
-    return [name for name in names if importlib.util.find_spec(name) is not None]
 
 
 def kernels(module: str) -> list[Kernel]:
     """The kernels a module defines; a DeviceError if an operator hides one from the gate."""
-    members = vars(importlib.import_module(module))
+    package, _, name = module.rpartition(".")
+    made = [op for op in OPERATORS.values() if op.facts.pointwise and op.__module__ == package]
+    members = vars(faces.module(made[0], name) if made else importlib.import_module(module))
     for name, member in members.items() if module != SHARED else ():
         if type(member).__name__ == "CUDADispatcher" and not member.targetoptions.get("device"):
             raise DeviceError(f"{module}.{name} is compiled by cuda.jit: make it a @kernel")

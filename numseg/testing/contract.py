@@ -57,15 +57,15 @@ class Observed(NamedTuple):
 
 def check_values(op: Op, case: Case, dtype: Any, seed: int, where: Device = Host) -> None:
     """Results and gradients are the definition's: to the bit on integers if the operator is EXACT,
-    within ``roundings(plan) * eps * scale`` otherwise."""
+    within ``roundings * eps * scale`` otherwise."""
     for kind in ("integers", "reals"):
         arguments = case.arguments(kind, dtype, seed)
         grad_y = _grad_y(op, arguments, kind, dtype, seed)
         got = observe(op, arguments, grad_y, where)
-        exact = cases.exact(op, got.plan)
+        exact = cases.exact(op, got.plan, where)
         wide = _map_floats(lambda a: a.astype(np.float64), arguments)
         wanted = observe(op.reference, wide, grad_y.astype(np.float64))
-        bounds = _bounds(op, wide, grad_y, wanted, dtype)
+        bounds = _bounds(op, wide, grad_y, wanted, cases.roundings(op, wanted.plan, where), dtype)
         for number, (a, b) in enumerate(zip(got.results, wanted.results, strict=True)):
             name = f"{op.__name__}: {op.outputs[number]} on {kind} ({np.dtype(dtype)})"
             if kind == "integers" and exact:
@@ -452,9 +452,11 @@ class Scales(NamedTuple):
 
 
 @np.errstate(invalid="ignore")  # 0 * inf, where a result is infinite
-def _bounds(op: Op, wide: dict[str, Any], grad_y: Array, wanted: Observed, dtype: Any) -> Scales:
-    """What ``roundings(plan) * eps * scale`` is."""
-    unit = cases.of(op).roundings(wanted.plan) * float(np.finfo(dtype).eps)
+def _bounds(
+    op: Op, wide: dict[str, Any], grad_y: Array, wanted: Observed, roundings: float, dtype: Any
+) -> Scales:
+    """What ``roundings * eps * scale`` is."""
+    unit = roundings * float(np.finfo(dtype).eps)
     scale = scales(op, wide, grad_y, wanted)
     return Scales(
         [unit * r for r in scale.results],

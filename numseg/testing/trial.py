@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import math
 import random
@@ -108,6 +109,7 @@ class Trial:
         self.peer, self.op, self.ulps = peer, op, ulps
         self.dtypes, self.values = dtypes, values
         self._stated = cases.of(op)
+        self._roundings = functools.partial(cases.roundings, op)
         choices = dict(conventions.choices(op))
         for name, value in fixed.items():
             if name not in op.__signature__.parameters or name in op.inputs:
@@ -359,7 +361,7 @@ class Trial:
         if self.ulps is not None:
             return self.ulps
         plan = self.op.plan(**{**arguments, **convention})
-        return 16.0 + 4 * float(self._stated.roundings(plan))
+        return 16.0 + 4 * self._roundings(plan)
 
     def _scales(self, arguments: Arguments, convention: Arguments, ours: Given) -> dict[str, Array]:
         """The size of what each number is made of."""

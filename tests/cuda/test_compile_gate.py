@@ -25,6 +25,7 @@ if runtime.simulated():
 from numseg.cuda.launch import Ints, Kernel, Reals, _configured, kernel, thread
 from numseg.cuda.runtime import cuda
 from numseg.errors import DeviceError
+from numseg.ops.registry import OPERATORS
 from numseg.testing import compile_gate
 from numseg.testing.compile_gate import compile_kernel, kernels
 
@@ -116,9 +117,14 @@ def test_64_bit_divisions_are_counted() -> None:
 def test_finds_every_twin_and_its_kernels() -> None:
     folders = Path(compile_gate.__file__).parents[1] / "ops"
     twins = {f"numseg.ops.{file.parent.name}.cuda" for file in folders.glob("*/cuda.py")}
+    twins |= {f"{op.__module__}.cuda" for op in OPERATORS.values() if op.facts.pointwise}
     assert set(compile_gate.twins()) == twins
     names = [k.function.__name__ for k in kernels("numseg.ops.max_pool2d.cuda")]
     assert names == ["_forward", "_mark", "_backward", "_share"]
+    assert [k.name for k in kernels("numseg.ops.relu.cuda")] == [
+        "numseg.ops.relu.cuda._forward",
+        "numseg.ops.relu.cuda._backward",
+    ]
 
 
 def test_a_kernel_behind_its_back_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import numseg
+from numseg import faces
 from numseg.kernels.machine import jit
 from numseg.ops.max_pool2d import cpu
 
@@ -124,6 +125,17 @@ def test_what_a_name_does_not_determine_is_not_kept(cache: Path) -> None:
         made(factor)(0, 2, x)
         assert x.tolist() == [factor, factor]
     assert files(cache) == []
+
+
+def test_a_loop_made_for_rules_depends_on_both_modules() -> None:
+    loop = faces.module(numseg.relu, "cpu")._forward.py_func
+    rules, loops = loop.__module__, loop.__globals__["__name__"]
+    assert (rules, loops) == ("numseg.ops.relu.rules", "numseg.kernels.pointwise.elementwise")
+    assert jit.KernelCache(loop, "")._enabled
+    digests = [jit.source_digest(*names) for names in ((rules, loops), (rules,), (loops,))]
+    assert len({*digests}) == 3
+    assert None not in digests
+    assert jit.source_digest("somebody.elses", loops) is None
 
 
 def test_fields_of_another_order_are_another_signature() -> None:

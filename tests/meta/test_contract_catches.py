@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg import checks
+from numseg import checks, faces
 from numseg.device import Host
 from numseg.kernels.machine import threads as parallel
 from numseg.kernels.machine.threads import launch
@@ -20,13 +20,14 @@ from numseg.ops.conv2d import reference as conv2d_reference
 from numseg.ops.cross_entropy import cpu as cross_entropy_cpu
 from numseg.ops.max_pool2d import cpu as max_pool2d_cpu
 from numseg.ops.max_pool2d import reference as max_pool2d_reference
-from numseg.ops.relu import Geometry
-from numseg.ops.relu import cpu as relu_cpu
 from numseg.ops.softmax import cpu as softmax_cpu
 from numseg.plan import Plans
+from numseg.pointwise import Geometry
 from numseg.testing import cases, contract
 from numseg.testing.cases import Case, Invalid
 from numseg.testing.contract import ContractError
+
+relu_cpu: Any = faces.module(ns.relu, "cpu")
 
 Break = Callable[[pytest.MonkeyPatch], None]
 Check = Callable[[Operator[..., Any], Case, int], None]
@@ -421,11 +422,11 @@ DOCUMENTED = ns.relu.__doc__ or ""
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("Parameters\n    ----------", "Arguments\n    ---------", "no section Parameters"),
-        ("Returns\n    -------\n", "", "no section Returns"),
-        ("Raises\n    ------\n", "", "no section Raises"),
-        ("Notes\n    -----\n", "", "no section Notes"),
-        ("Examples\n    --------\n", "", "no section Examples"),
+        ("Parameters\n----------", "Arguments\n---------", "no section Parameters"),
+        ("Returns\n-------\n", "", "no section Returns"),
+        ("Raises\n------\n", "", "no section Raises"),
+        ("Notes\n-----\n", "", "no section Notes"),
+        ("Examples\n--------\n", "", "no section Examples"),
         ("Gradient", "Slope", "gradient"),
         ("x : array", "input : array", "parameter x"),
         ("array([0., 0., 2.])", "array([1., 0., 2.])", "the example fails"),

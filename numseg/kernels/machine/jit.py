@@ -66,14 +66,19 @@ def kernel(fastmath: set[str] | bool = False) -> Callable[[Callable[..., Any]], 
     return compile_
 
 
-def rule(function: Callable[..., Any], fastmath: set[str] | bool = False) -> Any:
+def rule(
+    function: Callable[..., Any], fastmath: set[str] | bool = False, inline: bool = False
+) -> Any:
     """Compile a scalar formula that CPU kernels and CUDA kernels both call, or a part of a kernel.
 
     What a kernel calls is compiled without the way in from Python, which would take as long as the
     rule itself: each field of each NamedTuple is unpacked there. Calls from Python have a twin. Nor
     is there one rule for 0, one for 1, and one for numbers: LLVM knows constants when it inlines.
+    ``inline`` makes it do so, however long the rule is.
     """
-    njit: Any = functools.partial(numba.njit, error_model="numpy", fastmath=fastmath)
+    njit: Any = functools.partial(
+        numba.njit, error_model="numpy", fastmath=fastmath, forceinline=inline
+    )
     dispatcher = njit()(function)
     inside = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
@@ -103,7 +108,8 @@ class KernelCache(_Cache):
 
     def __init__(self, function: Callable[..., Any], options: str) -> None:
         self._name = f"{function.__module__}.{function.__qualname__}"
-        sources = source_digest(function.__module__)
+        # a loop that was made for the rules of another module depends on both
+        sources = source_digest(function.__module__, function.__globals__["__name__"])
         self._key = options, sources
         self._enabled = sources is not None and "<locals>" not in function.__qualname__
 
@@ -180,11 +186,13 @@ def _settings() -> tuple[Any, ...]:
 
 
 @functools.cache
-def source_digest(module: str) -> str | None:
-    """A digest of the module's source and of every numseg module it needs, directly or not; None
-    if the module is not numseg's, or if a source is younger than this process."""
+def source_digest(*modules: str) -> str | None:
+    """A digest of the modules' sources and of every numseg module they need, directly or not; None
+    if one of them is not numseg's, or if a source is younger than this process."""
+    if None in map(_source_file, modules):
+        return None
     sources: dict[str, str] = {}
-    waiting = [module]
+    waiting = list(modules)
     while waiting:
         name = waiting.pop()
         if name not in sources and (file := _source_file(name)):
@@ -192,7 +200,7 @@ def source_digest(module: str) -> str | None:
                 return None
             sources[name], imported = _read(name, file)
             waiting += imported
-    return hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest() if sources else None
+    return hashlib.sha256(repr(sorted(sources.items())).encode()).hexdigest()
 
 
 @functools.cache

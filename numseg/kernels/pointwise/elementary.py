@@ -33,6 +33,16 @@ def log(x: Any) -> Any:
     return np.log(x)
 
 
+def wide(x: Any) -> Any:
+    """The number in float64, for a rule that rounds once; on CUDA in its own dtype."""
+    return np.float64(x)
+
+
+def product(a: Any, b: Any) -> Any:
+    """``a * b``, rounded before anything is added: never part of a fused multiply-add."""
+    return a * b
+
+
 @rule
 def log1p(e):
     """``log(1 + e)`` for e in [0, 1], in float64: the digits that the sum lost are put back."""
@@ -121,6 +131,16 @@ _EXP, _DECAY = (
     }
     for falling in (False, True)
 )
+
+
+@overload(wide)
+def _choose_wide(x):
+    return lambda x: np.float64(x)
+
+
+@overload(product, jit_options={"fastmath": False})  # or it would be as its caller is
+def _choose_product(a, b):
+    return lambda a, b: a * b
 
 
 @overload(exp, jit_options={"fastmath": {"contract"}})

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from numseg import checks
-from numseg.operator import Plan, Spec, operator
+from numseg.operator import Plan
+from numseg.ops.pointwise import planned, pointwise
 from numseg.typing import Array, ArrayLike
 
 
-class Geometry(NamedTuple):
-    size: int
-    alpha: float
-    beta: float
-
-
-@operator("x", saves="x")
+@pointwise()
 def hard_sigmoid(x: ArrayLike, alpha: float = 1 / 6, beta: float = 0.5) -> Plan[Array]:
     """Piecewise linear sigmoid: ``y = min(max(alpha * x + beta, 0), 1)``.
 
@@ -52,7 +45,4 @@ def hard_sigmoid(x: ArrayLike, alpha: float = 1 / 6, beta: float = 0.5) -> Plan[
     >>> ns.hard_sigmoid(np.array([-3.0, 0.0, 1.5, 3.0]))
     array([0.  , 0.5 , 0.75, 1.  ])
     """
-    dtype = checks.floats(x=x)
-    spec = Spec(tuple(x.shape), dtype)
-    geometry = Geometry(spec.size, checks.real("alpha", alpha), checks.real("beta", beta))
-    return Plan(outputs=(spec,), geometry=geometry, flops=2 * spec.size)
+    return planned(x, checks.real("alpha", alpha), checks.real("beta", beta), flops=2)

@@ -1,9 +1,5 @@
 """Whose hard sigmoid is whose."""
 
-from __future__ import annotations
-
-from typing import Any
-
 from numseg.testing.conventions import Arguments, elementwise
 
 CONVENTIONS: dict[str, Arguments] = {
@@ -15,6 +11,6 @@ CHOICES = {"alpha": (1 / 6, 0.2)}
 
 ONNX = {"HardSigmoid": elementwise(alpha="alpha", beta="beta")}
 
-PEERS: dict[str, dict[str, Any]] = {
+PEERS: dict[str, Arguments] = {
     "torch.nn.functional:hardsigmoid": {},
 }

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from numseg import checks
-from numseg.operator import Plan, Spec, operator
+from numseg.operator import Plan
+from numseg.ops.pointwise import planned, pointwise
 from numseg.typing import Array, ArrayLike
 
 
-class Geometry(NamedTuple):
-    size: int
-
-
-@operator("x", saves="x")
+@pointwise()
 def hard_swish(x: ArrayLike) -> Plan[Array]:
     """Swish with a piecewise linear sigmoid: ``y = x * min(max(x + 3, 0), 6) / 6``.
-
-    Parameters
-    ----------
-    x : array, any shape, float32 or float64
 
     Returns
     -------
     array
         Same shape and dtype. NaN stays NaN; -inf gives NaN, as infinity times 0 does.
-
-    Raises
-    ------
-    ArgumentError
-        If the dtype is neither float32 nor float64.
 
     Notes
     -----
@@ -47,6 +32,4 @@ def hard_swish(x: ArrayLike) -> Plan[Array]:
     >>> ns.hard_swish(np.array([-3.0, -1.5, 0.0, 3.0, 4.0]))
     array([-0.   , -0.375,  0.   ,  3.   ,  4.   ])
     """
-    dtype = checks.floats(x=x)
-    spec = Spec(tuple(x.shape), dtype)
-    return Plan(outputs=(spec,), geometry=Geometry(spec.size), flops=5 * spec.size)
+    return planned(x, flops=5)

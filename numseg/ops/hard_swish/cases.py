@@ -1,17 +1,12 @@
 """Inputs for hard_swish: integers from -4 to 4, with both kinks, and numbers on every piece."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
-from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid, Maker, shapes
+from numseg.testing.cases import Maker
+from numseg.testing.pointwise import inputs
 from numseg.typing import Array, Shape
-
-EXACT = True
 
 
 def _wide(shape: Shape) -> Maker:
@@ -24,15 +19,10 @@ def _wide(shape: Shape) -> Maker:
     return make
 
 
-valid = shapes(min_axes=0, max_axes=4).flatmap(
-    lambda shape: st.sampled_from([Case({"x": shape}), Case({"x": _wide(shape)})])
-)
-
-invalid = [
-    Invalid(Case({"x": np.zeros(3, np.int32)}), "x has dtype int32, expected float32 or float64"),
-    Invalid(Case({"x": [1.0, 2.0]}), "x must be an array"),
-]
-
-
-def roundings(plan: Plan[Any]) -> int:
-    return 1  # of a float32 result; a float64 one is computed as it is by definition
+valid, invalid = inputs()
+valid |= inputs(x=_wide)[0]
+EXACT = "cpu"
+roundings = 1
+"""Of a float32 result; a float64 one is computed as it is by definition."""
+cuda_roundings = 2
+"""Three halves: of the sum, the product and the quotient."""

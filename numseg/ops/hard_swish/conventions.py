@@ -1,15 +1,11 @@
 """Whose hard swish is whose."""
 
-from __future__ import annotations
-
-from typing import Any
-
 from numseg.testing.conventions import Arguments, elementwise
 
 CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX": {}}
 
 ONNX = {"HardSwish": elementwise()}
 
-PEERS: dict[str, dict[str, Any]] = {
+PEERS: dict[str, Arguments] = {
     "torch.nn.functional:hardswish": {},
 }

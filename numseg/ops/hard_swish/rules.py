@@ -1,14 +1,19 @@
 """hard_swish of one number, and its derivative."""
 
 from numseg.kernels.machine.jit import rule
+from numseg.kernels.pointwise.elementary import wide
 
 
 @rule
 def value(x):
-    t = x + 3.0
-    return x * (0.0 if t < 0.0 else (6.0 if t > 6.0 else t)) / 6.0
+    x = wide(x)
+    real = type(x)
+    t = x + real(3)
+    return x * (real(0) if t < 0 else (real(6) if t > 6 else t)) / real(6)
 
 
 @rule
 def slope(x):
-    return 0.0 if x <= -3.0 else (1.0 if x >= 3.0 else x / 3.0 + 0.5)
+    x = wide(x)
+    real = type(x)
+    return real(0) if x <= -3 else (real(1) if x >= 3 else x / real(3) + real(0.5))

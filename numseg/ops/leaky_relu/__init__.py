@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from numseg import checks
-from numseg.operator import Plan, Spec, operator
+from numseg.operator import Plan
+from numseg.ops.pointwise import planned, pointwise
 from numseg.typing import Array, ArrayLike
 
 
-class Geometry(NamedTuple):
-    size: int
-    slope: float
-
-
-@operator("x", saves="x")
+@pointwise()
 def leaky_relu(x: ArrayLike, negative_slope: float = 0.01) -> Plan[Array]:
     """Leaky rectified linear unit: ``y = x`` where ``x > 0``, else ``negative_slope * x``.
 
@@ -48,7 +42,4 @@ def leaky_relu(x: ArrayLike, negative_slope: float = 0.01) -> Plan[Array]:
     >>> ns.leaky_relu(np.array([-2.0, 0.0, 2.0]), 0.25)
     array([-0.5,  0. ,  2. ])
     """
-    dtype = checks.floats(x=x)
-    spec = Spec(tuple(x.shape), dtype)
-    geometry = Geometry(spec.size, checks.real("negative_slope", negative_slope))
-    return Plan(outputs=(spec,), geometry=geometry, flops=spec.size)
+    return planned(x, checks.real("negative_slope", negative_slope), flops=1)

@@ -1,9 +1,5 @@
 """Whose leaky ReLU is whose."""
 
-from __future__ import annotations
-
-from typing import Any
-
 from numseg.testing.conventions import Arguments, elementwise
 
 CONVENTIONS: dict[str, Arguments] = {
@@ -15,6 +11,6 @@ CHOICES = {"negative_slope": (0.01, 0.2, 0.0)}
 
 ONNX = {"LeakyRelu": elementwise(negative_slope="alpha")}
 
-PEERS: dict[str, dict[str, Any]] = {
+PEERS: dict[str, Arguments] = {
     "torch.nn.functional:leaky_relu": {},
 }

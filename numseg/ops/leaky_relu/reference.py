@@ -1,16 +1,13 @@
 """leaky_relu by its definition."""
 
-from __future__ import annotations
-
 import numpy as np
 
-from numseg.ops.leaky_relu import Geometry
 from numseg.typing import Array
 
 
-def forward(x: Array, g: Geometry) -> Array:
-    return np.where(x > 0, x, g.slope * x)
+def value(x: Array, negative_slope: float) -> Array:
+    return np.where(x > 0, x, negative_slope * x)
 
 
-def backward(x: Array, gy: Array, g: Geometry) -> Array:
-    return np.where(x > 0, gy, g.slope * gy)
+def gradient(x: Array, gy: Array, negative_slope: float) -> Array:
+    return np.where(x > 0, gy, negative_slope * gy)

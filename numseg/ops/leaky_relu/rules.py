@@ -1,9 +1,13 @@
-"""The slope of leaky_relu."""
+"""leaky_relu of one number, and its gradient."""
 
 from numseg.kernels.machine.jit import rule
 
 
 @rule
-def slope_at(x, negative_slope):
-    """1 above 0; the other slope at 0, below, and where x is NaN."""
-    return 1.0 if x > 0 else negative_slope
+def value(x, negative_slope):
+    return x if x > 0 else negative_slope * x
+
+
+@rule
+def slope(x, negative_slope):
+    return type(negative_slope)(1) if x > 0 else negative_slope

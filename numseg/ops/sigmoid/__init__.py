@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from numseg import checks
-from numseg.operator import Plan, Spec, operator
+from numseg.operator import Plan
+from numseg.ops.pointwise import planned, pointwise
 from numseg.typing import Array, ArrayLike
 
 
-class Geometry(NamedTuple):
-    size: int
-
-
-@operator("x", saves="y")
+@pointwise(saves="y")
 def sigmoid(x: ArrayLike) -> Plan[Array]:
     """Logistic sigmoid: ``y = 1 / (1 + exp(-x))``.
-
-    Parameters
-    ----------
-    x : array, any shape, float32 or float64
 
     Returns
     -------
     array
         Same shape and dtype. NaN stays NaN; -inf gives 0, inf gives 1. Nothing overflows, and far
         below zero, where y is about ``exp(x)``, it keeps all its digits.
-
-    Raises
-    ------
-    ArgumentError
-        If the dtype is neither float32 nor float64.
 
     Notes
     -----
@@ -45,6 +30,4 @@ def sigmoid(x: ArrayLike) -> Plan[Array]:
     >>> ns.sigmoid(np.array([-np.inf, 0.0, 1000.0]))
     array([0. , 0.5, 1. ])
     """
-    dtype = checks.floats(x=x)
-    spec = Spec(tuple(x.shape), dtype)
-    return Plan(outputs=(spec,), geometry=Geometry(spec.size), flops=4 * spec.size)
+    return planned(x, flops=4)

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from numseg import checks
-from numseg.operator import Plan, Spec, operator
+from numseg.operator import Plan
+from numseg.ops.pointwise import planned, pointwise
 from numseg.typing import Array, ArrayLike
 
 
-class Geometry(NamedTuple):
-    size: int
-
-
-@operator("x", saves="x")
+@pointwise()
 def silu(x: ArrayLike) -> Plan[Array]:
     """Sigmoid linear unit, also called swish: ``y = x * sigmoid(x) = x / (1 + exp(-x))``.
-
-    Parameters
-    ----------
-    x : array, any shape, float32 or float64
 
     Returns
     -------
     array
         Same shape and dtype. NaN stays NaN, inf stays inf; -inf gives NaN, as infinity times 0
         does. Far below zero, where y is about ``x exp(x)``, it keeps all its digits.
-
-    Raises
-    ------
-    ArgumentError
-        If the dtype is neither float32 nor float64.
 
     Notes
     -----
@@ -45,6 +30,4 @@ def silu(x: ArrayLike) -> Plan[Array]:
     >>> ns.silu(np.array([-1000.0, 0.0, 1000.0]))
     array([  -0.,    0., 1000.])
     """
-    dtype = checks.floats(x=x)
-    spec = Spec(tuple(x.shape), dtype)
-    return Plan(outputs=(spec,), geometry=Geometry(spec.size), flops=5 * spec.size)
+    return planned(x, flops=5)

@@ -1,13 +1,9 @@
 """Whose SiLU is whose."""
 
-from __future__ import annotations
-
-from typing import Any
-
 from numseg.testing.conventions import Arguments
 
 CONVENTIONS: dict[str, Arguments] = {"PyTorch": {}}
 
-PEERS: dict[str, dict[str, Any]] = {
+PEERS: dict[str, Arguments] = {
     "torch.nn.functional:silu": {},
 }
