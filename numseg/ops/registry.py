@@ -42,6 +42,7 @@ from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.max_unpool2d import max_unpool2d
 from numseg.ops.pad import pad
 from numseg.ops.pixel_shuffle2d import pixel_shuffle2d
+from numseg.ops.pixel_unshuffle2d import pixel_unshuffle2d
 from numseg.ops.relu import relu
 from numseg.ops.roi_align import roi_align
 from numseg.ops.roi_pool import roi_pool
@@ -90,6 +91,7 @@ __all__ = [
     "max_unpool2d",
     "pad",
     "pixel_shuffle2d",
+    "pixel_unshuffle2d",
     "relu",
     "roi_align",
     "roi_pool",
@@ -139,6 +141,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "max_unpool2d": max_unpool2d,
     "pad": pad,
     "pixel_shuffle2d": pixel_shuffle2d,
+    "pixel_unshuffle2d": pixel_unshuffle2d,
     "relu": relu,
     "roi_align": roi_align,
     "roi_pool": roi_pool,

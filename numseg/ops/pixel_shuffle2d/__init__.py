@@ -8,10 +8,8 @@ from numseg import checks
 from numseg.errors import ArgumentError
 from numseg.geometry import Reach
 from numseg.operator import Plan, Spec, operator
-from numseg.ops.pixel_shuffle2d.geometry import Geometry
+from numseg.ops.pixel_shuffle2d.geometry import MODES, cells
 from numseg.typing import Array, ArrayLike
-
-MODES = ("CRD", "DCR")
 
 
 @operator("x", linear="x")
@@ -41,7 +39,8 @@ def pixel_shuffle2d(x: ArrayLike, upscale_factor: int, mode: str = "CRD") -> Pla
 
     Notes
     -----
-    Gradient: each number of ``grad_y`` goes back to the place that it came from.
+    Gradient: each number of ``grad_y`` goes back to the place that it came from, which
+    :func:`pixel_unshuffle2d` does too.
 
     Source: ``torch.nn.functional.pixel_shuffle`` of PyTorch 2.13; ONNX 13 ``DepthToSpace``. Shi et
     al. 2016, "Real-time single image and video super-resolution using an efficient sub-pixel
@@ -63,11 +62,10 @@ def pixel_shuffle2d(x: ArrayLike, upscale_factor: int, mode: str = "CRD") -> Pla
             f"upscale_factor is {r}, so x must have a multiple of {r * r} channels, "
             f"but it has {channels}"
         )
-    crd = checks.choice("mode", mode, MODES) == "CRD"
-    steps = (r * r, r, 1) if crd else (1, r * c, c)
+    geometry = cells(n, c, h, w, r, checks.choice("mode", mode, MODES))
     reach = Reach(Fraction(1, r), Fraction(1 - r, r))
     return Plan(
         outputs=(Spec((n, c, h * r, w * r), dtype),),
-        geometry=Geometry(n, c, h, w, r, *steps),
+        geometry=geometry,
         reach=(reach, reach),
     )

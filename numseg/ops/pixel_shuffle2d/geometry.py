@@ -1,8 +1,12 @@
-"""What kernels know of a pixel shuffle."""
+"""What kernels know of a pixel shuffle, and of its inverse."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+MODES = ("CRD", "DCR")
+"""ONNX's names. The small image's channels count, from the slowest to the fastest, the large one's
+channel and the place within a cell, or the place and the channel."""
 
 
 class Geometry(NamedTuple):
@@ -19,3 +23,8 @@ class Geometry(NamedTuple):
     """From a row of a cell to the next."""
     column: int
     """From a column of a cell to the next."""
+
+
+def cells(n: int, c: int, h: int, w: int, r: int, mode: str) -> Geometry:
+    """The order of channels that ``mode`` says."""
+    return Geometry(n, c, h, w, r, *((r * r, r, 1) if mode == "CRD" else (1, r * c, c)))
