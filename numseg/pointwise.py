@@ -35,14 +35,14 @@ class Geometry(NamedTuple):
 def face(package: str, name: str) -> ModuleType | None:
     """The face of a pointwise operator, made of what its folder states; None for an unknown one."""
     if name == "reference":
-        functions = _definition(importlib.import_module(f"{package}.reference"))
+        stated, make = importlib.import_module(f"{package}.reference"), _definition
     elif name in LOOPS:
+        stated = importlib.import_module(f"{package}.rules")
         make = importlib.import_module(LOOPS[name]).face
-        functions = make(importlib.import_module(f"{package}.rules"))
     else:
         return None
     module = ModuleType(f"{package}.{name}")
-    vars(module).update(functions)
+    vars(module).update(make(stated), __file__=stated.__file__)
     return module
 
 

@@ -15,7 +15,6 @@ from numseg.device import Cuda
 from numseg.graph import Graph
 from numseg.nets import blocks
 from numseg.ops.registry import OPERATORS
-from numseg.testing import compile_gate
 from numseg.training import (
     SGD,
     Adam,
@@ -35,6 +34,8 @@ if not runtime.cuda_available():
         "no GPU: NUMBA_ENABLE_CUDASIM=1 pytest tests/cuda, after pip install '.[cuda-test]'",
         allow_module_level=True,
     )
+
+from numseg.testing import compile_gate
 
 RNG = np.random.default_rng(0)
 OURS = OPERATORS
