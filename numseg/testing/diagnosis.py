@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from numseg.conventions import Arguments, Probe
 from numseg.operator import Operator
 from numseg.testing import conventions, foreign
-from numseg.testing.conventions import Arguments, Probe
 from numseg.testing.foreign import Given
 from numseg.testing.verdict import Deviation
 from numseg.typing import Array

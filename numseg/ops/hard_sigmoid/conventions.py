@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.testing.conventions import Arguments, elementwise
+from numseg.conventions import Arguments, attribute, elementwise
 
 CONVENTIONS: dict[str, Arguments] = {
     "PyTorch, Keras 3": {"alpha": 1 / 6},
@@ -13,7 +13,9 @@ CONVENTIONS: dict[str, Arguments] = {
 
 CHOICES = {"alpha": (1 / 6, 0.2)}
 
-ONNX = {"HardSigmoid": elementwise(alpha="alpha", beta="beta")}
+ONNX = {
+    "HardSigmoid": elementwise(attribute("alpha", "alpha", 0.2), attribute("beta", "beta", 0.5))
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:hardsigmoid": {},

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.testing.conventions import Arguments, elementwise
+from numseg.conventions import Arguments, elementwise
 
 CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX": {}}
 
-ONNX = {"HardSwish": elementwise()}
+ONNX = {"HardSwish": elementwise(since=14)}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:hardswish": {},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.testing.conventions import Arguments, elementwise
+from numseg.conventions import Arguments, attribute, elementwise
 
 CONVENTIONS: dict[str, Arguments] = {
     "PyTorch, ONNX": {"negative_slope": 0.01},
@@ -13,7 +13,7 @@ CONVENTIONS: dict[str, Arguments] = {
 
 CHOICES = {"negative_slope": (0.01, 0.2, 0.0)}
 
-ONNX = {"LeakyRelu": elementwise(negative_slope="alpha")}
+ONNX = {"LeakyRelu": elementwise(attribute("negative_slope", "alpha", 0.01))}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:leaky_relu": {},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.testing.conventions import Arguments, elementwise
+from numseg.conventions import Arguments, elementwise
 
 CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX": {}}
 
