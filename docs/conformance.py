@@ -15,6 +15,7 @@ from typing import Any
 
 from numseg.errors import ArgumentError
 from numseg.operator import Operator
+from numseg.ops.registry import OPERATORS
 from numseg.testing import ConformanceReport, conformance, conventions, peers
 from numseg.testing.verdict import AMONG, Deviation
 
@@ -38,7 +39,7 @@ combination of the arguments that choose a convention (words and flags) and that
 putting defaults, zeros and whole numbers in place; what is said of the deviation was checked on every deviating call.
 
 `onnx:` is the reference evaluator of the onnx package, `ort:` is ONNX Runtime on the CPU: each runs a model of one node,
-which the operator's `conventions.py` makes of its arguments. An operator's `conventions.py` also names its conventions
+which the operator's `conventions.py` makes of its arguments (and reads: [interop](interop.md#onnx-nodes)). It also names its conventions
 (`numseg conform --list`).
 
 **An ulp** is here the machine epsilon of the arrays' dtype times the size of what is added up: the sum of the terms' absolute values
@@ -77,7 +78,7 @@ def main() -> None:
 
 
 def _operators() -> list[tuple[str, Op]]:
-    return sorted(conventions.operators().items())
+    return sorted(OPERATORS.items())
 
 
 def _asked(op: Op) -> bool:
@@ -85,7 +86,7 @@ def _asked(op: Op) -> bool:
 
 
 def _ask(name: str, target: str) -> ConformanceReport:
-    op = conventions.operators()[name]
+    op = OPERATORS[name]
     return conformance(
         peers.load(target, op),
         op,

@@ -70,6 +70,30 @@ class Invalid:
     message: str
 
 
+def refused(good: Case) -> Callable[..., Invalid]:
+    """Makes an :class:`Invalid` of a refusal's words, and of what differs from a good call."""
+
+    def bad(message: str, **changed: Any) -> Invalid:
+        arrays = {name: changed.pop(name, entry) for name, entry in good.arrays.items()}
+        return Invalid(Case(arrays, {**good.params, **changed}), message)
+
+    return bad
+
+
+def wrong_arrays(good: Case, rank: bool = True) -> list[Invalid]:
+    """The refusals of dtypes and, if it is fixed, of x's rank that follow from a good call."""
+    bad, arrays = refused(good), good.arguments("reals", np.float32)
+    x, floats = arrays["x"], {n: a for n, a in arrays.items() if n in good.arrays and n != "x"}
+    found = [bad("x has dtype int32, expected float32 or float64", x=x.astype(np.int32))]
+    if rank:
+        found.append(bad(f"x has shape {x.shape[1:]}, expected {x.ndim} axes", x=x[0]))
+    return found + [
+        bad(f"{name} has dtype float64, but x has float32", **{name: array.astype(np.float64)})
+        for name, array in floats.items()
+        if getattr(array, "dtype", None) == np.float32
+    ]
+
+
 def _make(entry: Any, kind: str, dtype: Any, rng: np.random.Generator) -> Any:
     if callable(entry):
         return entry(rng, dtype)

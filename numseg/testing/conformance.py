@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from numseg import checks
+from numseg.conventions import Arguments
 from numseg.errors import ArgumentError
 from numseg.operator import Operator
 from numseg.testing import conventions, diagnosis, foreign
-from numseg.testing.conventions import Arguments
 from numseg.testing.foreign import Foreign, Refused
 from numseg.testing.trial import ASPECTS, KINDS, MOST_CONVENTIONS, Call, Compared, Trial
 from numseg.testing.verdict import (

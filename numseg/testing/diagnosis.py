@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from numseg.conventions import Arguments, Probe
 from numseg.operator import Operator
 from numseg.testing import conventions, foreign
-from numseg.testing.conventions import Arguments, Probe
 from numseg.testing.foreign import Given
 from numseg.testing.trial import Trial
 from numseg.testing.verdict import Deviation

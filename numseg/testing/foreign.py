@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from numseg.conventions import Arguments, Unsupported
 from numseg.errors import ArgumentError
 from numseg.operator import Operator
-from numseg.testing.conventions import Arguments, Unsupported
 from numseg.testing.isolated import Isolated, Lost
 from numseg.testing.subject import as_numpy
 from numseg.typing import Array

@@ -6,7 +6,6 @@ run a model of one node, which the operator's ``conventions.py`` makes of its ar
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.metadata
 import inspect
@@ -16,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from numseg import names
+from numseg.conventions import Node, Onnx, Unsupported, onnx_nodes
 from numseg.errors import ArgumentError
 from numseg.operator import Operator
 from numseg.ops.registry import OPERATORS
-from numseg.testing.conventions import Node, Unsupported, onnx_nodes, peers_of
+from numseg.testing.conventions import peers_of
 from numseg.typing import Array
 
 EVALUATORS = {"onnx": "onnx", "ort": "onnxruntime"}
@@ -52,7 +52,7 @@ def load(target: str, op: Operator[..., Any]) -> Callable[..., Any]:
         raise ArgumentError(f"{op.__name__} has no ONNX node {what!r}: {known}")
     names.imported(EVALUATORS[where])
     names.imported("onnx")
-    return node_function(target, where, what, nodes[what])
+    return node_function(target, where, what, op, nodes[what])
 
 
 def operator_of(target: str) -> Operator[..., Any] | None:
@@ -75,20 +75,24 @@ def version(target: str) -> str:
 
 
 def node_function(
-    name: str, evaluator: str, op_type: str, make: Callable[..., Node]
+    name: str, evaluator: str, op_type: str, op: Operator[..., Any], known: Onnx
 ) -> Callable[..., Any]:
-    """A function with the signature of ``make`` that runs the node."""
+    """A function of the arguments that a node speaks of, which runs the node.
 
-    @functools.wraps(make)
+    Arguments that it does not take are conventions that ONNX has settled.
+    """
+
     def function(**arguments: Any) -> list[Array]:
-        return run_node(evaluator, op_type, make(**arguments))
+        return run_node(evaluator, known.written(op, op_type, arguments))
 
+    kind = inspect.Parameter.KEYWORD_ONLY
+    taken = [inspect.Parameter(argument, kind) for argument in known.arguments(op)]
     function.__name__ = name
-    vars(function)["__signature__"] = inspect.signature(make)
+    vars(function)["__signature__"] = inspect.Signature(taken)
     return function
 
 
-def run_node(evaluator: str, op_type: str, node: Node) -> list[Array]:
+def run_node(evaluator: str, node: Node) -> list[Array]:
     """What an evaluator gives for a model of this one node."""
     onnx = importlib.import_module("onnx")
     helper, infos = onnx.helper, []
@@ -102,7 +106,7 @@ def run_node(evaluator: str, op_type: str, node: Node) -> list[Array]:
         infos.append(helper.make_tensor_value_info(name, kind, array.shape))
     results = [f"result{j}" for j in range(node.outputs)]
     made = helper.make_node(
-        op_type, [n if n in given else "" for n in node.inputs], results, **node.attributes
+        node.type, [n if n in given else "" for n in node.inputs], results, **node.attributes
     )
     outputs = [onnx.ValueInfoProto(name=name) for name in results]
     model = helper.make_model(

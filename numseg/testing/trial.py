@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from numseg.conventions import Arguments, Unsupported
 from numseg.errors import ArgumentError
 from numseg.operator import Operator
 from numseg.testing import conventions, foreign
-from numseg.testing.conventions import Arguments, Unsupported
 from numseg.testing.foreign import Foreign, Given, Refused
 from numseg.testing.verdict import (
     Side,

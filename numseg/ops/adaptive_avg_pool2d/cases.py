@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, refused, wrong_arrays
 
 EXACT = False  # a mean is a quotient
 
@@ -25,13 +25,12 @@ def valid(draw: st.DrawFn) -> Case:
 _x = np.zeros((1, 1, 4, 4), np.float32)
 
 
-def _bad(message: str, x: object = _x, output_size: object = 2) -> Invalid:
-    return Invalid(Case({"x": x}, {"output_size": output_size}), message)
+_good = Case({"x": _x}, {"output_size": 2})
+_bad = refused(_good)
 
 
 invalid = [
-    _bad("x has shape (4, 4), expected 4 axes", x=_x[0, 0]),
-    _bad("x has dtype int64", x=_x.astype(np.int64)),
+    *wrong_arrays(_good),
     _bad("x has shape (1, 1, 0, 4), expected an image with pixels", x=_x[:, :, :0]),
     _bad("output_size must be an integer, got None", output_size=None),
     _bad("output_size must be at least 0, got -1", output_size=-1),

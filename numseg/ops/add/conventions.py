@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.testing.conventions import Arguments, Node
-from numseg.typing import Array
+from numseg.conventions import Arguments, Onnx
 
 CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX": {}}
 
 
-def _node(x: Array, other: Array) -> Node:
-    return Node({"x": x, "other": other})
-
-
-ONNX = {"Add": _node}
+ONNX = {"Add": Onnx("x other", since=7)}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch:add": {},

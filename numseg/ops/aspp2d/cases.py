@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, refused, wrong_arrays
 
 
 def EXACT(plan: Plan[Any]) -> bool:  # noqa: N802 - as the constant that others state
@@ -43,38 +43,29 @@ def valid(draw: st.DrawFn) -> Case:
     return Case(arrays, {"rates": rates, "combine": combine})
 
 
-def _f32(*shape: int) -> Any:
-    return np.zeros(shape, np.float32)
-
-
-_x = _f32(1, 4, 5, 5)
-_w = _f32(2, 4, 3, 3)
-
-
-def _bad(
-    message: str, x: Any = _x, weights: Any = (_w, _w), rates: Any = (1, 2), **more: Any
-) -> Invalid:
-    given: dict[str, Any] = {
-        name: more.pop(name) for name in ("pool_weight", "bias") if name in more
-    }
-    weights = list(weights) if isinstance(weights, tuple) else weights
-    return Invalid(Case({"x": x, "weights": weights, **given}, {"rates": rates, **more}), message)
-
+_f = (2, 4, 3, 3)
+_good = Case(
+    {"x": (1, 4, 5, 5), "weights": [_f, _f], "pool_weight": None, "bias": None}, {"rates": (1, 2)}
+)
+_bad = refused(_good)
 
 invalid = [
-    _bad("x has shape (4, 5, 5), expected 4 axes", x=_x[0]),
-    _bad("weights must be a list or tuple of arrays", weights=_w),
+    *wrong_arrays(_good),
+    _bad("weights must be a list or tuple of arrays", weights=_f),
     _bad("weights must hold at least one array", weights=[], rates=()),
-    _bad("weights[1] has dtype float64, but x has float32", weights=(_w, _w.astype(np.float64))),
-    _bad("weights[1] takes 3 channels, but x has 4", weights=(_w, _f32(2, 3, 3, 3))),
-    _bad("weights[0]'s kernel is 0 x 3, expected at least 1 x 1", weights=(_f32(2, 4, 0, 3), _w)),
-    _bad("pool_weight's kernel is 3 x 3, expected 1 x 1", pool_weight=_w),
-    _bad("pool_weight takes 5 channels, but x has 4", pool_weight=_f32(2, 5, 1, 1)),
+    _bad(
+        "weights[1] has dtype float64, but x has float32",
+        weights=[np.zeros(_f, np.float32), np.zeros(_f)],
+    ),
+    _bad("weights[1] takes 3 channels, but x has 4", weights=[_f, (2, 3, 3, 3)]),
+    _bad("weights[0]'s kernel is 0 x 3, expected at least 1 x 1", weights=[(2, 4, 0, 3), _f]),
+    _bad("pool_weight's kernel is 3 x 3, expected 1 x 1", pool_weight=_f),
+    _bad("pool_weight takes 5 channels, but x has 4", pool_weight=(2, 5, 1, 1)),
     _bad("weights holds 2 arrays, but there are 3 rates", rates=(1, 2, 3)),
     _bad("rates must be a sequence of integers, got 6", rates=6),
     _bad("rates[1] must be at least 1, got 0", rates=(1, 0)),
-    _bad("branches have [2, 1] filters", weights=(_w, _w[:1]), combine="sum"),
-    _bad("bias has shape (2,), expected (4,) (one for each of the 4 channels", bias=_f32(2)),
+    _bad("branches have [2, 1] filters", weights=[_f, (1, 4, 3, 3)], combine="sum"),
+    _bad("bias has shape (2,), expected (4,) (one for each of the 4 channels", bias=(2,)),
     _bad("combine must be one of 'concat', 'sum', got 'add'", combine="add"),
 ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numseg.testing.conventions import Arguments
+from numseg.conventions import Arguments
 
 CONVENTIONS: dict[str, Arguments] = {
     "DeepLab v2": {"combine": "sum"},

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid, strides
+from numseg.testing.cases import Case, refused, strides, wrong_arrays
 
 EXACT = "value"  # a gradient is a sum of quotients
 
@@ -34,13 +34,12 @@ def valid(draw: st.DrawFn) -> Case:
 _x = np.zeros((1, 1, 4, 4), np.float32)
 
 
-def _bad(message: str, x: object = _x, kernel_size: object = 2, **params: object) -> Invalid:
-    return Invalid(Case({"x": x}, {"kernel_size": kernel_size, **params}), message)
+_good = Case({"x": _x}, {"kernel_size": 2})
+_bad = refused(_good)
 
 
 invalid = [
-    _bad("x has shape (4, 4), expected 4 axes", x=_x[0, 0]),
-    _bad("x has dtype int64", x=_x.astype(np.int64)),
+    *wrong_arrays(_good),
     _bad("kernel_size must be at least 1, got 0", kernel_size=0),
     _bad("kernel_size must be one integer or two, got (2, 2, 2)", kernel_size=(2, 2, 2)),
     _bad("stride must be at least 1, got 0", stride=0),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.testing.conventions import Arguments, Node, pads, pair
-from numseg.typing import Array
+from numseg.conventions import Arguments, Onnx, constant, flag, padding, windows
 
 CONVENTIONS: dict[str, Arguments] = {
     "PyTorch": {},
@@ -14,25 +13,18 @@ CONVENTIONS: dict[str, Arguments] = {
 }
 
 
-def _node(
-    x: Array,
-    kernel_size: Any,
-    stride: Any,
-    padding: Any,
-    ceil_mode: bool,
-    count_include_pad: bool,
-) -> Node:
-    attributes = {
-        "kernel_shape": pair(kernel_size),
-        "strides": pair(kernel_size if stride is None else stride),
-        "ceil_mode": int(ceil_mode),
-        "count_include_pad": int(count_include_pad),
-        **pads(padding),
-    }
-    return Node({"x": x}, attributes)
-
-
-ONNX = {"AveragePool": _node}
+ONNX = {
+    "AveragePool": Onnx(
+        "x",
+        windows(),
+        padding(),
+        flag("ceil_mode", "ceil_mode", 0, since=10),
+        flag("count_include_pad", "count_include_pad", 0),
+        constant("dilations", [1, 1]),
+        since=7,
+        idle=lambda a: () if a["ceil_mode"] else ("ceil_rule",),
+    )
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:avg_pool2d": {},

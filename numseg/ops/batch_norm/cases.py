@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, refused, wrong_arrays
 from numseg.typing import Array
 
 EXACT = False
@@ -49,19 +49,21 @@ def _variances(shape: tuple[int, ...], rng: np.random.Generator, dtype: Any) -> 
 _x, _c = np.zeros((2, 3, 2, 2), np.float32), np.ones(3, np.float32)
 
 
-def _bad(message: str, x: object = _x, mean: object = _c, var: object = _c, **rest: object) -> Any:
-    arrays = {"x": x, "running_mean": mean, "running_var": var}
-    return Invalid(Case(arrays, rest), message)
+_good = Case({"x": _x, "running_mean": _c, "running_var": _c, "weight": None, "bias": None})
+_bad = refused(_good)
 
 
 invalid = [
+    *wrong_arrays(_good, rank=False),
     _bad("x has shape (2,), expected at least 2 axes (n, c, ...)", x=_x[:, 0, 0, 0]),
-    _bad("x has dtype int64, expected float32 or float64", x=_x.astype(np.int64)),
-    _bad("running_var has dtype float64, but x has float32", var=_c.astype(np.float64)),
     _bad("weight has shape (2,), expected (3,)", weight=_c[:2]),
     _bad("bias has shape (3, 1), expected (3,)", bias=_c[:, None]),
-    _bad("running_var is not given, but the other running statistic is", var=None),
-    _bad("running_mean is not given, but training=False normalises by it", mean=None, var=None),
+    _bad("running_var is not given, but the other running statistic is", running_var=None),
+    _bad(
+        "running_mean is not given, but training=False normalises by it",
+        running_mean=None,
+        running_var=None,
+    ),
     _bad("x has shape (1, 3, 1, 1), 1 value per channel", x=_x[:1, :, :1, :1], training=True),
     _bad("unbiased must be True or False, got 'no'", unbiased="no"),
     _bad("momentum_of must be one of 'new', 'old', got 'both'", momentum_of="both"),

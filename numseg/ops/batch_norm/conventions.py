@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.testing.conventions import Arguments, Node, Unsupported
-from numseg.typing import Array
+from numseg.conventions import Arguments, Node, Onnx, Part, attribute, constant, filled
 
 CONVENTIONS: dict[str, Arguments] = {
     "PyTorch": {"unbiased": True, "momentum_of": "new", "allow_single": False},
@@ -17,33 +16,49 @@ CONVENTIONS: dict[str, Arguments] = {
 }
 
 
-def _node(
-    x: Array,
-    running_mean: Array | None,
-    running_var: Array | None,
-    weight: Array | None,
-    bias: Array | None,
-    training: bool,
-    momentum: float,
-    eps: float,
-    return_running: bool,
-) -> Node:
-    if return_running and (running_mean is None or not training):
-        raise Unsupported("ONNX has new statistics in training alone")
-    ones, zeros = np.ones(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
-    inputs = {
-        "x": x,
-        "scale": ones if weight is None else weight,
-        "bias": zeros if bias is None else bias,
-        "mean": zeros if running_mean is None else running_mean,
-        "var": ones if running_var is None else running_var,
-    }
-    attributes = {"epsilon": eps, "momentum": momentum, "training_mode": int(training)}
-    results = 3 if return_running else 1
-    return Node(inputs, attributes, outputs=3 if training else 1, results=results, opset=15)
+def _statistics(arguments: Arguments, node: Node) -> None:
+    if arguments["return_running"]:
+        if arguments["running_mean"] is None or not arguments["training"]:
+            raise node.refusal("has new statistics in training alone")
+        node.results = 3
+    else:
+        node.results = 1
+    node.outputs = 3 if arguments["training"] else 1
+    if node.opset < 14:
+        if arguments["training"]:
+            raise node.refusal("training = True needs opset 14")
+    else:
+        node.attributes["training_mode"] = int(arguments["training"])
 
 
-ONNX = {"BatchNormalization": _node}
+def _training(node: Node) -> Arguments:
+    training = bool(node.take("training_mode", 0)) if node.opset >= 14 else False
+    if node.outputs > 1 and not training:
+        raise node.refusal(f"training_mode = 0, but has {node.outputs} outputs")
+    returned, node.outputs = node.outputs == 3, 1 if node.outputs == 3 else node.outputs
+    return {"training": training, "return_running": returned}
+
+
+def _of(value: float) -> Any:
+    return lambda a: np.full(a["x"].shape[1], value, a["x"].dtype)
+
+
+SETTLED = {"unbiased": False, "momentum_of": "old", "allow_single": True}
+
+ONNX = {
+    "BatchNormalization": Onnx(
+        "x weight bias running_mean running_var",
+        filled(weight=_of(1), bias=_of(0), running_mean=_of(0), running_var=_of(1)),
+        attribute("eps", "epsilon", 1e-5),
+        attribute("momentum", "momentum", 0.9),
+        constant("spatial", 1),
+        Part(("training", "return_running"), _statistics, _training),
+        since=7,
+        opset=15,
+        settled=SETTLED,
+        idle=lambda a: ("allow_single",) if a["training"] else tuple(SETTLED),
+    )
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:batch_norm": {},

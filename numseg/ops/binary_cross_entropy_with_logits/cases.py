@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid, shapes
+from numseg.testing.cases import Case, refused, shapes, wrong_arrays
 from numseg.typing import Array, Shape
 
 EXACT = False
@@ -53,17 +53,16 @@ def _uniform(shape: Shape, low: float, high: float, hard: bool = False) -> Any:
 _x = np.zeros((2, 3), np.float32)
 
 
-def _bad(message: str, x: Any = _x, target: Any = _x, **rest: Any) -> Invalid:
-    arrays = {name: rest.pop(name, None) for name in ("weight", "pos_weight", "labels")}
-    return Invalid(Case({"x": x, "target": target, **arrays}, rest), message)
+_good = Case({"x": _x, "target": _x, "weight": None, "pos_weight": None, "labels": None})
+_bad = refused(_good)
 
 
 invalid = [
+    *wrong_arrays(_good, rank=False),
     _bad("target has shape (3,), expected (2, 3) (the shape of x)", target=_x[0]),
     _bad("target has dtype int64, expected float32 or float64", target=_x.astype(int)),
     _bad("pos_weight has shape (2,), which does not broadcast to (2, 3)", pos_weight=_x[:, 0]),
     _bad("weight has shape (1, 2, 3), which does not broadcast to (2, 3)", weight=_x[None]),
-    _bad("weight has dtype float64, but x has float32", weight=np.ones(3)),
     _bad("target has shape (2, 3), expected (2,)", labels=np.zeros(2, int)),
     _bad("x has shape (3,), expected at least 2 axes (n, c, ...)", x=_x[0],
          labels=np.zeros(2, int)),

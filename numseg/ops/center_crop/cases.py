@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, refused, wrong_arrays
 
 EXACT = True
 
@@ -28,13 +28,12 @@ def valid(draw: st.DrawFn) -> Case:
 _x = np.zeros((1, 1, 3, 4), np.float32)
 
 
-def _bad(message: str, x: object = _x, output_size: object = 2, **params: object) -> Invalid:
-    return Invalid(Case({"x": x}, {"output_size": output_size, **params}), message)
+_good = Case({"x": _x}, {"output_size": 2})
+_bad = refused(_good)
 
 
 invalid = [
-    _bad("x has shape (3, 4), expected 4 axes", x=_x[0, 0]),
-    _bad("x has dtype int64", x=_x.astype(np.int64)),
+    *wrong_arrays(_good),
     _bad("output_size is 4 x 4, but x has 3 rows and 4 columns", output_size=4),
     _bad("output_size is 1 x 5, but x has 3 rows and 4 columns", output_size=(1, 5)),
     _bad("rounding must be one of 'floor', 'half_even', got 'ceil'", rounding="ceil"),

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
 from numseg.ops.im2col import window_geometry
 from numseg.ops.im2col.cases import windows
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, refused, wrong_arrays
 
 EXACT = True
 
@@ -23,14 +22,14 @@ def valid(draw: st.DrawFn) -> Case:
     return Case({"x": (n, c * g.kh * g.kw, g.oh * g.ow)}, {"output_size": size, **params})
 
 
-def _bad(message: str, shape: tuple[int, ...] = (1, 8, 9), **params: Any) -> Invalid:
-    given = {"output_size": (4, 4), "kernel_size": 2, **params}
-    return Invalid(Case({"x": np.zeros(shape, np.float32)}, given), message)
+_good = Case({"x": (1, 8, 9)}, {"output_size": (4, 4), "kernel_size": 2})
+_bad = refused(_good)
 
 
 invalid = [
-    _bad("x has shape (8, 9), expected 3 axes", shape=(8, 9)),
-    _bad("x has 7 rows, which a kernel of 2 x 2 does not divide", shape=(1, 7, 9)),
+    *wrong_arrays(_good),
+    _bad("x has shape (8, 9), expected 3 axes", x=(8, 9)),
+    _bad("x has 7 rows, which a kernel of 2 x 2 does not divide", x=(1, 7, 9)),
     _bad("x has 9 columns, but an image of 4 x 5 has 3 x 4 windows", output_size=(4, 5)),
     _bad("the window spans 2 rows (kernel 2, dilation 1), but x has 1 rows", output_size=1),
 ]

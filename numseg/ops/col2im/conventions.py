@@ -6,23 +6,36 @@ from typing import Any
 
 import numpy as np
 
-from numseg.testing.conventions import Arguments, Node, Unsupported, pads, pair
-from numseg.typing import Array
+from numseg.conventions import Arguments, Node, Onnx, Part, padding, pair, rows_columns
 
 CONVENTIONS: dict[str, Arguments] = {"PyTorch fold, ONNX": {}}
 
 
-def _node(
-    x: Array, output_size: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any
-) -> Node:
-    if isinstance(padding, str):
-        raise Unsupported("Col2Im has no auto_pad")
-    attributes = {"strides": pair(stride), "dilations": pair(dilation), **pads(padding)}
-    sizes = {"image": np.array(pair(output_size)), "block": np.array(pair(kernel_size))}
-    return Node({"x": x, **sizes}, attributes, opset=18)
+def _sizes(arguments: Arguments, node: Node) -> None:
+    node.inputs["image"] = np.array(pair(arguments["output_size"]))
+    node.inputs["block"] = np.array(pair(arguments["kernel_size"]))
+    if isinstance(arguments["padding"], str):
+        raise node.refusal("has no auto_pad")
 
 
-ONNX = {"Col2Im": _node}
+def _pairs(node: Node) -> Arguments:
+    image, block = (node.constant(name).tolist() for name in ("image", "block"))
+    if len(image) != 2:
+        raise node.refusal(f"image_shape = {image}, expected rows and columns")
+    return {"output_size": tuple(image), "kernel_size": tuple(block)}
+
+
+ONNX = {
+    "Col2Im": Onnx(
+        "x image block",
+        Part(("output_size", "kernel_size"), _sizes, _pairs),
+        rows_columns("stride", "strides"),
+        rows_columns("dilation", "dilations"),
+        padding(),
+        since=18,
+        opset=18,
+    )
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:fold": {},

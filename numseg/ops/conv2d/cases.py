@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from hypothesis import strategies as st
 
 from numseg.geometry import extent
 from numseg.operator import Plan
 from numseg.ops.conv2d import bound
-from numseg.testing.cases import Case, Invalid, dilations, strides
+from numseg.testing.cases import Case, dilations, refused, strides, wrong_arrays
 
 
 def EXACT(plan: Plan[Any]) -> bool:  # noqa: N802
@@ -65,31 +64,19 @@ def winograd(draw: st.DrawFn, algorithms: tuple[str, ...] = ("winograd2", "winog
     return Case(arrays, {"padding": padding, "groups": groups, "algorithm": algorithm})
 
 
-def _f32(*shape: int) -> Any:
-    return np.zeros(shape, np.float32)
-
-
-def _bad(
-    message: str, x: Any = None, weight: Any = None, bias: Any = None, **params: Any
-) -> Invalid:
-    x = _f32(1, 4, 5, 5) if x is None else x
-    weight = _f32(6, 4, 3, 3) if weight is None else weight
-    return Invalid(Case({"x": x, "weight": weight, "bias": bias}, params), message)
+_good = Case({"x": (1, 4, 5, 5), "weight": (6, 4, 3, 3), "bias": None})
+_bad = refused(_good)
 
 
 invalid = [
-    _bad("x has shape (4, 5, 5), expected 4 axes", x=_f32(4, 5, 5)),
-    _bad("weight has shape (6, 4, 3), expected 4 axes", weight=_f32(6, 4, 3)),
-    _bad("weight has dtype float64, but x has float32", weight=np.zeros((6, 4, 3, 3))),
-    _bad("x has dtype int32, expected float32 or float64", x=np.zeros((1, 4, 5, 5), np.int32)),
-    _bad("so x must have 3 channels in 1 group, but x has 4", weight=_f32(6, 3, 3, 3)),
+    *wrong_arrays(_good),
+    _bad("weight has shape (6, 4, 3), expected 4 axes", weight=(6, 4, 3)),
+    _bad("so x must have 3 channels in 1 group, but x has 4", weight=(6, 3, 3, 3)),
     _bad("so x must have 8 channels in 2 groups, but x has 4", groups=2),
-    _bad("groups = 4 does not divide the 6 filters of weight", weight=_f32(6, 1, 3, 3), groups=4),
+    _bad("groups = 4 does not divide the 6 filters of weight", weight=(6, 1, 3, 3), groups=4),
     _bad("groups must be at least 1, got 0", groups=0),
-    _bad(
-        "bias has shape (4,), expected (6,) (one for each of the 6 filters of weight)", bias=_f32(4)
-    ),
-    _bad("weight's kernel columns must be at least 1, got 0", weight=_f32(6, 4, 3, 0)),
+    _bad("bias has shape (4,), expected (6,) (one for each of the 6 filters of weight)", bias=(4,)),
+    _bad("weight's kernel columns must be at least 1, got 0", weight=(6, 4, 3, 0)),
     _bad("stride must be at least 1, got -1", stride=-1),
     _bad("stride must be an integer, got 1.5", stride=1.5),
     _bad("dilation[1] must be at least 1, got 0", dilation=(1, 0)),
@@ -99,7 +86,7 @@ invalid = [
     _bad(
         "algorithm 'winograd2' takes kernel (3, 3), stride (1, 1), dilation (1, 1), got "
         "kernel (3, 2), stride (1, 1), dilation (1, 1)",
-        weight=_f32(6, 4, 3, 2),
+        weight=(6, 4, 3, 2),
         algorithm="winograd2",
     ),
     _bad("got kernel (3, 3), stride (1, 2), dilation", stride=(1, 2), algorithm="winograd4"),

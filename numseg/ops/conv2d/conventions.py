@@ -4,32 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.testing.conventions import Arguments, Node, pads, pair
-from numseg.typing import Array
+from numseg.conventions import Arguments, Onnx, attribute, filters, padding, rows_columns
 
 CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX, TensorFlow": {}}
 
 
-def _node(
-    x: Array,
-    weight: Array,
-    bias: Array | None,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    groups: int,
-) -> Node:
-    attributes = {
-        "strides": pair(stride),
-        "dilations": pair(dilation),
-        "group": groups,
-        "kernel_shape": list(weight.shape[2:]),
-        **pads(padding),
-    }
-    return Node({"x": x, "weight": weight, "bias": bias}, attributes)
-
-
-ONNX = {"Conv": _node}
+ONNX = {
+    "Conv": Onnx(
+        "x weight bias",
+        rows_columns("stride", "strides"),
+        rows_columns("dilation", "dilations"),
+        attribute("groups", "group", 1),
+        filters(),
+        padding(),
+        idle=lambda a: ("algorithm",),
+    )
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:conv2d": {},

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
 from numseg.geometry import transposed_size
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid, dilations
+from numseg.testing.cases import Case, dilations, refused, wrong_arrays
 
 
 def EXACT(plan: Plan[Any]) -> bool | str:  # noqa: N802 - as the constant that others state
@@ -52,26 +51,15 @@ def valid(draw: st.DrawFn) -> Case:
     return Case(arrays, params)
 
 
-def _f32(*shape: int) -> Any:
-    return np.zeros(shape, np.float32)
-
-
-def _bad(
-    message: str, x: Any = None, weight: Any = None, bias: Any = None, **params: Any
-) -> Invalid:
-    x = _f32(1, 4, 5, 5) if x is None else x
-    weight = _f32(4, 6, 3, 3) if weight is None else weight
-    return Invalid(Case({"x": x, "weight": weight, "bias": bias}, params), message)
+_good = Case({"x": (1, 4, 5, 5), "weight": (4, 6, 3, 3), "bias": None})
+_bad = refused(_good)
 
 
 invalid = [
-    _bad("x has shape (4, 5, 5), expected 4 axes", x=_f32(4, 5, 5)),
-    _bad("weight has dtype float64, but x has float32", weight=np.zeros((4, 6, 3, 3))),
-    _bad("weight has 6 input channels (its first axis), but x has 4", weight=_f32(6, 4, 3, 3)),
+    *wrong_arrays(_good),
+    _bad("weight has 6 input channels (its first axis), but x has 4", weight=(6, 4, 3, 3)),
     _bad("groups = 3 does not divide the 4 channels of x", groups=3),
-    _bad(
-        "bias has shape (4,), expected (6,) (one for each of the 6 output channels)", bias=_f32(4)
-    ),
+    _bad("bias has shape (4,), expected (6,) (one for each of the 6 output channels)", bias=(4,)),
     _bad("stride must be at least 1, got 0", stride=0),
     _bad("padding must be one of 'valid', 'same', 'same_lower', got 'full'", padding="full"),
     _bad("output_size (13, 13) adds 2 rows", stride=2, padding="same", output_size=(13, 13)),

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.testing.conventions import Arguments, Node, Unsupported, pads, pair
-from numseg.typing import Array
+from numseg.conventions import (
+    Arguments,
+    Node,
+    Onnx,
+    Part,
+    attribute,
+    filters,
+    padding,
+    rows_columns,
+)
 
 CONVENTIONS: dict[str, Arguments] = {
     "PyTorch, ONNX": {"overlap": "sum"},
@@ -13,31 +21,23 @@ CONVENTIONS: dict[str, Arguments] = {
 }
 
 
-def _node(
-    x: Array,
-    weight: Array,
-    bias: Array | None,
-    stride: Any,
-    padding: Any,
-    output_padding: Any,
-    groups: int,
-    dilation: Any,
-    output_size: Any,
-) -> Node:
-    if output_size is not None:
-        raise Unsupported("ONNX chooses the padding by itself where output_shape is given")
-    attributes = {
-        "strides": pair(stride),
-        "dilations": pair(dilation),
-        "group": groups,
-        "kernel_shape": list(weight.shape[2:]),
-        "output_padding": pair(output_padding),
-        **pads(padding),
-    }
-    return Node({"x": x, "weight": weight, "bias": bias}, attributes)
+def _no_size(arguments: Arguments, node: Node) -> None:
+    if arguments["output_size"] is not None:
+        raise node.refusal("chooses the padding by itself where output_shape is given")
 
 
-ONNX = {"ConvTranspose": _node}
+ONNX = {
+    "ConvTranspose": Onnx(
+        "x weight bias",
+        rows_columns("stride", "strides"),
+        rows_columns("dilation", "dilations"),
+        attribute("groups", "group", 1),
+        filters(),
+        rows_columns("output_padding", "output_padding", (0, 0)),
+        padding(),
+        Part(("output_size",), _no_size, lambda node: {}),
+    )
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:conv_transpose2d": {},

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, refused, wrong_arrays
 
 EXACT = True
 
@@ -25,13 +25,12 @@ def valid(draw: st.DrawFn) -> Case:
 _x = np.zeros((1, 1, 3, 4), np.float32)
 
 
-def _bad(message: str, x: object = _x, size: object = 2, offset: object = 0) -> Invalid:
-    return Invalid(Case({"x": x}, {"size": size, "offset": offset}), message)
+_good = Case({"x": _x}, {"size": 2})
+_bad = refused(_good)
 
 
 invalid = [
-    _bad("x has shape (3, 4), expected 4 axes", x=_x[0, 0]),
-    _bad("x has dtype int64", x=_x.astype(np.int64)),
+    *wrong_arrays(_good),
     _bad("the crop ends at row 4 and column 4, but x has 3 rows and 4 columns", offset=2),
     _bad("the crop ends at row 3 and column 5", offset=(1, 3)),
     _bad("size must be at least 0, got -1", size=-1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.testing.conventions import Arguments, pair
+from numseg.conventions import Arguments, pair
 
 CONVENTIONS: dict[str, Arguments] = {"Caffe, torchvision": {}}
 

@@ -12,7 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, refused, wrong_arrays
 from numseg.typing import Array
 
 EXACT = True
@@ -52,16 +52,8 @@ _x, _boxes, _index = (
 )
 
 
-def _bad(
-    message: str,
-    x: object = _x,
-    boxes: object = _boxes,
-    box_indices: object = _index,
-    crop_size: object = 2,
-    **params: object,
-) -> Invalid:
-    arrays = {"x": x, "boxes": boxes, "box_indices": box_indices}
-    return Invalid(Case(arrays, {"crop_size": crop_size, **params}), message)
+_good = Case({"x": _x, "boxes": _boxes, "box_indices": _index}, {"crop_size": 2})
+_bad = refused(_good)
 
 
 def _with(value: float, place: tuple[int, int]) -> Array:
@@ -71,9 +63,7 @@ def _with(value: float, place: tuple[int, int]) -> Array:
 
 
 invalid = [
-    _bad("x has shape (3, 8, 5), expected 4 axes", x=_x[0]),
-    _bad("x has dtype int64", x=_x.astype(np.int64)),
-    _bad("boxes has dtype float64, but x has float32", boxes=_boxes.astype(np.float64)),
+    *wrong_arrays(_good),
     _bad("boxes has shape (2, 3), expected (2, 4)", boxes=_boxes[:, :3]),
     _bad("box_indices has dtype float64, expected an integer", box_indices=np.zeros(2)),
     _bad("box_indices has shape (1,), expected (2,) (one of each box)", box_indices=_index[:1]),

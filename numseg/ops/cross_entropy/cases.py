@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, refused, wrong_arrays
 from numseg.typing import Array, Shape
 
 EXACT = False
@@ -63,17 +63,16 @@ def _positive(shape: Shape) -> Any:
 _x, _t = np.zeros((2, 3, 2, 2), np.float32), np.zeros((2, 2, 2), np.uint8)
 
 
-def _bad(message: str, x: Any = _x, target: Any = _t, weight: Any = None, **rest: Any) -> Invalid:
-    return Invalid(Case({"x": x, "target": target, "weight": weight}, rest), message)
+_good = Case({"x": _x, "target": _t, "weight": None})
+_bad = refused(_good)
 
 
 invalid = [
+    *wrong_arrays(_good, rank=False),
     _bad("x has shape (2,), expected at least 2 axes (n, c, ...)", x=_x[:, 0, 0, 0]),
-    _bad("x has dtype int64, expected float32 or float64", x=_x.astype(np.int64)),
     _bad("target has dtype float32, expected an integer dtype", target=_t.astype(np.float32)),
     _bad("target has shape (2, 1, 2, 2), expected (2, 2, 2)", target=_t[:, None]),
     _bad("weight has shape (2,), expected (3,)", weight=np.ones(2, np.float32)),
-    _bad("weight has dtype float64, but x has float32", weight=np.ones(3)),
     _bad("target has the label 3 in 8 places, expected labels in [0, 3)", target=_t + 3),
     _bad("target has the label -1 in 8 places", target=_t.astype(np.int8) - 1),
     _bad("the label 255 in 8 places", target=_t + 255, ignore_index=254),

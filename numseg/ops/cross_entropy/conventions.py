@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.testing.conventions import Arguments, Node, Unsupported
-from numseg.typing import Array
+from numseg.conventions import Arguments, Node, Onnx, Part, word
 
 CONVENTIONS: dict[str, Arguments] = {
     "PyTorch": {"empty": "nan", "label_smoothing": 0.0},
@@ -15,17 +14,26 @@ CONVENTIONS: dict[str, Arguments] = {
 }
 
 
-def _node(
-    x: Array, target: Array, weight: Array | None, ignore_index: int | None, reduction: str
-) -> Node:
-    if reduction not in ("mean", "sum", "none"):
-        raise Unsupported("ONNX has no such reduction")
-    ignored = {} if ignore_index is None else {"ignore_index": ignore_index}
-    labels = target.astype(np.int64)
-    return Node({"x": x, "labels": labels, "weight": weight}, {"reduction": reduction, **ignored})
+def _labels(arguments: Arguments, node: Node) -> None:
+    node.inputs["target"] = arguments["target"].astype(np.int64)
+    if arguments["ignore_index"] is not None:
+        node.attributes["ignore_index"] = arguments["ignore_index"]
 
 
-ONNX = {"SoftmaxCrossEntropyLoss": _node}
+def _ignored(node: Node) -> Arguments:
+    return {"ignore_index": node.take("ignore_index", None)}
+
+
+ONNX = {
+    "SoftmaxCrossEntropyLoss": Onnx(
+        "x target weight",
+        Part(("ignore_index",), _labels, _ignored),
+        word("reduction", "reduction", {n: n for n in ("mean", "sum", "none")}, "mean"),
+        since=12,
+        settled={"empty": "nan"},
+        idle=lambda a: ("empty",),  # what ONNX says nothing of
+    )
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:cross_entropy": {},

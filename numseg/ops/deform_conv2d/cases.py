@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from numseg.geometry import extent
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, refused, wrong_arrays
 from numseg.typing import Array, Shape
 
 EXACT = True
@@ -64,41 +64,33 @@ def _offset(rng: np.random.Generator, shape: Shape, reach: int) -> Array:
     return rng.integers(-reach, reach + 1, shape) + rng.choice([0.125, 0.375, 0.5, 0.875], shape)
 
 
-def _f32(*shape: int) -> Any:
-    return np.zeros(shape, np.float32)
-
-
-def _bad(message: str, **changed: Any) -> Invalid:
-    arrays = {
-        "x": _f32(1, 4, 5, 5),
-        "offset": _f32(1, 36, 3, 3),
-        "weight": _f32(6, 2, 3, 3),
+_good = Case(
+    {
+        "x": (1, 4, 5, 5),
+        "offset": (1, 36, 3, 3),
+        "weight": (6, 2, 3, 3),
         "bias": None,
         "mask": None,
     }
-    params = {name: value for name, value in changed.items() if name not in arrays}
-    arrays |= {name: value for name, value in changed.items() if name in arrays}
-    return Invalid(Case(arrays, params), message)
+)
+_bad = refused(_good)
 
 
 invalid = [
-    _bad("x has shape (4, 5, 5), expected 4 axes", x=_f32(4, 5, 5)),
-    _bad("weight has shape (6, 4, 3), expected 4 axes", weight=_f32(6, 4, 3)),
-    _bad("weight's kernel rows must be at least 1, got 0", weight=_f32(6, 4, 0, 3)),
-    _bad("offset has shape (36, 3, 3), expected 4 axes", offset=_f32(36, 3, 3)),
-    _bad("offset has dtype float64, but x has float32", offset=np.zeros((1, 36, 3, 3))),
-    _bad("so x must have a multiple of 3 channels, but x has 4", weight=_f32(6, 3, 3, 3)),
-    _bad("so x must have a multiple of 8 channels, but x has 4", weight=_f32(6, 8, 3, 3)),
-    _bad("so there are 4 groups, which do not divide its 6 filters", weight=_f32(6, 1, 3, 3)),
-    _bad("offset has 35 channels, expected a multiple of 18", offset=_f32(1, 35, 3, 3)),
-    _bad("offset has 0 channels, expected a multiple of 18", offset=_f32(1, 0, 3, 3)),
-    _bad("there are 3 offset groups, which do not divide the 4", offset=_f32(1, 54, 3, 3)),
-    _bad("offset has shape (1, 36, 5, 5), expected (1, 36, 3, 3)", offset=_f32(1, 36, 5, 5)),
-    _bad("offset has shape (2, 36, 3, 3), expected (1, 36, 3, 3)", offset=_f32(2, 36, 3, 3)),
-    _bad("mask has shape (1, 9, 3, 3), expected (1, 18, 3, 3)", mask=_f32(1, 9, 3, 3)),
-    _bad(
-        "bias has shape (4,), expected (6,) (one for each of the 6 filters of weight)", bias=_f32(4)
-    ),
+    *wrong_arrays(_good),
+    _bad("weight has shape (6, 4, 3), expected 4 axes", weight=(6, 4, 3)),
+    _bad("weight's kernel rows must be at least 1, got 0", weight=(6, 4, 0, 3)),
+    _bad("offset has shape (36, 3, 3), expected 4 axes", offset=(36, 3, 3)),
+    _bad("so x must have a multiple of 3 channels, but x has 4", weight=(6, 3, 3, 3)),
+    _bad("so x must have a multiple of 8 channels, but x has 4", weight=(6, 8, 3, 3)),
+    _bad("so there are 4 groups, which do not divide its 6 filters", weight=(6, 1, 3, 3)),
+    _bad("offset has 35 channels, expected a multiple of 18", offset=(1, 35, 3, 3)),
+    _bad("offset has 0 channels, expected a multiple of 18", offset=(1, 0, 3, 3)),
+    _bad("there are 3 offset groups, which do not divide the 4", offset=(1, 54, 3, 3)),
+    _bad("offset has shape (1, 36, 5, 5), expected (1, 36, 3, 3)", offset=(1, 36, 5, 5)),
+    _bad("offset has shape (2, 36, 3, 3), expected (1, 36, 3, 3)", offset=(2, 36, 3, 3)),
+    _bad("mask has shape (1, 9, 3, 3), expected (1, 18, 3, 3)", mask=(1, 9, 3, 3)),
+    _bad("bias has shape (4,), expected (6,) (one for each of the 6 filters of weight)", bias=(4,)),
     _bad("stride must be at least 1, got -1", stride=-1),
     _bad("dilation[1] must be at least 1, got 0", dilation=(1, 0)),
     _bad("padding[2] must be at least 0, got -1", padding=(0, 0, -1, 0)),

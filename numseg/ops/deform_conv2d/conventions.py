@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.testing.conventions import Arguments, Node, pads, pair
-from numseg.typing import Array
+from numseg.conventions import Arguments, Onnx, filters, implied, padding, rows_columns
 
 CONVENTIONS: dict[str, Arguments] = {
     "torchvision": {"boundary": "torchvision"},
@@ -14,30 +13,27 @@ CONVENTIONS: dict[str, Arguments] = {
 }
 
 
-def _node(
-    x: Array,
-    offset: Array,
-    weight: Array,
-    bias: Array | None,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    mask: Array | None,
-) -> Node:
-    kh, kw = weight.shape[2:]
-    attributes = {
-        "strides": pair(stride),
-        "dilations": pair(dilation),
-        "group": x.shape[1] // max(weight.shape[1], 1),
-        "offset_group": offset.shape[1] // (2 * kh * kw),
-        "kernel_shape": [kh, kw],
-        **pads(padding),
-    }
-    inputs = {"x": x, "weight": weight, "offset": offset, "bias": bias, "mask": mask}
-    return Node(inputs, attributes, opset=22)
+def _groups(arguments: Arguments) -> int:
+    return max(int(arguments["x"].shape[1] // max(arguments["weight"].shape[1], 1)), 1)
 
 
-ONNX = {"DeformConv": _node}
+def _offset_groups(arguments: Arguments) -> int:
+    kh, kw = arguments["weight"].shape[2:]
+    return int(arguments["offset"].shape[1] // (2 * kh * kw))
+
+
+ONNX = {
+    "DeformConv": Onnx(
+        "x weight offset bias mask",
+        rows_columns("stride", "strides"),
+        rows_columns("dilation", "dilations"),
+        implied("group", _groups, "x", "weight", default=1),
+        implied("offset_group", _offset_groups, "offset", "weight", default=1),
+        filters(),
+        padding(),
+        since=19,
+    )
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torchvision.ops:deform_conv2d": {},

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid, shapes
+from numseg.testing.cases import Case, refused, shapes, wrong_arrays
 
 EXACT = True
 
@@ -28,12 +28,12 @@ def valid(draw: st.DrawFn) -> Case:
 _x = np.zeros((2, 3), np.float32)
 
 
-def _bad(message: str, x: Any = _x, **params: Any) -> Invalid:
-    return Invalid(Case({"x": x}, {"seed": 0, **params}), message)
+_good = Case({"x": _x}, {"seed": 0})
+_bad = refused(_good)
 
 
 invalid = [
-    _bad("x has dtype int32, expected float32 or float64", x=_x.astype(np.int32)),
+    *wrong_arrays(_good, rank=False),
     _bad("p must lie in [0.0, 1.0], got 1.5", p=1.5),
     _bad("p must lie in [0.0, 1.0], got -0.1", p=-0.1),
     _bad("p must lie in [0.0, 1.0], got nan", p=float("nan")),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from numseg.testing.conventions import Arguments, elementwise
+from numseg.conventions import Arguments, elementwise
 
 CONVENTIONS: dict[str, Arguments] = {"ONNX": {}}
 
-ONNX = {"GlobalAveragePool": elementwise()}
+ONNX = {"GlobalAveragePool": elementwise(since=1)}

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, refused, wrong_arrays
 
 EXACT = False
 
@@ -34,18 +34,17 @@ def valid(draw: st.DrawFn) -> Case:
 _x, _c = np.zeros((2, 6, 2, 2), np.float32), np.ones(6, np.float32)
 
 
-def _bad(message: str, x: object = _x, num_groups: object = 2, **rest: object) -> Invalid:
-    return Invalid(Case({"x": x}, {"num_groups": num_groups, **rest}), message)
+_good = Case({"x": _x, "weight": None, "bias": None}, {"num_groups": 2})
+_bad = refused(_good)
 
 
 invalid = [
+    *wrong_arrays(_good, rank=False),
     _bad("x has shape (2,), expected at least 2 axes (n, c, ...)", x=_x[:, 0, 0, 0]),
-    _bad("x has dtype int64, expected float32 or float64", x=_x.astype(np.int64)),
     _bad("num_groups is 4, but x has 6 channels: no multiple of it", num_groups=4),
     _bad("num_groups must be at least 1, got 0", num_groups=0),
     _bad("num_groups must be an integer, got 2.0", num_groups=2.0),
     _bad("weight has shape (2,), expected (6,)", weight=_c[:2]),
-    _bad("bias has dtype float64, but x has float32", bias=_c.astype(np.float64)),
     _bad("eps must lie in [0.0, inf], got -1.0", eps=-1),
 ]
 

@@ -6,23 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from numseg.testing.conventions import Arguments, Node
-from numseg.typing import Array
+from numseg.conventions import Arguments, Onnx, attribute, constant, filled
 
 CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX 21": {}}
 
 
-def _node(x: Array, num_groups: int, weight: Array | None, bias: Array | None, eps: float) -> Node:
-    one, none = np.ones(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
-    inputs = {
-        "x": x,
-        "scale": one if weight is None else weight,
-        "bias": none if bias is None else bias,
-    }
-    return Node(inputs, {"epsilon": eps, "num_groups": num_groups}, opset=21)
-
-
-ONNX = {"GroupNormalization": _node}
+ONNX = {
+    "GroupNormalization": Onnx(
+        "x weight bias",
+        filled(
+            weight=lambda a: np.ones(a["x"].shape[1], a["x"].dtype),
+            bias=lambda a: np.zeros(a["x"].shape[1], a["x"].dtype),
+        ),
+        attribute("eps", "epsilon", 1e-5),
+        attribute("num_groups", "num_groups"),
+        constant("stash_type", 1),
+        since=21,  # before it a weight was a group's
+        opset=21,
+    )
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:group_norm": {},

@@ -1,6 +1,6 @@
 """Whose hard sigmoid is whose."""
 
-from numseg.testing.conventions import Arguments, elementwise
+from numseg.conventions import Arguments, attribute, elementwise
 
 CONVENTIONS: dict[str, Arguments] = {
     "PyTorch, Keras 3": {"alpha": 1 / 6},
@@ -9,7 +9,9 @@ CONVENTIONS: dict[str, Arguments] = {
 
 CHOICES = {"alpha": (1 / 6, 0.2)}
 
-ONNX = {"HardSigmoid": elementwise(alpha="alpha", beta="beta")}
+ONNX = {
+    "HardSigmoid": elementwise(attribute("alpha", "alpha", 0.2), attribute("beta", "beta", 0.5))
+}
 
 PEERS: dict[str, Arguments] = {
     "torch.nn.functional:hardsigmoid": {},

@@ -1,10 +1,10 @@
 """Whose hard swish is whose."""
 
-from numseg.testing.conventions import Arguments, elementwise
+from numseg.conventions import Arguments, elementwise
 
 CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX": {}}
 
-ONNX = {"HardSwish": elementwise()}
+ONNX = {"HardSwish": elementwise(since=14)}
 
 PEERS: dict[str, Arguments] = {
     "torch.nn.functional:hardswish": {},

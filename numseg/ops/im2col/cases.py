@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from numseg.geometry import extent
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid, dilations, strides
+from numseg.testing.cases import Case, dilations, refused, strides, wrong_arrays
 
 EXACT = True
 
@@ -40,13 +40,12 @@ def valid(draw: st.DrawFn) -> Case:
 _x = np.zeros((1, 2, 5, 5), np.float32)
 
 
-def _bad(message: str, x: Any = _x, kernel_size: Any = 3, **params: Any) -> Invalid:
-    return Invalid(Case({"x": x}, {"kernel_size": kernel_size, **params}), message)
+_good = Case({"x": _x}, {"kernel_size": 3})
+_bad = refused(_good)
 
 
 invalid = [
-    _bad("x has shape (2, 5, 5), expected 4 axes", x=_x[0]),
-    _bad("x has dtype int32, expected float32 or float64", x=_x.astype(np.int32)),
+    *wrong_arrays(_good),
     _bad("kernel_size must be one integer or two, got (3, 3, 3)", kernel_size=(3, 3, 3)),
     _bad("stride must be at least 1, got 0", stride=0),
     _bad("the window spans 6 rows (kernel 6, dilation 1), but x has 5 rows", kernel_size=6),

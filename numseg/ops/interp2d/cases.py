@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, refused, wrong_arrays
 
 EXACT = False
 SCALE = "result"  # a weight is a difference of coordinates: its error does not shrink with it
@@ -33,13 +33,11 @@ def valid(draw: st.DrawFn) -> Case:
 _x = np.zeros((1, 1, 3, 4), np.float32)
 
 
-def _bad(message: str, x: object = _x, **params: object) -> Invalid:
-    return Invalid(Case({"x": x}, params), message)
+_bad = refused(Case({"x": _x}))
 
 
 invalid = [
-    _bad("x has shape (3, 4), expected 4 axes", x=_x[0, 0], size=2),
-    _bad("x has dtype int64", x=_x.astype(np.int64), size=2),
+    *wrong_arrays(Case({"x": _x}, {"size": 2})),
     _bad("give size, or zoom_factor and shrink_factor: got None, None and None"),
     _bad("give size, or zoom_factor and shrink_factor: got 2, None and 2", size=2, shrink_factor=2),
     _bad("zoom_factor must be at least 1, got 0", zoom_factor=0),

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from numseg.testing.conventions import Arguments
+from numseg.conventions import Arguments
 
 CONVENTIONS: dict[str, Arguments] = {"DeepLab": {}}

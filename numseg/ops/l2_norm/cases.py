@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid, Maker
+from numseg.testing.cases import Case, Maker, refused, wrong_arrays
 from numseg.typing import Array, Shape
 
 EXACT = False
@@ -58,15 +58,14 @@ def _some_zeros(shape: Shape) -> Maker:
 _x, _c = np.zeros((2, 3, 2, 2), np.float32), np.ones(3, np.float32)
 
 
-def _bad(message: str, x: object = _x, weight: object = None, **rest: object) -> Invalid:
-    return Invalid(Case({"x": x, "weight": weight}, rest), message)
+_good = Case({"x": _x, "weight": _c})
+_bad = refused(_good)
 
 
 invalid = [
+    *wrong_arrays(_good, rank=False),
     _bad("x has shape (2,), expected at least 2 axes (n, c, ...)", x=_x[:, 0, 0, 0]),
-    _bad("x has dtype int64, expected float32 or float64", x=_x.astype(np.int64)),
     _bad("weight has shape (2,), expected (3,)", weight=_c[:2]),
-    _bad("weight has dtype float64, but x has float32", weight=_c.astype(np.float64)),
     _bad("eps must lie in [0.0, inf], got -1.0", eps=-1),
     _bad("eps_rule must be one of 'max', 'inside', 'outside', got 'min'", eps_rule="min"),
 ]

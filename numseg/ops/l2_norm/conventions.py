@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.testing.conventions import Arguments, Node
-from numseg.typing import Array
+from numseg.conventions import Arguments, constant, elementwise
 
 CONVENTIONS: dict[str, Arguments] = {
     "PyTorch normalize": {"eps_rule": "max"},
@@ -16,11 +15,7 @@ CONVENTIONS: dict[str, Arguments] = {
 CHOICES = {"eps": (1e-12, 0.0, 1e-10)}
 
 
-def _node(x: Array) -> Node:
-    return Node({"x": x}, {"axis": 1, "p": 2})
-
-
-ONNX = {"LpNormalization": _node}
+ONNX = {"LpNormalization": elementwise(constant("axis", 1, -1), constant("p", 2), since=1)}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:normalize": {"constants": {"p": 2, "dim": 1}},

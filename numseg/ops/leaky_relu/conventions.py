@@ -1,6 +1,6 @@
 """Whose leaky ReLU is whose."""
 
-from numseg.testing.conventions import Arguments, elementwise
+from numseg.conventions import Arguments, attribute, elementwise
 
 CONVENTIONS: dict[str, Arguments] = {
     "PyTorch, ONNX": {"negative_slope": 0.01},
@@ -9,7 +9,7 @@ CONVENTIONS: dict[str, Arguments] = {
 
 CHOICES = {"negative_slope": (0.01, 0.2, 0.0)}
 
-ONNX = {"LeakyRelu": elementwise(negative_slope="alpha")}
+ONNX = {"LeakyRelu": elementwise(attribute("negative_slope", "alpha", 0.01))}
 
 PEERS: dict[str, Arguments] = {
     "torch.nn.functional:leaky_relu": {},

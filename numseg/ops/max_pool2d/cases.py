@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from numseg.geometry import INDEX_LAYOUTS, extent
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid, dilations, strides
+from numseg.testing.cases import Case, dilations, refused, strides, wrong_arrays
 
 EXACT = "value"  # ties="split" divides gradients
 
@@ -42,13 +42,12 @@ def valid(draw: st.DrawFn) -> Case:
 _x = np.zeros((1, 1, 4, 4), np.float32)
 
 
-def _bad(message: str, x: object = _x, kernel_size: object = 2, **params: object) -> Invalid:
-    return Invalid(Case({"x": x}, {"kernel_size": kernel_size, **params}), message)
+_good = Case({"x": _x}, {"kernel_size": 2})
+_bad = refused(_good)
 
 
 invalid = [
-    _bad("x has shape (4, 4), expected 4 axes", x=_x[0, 0]),
-    _bad("x has dtype int64", x=_x.astype(np.int64)),
+    *wrong_arrays(_good),
     _bad("kernel_size must be at least 1, got 0", kernel_size=0),
     _bad("kernel_size must be an integer, got nan", kernel_size=float("nan")),
     _bad("stride must be at least 1, got -1", stride=-1),

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.testing.conventions import Arguments, Node, pads, pair
-from numseg.typing import Array
+from numseg.conventions import (
+    Arguments,
+    Node,
+    Onnx,
+    Part,
+    constant,
+    flag,
+    padding,
+    rows_columns,
+    windows,
+)
 
 FLT_MAX = 3.4028234663852886e38
 CONVENTIONS: dict[str, Arguments] = {
@@ -20,20 +29,36 @@ CONVENTIONS: dict[str, Arguments] = {
 CHOICES = {"lowest": [-FLT_MAX]}
 
 
-def _node(
-    x: Array, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
-) -> Node:
-    attributes = {
-        "kernel_shape": pair(kernel_size),
-        "strides": pair(kernel_size if stride is None else stride),
-        "dilations": pair(dilation),
-        "ceil_mode": int(ceil_mode),
-        **pads(padding),
-    }
-    return Node({"x": x}, attributes)
+def _outputs(arguments: Arguments, node: Node) -> None:
+    if arguments.get("return_indices"):
+        if arguments["index_layout"] != "nchw":
+            raise node.refusal(f"has indices of layout 'nchw', not {arguments['index_layout']!r}")
+        node.outputs = 2
 
 
-ONNX = {"MaxPool": _node}
+def _indices(node: Node) -> Arguments:
+    if node.outputs != 2:
+        return {}
+    node.outputs = 1
+    return {"return_indices": True, "index_layout": "nchw"}
+
+
+ONNX = {
+    "MaxPool": Onnx(
+        "x",
+        windows(),
+        rows_columns("dilation", "dilations", since=10),
+        flag("ceil_mode", "ceil_mode", 0, since=10),
+        padding(),
+        constant("storage_order", 0),
+        Part((), _outputs, _indices),
+        idle=lambda a: (
+            "return_indices",
+            "index_layout",
+            *(() if a["ceil_mode"] else ("ceil_rule",)),
+        ),
+    )
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:max_pool2d": {},

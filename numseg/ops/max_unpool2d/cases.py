@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from numseg.geometry import INDEX_LAYOUTS, index_strides
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid, Maker
+from numseg.testing.cases import Case, Maker, refused, wrong_arrays
 from numseg.typing import Array, Shape
 
 EXACT = True
@@ -76,13 +76,12 @@ def indices(shape: Shape, plane: Sequence[int], layout: str, distinct: bool) -> 
 _x, _indices = np.zeros((1, 1, 2, 2), np.float32), np.zeros((1, 1, 2, 2), np.int64)
 
 
-def _bad(message: str, x: object = _x, indices: object = _indices, **params: object) -> Invalid:
-    return Invalid(Case({"x": x, "indices": indices}, {"kernel_size": 2, **params}), message)
+_good = Case({"x": _x, "indices": _indices}, {"kernel_size": 2})
+_bad = refused(_good)
 
 
 invalid = [
-    _bad("x has shape (2, 2), expected 4 axes", x=_x[0, 0]),
-    _bad("x has dtype int64", x=_indices),
+    *wrong_arrays(_good),
     _bad("indices has dtype float32, expected an integer", indices=_x),
     _bad("indices has dtype bool, expected an integer", indices=_indices > 0),
     _bad("indices has shape (1, 1, 2, 1), expected (1, 1, 2, 2)", indices=_indices[..., :1]),

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from numseg.conventions import Arguments, Node, Onnx, Part, padding, windows
 from numseg.ops.max_unpool2d import max_unpool2d
-from numseg.testing.conventions import Arguments, Node, pads, pair
-from numseg.typing import Array
 
 CONVENTIONS: dict[str, Arguments] = {
     "PyTorch, in value": {},
@@ -17,24 +16,36 @@ CONVENTIONS: dict[str, Arguments] = {
 }
 
 
-def _node(
-    x: Array, indices: Array, kernel_size: Any, stride: Any, padding: Any, output_size: Any
-) -> Node:
+def _places(arguments: Arguments, node: Node) -> None:
     """ONNX's indices are flat over the whole array, not over a plane."""
-    given = kernel_size, stride, padding, output_size
-    n, c, h, w = max_unpool2d.output_shape(x.shape, indices.shape, *given)
-    plane = np.arange(n * c).reshape(n, c, 1, 1) * (h * w)
-    usual = max_unpool2d.output_shape(x.shape, indices.shape, *given[:3])
-    attributes = {
-        "kernel_shape": pair(kernel_size),
-        "strides": pair(kernel_size if stride is None else stride),
-        **pads(padding),
-    }
-    size = np.array([n, c, h, w]) if (n, c, h, w) != usual else None
-    return Node({"x": x, "indices": indices + plane, "size": size}, attributes)
+    x, indices = arguments["x"], arguments["indices"]
+    given = [arguments[name] for name in ("kernel_size", "stride", "padding")]
+    n, c, h, w = max_unpool2d.output_shape(x.shape, indices.shape, *given, arguments["output_size"])
+    layout = arguments.get("index_layout", "hw")
+    if layout == "hw":
+        node.inputs["indices"] = indices + np.arange(n * c).reshape(n, c, 1, 1) * (h * w)
+    elif layout != "nchw":
+        raise node.refusal(f"has indices of layout 'nchw', not {layout!r}")
+    usual = max_unpool2d.output_shape(x.shape, indices.shape, *given)
+    node.inputs["size"] = np.array([n, c, h, w]) if (n, c, h, w) != usual else None
 
 
-ONNX = {"MaxUnpool": _node}
+def _indices(node: Node) -> Arguments:
+    size = node.constant("size")
+    size = None if size is None else tuple(size.tolist()[2:])
+    return {"output_size": size, "index_layout": "nchw"}
+
+
+ONNX = {
+    "MaxUnpool": Onnx(
+        "x indices size",
+        windows(),
+        padding(),
+        Part(("output_size",), _places, _indices),
+        since=9,
+        idle=lambda a: ("index_layout",),
+    )
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:max_unpool2d": {},

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, refused, wrong_arrays
 
 EXACT = True
 
@@ -24,13 +24,12 @@ def valid(draw: st.DrawFn) -> Case:
 _x = np.zeros((1, 4, 2, 3), np.float32)
 
 
-def _bad(message: str, x: Any = _x, upscale_factor: Any = 2, **params: Any) -> Invalid:
-    return Invalid(Case({"x": x}, {"upscale_factor": upscale_factor, **params}), message)
+_good = Case({"x": _x}, {"upscale_factor": 2})
+_bad = refused(_good)
 
 
 invalid = [
-    _bad("x has shape (4, 2, 3), expected 4 axes (n, c, h, w)", x=_x[0]),
-    _bad("x has dtype int32, expected float32 or float64", x=_x.astype(np.int32)),
+    *wrong_arrays(_good),
     _bad("upscale_factor must be at least 1, got 0", upscale_factor=0),
     _bad("upscale_factor must be an integer, got (2, 2)", upscale_factor=(2, 2)),
     _bad(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.testing.conventions import Arguments, Node
-from numseg.typing import Array
+from numseg.conventions import Arguments, Onnx, attribute
 
 CONVENTIONS: dict[str, Arguments] = {
     "PyTorch": {"mode": "CRD"},
@@ -13,11 +12,14 @@ CONVENTIONS: dict[str, Arguments] = {
 }
 
 
-def _node(x: Array, upscale_factor: int, mode: str) -> Node:
-    return Node({"x": x}, {"blocksize": upscale_factor, "mode": mode}, opset=13)
-
-
-ONNX = {"DepthToSpace": _node}
+ONNX = {
+    "DepthToSpace": Onnx(
+        "x",
+        attribute("upscale_factor", "blocksize"),
+        attribute("mode", "mode", "DCR", since=11),
+        opset=13,
+    )
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:pixel_shuffle": {},

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.testing.conventions import Arguments, Node
-from numseg.typing import Array
+from numseg.conventions import Arguments, Onnx, attribute
 
 CONVENTIONS: dict[str, Arguments] = {
     "PyTorch": {"mode": "CRD"},
     "TensorFlow, ONNX": {"mode": "DCR"},
 }
 
-
-def _node(x: Array, downscale_factor: int) -> Node:
-    return Node({"x": x}, {"blocksize": downscale_factor}, opset=13)
-
-
-ONNX = {"SpaceToDepth": _node}
+ONNX = {
+    "SpaceToDepth": Onnx(
+        "x", attribute("downscale_factor", "blocksize"), settled={"mode": "DCR"}, opset=13
+    )
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:pixel_unshuffle": {},

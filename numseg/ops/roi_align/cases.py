@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, refused, wrong_arrays
 from numseg.typing import Array
 
 EXACT = True
@@ -71,20 +71,12 @@ def _with(**columns: float) -> Array:
     return boxes
 
 
-def _bad(
-    message: str,
-    x: object = _x,
-    boxes: object = _boxes_2,
-    output_size: object = 2,
-    **params: object,
-) -> Invalid:
-    return Invalid(Case({"x": x, "boxes": boxes}, {"output_size": output_size, **params}), message)
+_good = Case({"x": _x, "boxes": _boxes_2}, {"output_size": 2})
+_bad = refused(_good)
 
 
 invalid = [
-    _bad("x has shape (3, 8, 8), expected 4 axes", x=_x[0]),
-    _bad("x has dtype int64", x=_x.astype(np.int64)),
-    _bad("boxes has dtype float64, but x has float32", boxes=_boxes_2.astype(np.float64)),
+    *wrong_arrays(_good),
     _bad("boxes has shape (5,), expected 2 axes (k, 5)", boxes=_boxes_2[0]),
     _bad("boxes has shape (2, 4), expected (2, 5)", boxes=_boxes_2[:, :4]),
     _bad("boxes[1, 0] is 2.0, expected the index of one of the 2 images of x", boxes=_with(n=2)),

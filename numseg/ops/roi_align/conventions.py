@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.testing.conventions import Arguments, Node, Unsupported
-from numseg.typing import Array
+from numseg.conventions import Arguments, Node, Onnx, Part, attribute, pair, word
 
 TORCHVISION = {"mode": "avg", "arithmetic": None, "outside": "zero"}
 
@@ -53,30 +52,54 @@ PROBES = {
 }
 
 
-def _node(
-    x: Array,
-    boxes: Array,
-    output_size: tuple[int, int],
-    spatial_scale: float,
-    sampling_ratio: int,
-    aligned: bool,
-    mode: str,
-) -> Node:
-    if mode == "max":
-        raise Unsupported("ONNX takes the maximum over corners, not over samples")
-    index = boxes[:, 0].astype(np.int64)
-    attributes = {
-        "coordinate_transformation_mode": "half_pixel" if aligned else "output_half_pixel",
-        "mode": {"avg": "avg", "max_corners": "max"}[mode],
-        "output_height": output_size[0],
-        "output_width": output_size[1],
-        "sampling_ratio": max(sampling_ratio, 0),
-        "spatial_scale": float(spatial_scale),
-    }
-    return Node({"x": x, "boxes": boxes[:, 1:], "index": index}, attributes, opset=16)
+def _boxes(arguments: Arguments, node: Node) -> None:
+    """ONNX has the numbers of the images apart, as integers."""
+    boxes = arguments["boxes"]
+    node.inputs |= {"rois": boxes[:, 1:], "index": boxes[:, 0].astype(np.int64)}
 
 
-ONNX = {"RoiAlign": _node}
+def _rows(node: Node) -> Arguments:
+    rois, index = node.constant("rois"), node.constant("index")
+    if rois is None or index is None:  # of no box
+        return {"boxes": np.zeros((0, 5), getattr(node.inputs["x"], "dtype", np.float32))}
+    return {"boxes": np.concatenate([index[:, None].astype(rois.dtype), rois], 1)}
+
+
+def _size(arguments: Arguments, node: Node) -> None:
+    height, width = pair(arguments["output_size"])
+    node.attributes |= {"output_height": height, "output_width": width}
+
+
+ONNX = {
+    "RoiAlign": Onnx(
+        "x rois index",
+        Part(("boxes",), _boxes, _rows),
+        Part(
+            ("output_size",),
+            _size,
+            lambda n: {"output_size": (n.take("output_height", 1), n.take("output_width", 1))},
+        ),
+        attribute(
+            "sampling_ratio",
+            "sampling_ratio",
+            0,
+            to=lambda ratio: max(ratio, 0),
+            back=lambda ratio: ratio or -1,
+        ),
+        attribute("spatial_scale", "spatial_scale", 1.0, to=float),
+        word(
+            "aligned",
+            "coordinate_transformation_mode",
+            {True: "half_pixel", False: "output_half_pixel"},
+            "half_pixel",
+            since=16,
+            before="output_half_pixel",
+        ),
+        word("mode", "mode", {"avg": "avg", "max_corners": "max"}, "avg"),
+        since=10,
+        opset=16,
+    )
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torchvision.ops:roi_align": {},

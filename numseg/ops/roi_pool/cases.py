@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, refused, wrong_arrays
 from numseg.typing import Array
 
 EXACT = True
@@ -42,16 +42,12 @@ _x, _boxes = np.zeros((2, 3, 8, 8), np.float32), np.zeros((2, 5), np.float32)
 _infinite = np.array([0, np.inf, 0, 0, 0], np.float32)
 
 
-def _bad(
-    message: str, x: object = _x, boxes: object = _boxes, output_size: object = 2, **params: object
-) -> Invalid:
-    return Invalid(Case({"x": x, "boxes": boxes}, {"output_size": output_size, **params}), message)
+_good = Case({"x": _x, "boxes": _boxes}, {"output_size": 2})
+_bad = refused(_good)
 
 
 invalid = [
-    _bad("x has shape (3, 8, 8), expected 4 axes", x=_x[0]),
-    _bad("x has dtype int64", x=_x.astype(np.int64)),
-    _bad("boxes has dtype float64, but x has float32", boxes=_boxes.astype(np.float64)),
+    *wrong_arrays(_good),
     _bad("boxes has shape (2, 4), expected (2, 5)", boxes=_boxes[:, :4]),
     _bad("boxes[0, 0] is 2.0, expected the index of one of the 2 images of x", boxes=_boxes + 2),
     _bad("boxes[0, 0] is nan, expected the index", boxes=_boxes * np.nan),

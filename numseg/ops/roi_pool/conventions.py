@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.testing.conventions import Arguments, Node, pair
-from numseg.typing import Array
+from numseg.conventions import REQUIRED, Arguments, Onnx, attribute, rows_columns
 
 CONVENTIONS: dict[str, Arguments] = {
     "torchvision, Caffe": {"arithmetic": None, "rounding": "half_away"},
@@ -15,12 +14,13 @@ CONVENTIONS: dict[str, Arguments] = {
 }
 
 
-def _node(x: Array, boxes: Array, output_size: Any, spatial_scale: float) -> Node:
-    attributes = {"pooled_shape": pair(output_size), "spatial_scale": spatial_scale}
-    return Node({"x": x, "boxes": boxes}, attributes)
-
-
-ONNX = {"MaxRoiPool": _node}
+ONNX = {
+    "MaxRoiPool": Onnx(
+        "x boxes",
+        rows_columns("output_size", "pooled_shape", REQUIRED),
+        attribute("spatial_scale", "spatial_scale", 1.0),
+    )
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torchvision.ops:roi_pool": {},

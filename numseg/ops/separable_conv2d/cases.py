@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from numseg.geometry import extent
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, refused, wrong_arrays
 
 EXACT = True
 
@@ -38,52 +38,46 @@ def valid(draw: st.DrawFn) -> Case:
     return Case(arrays, {"stride": stride, "padding": padding, "dilation": dilation})
 
 
-def _f32(*shape: int) -> Any:
-    return np.zeros(shape, np.float32)
-
-
-def _bad(message: str, **changed: Any) -> Invalid:
-    arrays = {
-        "x": _f32(1, 4, 5, 5),
-        "depthwise_weight": _f32(8, 1, 3, 3),
-        "pointwise_weight": _f32(6, 8, 1, 1),
+_good = Case(
+    {
+        "x": (1, 4, 5, 5),
+        "depthwise_weight": (8, 1, 3, 3),
+        "pointwise_weight": (6, 8, 1, 1),
         "bias": None,
         "depthwise_bias": None,
     }
-    params = {name: value for name, value in changed.items() if name not in arrays}
-    arrays |= {name: value for name, value in changed.items() if name in arrays}
-    return Invalid(Case(arrays, params), message)
+)
+_bad = refused(_good)
 
 
 invalid = [
-    _bad("x has shape (4, 5, 5), expected 4 axes", x=_f32(4, 5, 5)),
-    _bad("x has dtype int32, expected float32 or float64", x=np.zeros((1, 4, 5, 5), np.int32)),
+    *wrong_arrays(_good),
     _bad(
         "pointwise_weight has dtype float64, but x has float32",
         pointwise_weight=np.zeros((6, 8, 1, 1)),
     ),
-    _bad("depthwise_weight has shape (8, 3, 3), expected 4 axes", depthwise_weight=_f32(8, 3, 3)),
+    _bad("depthwise_weight has shape (8, 3, 3), expected 4 axes", depthwise_weight=(8, 3, 3)),
     _bad(
         "depthwise_weight has shape (8, 4, 3, 3), expected (8, 1, 3",
-        depthwise_weight=_f32(8, 4, 3, 3),
+        depthwise_weight=(8, 4, 3, 3),
     ),
     _bad(
         "depthwise_weight has 6 filters, expected a multiple of the 4",
-        depthwise_weight=_f32(6, 1, 3, 3),
+        depthwise_weight=(6, 1, 3, 3),
     ),
-    _bad("depthwise_weight has 8 filters, expected a multiple of the 0", x=_f32(1, 0, 5, 5)),
-    _bad("depthwise_weight's kernel columns must be at least 1", depthwise_weight=_f32(8, 1, 3, 0)),
-    _bad("pointwise_weight has shape (6, 8), expected 4 axes", pointwise_weight=_f32(6, 8)),
+    _bad("depthwise_weight has 8 filters, expected a multiple of the 0", x=(1, 0, 5, 5)),
+    _bad("depthwise_weight's kernel columns must be at least 1", depthwise_weight=(8, 1, 3, 0)),
+    _bad("pointwise_weight has shape (6, 8), expected 4 axes", pointwise_weight=(6, 8)),
     _bad(
         "pointwise_weight has shape (6, 4, 1, 1), expected (6, 8, 1",
-        pointwise_weight=_f32(6, 4, 1, 1),
+        pointwise_weight=(6, 4, 1, 1),
     ),
     _bad(
         "pointwise_weight has shape (6, 8, 3, 3), expected (6, 8, 1",
-        pointwise_weight=_f32(6, 8, 3, 3),
+        pointwise_weight=(6, 8, 3, 3),
     ),
-    _bad("bias has shape (8,), expected (6,) (one for each of the 6 filters", bias=_f32(8)),
-    _bad("depthwise_bias has shape (6,), expected (8,)", depthwise_bias=_f32(6)),
+    _bad("bias has shape (8,), expected (6,) (one for each of the 6 filters", bias=(8,)),
+    _bad("depthwise_bias has shape (6,), expected (8,)", depthwise_bias=(6,)),
     _bad("stride must be at least 1, got 0", stride=0),
     _bad("dilation[1] must be at least 1, got 0", dilation=(1, 0)),
     _bad("padding must be one of 'valid', 'same', 'same_lower', got 'full'", padding="full"),

@@ -1,6 +1,6 @@
 """Whose sigmoid is whose."""
 
-from numseg.testing.conventions import Arguments, elementwise
+from numseg.conventions import Arguments, elementwise
 
 CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX": {}}
 

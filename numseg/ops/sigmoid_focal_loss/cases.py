@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid, shapes
+from numseg.testing.cases import Case, refused, shapes, wrong_arrays
 from numseg.typing import Array
 
 EXACT = False
@@ -34,11 +34,12 @@ def valid(draw: st.DrawFn) -> Case:
 _x = np.zeros((2, 3), np.float32)
 
 
-def _bad(message: str, targets: Any = _x, **params: Any) -> Invalid:
-    return Invalid(Case({"x": _x, "targets": targets}, params), message)
+_good = Case({"x": _x, "targets": _x})
+_bad = refused(_good)
 
 
 invalid = [
+    *wrong_arrays(_good, rank=False),
     _bad("targets has shape (3,), expected (2, 3) (the shape of x)", targets=_x[0]),
     _bad("targets has dtype int64, expected float32 or float64", targets=_x.astype(int)),
     _bad("alpha must lie in [0, 1] or be -1, got -0.5", alpha=-0.5),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.testing.conventions import Arguments
+from numseg.conventions import Arguments
 
 CONVENTIONS: dict[str, Arguments] = {"torchvision": {"empty": "nan"}}
 

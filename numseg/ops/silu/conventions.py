@@ -1,6 +1,6 @@
 """Whose SiLU is whose."""
 
-from numseg.testing.conventions import Arguments
+from numseg.conventions import Arguments
 
 CONVENTIONS: dict[str, Arguments] = {"PyTorch": {}}
 

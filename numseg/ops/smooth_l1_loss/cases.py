@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid, integers, shapes
+from numseg.testing.cases import Case, integers, refused, shapes, wrong_arrays
 
 EXACT = True  # beta is a power of 2, or 0
 
@@ -28,13 +28,13 @@ def valid(draw: st.DrawFn) -> Case:
 _x = np.zeros((2, 3), np.float32)
 
 
-def _bad(message: str, target: Any = _x, **params: Any) -> Invalid:
-    return Invalid(Case({"x": _x, "target": target}, params), message)
+_good = Case({"x": _x, "target": _x})
+_bad = refused(_good)
 
 
 invalid = [
+    *wrong_arrays(_good, rank=False),
     _bad("target has shape (3,), expected (2, 3) (the shape of x)", target=_x[0]),
-    _bad("target has dtype float64, but x has float32", target=_x.astype(float)),
     _bad("beta must lie in [0, inf], got -1.0", beta=-1),
     _bad("beta must lie in [0, inf], got nan", beta=float("nan")),
     _bad("reduction must be one of 'mean', 'sum', 'none', 'batch_size', got 'avg'",

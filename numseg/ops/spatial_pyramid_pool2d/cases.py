@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, refused, wrong_arrays
 
 EXACT = False  # a mean is a quotient
 
@@ -35,13 +35,12 @@ def _fits(size: int, n: int) -> bool:
 _x = np.zeros((1, 1, 5, 7), np.float32)
 
 
-def _bad(message: str, x: object = _x, **params: object) -> Invalid:
-    return Invalid(Case({"x": x}, params), message)
+_good = Case({"x": _x})
+_bad = refused(_good)
 
 
 invalid = [
-    _bad("x has shape (5, 7), expected 4 axes", x=_x[0, 0]),
-    _bad("x has dtype int64", x=_x.astype(np.int64)),
+    *wrong_arrays(_good),
     _bad("x has shape (1, 1, 0, 7), expected an image with pixels", x=_x[:, :, :0]),
     _bad("levels must be a sequence of at least one integer, got ()", levels=()),
     _bad("levels must be a sequence of at least one integer, got 2", levels=2),

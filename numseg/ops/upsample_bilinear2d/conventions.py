@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from numseg.conventions import Arguments, constant, ignored
 from numseg.ops.upsample_nearest2d.conventions import resize
-from numseg.testing.conventions import Arguments, Node, Unsupported
-from numseg.typing import Array
 
 CONVENTIONS: dict[str, Arguments] = {
     "PyTorch": {"coordinates": None},
@@ -18,15 +17,12 @@ CONVENTIONS: dict[str, Arguments] = {
 }
 
 
-def _node(
-    x: Array, size: Any, scale_factor: Any, recompute_scale_factor: bool, coordinates: str | None
-) -> Node:
-    if coordinates is None:
-        raise Unsupported("None is PyTorch's rule, which has no name in ONNX")
-    return resize(x, size, scale_factor, recompute_scale_factor, coordinates, {"mode": "linear"})
-
-
-ONNX = {"Resize": _node}
+ONNX = {
+    "Resize": resize(
+        constant("mode", "linear", "nearest"),
+        ignored("nearest_mode"),
+    )
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:interpolate": {"constants": {"mode": "bilinear"}},

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numseg.geometry import COORDINATES
 from numseg.operator import Plan
 from numseg.ops.upsample_nearest2d.geometry import ROUNDINGS
-from numseg.testing.cases import Case, Invalid
+from numseg.testing.cases import Case, refused, wrong_arrays
 
 EXACT = True
 
@@ -48,13 +48,11 @@ valid = st.builds(
 _x = np.zeros((1, 1, 3, 4), np.float32)
 
 
-def _bad(message: str, x: object = _x, **params: object) -> Invalid:
-    return Invalid(Case({"x": x}, params), message)
+_bad = refused(Case({"x": _x}))
 
 
 invalid_resizing = [
-    _bad("x has shape (3, 4), expected 4 axes", x=_x[0, 0], size=2),
-    _bad("x has dtype int64", x=_x.astype(np.int64), size=2),
+    *wrong_arrays(Case({"x": _x}, {"size": 2})),
     _bad("give size or scale_factor, one of them: got None and None"),
     _bad("give size or scale_factor, one of them: got 2 and 2.0", size=2, scale_factor=2.0),
     _bad("size must be at least 1, got 0", size=0),

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from numseg.conventions import Arguments, Node, Onnx, Part, constant, ignored, word
+from numseg.geometry import COORDINATES
 from numseg.ops.upsample_nearest2d import upsample_nearest2d
-from numseg.testing.conventions import Arguments, Node, Unsupported
-from numseg.typing import Array
+from numseg.ops.upsample_nearest2d.geometry import ROUNDINGS
 
 CONVENTIONS: dict[str, Arguments] = {
     "PyTorch nearest": {"coordinates": "nearest", "rounding": "floor"},
@@ -18,44 +19,68 @@ CONVENTIONS: dict[str, Arguments] = {
 }
 
 
-def resize(
-    x: Array,
-    size: Any,
-    scale_factor: Any,
-    recompute_scale_factor: bool,
-    coordinates: str,
-    attributes: dict[str, Any],
-) -> Node:
+def resize(*parts: Part) -> Onnx:
     """A node for an upsampling of the rows and columns."""
-    scales, sizes = None, None
-    if size is None and not recompute_scale_factor:
-        factors = scale_factor if isinstance(scale_factor, (list, tuple)) else [scale_factor] * 2
-        scales = np.array([1, 1, *factors], np.float32)
+    return Onnx(
+        "x roi scales sizes",
+        Part(("size", "scale_factor", "recompute_scale_factor"), _factors, _sizes),
+        *parts,
+        word(
+            "coordinates",
+            "coordinate_transformation_mode",
+            {n: n for n in COORDINATES},
+            "half_pixel",
+        ),
+        ignored("cubic_coeff_a", "extrapolation_value"),  # of other modes
+        constant("exclude_outside", 0),
+        constant("antialias", 0),
+        constant("keep_aspect_ratio_policy", "stretch"),
+        since=11,
+        opset=19,
+    )
+
+
+def _factors(arguments: Arguments, node: Node) -> None:
+    size, factors = arguments["size"], arguments["scale_factor"]
+    if size is None and not arguments["recompute_scale_factor"]:
+        factors = factors if isinstance(factors, (list, tuple)) else [factors] * 2
         if any(float(np.float32(f)) != f for f in factors):
-            raise Unsupported("ONNX has factors in float32")
+            raise node.refusal("has factors in float32")
+        node.inputs["scales"] = np.array([1, 1, *factors], np.float32)
     else:
-        y = upsample_nearest2d.output_shape(x.shape, size, scale_factor)
-        sizes = np.array(y)
-    inputs = {"x": x, "roi": None, "scales": scales, "sizes": sizes}
-    made = {"coordinate_transformation_mode": coordinates, **attributes}
-    return Node({n: v for n, v in inputs.items() if v is not None or n != "sizes"}, made, opset=19)
+        shape = upsample_nearest2d.output_shape(arguments["x"].shape, size, factors)
+        if 0 in shape[2:]:
+            raise node.refusal("has no sizes without pixels")
+        node.inputs["sizes"] = np.array(shape)
+    if node.opset < 13:
+        node.inputs["roi"] = np.zeros(0, np.float32)
+        if node.inputs["scales"] is None:
+            node.inputs["scales"] = np.zeros(0, np.float32)
 
 
-def _node(
-    x: Array,
-    size: Any,
-    scale_factor: Any,
-    recompute_scale_factor: bool,
-    coordinates: str,
-    rounding: str,
-) -> Node:
-    if coordinates.startswith("nearest"):
-        raise Unsupported("PyTorch's rule, which has no name in ONNX")
-    how = {"mode": "nearest", "nearest_mode": rounding}
-    return resize(x, size, scale_factor, recompute_scale_factor, coordinates, how)
+def _sizes(node: Node) -> Arguments:
+    node.inputs.pop("roi", None)  # of a mode that is none of ours
+    scales, sizes = node.constant("scales"), node.constant("sizes")
+    axes, given = node.take("axes", [0, 1, 2, 3]), scales if sizes is None else sizes
+    if given is None or len(given) != len(axes):
+        raise node.refusal("expected scales or sizes for each axis")
+    by_axis = {axis % 4: value for axis, value in zip(axes, given.tolist(), strict=True)}
+    rows, columns = by_axis.pop(2, None), by_axis.pop(3, None)
+    shape = getattr(node.inputs["x"], "shape", (None, None))
+    for axis, value in by_axis.items():
+        if value != 1 if sizes is None else shape[axis] not in (value, None):
+            raise node.refusal(f"resizes axis {axis}: {value}")
+    if rows is None or columns is None:
+        raise node.refusal(f"axes = {list(axes)}, expected rows and columns")
+    return {"scale_factor": (rows, columns)} if sizes is None else {"size": (rows, columns)}
 
 
-ONNX = {"Resize": _node}
+ONNX = {
+    "Resize": resize(
+        word("rounding", "nearest_mode", {n: n for n in ROUNDINGS}, "round_prefer_floor"),
+        constant("mode", "nearest"),
+    )
+}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:interpolate": {"constants": {"mode": "nearest"}},
