@@ -1604,8 +1604,7 @@ def train(
         rng = np.random.default_rng(step)
         target = np.where(rng.random((len(y), *y.shape[2:])) < 0.1, 255,
                           rng.integers(0, y.shape[1], (len(y), *y.shape[2:])))  # fmt: skip
-        loss, saved = call(ns.cross_entropy.forward, "cross_entropy", x=y, target=target,
-                           ignore_index=255)  # fmt: skip
+        loss, saved = ns.cross_entropy.forward(y, target, ignore_index=255)
         (grad,) = ns.cross_entropy.backward(saved, np.ones_like(loss))
         grads = graph.backward(tape, grad, needs=graph.trainable)
         params, state = optimiser.step(params, grads, state)
