@@ -18,7 +18,7 @@ import numpy as np
 from numseg import checks, faces
 from numseg.device import Device, Host
 from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError
-from numseg.plan import Plan, each, spec_of, widened
+from numseg.plan import Plan, Saved, each, spec_of, widened
 
 if TYPE_CHECKING:
     from numseg.operator import Operator
@@ -54,7 +54,7 @@ def along(
     return found
 
 
-def jvp(op: Operator[..., Any], saved: Any, along: dict[str, Any]) -> Any:
+def jvp(op: Operator[..., Any], saved: Saved, along: dict[str, Any]) -> Any:
     """The derivative of the first result along tangents of all differentiable inputs."""
     spec = saved.plan.outputs[0]
     if all(tangent is None for tangent in along.values()):
@@ -67,7 +67,7 @@ def jvp(op: Operator[..., Any], saved: Any, along: dict[str, Any]) -> Any:
 
 
 def double_backward(
-    op: Operator[..., Any], saved: Any, grad_y: Any, grad_grads: Mapping[str, Any]
+    op: Operator[..., Any], saved: Saved, grad_y: Any, grad_grads: Mapping[str, Any]
 ) -> tuple[Any, ...]:
     """See :meth:`numseg.operator.Operator.double_backward`."""
     where, kept, grad_y = op.reopened(saved, grad_y)
@@ -94,12 +94,12 @@ def _rule(op: Operator[..., Any], name: str) -> Callable[..., Any] | None:
     return stated
 
 
-def _slope_along(op: Operator[..., Any], saved: Any, along: dict[str, Any]) -> Any:
+def _slope_along(op: Operator[..., Any], saved: Saved, along: dict[str, Any]) -> Any:
     return op.backward(saved, along["x"])[0]
 
 
 def _curvature_along(
-    op: Operator[..., Any], saved: Any, grad_y: Any, along: dict[str, Any]
+    op: Operator[..., Any], saved: Saved, grad_y: Any, along: dict[str, Any]
 ) -> dict[str, Any]:
     curvature = faces.optional(op, "derivatives", "curvature")
     if curvature is None or along["x"] is None:
@@ -121,7 +121,7 @@ def _linear_input(op: Operator[..., Any], plan: Plan[Any], wanted: str) -> str:
     return op.linear[0]
 
 
-def _linear_jvp(op: Operator[..., Any], saved: Any, along: dict[str, Any]) -> Any:
+def _linear_jvp(op: Operator[..., Any], saved: Saved, along: dict[str, Any]) -> Any:
     """Linear in its one input: its derivative is itself."""
     _linear_input(op, saved.plan, "jvp")
     others = {n: getattr(saved, n) for n in op.inputs if n in op.saves and n not in along}

@@ -23,7 +23,7 @@ from numseg import checks, derivatives, device, faces, matrices
 from numseg.binding import Parameters
 from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError
 from numseg.faces import Call, use
-from numseg.plan import Cost, Plan, Plans, Spec, each, flat, spec_of, specs_of
+from numseg.plan import Cost, Plan, Plans, Saved, Spec, each, flat, spec_of, specs_of
 
 __all__ = ["Cost", "Facts", "Operator", "Plan", "Spec", "operator", "use"]
 
@@ -215,12 +215,12 @@ class Operator(Generic[P, R]):
         call = self.bind(args, kwargs)
         return call.plan.given(self._outputs(call, plain=True))
 
-    def forward(self, *args: P.args, **kwargs: P.kwargs) -> tuple[R, Any]:
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> tuple[R, Saved]:
         """The value, and a NamedTuple of what ``backward`` needs."""
         return self.recorded(self.bind(args, kwargs))
 
     def backward(
-        self, saved: Any, grad_y: Any, *, needs: Collection[str] | None = None
+        self, saved: Saved, grad_y: Any, *, needs: Collection[str] | None = None
     ) -> tuple[Any, ...]:
         """The vector-Jacobian product: one gradient per differentiable array argument.
 
@@ -273,7 +273,7 @@ class Operator(Generic[P, R]):
             return y, derivatives.jvp(self, saved, along)
 
     def double_backward(
-        self, saved: Any, grad_y: Any, grad_grads: Mapping[str, Any]
+        self, saved: Saved, grad_y: Any, grad_grads: Mapping[str, Any]
     ) -> tuple[Any, ...]:
         """The vector-Jacobian product of ``backward``, for gradients of gradients.
 
@@ -402,7 +402,7 @@ class Operator(Generic[P, R]):
         except (ArgumentError, DeviceError) as error:
             raise self._named(error) from None
 
-    def recorded(self, call: Call) -> tuple[Any, Any]:
+    def recorded(self, call: Call) -> tuple[Any, Saved]:
         """The value of a call, and what ``backward`` needs."""
         outputs = self._outputs(call)
         by_name = dict(zip(self.inputs, call.arrays, strict=True))
@@ -444,7 +444,7 @@ class Operator(Generic[P, R]):
             return None
         return call.plan.given(self._outputs(call, epilogue=epilogue))
 
-    def reopened(self, saved: Any, grad_y: Any) -> tuple[device.Device, list[Any], Any]:
+    def reopened(self, saved: Saved, grad_y: Any) -> tuple[device.Device, list[Any], Any]:
         """What ``forward`` saved and ``grad_y``, checked against the plan."""
         if type(saved).__name__ != self.saved_type.__name__:
             raise ArgumentTypeError(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -77,6 +77,20 @@ class Plan(Generic[R]):
         read = [spec for entry in self.inputs for spec in flat(entry)]
         written = self.outputs[: self.results]
         return Cost(self.flops, sum(spec.nbytes for spec in (*read, *written)))
+
+
+class Saved(Protocol):
+    """What ``forward`` saved: a NamedTuple with an array for each name in ``saves``, then the plan.
+
+    ``max_pool2d`` saves its indices: ``MaxPool2dSaved(indices, plan)``.
+    """
+
+    @property
+    def plan(self) -> Plan[Any]: ...
+    def __getattr__(self, name: str) -> Any: ...
+    def __getitem__(self, place: Any, /) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def _replace(self, **arrays: Any) -> Saved: ...
 
 
 class Plans:

@@ -12,6 +12,7 @@ from numseg.graph.network import Network, downstream
 from numseg.graph.node import Entry, Late, Node, SizeOf, Value, flat, seed_from
 from numseg.operator import Operator
 from numseg.ops.add import add
+from numseg.plan import Saved
 
 
 class Mode(NamedTuple):
@@ -27,7 +28,7 @@ class Tape:
     """A training run, as :meth:`Graph.backward` needs it."""
 
     graph: Network
-    saved: dict[str, Any]
+    saved: dict[str, Saved]
     """By node: what its operator's ``backward`` needs, activations included."""
     updates: dict[str, Any]
     """New values of the parameters that are state, such as running means."""

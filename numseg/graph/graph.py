@@ -150,8 +150,12 @@ class Graph(Network):
         return _single(outputs), tape
 
     def backward(
-        self, tape: Tape, grad_y: Any, *, needs: Collection[str] | None = None
-    ) -> dict[str, Any]:
+        self,
+        tape: Tape,
+        grad_y: ArrayLike | Sequence[ArrayLike | None],
+        *,
+        needs: Collection[str] | None = None,
+    ) -> dict[str, Array]:
         """The vector-Jacobian product: gradients of parameters and inputs, by name.
 
         Parameters

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from numseg.operator import Operator
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
-def jvp(op: Operator[..., Any], saved: Any, along: dict[str, Any], bias_axes: int) -> Array:
+def jvp(op: Operator[..., Any], saved: Saved, along: dict[str, Any], bias_axes: int) -> Array:
     """``op(dx, weight) + op(x, dweight) + dbias``; ``bias_axes`` axes follow the bias's."""
     how = saved.plan.parameters
     total: Any = 0.0
@@ -22,7 +23,7 @@ def jvp(op: Operator[..., Any], saved: Any, along: dict[str, Any], bias_axes: in
 
 
 def double_backward(
-    op: Operator[..., Any], saved: Any, grad_y: Array, along: dict[str, Any]
+    op: Operator[..., Any], saved: Saved, grad_y: Array, along: dict[str, Any]
 ) -> dict[str, Array]:
     """Of <grad_y, op(dx, weight) + op(x, dweight)>: each factor's gradient, by backward."""
     found = {}

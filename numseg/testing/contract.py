@@ -16,7 +16,7 @@ import pickle
 import pydoc
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any, NamedTuple, cast, get_args, get_type_hints
 from unittest import mock
 
 import numpy as np
@@ -237,8 +237,8 @@ def check_bad_backward(op: Op, case: Case, dtype: Any, seed: int) -> None:
         ("grad_y", lambda: op.backward(saved, grad_y.astype(np.int64))),
         ("grad_y", lambda: op.backward(saved, [1.0])),
         ("grad_y", lambda: op.backward(saved, None)),
-        ("saved", lambda: op.backward(None, grad_y)),
-        ("saved", lambda: op.backward(tuple(saved), grad_y)),
+        ("saved", lambda: op.backward(cast(Any, None), grad_y)),
+        ("saved", lambda: op.backward(cast(Any, tuple(saved)), grad_y)),
         ("needs", lambda: op.backward(saved, grad_y, needs=["nonsense"])),
     ]
     for name, call in bad:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from numseg.ops.aspp2d import aspp2d
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
-def jvp(saved: Any, along: dict[str, Any]) -> Array:
+def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     how = saved.plan.parameters
     total: Any = 0.0
     if along["x"] is not None:
@@ -22,7 +23,7 @@ def jvp(saved: Any, along: dict[str, Any]) -> Array:
     return total
 
 
-def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Any]:
+def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Any]:
     """Of <grad_y, f(along x, weights) + f(x, along weights)>: each factor's gradient."""
     found: dict[str, Any] = {}
     if along["x"] is not None:
@@ -38,7 +39,7 @@ def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[st
     return found
 
 
-def _weights(saved: Any, along: dict[str, Any]) -> tuple[Any, Any]:
+def _weights(saved: Saved, along: dict[str, Any]) -> tuple[Any, Any]:
     """The tangents of the weights, zeros where they do not move."""
     weights, pool_weight = along["weights"], along["pool_weight"]
     if weights is None:

@@ -8,10 +8,11 @@ import numpy as np
 
 from numseg.ops import normalised
 from numseg.ops.batch_norm import batch_norm
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
-def jvp(saved: Any, along: dict[str, Any]) -> Array:
+def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     total: Any = 0.0
     if along["x"] is not None:  # the matrix of x is symmetric
         total = total + batch_norm.backward(saved, along["x"], needs=["x"])[0]
@@ -22,7 +23,7 @@ def jvp(saved: Any, along: dict[str, Any]) -> Array:
     return total
 
 
-def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     """Of sum(weight grad_y r P v) over the batch (without P for fixed statistics), where v is the
     tangent of x, and of sum(u grad_y z), where u is that of weight."""
     z, r = _z(saved)
@@ -42,12 +43,12 @@ def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[st
     return found
 
 
-def _z(saved: Any) -> tuple[Array, Array]:
+def _z(saved: Saved) -> tuple[Array, Array]:
     """The normalised x, and 1 / sqrt(var + eps)."""
     r = 1 / np.sqrt(_channels(saved.var, saved) + saved.plan.geometry.eps)
     return (saved.x - _channels(saved.mean, saved)) * r, r
 
 
-def _channels(vector: Array, saved: Any) -> Array:
+def _channels(vector: Array, saved: Saved) -> Array:
     """To go with x, in float64."""
     return vector.astype(np.float64).reshape(-1, *(1 for _ in saved.x.shape[2:]))

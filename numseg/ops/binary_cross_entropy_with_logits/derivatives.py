@@ -9,14 +9,15 @@ import numpy as np
 from numseg import reductions
 from numseg.ops.binary_cross_entropy_with_logits import binary_cross_entropy_with_logits
 from numseg.ops.sigmoid import sigmoid
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
-def jvp(saved: Any, along: dict[str, Any]) -> Array:
+def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     return reductions.jvp(binary_cross_entropy_with_logits, saved, along)
 
 
-def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     """Of ``no * sigmoid(x) - yes * sigmoid(-x)``, with ``no = w (1 - t)`` and ``yes = w pw t``."""
     x, t, labels = saved.x, saved.target, saved.labels
     chosen: Any = ... if labels is None else (np.arange(len(x)), labels)

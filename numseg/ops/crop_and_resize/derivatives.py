@@ -9,10 +9,11 @@ import numpy as np
 from numseg.ops.crop_and_resize import crop_and_resize
 from numseg.ops.crop_and_resize.reference import as_samples, crops
 from numseg.ops.roi_align.derivatives import second, tangents, wide
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
-def jvp(saved: Any, along: dict[str, Any]) -> Array:
+def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     plan, g = saved.plan, saved.plan.geometry
     if along["boxes"] is None:
         how = {**plan.parameters, "arithmetic": "float32" if g.single else "float64"}
@@ -23,7 +24,7 @@ def jvp(saved: Any, along: dict[str, Any]) -> Array:
     return tangents(regions, x, vx, _as_rois(vboxes), as_samples(g))
 
 
-def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     g = saved.plan.geometry
     x, boxes, vx, vboxes = wide(saved.x, saved.boxes, along["x"], along["boxes"])
     regions = crops(boxes, saved.box_indices, g)

@@ -10,14 +10,15 @@ from numseg import reductions
 from numseg.ops.cross_entropy import cross_entropy
 from numseg.ops.cross_entropy.geometry import Geometry
 from numseg.ops.softmax import softmax
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
-def jvp(saved: Any, along: dict[str, Any]) -> Array:
+def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     return reductions.jvp(cross_entropy, saved, along)
 
 
-def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     """Of ``factor h(p[t]) (p - onehot) + even (p sum(w) - w)``, for ``p = softmax(x)``."""
     g: Geometry = saved.plan.geometry
     if g.c == 0 or saved.divisor == 0:

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from numseg.ops.deform_conv2d import deform_conv2d
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
-def jvp(saved: Any, along: dict[str, Any]) -> Array:
+def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     total: Any = 0.0
     for sign, arguments, _ in _terms(saved, along):
         total = total + sign * deform_conv2d(**arguments, **_how(saved))
@@ -26,7 +27,7 @@ def jvp(saved: Any, along: dict[str, Any]) -> Array:
     return total
 
 
-def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     """The gradients of the terms of jvp, through their arguments."""
     found = {name: np.zeros_like(getattr(saved, name)) for name in ("x", "offset", "weight")}
     if saved.mask is not None:
@@ -40,11 +41,11 @@ def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[st
     return found
 
 
-def _how(saved: Any) -> dict[str, Any]:
+def _how(saved: Saved) -> dict[str, Any]:
     return saved.plan.parameters
 
 
-def _terms(saved: Any, along: dict[str, Any]) -> Iterator[tuple[float, dict[str, Any], Any]]:
+def _terms(saved: Saved, along: dict[str, Any]) -> Iterator[tuple[float, dict[str, Any], Any]]:
     """The signed convolutions that the derivative is a sum of: their arguments, and by name the
     derivative of an argument by that of the call, for those that depend on it."""
     inputs = {name: getattr(saved, name) for name in ("x", "offset", "weight", "mask")}

@@ -9,10 +9,11 @@ import numpy as np
 from numseg.ops.dice_loss.geometry import ACTIVATIONS, Geometry
 from numseg.ops.sigmoid import sigmoid
 from numseg.ops.softmax import softmax
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
-def jvp(saved: Any, along: dict[str, Any]) -> Array:
+def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     """The quotient rule, with the sums that p's tangent makes."""
     g: Geometry = saved.plan.geometry
     x, step = (a.reshape(g.n, g.c, g.size) for a in (saved.x, along["x"]))

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from numseg.ops import normalised
+from numseg.plan import Saved
 from numseg.typing import Array
 
 GROUP = (2, 3)
 """The axes of mean and variance in (N, groups, channels of a group, pixels)."""
 
 
-def jvp(saved: Any, along: dict[str, Any]) -> Array:
+def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     z, r = _z(saved)
     total: Any = 0.0
     if along["x"] is not None:
@@ -26,7 +27,7 @@ def jvp(saved: Any, along: dict[str, Any]) -> Array:
     return np.broadcast_to(total, z.shape).reshape(saved.x.shape)
 
 
-def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     """Of sum(weight grad_y r P v), where v is the tangent of x, and of sum(u grad_y z), where u is
     that of weight."""
     z, r = _z(saved)
@@ -42,7 +43,7 @@ def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[st
     return found
 
 
-def _z(saved: Any) -> tuple[Array, Array]:
+def _z(saved: Saved) -> tuple[Array, Array]:
     """The normalised x, and 1 / sqrt(var + eps)."""
     g = saved.plan.geometry
     mean, var = (s.reshape(g.n, g.groups, 1, 1) for s in (saved.mean, saved.var))
@@ -50,11 +51,11 @@ def _z(saved: Any) -> tuple[Array, Array]:
     return (saved.x.reshape(g.n, g.groups, g.channels, g.size) - mean) * r, r
 
 
-def _weight(saved: Any) -> Any:
+def _weight(saved: Saved) -> Any:
     return 1.0 if saved.weight is None else _channels(saved.weight, saved)
 
 
-def _channels(vector: Array, saved: Any) -> Array:
+def _channels(vector: Array, saved: Saved) -> Array:
     """To go with (N, groups, channels of a group, pixels), in float64."""
     g = saved.plan.geometry
     return vector.astype(np.float64).reshape(g.groups, g.channels, 1)

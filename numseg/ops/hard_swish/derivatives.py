@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
-def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     if along["x"] is None:
         return {}
     return {"x": np.where(abs(saved.x) < 3, grad_y * along["x"] / 3, 0.0)}

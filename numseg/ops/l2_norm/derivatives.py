@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from numseg.ops.l2_norm import l2_norm
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
-def jvp(saved: Any, along: dict[str, Any]) -> Array:
+def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     total: Any = 0.0
     if along["x"] is not None:
         if saved.weight is None:
@@ -24,5 +25,5 @@ def jvp(saved: Any, along: dict[str, Any]) -> Array:
     return total
 
 
-def _channels(vector: Array, saved: Any) -> Array:
+def _channels(vector: Array, saved: Saved) -> Array:
     return vector.reshape(-1, *(1 for _ in saved.x.shape[2:]))

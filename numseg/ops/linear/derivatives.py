@@ -6,12 +6,13 @@ from typing import Any
 
 from numseg.ops import products
 from numseg.ops.linear import linear
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
-def jvp(saved: Any, along: dict[str, Any]) -> Array:
+def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     return products.jvp(linear, saved, along, bias_axes=0)
 
 
-def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     return products.double_backward(linear, saved, grad_y, along)

@@ -8,10 +8,11 @@ import numpy as np
 
 from numseg.ops.adaptive_max_pool2d.derivatives import at_indices
 from numseg.ops.max_pool2d.reference import places
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
-def jvp(saved: Any, along: dict[str, Any]) -> Array:
+def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     g, x = saved.plan.geometry, along["x"]
     if not g.shared:
         return at_indices(x, places(saved.indices, g))
@@ -25,6 +26,6 @@ def jvp(saved: Any, along: dict[str, Any]) -> Array:
     return total / np.maximum(marks.sum(-1), 1) if g.split else total
 
 
-def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     """Linear around the point: no second derivative."""
     return {}

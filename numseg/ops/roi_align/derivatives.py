@@ -27,6 +27,7 @@ from numseg.ops.roi_align.reference import (
     shares_of,
     values,
 )
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
@@ -42,7 +43,7 @@ class Corner(NamedTuple):
     motion_by_column: Array
 
 
-def jvp(saved: Any, along: dict[str, Any]) -> Array:
+def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     plan, g = saved.plan, saved.plan.geometry
     if along["boxes"] is None and not g.maximum:
         how = {**plan.parameters, "arithmetic": "float32" if g.single else "float64"}
@@ -51,7 +52,7 @@ def jvp(saved: Any, along: dict[str, Any]) -> Array:
     return tangents(boxes(rois, g), x, vx, vrois, g)
 
 
-def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     g = saved.plan.geometry
     x, rois, vx, vrois = wide(saved.x, saved.boxes, along["x"], along["boxes"])
     gx, grois = second(boxes(rois, g), x, vx, vrois, grad_y.astype(np.float64), g)

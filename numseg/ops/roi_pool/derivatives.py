@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
-def jvp(saved: Any, along: dict[str, Any]) -> Array:
+def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     g = saved.plan.geometry
     if along["x"].size == 0:
         return np.zeros(saved.indices.shape)
@@ -19,5 +20,5 @@ def jvp(saved: Any, along: dict[str, Any]) -> Array:
     return np.where(won, planes[n, c, np.where(won, saved.indices, 0)], 0)
 
 
-def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     return {}

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from numseg.ops.conv2d import conv2d
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
-def jvp(saved: Any, along: dict[str, Any]) -> Array:
+def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     total: Any = conv2d(_hidden_along(saved, along), saved.pointwise_weight)
     if along["pointwise_weight"] is not None:
         total = total + conv2d(_hidden(saved), along["pointwise_weight"])
@@ -23,7 +24,7 @@ def jvp(saved: Any, along: dict[str, Any]) -> Array:
     return total
 
 
-def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     """Of <grad_y, dy>: through dz and z, then through the products that these are."""
     how = _how(saved)
     found = {name: np.zeros_like(getattr(saved, name)) for name in ("x", "depthwise_weight")}
@@ -43,16 +44,16 @@ def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[st
     return found
 
 
-def _how(saved: Any) -> dict[str, Any]:
+def _how(saved: Saved) -> dict[str, Any]:
     """The depthwise convolution's parameters."""
     return {**saved.plan.parameters, "groups": saved.plan.geometry.depthwise.groups}
 
 
-def _hidden(saved: Any) -> Array:
+def _hidden(saved: Saved) -> Array:
     return conv2d(saved.x, saved.depthwise_weight, saved.depthwise_bias, **_how(saved))
 
 
-def _hidden_along(saved: Any, along: dict[str, Any]) -> Array:
+def _hidden_along(saved: Saved, along: dict[str, Any]) -> Array:
     """dz"""
     total = np.zeros(saved.plan.geometry.hidden, saved.x.dtype)
     if along["x"] is not None:

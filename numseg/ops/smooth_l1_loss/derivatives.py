@@ -8,14 +8,15 @@ import numpy as np
 
 from numseg import reductions
 from numseg.ops.smooth_l1_loss import smooth_l1_loss
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
-def jvp(saved: Any, along: dict[str, Any]) -> Array:
+def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     return reductions.jvp(smooth_l1_loss, saved, along)
 
 
-def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     """The second derivative is 1 / beta between -beta and beta, and 0 elsewhere, at beta too."""
     g = saved.plan.geometry
     curved = np.abs(saved.x - saved.target) < g.beta

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 
 from numseg.ops.softmax import softmax
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
-def jvp(saved: Any, along: dict[str, Any]) -> Array:
+def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     gradient: Array = softmax.backward(saved, along["x"])[0]
     return gradient
 
 
-def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     """Of sum(v y g) - sum(v y) sum(g y) for each column, first along y."""
     v = along["x"]
     if v is None:

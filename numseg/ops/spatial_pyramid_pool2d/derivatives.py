@@ -8,10 +8,11 @@ import numpy as np
 
 from numseg.ops.adaptive_max_pool2d.derivatives import at_indices
 from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
+from numseg.plan import Saved
 from numseg.typing import Array
 
 
-def jvp(saved: Any, along: dict[str, Any]) -> Array:
+def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     g = saved.plan.geometry
     if not g.maximum:
         return spatial_pyramid_pool2d(along["x"], **saved.plan.parameters)  # type: ignore[return-value]
@@ -23,6 +24,6 @@ def jvp(saved: Any, along: dict[str, Any]) -> Array:
     return np.concatenate([part.reshape(g.n, -1) for part in parts], 1)
 
 
-def double_backward(saved: Any, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
+def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     """Linear around the point: no second derivative."""
     return {}
