@@ -35,6 +35,10 @@ def register() -> None:
             return lambda a, b: device.dmul_rn(a, b)
         return lambda a, b: device.fmul_rn(a, b)
 
+    @overload(elementary.sqrt)
+    def sqrt(x):
+        return lambda x: math.sqrt(x)
+
     @overload(elementary.exp)
     def exp(x):
         return lambda x: math.exp(x)

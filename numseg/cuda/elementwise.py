@@ -20,6 +20,7 @@ class Parameters(NamedTuple):
 
     first: float = 0.0
     second: float = 0.0
+    third: float = 0.0
 
 
 def face(rules: ModuleType) -> dict[str, Any]:

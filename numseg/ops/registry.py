@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from numseg.operator import Operator
+from numseg.ops.abs import abs
 from numseg.ops.adaptive_avg_pool2d import adaptive_avg_pool2d
 from numseg.ops.adaptive_max_pool2d import adaptive_max_pool2d
 from numseg.ops.add import add
@@ -17,6 +18,7 @@ from numseg.ops.batch_norm import batch_norm
 from numseg.ops.bed_of_nails2d import bed_of_nails2d
 from numseg.ops.binary_cross_entropy_with_logits import binary_cross_entropy_with_logits
 from numseg.ops.center_crop import center_crop
+from numseg.ops.clip import clip
 from numseg.ops.col2im import col2im
 from numseg.ops.concat import concat
 from numseg.ops.conv2d import conv2d
@@ -52,11 +54,14 @@ from numseg.ops.sigmoid_focal_loss import sigmoid_focal_loss
 from numseg.ops.silu import silu
 from numseg.ops.smooth_l1_loss import smooth_l1_loss
 from numseg.ops.softmax import softmax
+from numseg.ops.softsign import softsign
 from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
+from numseg.ops.sqrt import sqrt
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
 from numseg.ops.upsample_nearest2d import upsample_nearest2d
 
 __all__ = [
+    "abs",
     "adaptive_avg_pool2d",
     "adaptive_max_pool2d",
     "add",
@@ -66,6 +71,7 @@ __all__ = [
     "bed_of_nails2d",
     "binary_cross_entropy_with_logits",
     "center_crop",
+    "clip",
     "col2im",
     "concat",
     "conv2d",
@@ -101,12 +107,15 @@ __all__ = [
     "silu",
     "smooth_l1_loss",
     "softmax",
+    "softsign",
     "spatial_pyramid_pool2d",
+    "sqrt",
     "upsample_bilinear2d",
     "upsample_nearest2d",
 ]
 
 OPERATORS: dict[str, Operator[..., Any]] = {
+    "abs": abs,
     "adaptive_avg_pool2d": adaptive_avg_pool2d,
     "adaptive_max_pool2d": adaptive_max_pool2d,
     "add": add,
@@ -116,6 +125,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "bed_of_nails2d": bed_of_nails2d,
     "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
     "center_crop": center_crop,
+    "clip": clip,
     "col2im": col2im,
     "concat": concat,
     "conv2d": conv2d,
@@ -151,7 +161,9 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "silu": silu,
     "smooth_l1_loss": smooth_l1_loss,
     "softmax": softmax,
+    "softsign": softsign,
     "spatial_pyramid_pool2d": spatial_pyramid_pool2d,
+    "sqrt": sqrt,
     "upsample_bilinear2d": upsample_bilinear2d,
     "upsample_nearest2d": upsample_nearest2d,
 }

@@ -33,6 +33,11 @@ def log(x: Any) -> Any:
     return np.log(x)
 
 
+def sqrt(x: Any) -> Any:
+    """The square root, correctly rounded; NaN below zero, and NaN stays."""
+    return np.sqrt(x)
+
+
 def wide(x: Any) -> Any:
     """The number in float64, for a rule that rounds once; on CUDA in its own dtype."""
     return np.float64(x)
@@ -141,6 +146,11 @@ def _choose_wide(x):
 @overload(product, jit_options={"fastmath": False})  # or it would be as its caller is
 def _choose_product(a, b):
     return lambda a, b: a * b
+
+
+@overload(sqrt)
+def _choose_sqrt(x):
+    return lambda x: math.sqrt(x)
 
 
 @overload(exp, jit_options={"fastmath": {"contract"}})
