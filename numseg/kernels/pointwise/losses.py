@@ -12,7 +12,7 @@ BLOCK = 512
 """Elements of a unit: what a kernel keeps of them stays in the first-level cache."""
 
 SMALLEST = float(np.finfo(np.float64).tiny)
-"""The smallest number that log takes besides 0."""
+"""Stands for a base of 0, whose logarithm is infinite: 0**0 is 1."""
 
 
 def blocks(size):
