@@ -57,15 +57,15 @@ def _tail_ratio_for(real, coefficients):
 
     def vector_tail_ratio(a):
         a = largest if a > largest else a
-        below = a + two
-        t = (a - two) / below
+        inverse = real(1) / (a + two)
+        t = (a - two) * inverse
         square = t * t
         evens, odds = none, none
         for coefficient in even:
             evens = evens * square + coefficient
         for coefficient in odd:
             odds = odds * square + coefficient
-        return (odds * t + evens) / below
+        return (odds * t + evens) * inverse
 
     return vector_tail_ratio
 
