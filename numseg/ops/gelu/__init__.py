@@ -19,7 +19,7 @@ def gelu(x: ArrayLike, approximate: str = "none") -> Plan[Array]:
     x : array, any shape, float32 or float64
     approximate : {"none", "tanh"}
         "tanh" takes ``(1 + tanh(u)) / 2`` with ``u = sqrt(2 / pi) * (x + 0.044715 * x**3)`` in the
-        place of Phi(x): up to 0.00048 more or less, a formula of its own.
+        place of Phi(x), which changes y by up to 0.00048.
 
     Returns
     -------
