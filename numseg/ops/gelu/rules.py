@@ -1,4 +1,8 @@
-"""gelu of one number, and its derivative, with their digits far below zero."""
+"""gelu of one number, and its derivative, with their digits far below zero.
+
+A product beside another one or in a branch is a ``product``: loops would differ in which of them
+they fuse with an addition.
+"""
 
 import math
 
@@ -30,9 +34,9 @@ def slope(x, approximate):
         e = _decay_of_twice_u(a)
         larger = one / (one + e)
         near = min(a, real(FARTHEST))
-        s = e * larger if x < 0 else larger
+        s = product(e, larger) if x < 0 else larger
         return s + x * (e * larger * larger * (real(A) + real(3 * B) * near * near))
-    tail = density(a) * (tail_ratio(a) - a * real(PER_ROOT))  # Phi(-a) - a density(a)
+    tail = product(density(a), tail_ratio(a) - product(a, real(PER_ROOT)))
     return tail if x < 0 else one - tail
 
 

@@ -13,7 +13,7 @@ def _above_zero(shape: Shape) -> Maker:
     """Numbers from 1 / 8 to 8, on both sides of 1."""
 
     def make(rng: np.random.Generator, dtype: Any) -> Array:
-        return (2 ** rng.uniform(-3, 3, shape)).astype(dtype)
+        return np.asarray(2 ** rng.uniform(-3, 3, shape), dtype)
 
     return make
 
