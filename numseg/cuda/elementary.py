@@ -54,6 +54,7 @@ def register() -> None:
         return lambda x, low: math.exp(x) + math.exp(x) * low
 
     @overload(elementary.log)
+    @overload(elementary.log_of_normal)
     def log(x):
         return lambda x: math.log(x)
 

@@ -39,6 +39,12 @@ def _log(start, stop, x, y):
 
 
 @compiled_like_a_kernel
+def _log_of_normal(start, stop, x, y):
+    for i in range(start, stop):
+        y[i] = elementary.log_of_normal(x[i])
+
+
+@compiled_like_a_kernel
 def _decay(start, stop, x, y):
     for i in range(start, stop):
         y[i] = elementary.decay(x[i])
@@ -218,6 +224,14 @@ def test_decay_is_exp_to_the_bit(dtype):
     x = np.random.default_rng(4).uniform(1.1 * lowest, 0, 100_000).astype(dtype)
     x[:5] = 0, -0.0, -np.inf, np.nan, -1e30
     np.testing.assert_array_equal(_run(_decay, x), _run(_exp, x))
+
+
+@DTYPES
+def test_log_of_normal_is_log_to_the_bit(dtype):
+    info = np.finfo(dtype)
+    x = 2.0 ** np.random.default_rng(12).uniform(info.minexp, info.maxexp, 100_000)
+    x = np.append(x.astype(dtype), np.array([0, -0.0, -1, np.inf, np.nan, info.tiny], dtype))
+    np.testing.assert_array_equal(_run(_log_of_normal, x), _run(_log, x))
 
 
 @DTYPES

@@ -39,6 +39,11 @@ def log(x: Any) -> Any:
     return np.log(x)
 
 
+def log_of_normal(x: Any) -> Any:
+    """``log(x)``, to the bit, in fewer steps; of a subnormal number it is nonsense."""
+    return np.log(x)
+
+
 def expm1(x: Any) -> Any:
     """``exp(x) - 1`` for x <= 0, without cancellation; +0 at both zeros, NaN stays."""
     return np.expm1(x)
@@ -69,7 +74,7 @@ def log1p(e):
     """``log(1 + e)`` for e in [0, 1]: the digits that the sum lost are put back."""
     one = type(e)(1)
     u = one + e
-    return log(u) + (e - (u - one)) / u
+    return log_of_normal(u) + (e - (u - one)) / u
 
 
 def _reduction_for(real, integer, fraction_bits, ln2_high, ln2_low):
@@ -186,12 +191,12 @@ def _rounded_off_for(real, integer, fraction_bits):
     return exact_rest
 
 
-def _log_for(real, integer, fraction_bits, ln2_high, ln2_low, terms):
+def _log_for(real, integer, fraction_bits, ln2_high, ln2_low, terms, subnormal):
     """``log(x) = k ln 2 + log(1 + t)``, with k such that ``sqrt(1/2) <= 1 + t < sqrt(2)``.
 
     With ``s = t / (2 + t)``, ``log(1 + t) = 2 artanh(s) = 2 s + s R`` for the series
     ``R = 2 (s**2 / 3 + s**4 / 5 + ...)``, and ``2 s = t - t**2 / 2 + s t**2 / 2``: its only large
-    term, t, is exact. A subnormal x is raised to a normal number first.
+    term, t, is exact. With ``subnormal``, such an x is raised to a normal number first.
     """
     ln2_high, ln2_low = real(ln2_high), real(ln2_low)
     zero, half, two, infinity = real(0), real(0.5), real(2), real(np.inf)
@@ -201,8 +206,8 @@ def _log_for(real, integer, fraction_bits, ln2_high, ln2_low, terms):
     tiny, up, raised = real(np.finfo(real).tiny), real(2.0**fraction_bits), integer(fraction_bits)
 
     def vector_log(x):
-        subnormal = x < tiny
-        bits = real(x * up if subnormal else x).view(integer)
+        low = subnormal and x < tiny
+        bits = real(x * up if low else x).view(integer)
         k = integer(integer(bits - lowest) >> shift)
         t = integer(bits - (k << shift)).view(real) - real(1)
         s = t / (two + t)
@@ -211,7 +216,7 @@ def _log_for(real, integer, fraction_bits, ln2_high, ln2_low, terms):
         for coefficient in rest:
             series = series * square + coefficient
         below = half * t * t
-        k_real = real(integer(k - raised) if subnormal else k)
+        k_real = real(integer(k - raised) if low else k)
         y = k_real * ln2_high - ((below - (s * (below + series * square) + k_real * ln2_low)) - t)
         y = y if x < infinity else x  # also where x is NaN
         return y if x > zero else (-infinity if x == zero else x * real(np.nan))
@@ -232,7 +237,8 @@ def _both(make, single, double, **options):
     }
 
 
-_LOG = _both(_log_for, 4, 9)
+_LOG = _both(_log_for, 4, 9, subnormal=True)
+_LOG_OF_NORMAL = _both(_log_for, 4, 9, subnormal=False)
 _EXP = _both(_exp_for, 7, 13, falling=False)
 _DECAY = _both(_exp_for, 7, 13, falling=True)
 _EXPM1 = _both(_expm1_for, 8, 14)
@@ -285,6 +291,11 @@ def _choose_decay_of_sum(x, low):
 @overload(log, jit_options=CONTRACT)
 def _choose_log(x):
     return _LOG.get(x)
+
+
+@overload(log_of_normal, jit_options=CONTRACT)
+def _choose_log_of_normal(x):
+    return _LOG_OF_NORMAL.get(x)
 
 
 @overload(expm1, jit_options=CONTRACT)
