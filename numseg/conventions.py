@@ -293,8 +293,10 @@ def rows_columns(argument: str, name: str, default: Any = (1, 1), since: int = 1
 
 
 def constant(name: str, value: Any, default: Any = None) -> Part:
-    """An attribute that must have this value, which is ONNX's default unless that is stated."""
+    """An attribute that must have this value, which is ONNX's default unless that is stated. A real
+    number is one of float32, as ONNX's attributes are."""
     usual = value if default is None else default
+    known = np.float32(value) if isinstance(value, float) else value
 
     def write(arguments: Arguments, node: Node) -> None:
         if value != usual:
@@ -302,7 +304,7 @@ def constant(name: str, value: Any, default: Any = None) -> Part:
 
     def read(node: Node) -> Arguments:
         given = node.take(name, usual)
-        if _listed(given) != value:
+        if (np.float32(given) if isinstance(given, float) else _listed(given)) != known:
             raise node.refusal(f"{name} = {given!r}, expected {value!r}")
         return {}
 

@@ -54,7 +54,8 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
 ``pointwise``: one number at a time
 
     activations                 what convolutions apply to their results too
-    elementary                  exp and log, in vectors
+    elementary                  exp, log, expm1 and tanh, in vectors
+    normal                      the tail of the normal distribution, in vectors
     elementwise                 the loops of pointwise operators
     losses                      what the kernels of losses share
 

@@ -17,6 +17,7 @@ from numseg.ops.avg_pool2d import avg_pool2d
 from numseg.ops.batch_norm import batch_norm
 from numseg.ops.bed_of_nails2d import bed_of_nails2d
 from numseg.ops.binary_cross_entropy_with_logits import binary_cross_entropy_with_logits
+from numseg.ops.celu import celu
 from numseg.ops.center_crop import center_crop
 from numseg.ops.clip import clip
 from numseg.ops.col2im import col2im
@@ -29,6 +30,9 @@ from numseg.ops.cross_entropy import cross_entropy
 from numseg.ops.deform_conv2d import deform_conv2d
 from numseg.ops.dice_loss import dice_loss
 from numseg.ops.dropout import dropout
+from numseg.ops.elu import elu
+from numseg.ops.exp import exp
+from numseg.ops.gelu import gelu
 from numseg.ops.global_avg_pool2d import global_avg_pool2d
 from numseg.ops.global_max_pool2d import global_max_pool2d
 from numseg.ops.group_norm import group_norm
@@ -39,24 +43,29 @@ from numseg.ops.interp2d import interp2d
 from numseg.ops.l2_norm import l2_norm
 from numseg.ops.leaky_relu import leaky_relu
 from numseg.ops.linear import linear
+from numseg.ops.log import log
 from numseg.ops.log_softmax import log_softmax
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.max_unpool2d import max_unpool2d
+from numseg.ops.mish import mish
 from numseg.ops.pad import pad
 from numseg.ops.pixel_shuffle2d import pixel_shuffle2d
 from numseg.ops.pixel_unshuffle2d import pixel_unshuffle2d
 from numseg.ops.relu import relu
 from numseg.ops.roi_align import roi_align
 from numseg.ops.roi_pool import roi_pool
+from numseg.ops.selu import selu
 from numseg.ops.separable_conv2d import separable_conv2d
 from numseg.ops.sigmoid import sigmoid
 from numseg.ops.sigmoid_focal_loss import sigmoid_focal_loss
 from numseg.ops.silu import silu
 from numseg.ops.smooth_l1_loss import smooth_l1_loss
 from numseg.ops.softmax import softmax
+from numseg.ops.softplus import softplus
 from numseg.ops.softsign import softsign
 from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
 from numseg.ops.sqrt import sqrt
+from numseg.ops.tanh import tanh
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
 from numseg.ops.upsample_nearest2d import upsample_nearest2d
 
@@ -70,6 +79,7 @@ __all__ = [
     "batch_norm",
     "bed_of_nails2d",
     "binary_cross_entropy_with_logits",
+    "celu",
     "center_crop",
     "clip",
     "col2im",
@@ -82,6 +92,9 @@ __all__ = [
     "deform_conv2d",
     "dice_loss",
     "dropout",
+    "elu",
+    "exp",
+    "gelu",
     "global_avg_pool2d",
     "global_max_pool2d",
     "group_norm",
@@ -92,24 +105,29 @@ __all__ = [
     "l2_norm",
     "leaky_relu",
     "linear",
+    "log",
     "log_softmax",
     "max_pool2d",
     "max_unpool2d",
+    "mish",
     "pad",
     "pixel_shuffle2d",
     "pixel_unshuffle2d",
     "relu",
     "roi_align",
     "roi_pool",
+    "selu",
     "separable_conv2d",
     "sigmoid",
     "sigmoid_focal_loss",
     "silu",
     "smooth_l1_loss",
     "softmax",
+    "softplus",
     "softsign",
     "spatial_pyramid_pool2d",
     "sqrt",
+    "tanh",
     "upsample_bilinear2d",
     "upsample_nearest2d",
 ]
@@ -124,6 +142,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "batch_norm": batch_norm,
     "bed_of_nails2d": bed_of_nails2d,
     "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
+    "celu": celu,
     "center_crop": center_crop,
     "clip": clip,
     "col2im": col2im,
@@ -136,6 +155,9 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "deform_conv2d": deform_conv2d,
     "dice_loss": dice_loss,
     "dropout": dropout,
+    "elu": elu,
+    "exp": exp,
+    "gelu": gelu,
     "global_avg_pool2d": global_avg_pool2d,
     "global_max_pool2d": global_max_pool2d,
     "group_norm": group_norm,
@@ -146,24 +168,29 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "l2_norm": l2_norm,
     "leaky_relu": leaky_relu,
     "linear": linear,
+    "log": log,
     "log_softmax": log_softmax,
     "max_pool2d": max_pool2d,
     "max_unpool2d": max_unpool2d,
+    "mish": mish,
     "pad": pad,
     "pixel_shuffle2d": pixel_shuffle2d,
     "pixel_unshuffle2d": pixel_unshuffle2d,
     "relu": relu,
     "roi_align": roi_align,
     "roi_pool": roi_pool,
+    "selu": selu,
     "separable_conv2d": separable_conv2d,
     "sigmoid": sigmoid,
     "sigmoid_focal_loss": sigmoid_focal_loss,
     "silu": silu,
     "smooth_l1_loss": smooth_l1_loss,
     "softmax": softmax,
+    "softplus": softplus,
     "softsign": softsign,
     "spatial_pyramid_pool2d": spatial_pyramid_pool2d,
     "sqrt": sqrt,
+    "tanh": tanh,
     "upsample_bilinear2d": upsample_bilinear2d,
     "upsample_nearest2d": upsample_nearest2d,
 }

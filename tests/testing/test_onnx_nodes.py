@@ -86,6 +86,8 @@ REFUSALS = [
     ("l2_norm", "LpNormalization", "x", {"axis": 1, "p": 1}, 22, "p = 1, expected 2"),
     ("softmax", "Softmax", "x", {}, 11, "axis = 1, expected the last one"),
     ("hard_swish", "HardSwish", "x", {}, 13, "read since opset 14"),
+    ("selu", "Selu", "x", {"alpha": 1.6732}, 22, "alpha = 1.6732, expected 1.6732632423543772"),
+    ("gelu", "Gelu", "x", {"approximate": "erf"}, 20, "approximate = 'erf'"),
     ("relu", "Relu", "xyz", {}, 13, "has 3 inputs, expected at most 1"),
     ("pad", "Pad", "xp", {}, 13, "its input pads must be a constant"),
     ("upsample_nearest2d", "Resize", "x", {"mode": "cubic"}, 13, "expected scales or sizes"),
@@ -110,3 +112,9 @@ def test_what_stands_for_an_array_is_handed_on() -> None:
     assert call["weight"] is weight
     assert "bias" not in call
     assert call["stride"] == (2, 1)
+
+
+def test_a_real_constant_is_a_float32() -> None:
+    """As ONNX's attributes are: whether it was written with six digits or with all it has."""
+    for alpha in (1.67326319217681884765625, 1.6732632, 1.6732632423543772):
+        assert to_call(OPERATORS["selu"], "Selu", ["x"], {"alpha": alpha}, 22) == {"x": "x"}

@@ -6,13 +6,13 @@ from __future__ import annotations
 import numpy as np
 
 from numseg.kernels.machine.jit import rule
-from numseg.kernels.pointwise.elementary import exp, log, log1p
+from numseg.kernels.pointwise.elementary import exp, log1p, log_of_normal
 
 BLOCK = 512
 """Elements of a unit: what a kernel keeps of them stays in the first-level cache."""
 
 SMALLEST = float(np.finfo(np.float64).tiny)
-"""The smallest number that log takes besides 0."""
+"""The smallest number that log_of_normal takes besides 0."""
 
 
 def blocks(size):
@@ -83,13 +83,13 @@ def softpluses(x, up, down):
 @rule
 def power(base, exponent):
     """``base**exponent`` for a base in [0, 1] and an exponent of at least 0; NaN stays."""
-    return exp(exponent * log(SMALLEST if base < SMALLEST else base))
+    return exp(exponent * log_of_normal(SMALLEST if base < SMALLEST else base))
 
 
 @rule
 def powers(base, exponent, out):
     """The same, number for number."""
     for i in range(len(base)):
-        out[i] = exponent * log(SMALLEST if base[i] < SMALLEST else base[i])
+        out[i] = exponent * log_of_normal(SMALLEST if base[i] < SMALLEST else base[i])
     for i in range(len(base)):
         out[i] = exp(out[i])

@@ -11,7 +11,7 @@ import numpy as np
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.threads import launch
 from numseg.kernels.machine.vector_copy import copy_nontemporal, fence_nontemporal
-from numseg.kernels.pointwise.elementary import decay, log
+from numseg.kernels.pointwise.elementary import decay, log_of_normal
 from numseg.kernels.pointwise.losses import copy_into, power, store, times
 from numseg.kernels.reductions.softmax import (
     BLOCK,
@@ -124,7 +124,7 @@ def _forward(start, stop, x, labels, weight, losses, largest, total, sums, g):
         copy_into(top, largest[n, first:end])
         copy_into(summed, total[n, first:end])
         for i in range(whole(size)):
-            even[i] = log(summed[i])
+            even[i] = log_of_normal(summed[i])
         for i in range(whole(size)):
             one = count[i] * at_most(g.worst, even[i] + behind[i])
             loss[i] = one if label[i] >= 0 else 0
@@ -149,10 +149,10 @@ def _forward_rows(start, stop, x, labels, weight, losses, largest, total, sums, 
         if label >= 0:
             count = np.float64(weight[label])
             behind = top - x[n, label]
-            loss = (1 - g.smoothing) * count * at_most(g.worst, log(summed) + behind)
+            loss = (1 - g.smoothing) * count * at_most(g.worst, log_of_normal(summed) + behind)
             loss *= focus(-at_label(decay(-behind), summed), g.gamma)
             if g.smoothing > 0:
-                even = weights * log(summed)
+                even = weights * log_of_normal(summed)
                 for c in range(g.c):
                     even += weight[c] * (np.float64(top) - x[n, c])
                 loss += g.smoothing / g.c * even
@@ -165,7 +165,7 @@ def _forward_rows(start, stop, x, labels, weight, losses, largest, total, sums, 
 def add_focused_slope(factor, behind, right, summed, g):
     for i in range(len(factor)):
         if factor[i] != 0:
-            wrong, loss = -at_label(right[i], summed[i]), log(summed[i]) + behind[i]
+            wrong, loss = -at_label(right[i], summed[i]), log_of_normal(summed[i]) + behind[i]
             factor[i] *= focused_slope(wrong, loss, g.gamma)
 
 
@@ -235,7 +235,7 @@ def _backward_rows(start, stop, x, labels, weight, grads, largest, total, gx, g)
         e = decay(row[label] - top)
         share = at_label(e, total[n])
         if g.gamma > 0:
-            factor *= focused_slope(-share, log(total[n]) - (row[label] - top), g.gamma)
+            factor *= focused_slope(-share, log_of_normal(total[n]) - (row[label] - top), g.gamma)
             both = factor
         scale, less = x.dtype.type(both / total[n]), x.dtype.type(even)
         for c in range(len(row)):

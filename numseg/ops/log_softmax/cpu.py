@@ -12,7 +12,7 @@ import numpy as np
 
 from numseg.kernels.machine.jit import kernel
 from numseg.kernels.machine.threads import launch
-from numseg.kernels.pointwise.elementary import decay, log
+from numseg.kernels.pointwise.elementary import decay, log_of_normal
 from numseg.kernels.reductions.softmax import BLOCK, load_scores, prefetch_next, row_statistics
 from numseg.kernels.reductions.sums import row_sum
 from numseg.ops.log_softmax.geometry import Geometry
@@ -38,7 +38,7 @@ def _forward(start, stop, x, y, g):
             for i in range(end - first):
                 total[i] += exps[i]
         for i in range(end - first):
-            total[i] = log(total[i])
+            total[i] = log_of_normal(total[i])
         for c in range(g.c):
             row, out = scores[c], y[n, c, first:end]
             for i in range(len(out)):

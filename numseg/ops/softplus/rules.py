@@ -1,0 +1,20 @@
+"""softplus of one number, and its derivative."""
+
+from numseg.kernels.machine.jit import rule
+from numseg.kernels.pointwise.elementary import decay, log1p
+from numseg.ops.sigmoid.rules import value as sigmoid
+
+
+@rule
+def value(x, beta, threshold):
+    real = type(x)
+    z = real(beta) * x
+    least = x if z > 0 else real(0)
+    return x if z > real(threshold) else least + log1p(decay(-abs(z))) / real(beta)
+
+
+@rule
+def slope(x, beta, threshold):
+    real = type(x)
+    z = real(beta) * x
+    return real(1) if z > real(threshold) else sigmoid(z)
