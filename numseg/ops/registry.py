@@ -40,6 +40,7 @@ from numseg.ops.linear import linear
 from numseg.ops.log_softmax import log_softmax
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.max_unpool2d import max_unpool2d
+from numseg.ops.multiply import multiply
 from numseg.ops.pad import pad
 from numseg.ops.pixel_shuffle2d import pixel_shuffle2d
 from numseg.ops.pixel_unshuffle2d import pixel_unshuffle2d
@@ -89,6 +90,7 @@ __all__ = [
     "log_softmax",
     "max_pool2d",
     "max_unpool2d",
+    "multiply",
     "pad",
     "pixel_shuffle2d",
     "pixel_unshuffle2d",
@@ -139,6 +141,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "log_softmax": log_softmax,
     "max_pool2d": max_pool2d,
     "max_unpool2d": max_unpool2d,
+    "multiply": multiply,
     "pad": pad,
     "pixel_shuffle2d": pixel_shuffle2d,
     "pixel_unshuffle2d": pixel_unshuffle2d,
