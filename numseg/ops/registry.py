@@ -26,6 +26,7 @@ from numseg.ops.crop_and_resize import crop_and_resize
 from numseg.ops.cross_entropy import cross_entropy
 from numseg.ops.deform_conv2d import deform_conv2d
 from numseg.ops.dice_loss import dice_loss
+from numseg.ops.divide import divide
 from numseg.ops.dropout import dropout
 from numseg.ops.global_avg_pool2d import global_avg_pool2d
 from numseg.ops.global_max_pool2d import global_max_pool2d
@@ -40,10 +41,13 @@ from numseg.ops.linear import linear
 from numseg.ops.log_softmax import log_softmax
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.max_unpool2d import max_unpool2d
+from numseg.ops.maximum import maximum
+from numseg.ops.minimum import minimum
 from numseg.ops.multiply import multiply
 from numseg.ops.pad import pad
 from numseg.ops.pixel_shuffle2d import pixel_shuffle2d
 from numseg.ops.pixel_unshuffle2d import pixel_unshuffle2d
+from numseg.ops.prelu import prelu
 from numseg.ops.relu import relu
 from numseg.ops.roi_align import roi_align
 from numseg.ops.roi_pool import roi_pool
@@ -54,6 +58,7 @@ from numseg.ops.silu import silu
 from numseg.ops.smooth_l1_loss import smooth_l1_loss
 from numseg.ops.softmax import softmax
 from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
+from numseg.ops.subtract import subtract
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
 from numseg.ops.upsample_nearest2d import upsample_nearest2d
 
@@ -76,6 +81,7 @@ __all__ = [
     "cross_entropy",
     "deform_conv2d",
     "dice_loss",
+    "divide",
     "dropout",
     "global_avg_pool2d",
     "global_max_pool2d",
@@ -90,10 +96,13 @@ __all__ = [
     "log_softmax",
     "max_pool2d",
     "max_unpool2d",
+    "maximum",
+    "minimum",
     "multiply",
     "pad",
     "pixel_shuffle2d",
     "pixel_unshuffle2d",
+    "prelu",
     "relu",
     "roi_align",
     "roi_pool",
@@ -104,6 +113,7 @@ __all__ = [
     "smooth_l1_loss",
     "softmax",
     "spatial_pyramid_pool2d",
+    "subtract",
     "upsample_bilinear2d",
     "upsample_nearest2d",
 ]
@@ -127,6 +137,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "cross_entropy": cross_entropy,
     "deform_conv2d": deform_conv2d,
     "dice_loss": dice_loss,
+    "divide": divide,
     "dropout": dropout,
     "global_avg_pool2d": global_avg_pool2d,
     "global_max_pool2d": global_max_pool2d,
@@ -141,10 +152,13 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "log_softmax": log_softmax,
     "max_pool2d": max_pool2d,
     "max_unpool2d": max_unpool2d,
+    "maximum": maximum,
+    "minimum": minimum,
     "multiply": multiply,
     "pad": pad,
     "pixel_shuffle2d": pixel_shuffle2d,
     "pixel_unshuffle2d": pixel_unshuffle2d,
+    "prelu": prelu,
     "relu": relu,
     "roi_align": roi_align,
     "roi_pool": roi_pool,
@@ -155,6 +169,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "smooth_l1_loss": smooth_l1_loss,
     "softmax": softmax,
     "spatial_pyramid_pool2d": spatial_pyramid_pool2d,
+    "subtract": subtract,
     "upsample_bilinear2d": upsample_bilinear2d,
     "upsample_nearest2d": upsample_nearest2d,
 }

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from numseg.operator import Plan
+from numseg.operator import Operator, Plan
 from numseg.testing.cases import Case, Invalid, Maker, refused
-from numseg.typing import Shape
+from numseg.typing import Array, Shape
 
 
 @st.composite
@@ -59,3 +59,14 @@ def terms(plan: Plan[Any]) -> int:
     g = plan.geometry
     most = (g.size // max(spec.size, 1) for spec in plan.inputs)
     return max(1, *most)
+
+
+def sizes_of_terms(op: Operator[..., Any]) -> Callable[[Plan[Any], dict[str, Any], Array], Any]:
+    """What ``scales`` is where ``op`` takes sums and products of absolute values alone."""
+
+    def scales(plan: Plan[Any], arguments: dict[str, Any], grad_y: Array) -> Any:
+        x, other = (np.asarray(abs(arguments[name])) for name in ("x", "other"))
+        y, saved = op.reference.forward(x, other)
+        return [y], [abs(grad) for grad in op.reference.backward(saved, grad_y)]
+
+    return scales

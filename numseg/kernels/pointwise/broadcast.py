@@ -23,6 +23,7 @@ import numpy as np
 from numseg.kernels.machine.integers import ceil_div
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.memcpy import copy
+from numseg.kernels.machine.run import run
 from numseg.kernels.machine.threads import launch
 from numseg.kernels.machine.work_units import ENOUGH_UNITS
 from numseg.kernels.pointwise.elementary import wide
@@ -51,8 +52,8 @@ def face(rules: ModuleType) -> dict[str, Any]:
     ]
 
     def forward(x: Array, other: Array, y: Array, g: Any) -> None:
-        if y.size:
-            values.fill(x, other, y, y, _walk(g, swapped=False, saved=True))
+        y = y.reshape(-1)
+        values.fill(x.reshape(-1), other.reshape(-1), y, y, g, False, True)  # y is not read
 
     def backward(*arrays: Any) -> None:
         *saved, gy, gx, gother, g = arrays
@@ -61,42 +62,75 @@ def face(rules: ModuleType) -> dict[str, Any]:
             gradients, (x, other), (other, x), (gx, gother), strict=True
         ):
             if grad is not None:
+                own, partner, gy, grad = (a.reshape(-1) for a in (own, partner, gy, grad))
                 gradient.fill_or_sum(own, partner, gy, grad, g, bool(saved))
 
     kernels = [*values.kernels, *(k for gradient in gradients for k in gradient.kernels)]
     return {"forward": forward, "backward": backward} | {k.__name__: k for k in kernels}
 
 
-class _Walk(NamedTuple):
-    """How arrays are walked through. Tables have a column for each axis: its size, and the steps
-    in own, in partner and in gy."""
+class _Axis(NamedTuple):
+    """An axis of the result: how many, and how far apart neighbours lie in each array."""
+
+    size: int
+    own: int
+    partner: int
+    y: int
+    repeated: bool
+    """Whether own is, along this axis."""
+
+
+def _axes(g: Any, swapped: bool, saved: bool) -> list[_Axis]:
+    """Those of a call. Where nothing is saved, gy stands in the place of own and partner."""
+    found = []
+    for size, x, other, y in g.axes:
+        own, partner = (other, x) if swapped else (x, other)
+        found.append(_Axis(size, *((own, partner) if saved else (y, y)), y, own == 0))
+    return found
+
+
+class _Rows(NamedTuple):
+    """How rows are filled. A table has a column for each axis."""
 
     row: Array
-    """The last axis."""
     outer: Array
-    """The others."""
-    kept: Array
-    """Those of the others along which own is not repeated."""
-    added: Array
-    """Those along which it is."""
-    summed: bool
-    """Whether own is repeated along rows."""
+    copies: int
+    """Of a partner that is but one short row: so many are put side by side, as vectors want rows
+    longer than a few of them."""
 
 
 @functools.lru_cache(maxsize=256)
-def _walk(g: Any, swapped: bool, saved: bool) -> _Walk:
-    axes = [(n, other, x, y) if swapped else (n, x, other, y) for n, x, other, y in g.axes]
-    repeated = [own == 0 for _, own, _, _ in axes]
-    if not saved:  # gy stands in the place of both
-        axes = [(n, y, y, y) for n, _, _, y in axes]
-    *outer, row = axes
-    kept = [axis for axis, again in zip(outer, repeated, strict=False) if not again]
-    added = [axis for axis, again in zip(outer, repeated, strict=False) if again]
-    return _Walk(_table([row]), _table(outer), _table(kept), _table(added), repeated[-1])
+def _rows(*call: Any) -> _Rows:
+    *outer, row = _axes(*call)
+    copies = 1
+    if len(outer) == 1 and (outer[0].partner, row.own, row.partner) == (0, 1, 1):
+        copies = max(min(BLOCK // row.size, outer[0].size), 1)
+        row = row._replace(size=copies * row.size)
+        outer = [outer[0]._replace(own=row.size, y=row.size)]
+    return _Rows(_table([row]), _table(outer), copies)
 
 
-def _table(axes: Sequence[tuple[int, ...]]) -> Array:
-    table = np.array(axes or [(1, 0, 0, 0)], np.int64).T.copy()
+class _Addends(NamedTuple):
+    """What sums are taken over."""
+
+    row: Array
+    kept: Array
+    """The other axes along which own is not repeated."""
+    added: Array
+    """The other axes along which it is."""
+    along: bool
+    """Whether it is along rows."""
+
+
+@functools.lru_cache(maxsize=256)
+def _addends(*call: Any) -> _Addends:
+    *outer, row = _axes(*call)
+    kept, added = ([axis for axis in outer if axis.repeated is r] for r in (False, True))
+    return _Addends(_table([row]), _table(kept), _table(added), row.repeated)
+
+
+def _table(axes: Sequence[_Axis]) -> Array:
+    table = np.array([axis[:4] for axis in axes] or [(1, 0, 0, 0)], np.int64).T.copy()
     table.flags.writeable = False
     return table
 
@@ -126,13 +160,13 @@ class _Filling:
                 out[i] = formula(own[i], partner[i], gy[i])
 
         def rows(start, stop, own, partner, gy, out, row, outer):
+            number, first = divmod(start, row[0, 0])
             while start < stop:
-                number, first = divmod(start, row[0, 0])
                 count = min(row[0, 0] - first, stop - start)
                 at, there, _ = _places(number, outer)
-                owns = own[at + first * row[1, 0] :]
-                partners = partner[there + first * row[2, 0] :]
-                gys, line = gy[start : start + count], out[start : start + count]
+                owns = run(own, at + first * row[1, 0], count)
+                partners = run(partner, there + first * row[2, 0], count)
+                gys, line = run(gy, start, count), run(out, start, count)
                 if row[1, 0] == 0:
                     one = owns[0]
                     for i in range(len(line)):
@@ -144,19 +178,21 @@ class _Filling:
                 else:
                     for i in range(len(line)):
                         line[i] = formula(owns[i], partners[i], gys[i])
-                start += count
+                start, number, first = start + count, number + 1, 0
 
         self.flat = kernel_of(flat, rules, name)
         self.rows = kernel_of(rows, rules, f"{name}_rows")
         self.kernels = [self.flat, self.rows]
 
-    def fill(self, own: Array, partner: Array, gy: Array, out: Array, walk: _Walk) -> None:
-        """``out`` has the shape of gy."""
-        arrays = [array.reshape(-1) for array in (own, partner, gy, out)]
-        if own.size == partner.size == out.size:
-            launch(self.flat, out.size, out.size, *arrays)
-        else:
-            launch(self.rows, out.size, out.size, *arrays, walk.row, walk.outer)
+    def fill(self, own: Array, partner: Array, gy: Array, out: Array, *how: Any) -> None:
+        """``out`` has the size of gy. All arrays are flat: how they lie, :func:`_axes` is told."""
+        size = out.size
+        if own.size == partner.size == size or size == 0:
+            launch(self.flat, size, size, own, partner, gy, out)
+            return
+        row, outer, copies = _rows(*how)
+        partner = np.tile(partner, copies) if copies > 1 else partner
+        launch(self.rows, size, size, own, partner, gy, out, row, outer)
 
 
 class _Gradient:
@@ -178,11 +214,11 @@ class _Gradient:
         if gy.size == 0:
             grad.fill(0)
         elif grad.size < gy.size:
-            self._sums.fill(own, partner, gy, grad, _walk(g, self._swapped, saved))
+            self._sums.fill(own, partner, gy, grad, _addends(g, self._swapped, saved))
         elif self._filling:
-            self._filling.fill(own, partner, gy, grad, _walk(g, self._swapped, saved))
+            self._filling.fill(own, partner, gy, grad, g, self._swapped, saved)
         else:
-            launch(_copy, gy.size, gy.size, gy.reshape(-1), grad.reshape(-1))
+            launch(_copy, gy.size, gy.size, gy, grad)
 
 
 @kernel()
@@ -205,13 +241,13 @@ class _Sums:
     """Kernels of the gradient of an array that was repeated."""
 
     def __init__(self, rules: ModuleType, name: str, formula: Any) -> None:
-        def run(one, partners, gys):
+        def total_of(one, partners, gys):
             total = 0.0
             for i in range(len(gys)):
                 total += formula(wide(one), wide(partners[i]), wide(gys[i]))
             return total
 
-        run_sum = rule(run, {"contract", "reassoc"})  # in an order chosen when it is compiled
+        run_sum = rule(total_of, {"contract", "reassoc"})  # in an order chosen when it is compiled
 
         def along(start, stop, own, partner, gy, sums, row, kept, added):
             """Sums along rows. A unit is a part of one."""
@@ -227,8 +263,8 @@ class _Sums:
                     here, beside, over = _places(line, added)
                     begin = block * RUN
                     count = min(RUN, row[0, 0] - begin)
-                    partners = partner[there + beside + begin :][:count]
-                    gys = gy[y + over + begin :][:count]
+                    partners = run(partner, there + beside + begin, count)
+                    gys = run(gy, y + over + begin, count)
                     total += run_sum(own[at + here], partners, gys)
                 sums[part, number] = total
 
@@ -242,39 +278,62 @@ class _Sums:
                 begin = block * BLOCK
                 count = min(BLOCK, row[0, 0] - begin)
                 at, there, y = _places(number, kept)
-                total = sums[part, number * row[0, 0] + begin :][:count]
-                total[:] = 0
+                total = run(sums[part], number * row[0, 0] + begin, count)
+                for i in range(len(total)):
+                    total[i] = 0.0
                 first, end = _part(part, len(sums), runs)
-                for turn in range(first, end):
+                alone = end if row[2, 0] == 0 else first + (end - first) % 4
+                for turn in range(first, alone):
                     here, beside, over = _places(turn, added)
-                    owns = own[at + here + begin :][:count]
-                    partners = partner[there + beside + begin * row[2, 0] :]
-                    gys = gy[y + over + begin :][:count]
+                    owns = run(own, at + here + begin, count)
+                    partners = run(partner, there + beside + begin * row[2, 0], count)
+                    gys = run(gy, y + over + begin, count)
                     if row[2, 0] == 0:
-                        one = partners[0]
+                        one = wide(partners[0])
                         for i in range(len(total)):
-                            total[i] += formula(wide(owns[i]), wide(one), wide(gys[i]))
+                            total[i] += formula(wide(owns[i]), one, wide(gys[i]))
                     else:
                         for i in range(len(total)):
                             total[i] += formula(wide(owns[i]), wide(partners[i]), wide(gys[i]))
+                owns = run(own, at + begin, count)
+                for turn in range(alone, end, 4):
+                    _, beside0, over0 = _places(turn, added)
+                    _, beside1, over1 = _places(turn + 1, added)
+                    _, beside2, over2 = _places(turn + 2, added)
+                    _, beside3, over3 = _places(turn + 3, added)
+                    partners0 = run(partner, there + beside0 + begin, count)
+                    partners1 = run(partner, there + beside1 + begin, count)
+                    partners2 = run(partner, there + beside2 + begin, count)
+                    partners3 = run(partner, there + beside3 + begin, count)
+                    gys0 = run(gy, y + over0 + begin, count)
+                    gys1 = run(gy, y + over1 + begin, count)
+                    gys2 = run(gy, y + over2 + begin, count)
+                    gys3 = run(gy, y + over3 + begin, count)
+                    for i in range(len(total)):
+                        one = wide(owns[i])
+                        t = total[i]
+                        t += formula(one, wide(partners0[i]), wide(gys0[i]))
+                        t += formula(one, wide(partners1[i]), wide(gys1[i]))
+                        t += formula(one, wide(partners2[i]), wide(gys2[i]))
+                        t += formula(one, wide(partners3[i]), wide(gys3[i]))
+                        total[i] = t
 
         self._along = kernel_of(along, rules, f"{name}_along")
         self._across = kernel_of(across, rules, f"{name}_across")
         self.kernels = [self._along, self._across]
 
-    def fill(self, own: Array, partner: Array, gy: Array, grad: Array, walk: _Walk) -> None:
-        size = int(walk.row[0, 0])
-        kept, runs = (math.prod(table[0].tolist()) for table in (walk.kept, walk.added))
-        if walk.summed:
+    def fill(self, own: Array, partner: Array, gy: Array, grad: Array, of: _Addends) -> None:
+        size = int(of.row[0, 0])
+        kept, runs = (math.prod(table[0].tolist()) for table in (of.kept, of.added))
+        if of.along:
             units, runs = kept, runs * ceil_div(size, RUN)
         else:
             units = kept * ceil_div(size, BLOCK)
         parts = min(runs, ceil_div(ENOUGH_UNITS, units))
         sums = np.empty((parts, grad.size))
-        arrays = [array.reshape(-1) for array in (own, partner, gy)]
-        loop = self._along if walk.summed else self._across
-        launch(loop, parts * units, gy.size, *arrays, sums, walk.row, walk.kept, walk.added)
-        store(grad.reshape(-1), functools.reduce(np.add, sums))
+        loop = self._along if of.along else self._across
+        launch(loop, parts * units, gy.size, own, partner, gy, sums, of.row, of.kept, of.added)
+        store(grad, functools.reduce(np.add, sums))
 
 
 @rule

@@ -19,4 +19,4 @@ def grad_other(x: Array, other: Array, gy: Array) -> Array:
 
 
 def matrix(other: Array, g: Geometry) -> Any:
-    return matrix_of_x(grad_x, other, g)
+    return matrix_of_x(other, g)
