@@ -157,6 +157,8 @@ def _summing(rules: ModuleType, name: str, formula: Any) -> Any:
 
 
 def _fill(kernel: Any, own: Any, partner: Any, gy: Any, out: Any, how: Any) -> None:
+    if out.size == 0:
+        return
     if own.size == partner.size == out.size:
         row = Row(min(out.size, ROW), 1, 1, -(-out.size // ROW))
         outer = _walk([(row.rows, ROW, ROW, ROW)])
