@@ -79,9 +79,7 @@ def test_onnx_slopes_broadcast():
         for image in (x, object()):
             call = to_call(ns.prelu, "PRelu", [image, slopes], {}, 13)
             assert call["weight"].tolist() == [0, 1, 2]
-    with pytest.raises(
-        Unsupported, match=r"slope has shape \(4, 1\), expected one for each channel"
-    ):
+    with pytest.raises(Unsupported, match=r"slope has shape \(4, 1\), expected one for"):
         to_call(ns.prelu, "PRelu", [x, np.zeros((4, 1))], {}, 13)
     with pytest.raises(Unsupported, match="its input slope must be a constant"):
         to_call(ns.prelu, "PRelu", [x, object()], {}, 13)

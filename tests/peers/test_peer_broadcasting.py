@@ -17,7 +17,7 @@ PAIRS = [
     ((3, 600), (600,)), ((3, 600), (3, 1)), ((2, 3, 9000), (3, 1)), ((40, 2, 1100), (1, 1100)),
     ((2, 0), (1,)), ((1, 3), (0, 1)), ((0,), (0,)),
 ]  # fmt: skip
-NAMES = ["add", "multiply"]
+NAMES = ["add", "subtract", "multiply", "divide", "maximum", "minimum"]
 
 
 def both(name, x, other, grad):
@@ -64,3 +64,48 @@ def test_on_reals(name, dtype, shapes):
         terms = max(1, grad.size // max(a.size, 1))
         near = 4 * np.sqrt(terms) * np.finfo(dtype).eps
         np.testing.assert_allclose(a, b, rtol=0, atol=near * np.abs(size).max(initial=0))
+
+
+@pytest.mark.parametrize("name", ["maximum", "minimum"])
+@dtypes
+def test_ties_and_nan(name, dtype):
+    numbers = np.array([1, 2, 0, -0.0, np.nan, np.inf, -np.inf], dtype)
+    x, other = np.repeat(numbers, 7), np.tile(numbers, 7)
+    ours, theirs = both(name, x, other, np.arange(1, 50).astype(dtype))
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(a, b)  # 0 is -0.0: whose sign it is, torch leaves open
+
+
+@dtypes
+def test_division_by_zero_and_far_out(dtype):
+    limits = np.finfo(dtype)
+    numbers = np.array([0, -0.0, 1, -3, np.inf, np.nan, limits.max, limits.tiny], dtype)
+    x, other = np.repeat(numbers, 8), np.tile(numbers, 8)
+    ours, theirs = both("divide", x, other, np.ones(64, dtype))
+    for a, b in zip(ours[:2], theirs[:2], strict=True):
+        np.testing.assert_array_equal(a, b)
+    with np.errstate(all="ignore"):
+        exact = (-(x.astype(np.longdouble) / other) / other).astype(dtype)
+    np.testing.assert_array_equal(np.isnan(ours[2]), np.isnan(exact))
+    np.testing.assert_allclose(ours[2], exact, rtol=4 * limits.eps)
+
+
+@dtypes
+@pytest.mark.parametrize(
+    ("shape", "slopes"),
+    [((), ()), ((), (1,)), ((5,), (1,)), ((4, 3), (3,)), ((2, 3, 4, 5), (3,)), ((2, 3, 4, 5), (1,)),
+     ((2, 3, 2, 2, 2), (3,)), ((2, 1, 4), (1,)), ((0, 3, 2), (3,)), ((3, 2, 9000), (2,))],
+)  # fmt: skip
+def test_prelu(dtype, shape, slopes):
+    rng = np.random.default_rng(9)
+    x = rng.integers(-3, 4, shape).astype(dtype) / 2
+    weight = rng.integers(-3, 4, slopes).astype(dtype) / 4
+    grad = rng.integers(-3, 4, shape).astype(dtype)
+    y, saved = ns.prelu.forward(x, weight)
+    leaves = [torch.tensor(a, requires_grad=True) for a in (x, weight)]
+    theirs = torch.nn.functional.prelu(*leaves)
+    theirs.backward(torch.tensor(grad))
+    np.testing.assert_array_equal(y, theirs.detach().numpy())
+    for ours, leaf in zip(ns.prelu.backward(saved, grad), leaves, strict=True):
+        assert ours.shape == leaf.shape
+        np.testing.assert_array_equal(ours, leaf.grad.numpy())

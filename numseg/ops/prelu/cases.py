@@ -22,7 +22,6 @@ invalid = [
     _bad("weight has shape (2,), expected (1,) or (3,): x has shape (2, 3, 4)", weight=(2,)),
     _bad("weight has shape (3, 1), expected (1,) or (3,)", weight=(3, 1)),
     _bad("weight has shape (3,), expected (1,) or (1,): x has shape (3,)", x=(3,)),
-    _bad("weight must be an array, got float", weight=0.25),
     _bad("x has dtype int64, expected float32 or float64", x=np.zeros((2, 3), np.int64)),
 ]
 EXACT = True
