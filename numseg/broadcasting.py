@@ -131,12 +131,11 @@ def given(stated: Any, name: str, x: Any, other: Any, gy: Any) -> Any:
 
 
 def summed_to(shape: Shape, terms: Array) -> Array:
-    """The gradient of an array of this shape, of what each place that it was repeated to gives.
-    A sum starts from 0: that of negative zeros is 0."""
+    """The gradient of an array of this shape, of what each place that it was repeated to gives."""
     whole = (1,) * (terms.ndim - len(shape)) + shape
     repeated = tuple(i for i, n in enumerate(whole) if n == 1 != terms.shape[i])
     if repeated:
-        terms = terms.sum(repeated, keepdims=True) + 0.0
+        terms = terms.sum(repeated, keepdims=True)
     return terms.reshape(shape)
 
 

@@ -49,15 +49,39 @@ def test_a_gradient_of_no_numbers_is_0(op):
             assert not grad.any()
 
 
+SIZES = [
+    ((1, 9000), (3, 9000)), ((3, 9000), (3, 1)), ((20_000,), (1,)), ((1,), ()), ((39, 56), (56,)),
+    ((2, 3), (2, 3)), ((2, 1, 700), (1, 9, 1)), ((5, 4, 6), (5, 1, 6)), ((7, 1, 600), (7, 11, 600)),
+    ((3, 2, 7), (2, 1)), ((2, 1, 3, 1, 2, 1), (1, 3, 1, 2, 1, 3)),
+]  # fmt: skip
+
+
 @each
-@pytest.mark.parametrize(
-    ("x", "other"),
-    [((1, 9000), (3, 9000)), ((40, 3), (3,)), ((2, 1, 700), (1, 9, 1)), ((20_000,), (1,))],
-)
-def test_the_same_bits_for_any_number_of_threads(op, x, other, monkeypatch):
+@pytest.mark.parametrize(("x", "other"), [*SIZES, *(pair[::-1] for pair in SIZES)])
+def test_rows_of_every_size_on_any_number_of_threads(op, x, other, monkeypatch):
+    """Of powers of two all sums are exact: what they should be, says the definition."""
     monkeypatch.setattr(threads, "SERIAL_WORK", 0)
     rng = np.random.default_rng(3)
-    x, other = (rng.uniform(1, 2, shape).astype(np.float32) for shape in (x, other))
+    full = np.broadcast_shapes(x, other)
+    x, other, grad = (
+        np.asarray(2.0 ** rng.integers(0, 3, shape) * rng.choice([-1, 1], shape), np.float32)
+        for shape in (x, other, full)
+    )
+    y, saved = op.reference.forward(x, other)
+    wanted = [y, *op.reference.backward(saved, grad)]
+    for count in (1, 2, 3, 5):
+        with ns.num_threads(count):
+            y, saved = op.forward(x, other)
+            for a, b in zip([y, *op.backward(saved, grad)], wanted, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+@each
+@pytest.mark.parametrize(("x", "other"), SIZES)
+def test_the_same_bits_on_any_number_of_threads(op, x, other, monkeypatch):
+    monkeypatch.setattr(threads, "SERIAL_WORK", 0)
+    rng = np.random.default_rng(3)
+    x, other = (np.asarray(rng.uniform(1, 2, shape)) for shape in (x, other))
     seen = []
     for count in (1, 2, 3, 5):
         with ns.num_threads(count):
