@@ -269,8 +269,10 @@ class _Sums:
                 sums[part, number] = total
 
         def across(start, stop, own, partner, gy, sums, row, kept, added):
-            """Sums of rows. A unit is a part of a block of neighbours. Four rows are added at once, as
-            half the work is to load and store sums; in rules of its own that takes twice as long.
+            """Sums of rows. A unit is a part of a block of neighbours.
+
+            Four rows are added at once, as half the work is to load and store sums; in a rule of
+            its own that takes twice as long.
             """
             blocks = (row[0, 0] + BLOCK - 1) // BLOCK
             units, runs = _count(kept) * blocks, _count(added)
