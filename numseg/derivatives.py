@@ -2,8 +2,7 @@
 
 Rules are made of operators: ``jvp(saved, along)`` is the tangent of the first result, and
 ``double_backward(saved, grad_y, along)`` the gradients of ``<grad_y, jvp>`` by name. An operator
-without a rule for ``jvp`` is linear in its one input, or pointwise: the derivative is then a
-diagonal, the same forward and backward, and that of the slope is ``curvature``, if there is one.
+without a rule for ``jvp`` is linear in its one input, or one of a family, which has rules for all.
 """
 
 from __future__ import annotations
@@ -87,31 +86,11 @@ def double_backward(
 
 
 def _rule(op: Operator[..., Any], name: str) -> Callable[..., Any] | None:
-    """That of the operator's folder, or that of all pointwise operators."""
+    """That of the operator's folder, or that of its family."""
     stated = faces.optional(op, "derivatives", name)
-    if stated is None and op.facts.pointwise:
-        return functools.partial(POINTWISE[name], op)
+    if stated is None and op.facts.family is not None:
+        return functools.partial(getattr(op.facts.family, name), op)
     return stated
-
-
-def _slope_along(op: Operator[..., Any], saved: Saved, along: dict[str, Any]) -> Any:
-    return op.backward(saved, along["x"])[0]
-
-
-def _curvature_along(
-    op: Operator[..., Any], saved: Saved, grad_y: Any, along: dict[str, Any]
-) -> dict[str, Any]:
-    curvature = faces.optional(op, "derivatives", "curvature")
-    if curvature is None or along["x"] is None:
-        return {}
-    return {"x": grad_y * along["x"] * curvature(saved[0], *saved.plan.geometry.parameters)}
-
-
-POINTWISE: dict[str, Callable[..., Any]] = {
-    "jvp": _slope_along,
-    "double_backward": _curvature_along,
-}
-"""The derivative is a diagonal, so it is the same in both directions."""
 
 
 def _linear_input(op: Operator[..., Any], plan: Plan[Any], wanted: str) -> str:

@@ -11,7 +11,8 @@ The faces are modules of the operator's folder:
 
 An operator that is another one by a different signature (``Facts.like``) has that one's modules
 where it has none of its own.
-Those of pointwise operators are made by :mod:`numseg.pointwise`.
+Those of operators of a family (``Facts.family``) are made of less: :mod:`numseg.pointwise`,
+:mod:`numseg.broadcasting`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numseg import checks, device, pointwise
+from numseg import checks, device
 from numseg.device import Device
 from numseg.errors import DeviceError
 from numseg.plan import Plan, Spec, each, flat
@@ -72,18 +73,18 @@ class Call(NamedTuple):
 def running(op: Operator[..., Any], where: Device) -> tuple[str, ModuleType]:
     """The face that runs on a device, and its module."""
     if op.facts.face or _chosen.get() == "reference":
-        return _fast(op.folders, "reference", op.facts.pointwise)
-    return _fast(op.folders, where.face, op.facts.pointwise)
+        return _fast(op.folders, "reference", op.facts.family)
+    return _fast(op.folders, where.face, op.facts.family)
 
 
 def module(op: Operator[..., Any], face: str) -> ModuleType:
     """The module of a face, or the composite in its place."""
-    return _fast(op.folders, face, op.facts.pointwise)[1]
+    return _fast(op.folders, face, op.facts.family)[1]
 
 
 @functools.cache
-def _fast(folders: tuple[str, ...], face: str, made: bool) -> tuple[str, ModuleType]:
-    if made and (found := pointwise.face(folders[0], face)) is not None:
+def _fast(folders: tuple[str, ...], face: str, family: ModuleType | None) -> tuple[str, ModuleType]:
+    if family is not None and (found := family.face(folders[0], face)) is not None:
         return face, found
     own = _found(folders, face)
     composite = None if face == "reference" else _found(folders, "composite")

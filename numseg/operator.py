@@ -15,6 +15,7 @@ import inspect
 import math
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from types import ModuleType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
@@ -47,7 +48,7 @@ class Facts:
     epilogue: tuple[Operator[..., Any], ...]
     skippable: tuple[str, ...]
     like: Operator[..., Any] | None = None
-    pointwise: bool = False
+    family: ModuleType | None = None
     face: str | None = None
     """``reference``, or whichever fits the call."""
 
@@ -66,7 +67,7 @@ def operator(
     epilogue: Sequence[Operator[..., Any]] = (),
     skippable: str = "",
     like: Operator[..., Any] | None = None,
-    pointwise: bool = False,
+    family: ModuleType | None = None,
 ) -> Callable[[Callable[P, Plan[R]]], Operator[P, R]]:
     """Make an operator of a function that checks the arguments and returns the :class:`Plan`.
 
@@ -109,9 +110,9 @@ def operator(
     like : operator, optional
         The one that this is, by another signature: same geometry, same arrays in and out. Its faces
         are this one's, but for those in this one's folder.
-    pointwise : bool
-        Whether the folder states a value and a slope, and the faces and derivatives are made of
-        them (:mod:`numseg.pointwise`).
+    family : module, optional
+        What makes the faces and derivatives of formulas that the folder states
+        (:mod:`numseg.pointwise`, :mod:`numseg.broadcasting`).
     """
 
     def make(plan: Callable[P, Plan[R]]) -> Operator[P, R]:
@@ -131,7 +132,7 @@ def operator(
                 epilogue=tuple(epilogue),
                 skippable=tuple(skippable.split()),
                 like=like,
-                pointwise=pointwise,
+                family=family,
             ),
         )
 
@@ -439,7 +440,10 @@ class Operator(Generic[P, R]):
                 if step.plan.outputs != (spec,):
                     return None
                 named = zip(operator.inputs, step.arrays, strict=True)
-                epilogue[operator.__name__] = tuple(array for n, array in named if n != name)
+                rest = tuple(array for n, array in named if n != name)
+                if any(array.shape != spec.shape for array in rest):
+                    return None  # the epilogue has a number for each of the result
+                epilogue[operator.__name__] = rest
         except (ArgumentError, DeviceError):
             return None
         return call.plan.given(self._outputs(call, epilogue=epilogue))

@@ -15,11 +15,15 @@ Where the gradient is not the product of ``grad_y`` and the slope, as at kinks t
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from numseg import faces
 from numseg.typing import Array
+
+if TYPE_CHECKING:
+    from numseg.operator import Operator
 
 LOOPS = {"cpu": "numseg.kernels.pointwise.elementwise", "cuda": "numseg.cuda.elementwise"}
 """Where kernels are made, for each device."""
@@ -56,3 +60,18 @@ def _definition(stated: ModuleType) -> dict[str, Callable[..., Array]]:
         return gy * stated.slope(saved, *g.parameters)
 
     return {"forward": forward, "backward": backward}
+
+
+def jvp(op: Operator[..., Any], saved: Any, along: Mapping[str, Any]) -> Any:
+    """The derivative is a diagonal, so it is the same in both directions."""
+    return op.backward(saved, along["x"])[0]
+
+
+def double_backward(
+    op: Operator[..., Any], saved: Any, grad_y: Array, along: Mapping[str, Any]
+) -> dict[str, Array]:
+    """The gradients of ``<grad_y, jvp>``."""
+    curvature = faces.optional(op, "derivatives", "curvature")
+    if curvature is None or along["x"] is None:
+        return {}
+    return {"x": grad_y * along["x"] * curvature(saved[0], *saved.plan.geometry.parameters)}

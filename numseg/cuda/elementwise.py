@@ -45,7 +45,7 @@ def face(rules: ModuleType) -> dict[str, Any]:
             row = next_plane(row)
             i = row * ROW + place
 
-    fill, fill_gradient = _kernel(_forward, rules), _kernel(_backward, rules)
+    fill, fill_gradient = kernel_of(_forward, rules), kernel_of(_backward, rules)
 
     def forward(x: Any, y: Any, g: Any) -> None:
         launch(fill, -(-g.size // ROW), min(g.size, ROW), x, y, Parameters(*g.parameters))
@@ -68,6 +68,8 @@ def _times(slope: Any) -> Any:
     return rule(gradient)
 
 
-def _kernel(loop: Callable[..., None], rules: ModuleType) -> Kernel:
+def kernel_of(loop: Callable[..., None], rules: ModuleType, name: str = "") -> Kernel:
+    """The loop as a kernel of the operator whose rules it was made of."""
+    loop.__name__ = name or loop.__name__
     loop.__module__ = f"{rules.__package__}.cuda"
     return Kernel(loop)

@@ -57,6 +57,7 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
     elementary                  exp, log, expm1 and tanh, in vectors
     normal                      the tail of the normal distribution, in vectors
     elementwise                 the loops of pointwise operators
+    broadcast                   those of operators of two arrays, and sums over what was repeated
     losses                      what the kernels of losses share
 
 ``machine``: how numseg compiles and runs
@@ -70,6 +71,7 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
     micro_kernel                a tile of a matrix product in registers, as LLVM IR
     vector_copy                 rows copied, cleared, added and interleaved by vectors; prefetch,
                                 non-temporal stores
+    run                         a run of neighbouring numbers, as an array
     memcpy                      runs copied at the speed of ``memcpy``
     transpose                   matrices transposed, squares of a vector's width in registers
     scratch                     arrays that a kernel works in: aligned, cleared

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec
 
 from numseg import checks
+from numseg import pointwise as family
 from numseg.operator import Operator, Plan, Spec, operator
 from numseg.pointwise import Geometry
 from numseg.typing import Array, ArrayLike
@@ -31,8 +32,8 @@ def pointwise(saves: str = "x") -> Callable[[Callable[P, Plan[Array]]], Operator
     """
 
     def make(plan: Callable[P, Plan[Array]]) -> Operator[P, Array]:
-        plan.__doc__ = _completed(inspect.cleandoc(plan.__doc__ or ""))
-        return operator("x", saves=saves, pointwise=True)(plan)
+        plan.__doc__ = completed(plan.__doc__, SHARED)
+        return operator("x", saves=saves, family=family)(plan)
 
     return make
 
@@ -44,8 +45,11 @@ def planned(x: ArrayLike, *parameters: Any, flops: int) -> Plan[Array]:
     return Plan(outputs=(spec,), geometry=geometry, flops=flops * spec.size)
 
 
-def _completed(doc: str) -> str:
-    summary, *sections = re.split(rf"(?m)^(?=(?:{'|'.join(SHARED)})\n---)", doc)
+def completed(doc: str | None, shared: Mapping[str, str]) -> str:
+    """A docstring with the sections of ``shared`` that it leaves out, in their order."""
+    summary, *sections = re.split(
+        rf"(?m)^(?=(?:{'|'.join(shared)})\n---)", inspect.cleandoc(doc or "")
+    )
     stated = {section.split("\n", 1)[0]: section for section in sections}
-    shared = {title: f"{title}\n{'-' * len(title)}\n{text}\n\n" for title, text in SHARED.items()}
-    return summary + "".join(stated.get(title, shared[title]) for title in SHARED)
+    made = {title: f"{title}\n{'-' * len(title)}\n{text}\n\n" for title, text in shared.items()}
+    return summary + "".join(stated.get(title, made[title]) for title in shared)

@@ -29,6 +29,7 @@ from numseg.ops.crop_and_resize import crop_and_resize
 from numseg.ops.cross_entropy import cross_entropy
 from numseg.ops.deform_conv2d import deform_conv2d
 from numseg.ops.dice_loss import dice_loss
+from numseg.ops.divide import divide
 from numseg.ops.dropout import dropout
 from numseg.ops.elu import elu
 from numseg.ops.exp import exp
@@ -47,10 +48,14 @@ from numseg.ops.log import log
 from numseg.ops.log_softmax import log_softmax
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.max_unpool2d import max_unpool2d
+from numseg.ops.maximum import maximum
+from numseg.ops.minimum import minimum
 from numseg.ops.mish import mish
+from numseg.ops.multiply import multiply
 from numseg.ops.pad import pad
 from numseg.ops.pixel_shuffle2d import pixel_shuffle2d
 from numseg.ops.pixel_unshuffle2d import pixel_unshuffle2d
+from numseg.ops.prelu import prelu
 from numseg.ops.relu import relu
 from numseg.ops.roi_align import roi_align
 from numseg.ops.roi_pool import roi_pool
@@ -65,6 +70,7 @@ from numseg.ops.softplus import softplus
 from numseg.ops.softsign import softsign
 from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
 from numseg.ops.sqrt import sqrt
+from numseg.ops.subtract import subtract
 from numseg.ops.tanh import tanh
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
 from numseg.ops.upsample_nearest2d import upsample_nearest2d
@@ -91,6 +97,7 @@ __all__ = [
     "cross_entropy",
     "deform_conv2d",
     "dice_loss",
+    "divide",
     "dropout",
     "elu",
     "exp",
@@ -109,10 +116,14 @@ __all__ = [
     "log_softmax",
     "max_pool2d",
     "max_unpool2d",
+    "maximum",
+    "minimum",
     "mish",
+    "multiply",
     "pad",
     "pixel_shuffle2d",
     "pixel_unshuffle2d",
+    "prelu",
     "relu",
     "roi_align",
     "roi_pool",
@@ -127,6 +138,7 @@ __all__ = [
     "softsign",
     "spatial_pyramid_pool2d",
     "sqrt",
+    "subtract",
     "tanh",
     "upsample_bilinear2d",
     "upsample_nearest2d",
@@ -154,6 +166,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "cross_entropy": cross_entropy,
     "deform_conv2d": deform_conv2d,
     "dice_loss": dice_loss,
+    "divide": divide,
     "dropout": dropout,
     "elu": elu,
     "exp": exp,
@@ -172,10 +185,14 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "log_softmax": log_softmax,
     "max_pool2d": max_pool2d,
     "max_unpool2d": max_unpool2d,
+    "maximum": maximum,
+    "minimum": minimum,
     "mish": mish,
+    "multiply": multiply,
     "pad": pad,
     "pixel_shuffle2d": pixel_shuffle2d,
     "pixel_unshuffle2d": pixel_unshuffle2d,
+    "prelu": prelu,
     "relu": relu,
     "roi_align": roi_align,
     "roi_pool": roi_pool,
@@ -190,6 +207,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "softsign": softsign,
     "spatial_pyramid_pool2d": spatial_pyramid_pool2d,
     "sqrt": sqrt,
+    "subtract": subtract,
     "tanh": tanh,
     "upsample_bilinear2d": upsample_bilinear2d,
     "upsample_nearest2d": upsample_nearest2d,

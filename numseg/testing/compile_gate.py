@@ -79,18 +79,18 @@ class Row(NamedTuple):
 
 
 def twins() -> list[str]:
-    """The modules ``numseg.ops.<name>.cuda`` that exist, or are made for pointwise operators."""
+    """The modules ``numseg.ops.<name>.cuda`` that exist, or are made for those of a family."""
     return [
         f"{op.__module__}.cuda"
         for op in OPERATORS.values()
-        if op.facts.pointwise or importlib.util.find_spec(f"{op.__module__}.cuda")
+        if op.facts.family or importlib.util.find_spec(f"{op.__module__}.cuda")
     ]
 
 
 def kernels(module: str) -> list[Kernel]:
     """The kernels a module defines; a DeviceError if an operator hides one from the gate."""
     package, _, name = module.rpartition(".")
-    made = [op for op in OPERATORS.values() if op.facts.pointwise and op.__module__ == package]
+    made = [op for op in OPERATORS.values() if op.facts.family and op.__module__ == package]
     members = vars(faces.module(made[0], name) if made else importlib.import_module(module))
     for name, member in members.items() if module != SHARED else ():
         if type(member).__name__ == "CUDADispatcher" and not member.targetoptions.get("device"):

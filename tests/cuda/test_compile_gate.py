@@ -117,7 +117,7 @@ def test_64_bit_divisions_are_counted() -> None:
 def test_finds_every_twin_and_its_kernels() -> None:
     folders = Path(compile_gate.__file__).parents[1] / "ops"
     twins = {f"numseg.ops.{file.parent.name}.cuda" for file in folders.glob("*/cuda.py")}
-    twins |= {f"{op.__module__}.cuda" for op in OPERATORS.values() if op.facts.pointwise}
+    twins |= {f"{op.__module__}.cuda" for op in OPERATORS.values() if op.facts.family}
     assert set(compile_gate.twins()) == twins
     names = [k.function.__name__ for k in kernels("numseg.ops.max_pool2d.cuda")]
     assert names == ["_forward", "_mark", "_backward", "_share"]

@@ -209,11 +209,22 @@ def test_errors_have_the_names_of_their_nodes():
     params, x = graph.init(), noise((1, 4, 6, 6))
     for inputs, words in (
         ((x[:, :3], x), r"^conv: conv2d: weight takes 4 channels"),
-        ((x, x[..., :5]), r"^sum: add: other has shape \(1, 4, 6, 5\)"),
+        ((x, x[..., :5]), r"^sum: add: x has shape .* and other \(1, 4, 6, 5\): they do not"),
         ((x, x.astype(np.float64)), r"^sum: add: .*float64"),
     ):
         with pytest.raises(ns.ArgumentError, match=words):
             graph.run(params, *inputs)
+
+
+def test_what_is_repeated_is_added_in_a_pass_of_its_own():
+    net = Graph.build()
+    x, other = net.input("x"), net.input("other")
+    y = conv(net, "conv", x, 4, 4, padding=1)
+    graph = net.output(net.add(ns.relu, net.add(ns.add, y, other)))
+    params, x = graph.init(), noise((1, 4, 6, 6))
+    plain = ns.conv2d(x, params["conv.weight"], params["conv.bias"], padding=1)
+    for terms in (noise((4, 1, 1)), noise((6,)), noise((1, 4, 6, 6)), noise((3, 4, 6, 6))):
+        assert_same_bits(graph.run(params, x, terms), ns.relu(ns.add(plain, terms)))
 
 
 def test_a_profile_has_a_line_for_a_chain():

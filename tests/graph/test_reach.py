@@ -52,6 +52,7 @@ def _check(op: Operator[..., Any], arguments: dict[str, Any]) -> None:
             here = reach.stride * pixel
             low, high = math.ceil(here + reach.first), math.floor(here + reach.last)
             for grad in op.backward(saved, grad_y)[:images]:
-                read = np.nonzero(grad)[axis]
+                aligned = grad.reshape((1,) * (4 - grad.ndim) + grad.shape)  # as it broadcast
+                read = np.nonzero(aligned)[axis]
                 assert all(low <= read), (axis, pixel, reach)
                 assert all(read <= high), (axis, pixel, reach)

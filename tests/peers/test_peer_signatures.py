@@ -70,6 +70,8 @@ NOWHERE = {
 
 LEFT_OUT = {
     ("add", "alpha"): "a factor is an operator of its own",
+    ("subtract", "alpha"): "a factor is an operator of its own",
+    ("divide", "rounding_mode"): "a rounded quotient has no gradient",
     ("boxes.area", "fmt"): "convert makes corners of any format",
     ("crop", "top"): "offset has both, as all pairs are one argument here",
     ("crop", "left"): "offset has both",

@@ -13,9 +13,9 @@ from numseg.typing import Array
 
 def face(rules: ModuleType) -> dict[str, Any]:
     """``forward`` and ``backward`` with the formulas of an operator's ``rules.py``."""
-    value = _inlined(rules.value.py_func)
+    value = inlined(rules.value.py_func)
     stated = hasattr(rules, "gradient")
-    gradient = _inlined(rules.gradient.py_func) if stated else _times(rules.slope.py_func)
+    gradient = inlined(rules.gradient.py_func) if stated else _times(rules.slope.py_func)
 
     def _forward(start, stop, x, y, *parameters):
         x, y = x[start:stop], y[start:stop]  # a loop from 0 has no negative index: it vectorises
@@ -27,7 +27,7 @@ def face(rules: ModuleType) -> dict[str, Any]:
         for i in range(len(gx)):
             gx[i] = gradient(saved[i], gy[i], *parameters)
 
-    fill, fill_gradient = _kernel(_forward, rules), _kernel(_backward, rules)
+    fill, fill_gradient = kernel_of(_forward, rules), kernel_of(_backward, rules)
 
     def forward(x: Array, y: Array, g: Any) -> None:
         launch(fill, g.size, g.size, x.reshape(-1), y.reshape(-1), *g.parameters)
@@ -43,21 +43,22 @@ def face(rules: ModuleType) -> dict[str, Any]:
 
 def _times(function: Callable[..., Any]) -> Any:
     """The gradient that is a product with the slope."""
-    slope = _inlined(function)
+    slope = inlined(function)
 
     def gradient(saved, gy, *parameters):
         return gy * slope(saved, *parameters)
 
-    return _inlined(gradient)
+    return inlined(gradient)
 
 
-def _inlined(function: Callable[..., Any]) -> Any:
+def inlined(function: Callable[..., Any]) -> Any:
     """A rule as a part of the loop that calls it: LLVM leaves a long one a call, and a loop that
     calls has no vectors."""
     return rule(function, {"contract"}, inline=True)
 
 
-def _kernel(loop: Callable[..., None], rules: ModuleType) -> Any:
+def kernel_of(loop: Callable[..., None], rules: ModuleType, name: str = "") -> Any:
     """The rules' module and the loop's name determine it, so its machine code can be kept."""
+    loop.__name__ = name or loop.__name__
     loop.__module__, loop.__qualname__ = rules.__name__, loop.__name__
     return kernel({"contract"})(loop)

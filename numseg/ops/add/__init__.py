@@ -2,50 +2,26 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from numseg import checks
-from numseg.operator import Plan, Spec, operator
+from numseg.operator import Plan
+from numseg.ops.broadcasting import broadcasting, planned
 from numseg.typing import Array, ArrayLike
 
 
-class Geometry(NamedTuple):
-    size: int
-
-
-@operator("x other", linear="x other")
+@broadcasting(saves="", linear="x other")
 def add(x: ArrayLike, other: ArrayLike) -> Plan[Array]:
-    """The sum of two arrays of one shape: ``y = x + other``.
-
-    Parameters
-    ----------
-    x, other : array, any shape, float32 or float64
-        Of the same shape and dtype: a skip connection whose two ends differ in size is a mistake,
-        so nothing is broadcast.
-
-    Returns
-    -------
-    array
-        Shape and dtype of x.
-
-    Raises
-    ------
-    ArgumentError
-        If the shapes or dtypes differ.
+    """The sum of two arrays: ``y = x + other``, with NumPy's broadcasting.
 
     Notes
     -----
-    Gradient: ``grad_y``, for both.
+    Gradient: ``grad_y``, for both, summed over the axes along which an array was repeated.
 
-    Source: ``torch.add`` (PyTorch 2.13), without its broadcasting.
+    Source: PyTorch 2.13, ``torch.add`` without its ``alpha``.
 
     Examples
     --------
     >>> import numpy as np, numseg as ns
-    >>> ns.add(np.array([1.0, 2.0]), np.array([10.0, 20.0]))
-    array([11., 22.])
+    >>> ns.add(np.array([[1.0], [2.0]]), np.array([10.0, 20.0]))
+    array([[11., 21.],
+           [12., 22.]])
     """
-    dtype = checks.floats(x=x, other=other)
-    checks.shape("other", other, x.shape, "the shape of x")
-    spec = Spec(tuple(x.shape), dtype)
-    return Plan(outputs=(spec,), geometry=Geometry(spec.size), flops=spec.size)
+    return planned(x, other)

@@ -1,0 +1,11 @@
+"""Whose maximum is whose."""
+
+from numseg.conventions import Arguments, Onnx
+
+CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX": {}}
+
+ONNX = {"Max": Onnx("x other", since=8)}
+
+PEERS: dict[str, Arguments] = {
+    "torch:maximum": {},
+}

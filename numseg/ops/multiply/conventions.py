@@ -1,0 +1,11 @@
+"""Whose multiplication is whose."""
+
+from numseg.conventions import Arguments, Onnx
+
+CONVENTIONS: dict[str, Arguments] = {"PyTorch, ONNX": {}}
+
+ONNX = {"Mul": Onnx("x other", since=7)}
+
+PEERS: dict[str, Arguments] = {
+    "torch:multiply": {},
+}

@@ -1,0 +1,18 @@
+"""multiply of two numbers, and what goes to its gradients."""
+
+from numseg.kernels.machine.jit import rule
+
+
+@rule
+def value(x, other):
+    return x * other
+
+
+@rule
+def grad_x(x, other, gy):
+    return gy * other
+
+
+@rule
+def grad_other(x, other, gy):
+    return gy * x

@@ -1,0 +1,19 @@
+"""subtract by its definition."""
+
+from typing import Any
+
+from numseg.broadcasting import Geometry, matrix_of_x
+from numseg.typing import Array
+
+
+def value(x: Array, other: Array) -> Array:
+    return x - other
+
+
+def grad_other(x: Array, other: Array, gy: Array) -> Array:
+    return -gy
+
+
+def matrix(other: Array, g: Geometry) -> Any:
+    """Of x; other is an additive term."""
+    return matrix_of_x(1.0, g)
