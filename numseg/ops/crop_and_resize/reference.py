@@ -34,7 +34,8 @@ def backward(
         gx[:] = 0
         for k, n, rows, columns in crops(boxes, box_indices, g):
             share = np.where(inside(rows, columns), gy[k], 0)
-            np.add.at(gx[n], (slice(None), rows.low[:, None], columns.low), share)
+            pixels: Any = slice(None), rows.low[:, None], columns.low
+            np.add.at(gx[n], pixels, share)
     return gx, grois[:, [2, 1, 4, 3]]  # y1, x1, y2, x2
 
 

@@ -356,7 +356,7 @@ def not_finite(
     """Those of boxes that infinities or NaN have got into, by the definition: a bin's samples are
     summed before they meet ``grad_y``, and where one outside the image has no part in the sum, zero
     times infinity may be left out or put in."""
-    bad = ~np.isfinite(gradients).all(1)
+    bad: Array = ~np.isfinite(gradients.sum(1))
     if bad.any():
         mine = (region for region in regions() if bad[region[0]])
         wide = x.astype(np.float64), gy.astype(np.float64)
