@@ -29,6 +29,7 @@ import numpy as np
 from numseg import checks, device, pointwise
 from numseg.device import Device
 from numseg.errors import DeviceError
+from numseg.kernels.reductions.all_finite import all_finite
 from numseg.plan import Plan, Spec, each, flat
 from numseg.typing import Array
 
@@ -76,6 +77,18 @@ def running(op: Operator[..., Any], where: Device) -> tuple[str, ModuleType]:
     return _fast(op.folders, where.face, op.facts.pointwise)
 
 
+def _running(
+    op: Operator[..., Any], where: Device, names: Sequence[str], arrays: Sequence[Any]
+) -> tuple[str, ModuleType]:
+    """The face for these arrays: the definition's, if kernels count on finite ones in vain."""
+    face, kernels = running(op, where)
+    if face == "cpu" and op.facts.finite:
+        for name, entry in zip(names, arrays, strict=True):
+            if name in op.facts.finite and not all(map(all_finite, flat(entry))):
+                return _fast(op.folders, "reference", op.facts.pointwise)
+    return face, kernels
+
+
 def module(op: Operator[..., Any], face: str) -> ModuleType:
     """The module of a face, or the composite in its place."""
     return _fast(op.folders, face, op.facts.pointwise)[1]
@@ -119,7 +132,7 @@ def forward(
 ) -> tuple[Any, ...]:
     """The outputs of a call. A ``plain`` one has no ``backward`` after it."""
     where, arrays, plan = call
-    face, kernels = running(op, where)
+    face, kernels = _running(op, where, op.inputs, arrays)
     check_values(op, where, kernels, arrays, plan)
     if face == "reference":
         return _by_definition(kernels.forward, where, arrays, plan.outputs, plan)
@@ -148,7 +161,7 @@ def backward(
         spec if needs is None or name in needs else None
         for name, spec in plan.specs(op.inputs, op.differentiable).items()
     ]
-    face, kernels = running(op, where)
+    face, kernels = _running(op, where, (*op.saves, "grad_y"), [*kept, grad_y])
     if face == "reference":
         return list(_by_definition(kernels.backward, where, [*kept, grad_y], specs, plan))
     if face == "composite":

@@ -46,6 +46,7 @@ class Facts:
     fixed: Mapping[str, Any]
     epilogue: tuple[Operator[..., Any], ...]
     skippable: tuple[str, ...]
+    finite: tuple[str, ...] = ()
     like: Operator[..., Any] | None = None
     pointwise: bool = False
     face: str | None = None
@@ -65,6 +66,7 @@ def operator(
     fixed: Mapping[str, Any] | None = None,
     epilogue: Sequence[Operator[..., Any]] = (),
     skippable: str = "",
+    finite: str = "",
     like: Operator[..., Any] | None = None,
     pointwise: bool = False,
 ) -> Callable[[Callable[P, Plan[R]]], Operator[P, R]]:
@@ -106,6 +108,9 @@ def operator(
     skippable : str
         Outputs that ``cpu.forward`` leaves out where it is given an array without entries for them:
         in a plain call, which asks for no such result and has no ``backward``.
+    finite : str
+        Arrays, ``grad_y`` among them, that kernels on the CPU count on being finite. If one is not,
+        the definition is computed instead.
     like : operator, optional
         The one that this is, by another signature: same geometry, same arrays in and out. Its faces
         are this one's, but for those in this one's folder.
@@ -130,6 +135,7 @@ def operator(
                 fixed=fixed or {},
                 epilogue=tuple(epilogue),
                 skippable=tuple(skippable.split()),
+                finite=tuple(finite.split()),
                 like=like,
                 pointwise=pointwise,
             ),

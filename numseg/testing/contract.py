@@ -12,6 +12,7 @@ import contextlib
 import doctest
 import functools
 import inspect
+import itertools
 import pickle
 import pydoc
 import re
@@ -80,6 +81,43 @@ def check_values(op: Op, case: Case, dtype: Any, seed: int, where: Device = Host
                 _same_bits(name, ga, gb.astype(ga.dtype))
             else:
                 _near(name, ga, gb, bounds.gradients[number])
+
+
+def check_not_finite(op: Op, case: Case, dtype: Any, seed: int, where: Device = Host) -> None:
+    """An infinity or a NaN in any array, or in ``grad_y``, reaches what it reaches by definition,
+    and is there what it is by definition."""
+    arguments = case.arguments("integers", dtype, seed)
+    arguments["grad_y"] = _grad_y(op, arguments, "integers", dtype, seed)
+    names = [n for n in (*op.inputs, "grad_y") if any(map(_holds_floats, arrays(arguments.get(n))))]
+    for number, (name, value) in enumerate(itertools.product(names, (np.inf, -np.inf, np.nan))):
+        rng = np.random.default_rng([seed, number])
+        spoiled = {n: _map(np.copy, v) for n, v in arguments.items()}
+        into = rng.choice([i for i, a in enumerate(arrays(spoiled[name])) if _holds_floats(a)])
+        array = arrays(spoiled[name])[into]
+        array.reshape(-1)[rng.integers(array.size)] = value
+        what = f"{op.__name__}, {value} in {name}: "
+        wide = _map_floats(lambda a: a.astype(np.float64), spoiled)
+        try:
+            got = observe(op, spoiled, spoiled.pop("grad_y"), where)
+        except ArgumentError:
+            continue  # one that looks at the values of this array
+        wanted = observe(op.reference, wide, wide.pop("grad_y"))
+        for which, ours, theirs in (
+            ("result", got.results, wanted.results),
+            ("gradient", got.gradients, wanted.gradients),
+        ):
+            for k, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+                if a is not None and b is not None:
+                    _demand_everywhere(f"{what}{which} {k}", _as_special(a, b), a, b, "as special")
+
+
+def _holds_floats(array: Array) -> bool:
+    return array.dtype.kind == "f" and array.size > 0
+
+
+def _as_special(a: Array, b: Array) -> Array:
+    """Where both are finite, both NaN, or the same infinity."""
+    return (np.isfinite(a) & np.isfinite(b)) | (np.isnan(a) & np.isnan(b)) | (a == b)
 
 
 def check_gradients(op: Op, case: Case, seed: int) -> None:

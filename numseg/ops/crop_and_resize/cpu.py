@@ -80,6 +80,7 @@ def forward(x: Array, boxes: Array, box_indices: Array, y: Array, g: Geometry) -
     np.copyto(y, outside, where=~there)
 
 
+@np.errstate(all="ignore")  # infinities and NaN come and go as in kernels
 def backward(
     x: Array,
     boxes: Array,

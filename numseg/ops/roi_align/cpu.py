@@ -321,6 +321,7 @@ def forward(x: Array, rois: Array, y: Array, g: Geometry) -> None:
         average(x, _averages(index, rows, columns, g, x.dtype.type), y, _sizes(g))
 
 
+@np.errstate(all="ignore")  # infinities and NaN come and go as in kernels
 def backward(
     x: Array, rois: Array, gy: Array, gx: Array | None, grois: Array | None, g: Geometry
 ) -> None:
@@ -360,5 +361,4 @@ def not_finite(
     if bad.any():
         mine = (region for region in regions() if bad[region[0]])
         wide = x.astype(np.float64), gy.astype(np.float64)
-        with np.errstate(all="ignore"):
-            gradients[bad] = reference.gradients(mine, *wide, g)[1][bad]
+        gradients[bad] = reference.gradients(mine, *wide, g)[1][bad]
