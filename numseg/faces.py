@@ -141,6 +141,8 @@ def forward(
         return outputs if isinstance(outputs, tuple) else (outputs,)
     skipped = op.facts.skippable if plain and face == "cpu" else ()
     outputs = _allocated(op, where, plan, skipped)
+    if plan.fills_nothing:
+        return outputs
     if epilogue:
         kernels.forward(*arrays, *outputs, plan.geometry, **epilogue)
     else:
@@ -222,7 +224,8 @@ def _filled(
         where.empty(*spec) if type(spec) is Spec else each(spec, lambda s: where.empty(*s))
         for spec in specs
     ]
-    kernels(*arrays, *made, geometry)
+    if any(array.size for entry in made for array in flat(entry)):
+        kernels(*arrays, *made, geometry)
     return made
 
 
@@ -237,17 +240,22 @@ def check_values(
     check = op.check
     if check is None:
         return
-    if own := getattr(kernels, "check", None):
-        own(*arrays, plan.geometry)
-        return
+    with np.errstate(all="ignore"):
+        if own := getattr(kernels, "check", None):
+            own(*arrays, plan.geometry)
+        else:
+            check(*_visible(op, where, arrays), plan.geometry)
+
+
+def _visible(op: Operator[..., Any], where: Device, arrays: Sequence[Any]) -> Iterator[Any]:
+    """Of arrays whose values ``check`` may see, these, on the CPU."""
 
     def visible(name: str, array: Any) -> Any:
         seen = name in op.facts.examines or array.dtype.kind in "iub"
         return where.to_host(array) if seen else array
 
-    named = zip(op.inputs, arrays, strict=True)
-    seen = (each(array, functools.partial(visible, name)) for name, array in named)
-    check(*seen, plan.geometry)
+    for name, entry in zip(op.inputs, arrays, strict=True):
+        yield each(entry, functools.partial(visible, name))
 
 
 def _allocated(

@@ -217,11 +217,11 @@ class Operator(Generic[P, R]):
 
     # -- the calls ---------------------------------------------------------------------------
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         call = self.bind(args, kwargs)
         return call.plan.given(self._outputs(call, plain=True))
 
-    def forward(self, *args: P.args, **kwargs: P.kwargs) -> tuple[R, Saved]:
+    def forward(self, /, *args: P.args, **kwargs: P.kwargs) -> tuple[R, Saved]:
         """The value, and a NamedTuple of what ``backward`` needs."""
         return self.recorded(self.bind(args, kwargs))
 
@@ -252,7 +252,7 @@ class Operator(Generic[P, R]):
             grads = faces.backward(self, where, kept, grad_y, saved.plan, needs)
         return self.by_array(grads, saved.plan)
 
-    def jvp(self, *args: Any, tangents: Mapping[str, Any], **kwargs: Any) -> tuple[R, Any]:
+    def jvp(self, /, *args: Any, tangents: Mapping[str, Any], **kwargs: Any) -> tuple[R, Any]:
         """The value, and its derivative along tangents: the Jacobian-vector product.
 
         Parameters
@@ -304,7 +304,7 @@ class Operator(Generic[P, R]):
 
     # -- what is known without values --------------------------------------------------------
 
-    def plan(self, *args: Any, **kwargs: Any) -> Plan[R]:
+    def plan(self, /, *args: Any, **kwargs: Any) -> Plan[R]:
         """Check a call given arrays, :class:`Spec` or shapes for the arrays.
 
         A shape is taken as float32, or as int64 where the operator wants integers.
@@ -314,20 +314,21 @@ class Operator(Generic[P, R]):
             for name, place in zip(self.inputs, self.parameters.arrays, strict=True):
                 if values[place] is None and self.parameters.defaults.get(name, ...) is not None:
                     raise ArgumentTypeError(f"{name} must be a shape, got None")
-                dtype = np.int64 if name in self.facts.integers else np.float32
-                values[place] = specs_of(name, values[place], np.dtype(dtype))
+                dtype = np.dtype(np.int64 if name in self.facts.integers else np.float32)
+                several = name in self.parameters.sequences
+                values[place] = specs_of(name, values[place], dtype, several)
             return self.planned(values).copy()
 
-    def output_shape(self, *args: Any, **kwargs: Any) -> Any:
+    def output_shape(self, /, *args: Any, **kwargs: Any) -> Any:
         """The shape of the result (a tuple of shapes for several results), given shapes."""
         plan = self.plan(*args, **kwargs)
         return plan.given(tuple(spec.shape for spec in plan.outputs))
 
-    def cost(self, *args: Any, **kwargs: Any) -> Cost:
+    def cost(self, /, *args: Any, **kwargs: Any) -> Cost:
         """Floating-point operations and compulsory bytes of a call, given shapes."""
         return self.plan(*args, **kwargs).cost
 
-    def matrix(self, *args: Any, **kwargs: Any) -> Any:
+    def matrix(self, /, *args: Any, **kwargs: Any) -> Any:
         """The operator as a ``scipy.sparse`` CSR matrix ``M``: ``y.ravel() == M @ x.ravel()``.
 
         Takes the arguments of a call, with the shape of the first array in its place. Additive
@@ -337,7 +338,7 @@ class Operator(Generic[P, R]):
         """
         return matrices.matrix(self, args, kwargs)
 
-    def linear_operator(self, *args: Any, **kwargs: Any) -> Any:
+    def linear_operator(self, /, *args: Any, **kwargs: Any) -> Any:
         """The operator as a ``scipy.sparse.linalg.LinearOperator``, which never builds the matrix.
 
         Takes the arguments of :meth:`matrix`. Its products are calls of the operator's kernels,

@@ -140,6 +140,7 @@ def test_second_derivatives(op: Operator[..., Any], data: st.DataObject, seed: i
     case = data.draw(_full(op))
     if op.__name__ not in ONCE:
         contract.check_double_backward(op, case, seed)
+        contract.check_transposed(op, case, seed)
         return
     arguments = case.arguments("reals", np.float64, seed)
     y, saved = op.forward(**arguments)

@@ -163,6 +163,31 @@ def check_double_backward(op: Op, case: Case, seed: int) -> None:
     _demand(report.status != "fail", str(report))
 
 
+def check_transposed(op: Op, case: Case, seed: int) -> None:
+    """``backward`` is linear in ``grad_y``, and the last that ``double_backward`` gives is its
+    transpose: ``<v, backward(g)> = <last, g>``, at ties too."""
+    arguments = case.arguments("integers", np.float64, seed)
+    grad_y = _grad_y(op, arguments, "integers", np.float64, seed)
+    _, saved = op.forward(**arguments)
+    gradients, rng = op.backward(saved, grad_y), np.random.default_rng([seed, 2])
+    names = [n for n in op.differentiable for _ in range(len(arrays([arguments.get(n)])) or 1)]
+    along: dict[str, Any] = {}
+    total = scale = 0.0
+    for name, gradient in zip(names, gradients, strict=True):
+        if gradient is not None:
+            v = rng.integers(-3, 4, gradient.shape).astype(np.float64)
+            along.setdefault(name, []).append(v)
+            total, scale = total + np.vdot(v, gradient), scale + np.vdot(abs(v), abs(gradient))
+    several = op.parameters.sequences
+    along = {n: v if n in several else v[0] for n, v in along.items()}
+    last = op.double_backward(saved, grad_y, along)[-1]
+    found = float(np.vdot(last, grad_y))
+    _demand(
+        abs(found - total) <= 1e-9 * max(scale, 1.0),
+        f"{op.__name__}: <v, backward(g)> is {total}, <double_backward's last, g> is {found}",
+    )
+
+
 def check_plan(op: Op, case: Case, dtype: Any, seed: int) -> None:
     """What is said of a call without values is true: shapes, dtypes, cost, geometry."""
     arguments = case.arguments("reals", dtype, seed)
