@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.errors import ArgumentError, ArgumentTypeError
+from numseg.errors import ArgumentError, ArgumentTypeError, shown
 from numseg.typing import Array, ArrayLike
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -109,11 +109,11 @@ def integer(name: str, value: Any, minimum: int | None = None, maximum: int | No
             raise TypeError
         number = _operator.index(value)
     except TypeError:
-        raise ArgumentTypeError(f"{name} must be an integer, got {value!r}") from None
+        raise ArgumentTypeError(f"{name} must be an integer, got {shown(value)}") from None
     if minimum is not None and number < minimum:
-        raise ArgumentError(f"{name} must be at least {minimum}, got {number}")
+        raise ArgumentError(f"{name} must be at least {minimum}, got {shown(number)}")
     if maximum is not None and number > maximum:
-        raise ArgumentError(f"{name} must be at most {maximum}, got {number}")
+        raise ArgumentError(f"{name} must be at most {maximum}, got {shown(number)}")
     return number
 
 
@@ -129,24 +129,28 @@ def real(
         if isinstance(value, (str, bytes, bool, np.bool_)):
             raise TypeError
         number = float(value)
+    except OverflowError:
+        raise ArgumentError(f"{name} is too large for a float: {shown(value)}") from None
     except (TypeError, ValueError):
-        raise ArgumentTypeError(f"{name} must be a real number, got {value!r}") from None
+        raise ArgumentTypeError(f"{name} must be a real number, got {shown(value)}") from None
     if finite and not (math.isfinite(number) and minimum <= number <= maximum):
-        raise ArgumentError(f"{name} must lie in [{minimum}, {maximum}], got {number}")
+        raise ArgumentError(f"{name} must lie in [{minimum}, {maximum}], got {shown(number)}")
     return number
 
 
 def flag(name: str, value: Any) -> bool:
     """A bool."""
     if not isinstance(value, (bool, np.bool_)):
-        raise ArgumentTypeError(f"{name} must be True or False, got {value!r}")
+        raise ArgumentTypeError(f"{name} must be True or False, got {shown(value)}")
     return bool(value)
 
 
 def choice(name: str, value: Any, choices: Sequence[str]) -> str:
     """One of a few words."""
     if not isinstance(value, str) or value not in choices:
-        raise ArgumentError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+        raise ArgumentError(
+            f"{name} must be one of {', '.join(map(repr, choices))}, got {shown(value)}"
+        )
     return value
 
 
@@ -154,7 +158,7 @@ def pair(name: str, value: Any, minimum: int) -> tuple[int, int]:
     """One integer for both axes, or two; each at least ``minimum``."""
     if is_sequence(value):
         if len(value) != 2:
-            raise ArgumentError(f"{name} must be one integer or two, got {value!r}")
+            raise ArgumentError(f"{name} must be one integer or two, got {shown(value)}")
         rows, columns = (integer(f"{name}[{i}]", v, minimum, LARGEST) for i, v in enumerate(value))
         return rows, columns
     number = integer(name, value, minimum, LARGEST)
@@ -165,7 +169,7 @@ def positive_pair(name: str, value: Any) -> tuple[float, float]:
     """One positive real number for both axes, or two."""
     if is_sequence(value):
         if len(value) != 2:
-            raise ArgumentError(f"{name} must be one number or two, got {value!r}")
+            raise ArgumentError(f"{name} must be one number or two, got {shown(value)}")
         return positive(f"{name}[0]", value[0]), positive(f"{name}[1]", value[1])
     number = positive(name, value)
     return number, number
@@ -175,7 +179,7 @@ def positive(name: str, value: Any) -> float:
     """A positive real number."""
     number = real(name, value, finite=False)
     if not 0 < number <= LARGEST:  # nor is NaN
-        raise ArgumentError(f"{name} must be positive and at most {LARGEST}, got {number}")
+        raise ArgumentError(f"{name} must be positive and at most {LARGEST}, got {shown(number)}")
     return number
 
 

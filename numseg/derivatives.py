@@ -16,7 +16,7 @@ import numpy as np
 
 from numseg import checks, faces
 from numseg.device import Device, Host
-from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError
+from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError, shown
 from numseg.plan import Plan, Saved, each, spec_of, widened
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def along(
     if where is not Host:
         raise DeviceError("runs on the CPU: copy the arrays (copy_to_host) first")
     if not isinstance(tangents, Mapping):
-        raise ArgumentTypeError(f"{name} must map names to arrays, got {tangents!r}")
+        raise ArgumentTypeError(f"{name} must map names to arrays, got {shown(tangents)}")
     specs = plan.specs(op.inputs, op.differentiable)
     found: dict[str, Any] = dict.fromkeys(specs)
     for argument, tangent in tangents.items():
@@ -82,7 +82,17 @@ def double_backward(
     grads = [faces.rounded(found.get(name, 0.0), spec) for name, spec in specs.items()]
     for name, index in op.facts.fixed.items():
         grads[op.differentiable.index(name)][index] = 0
-    return (*op.by_array(grads, plan), jvp(op, saved, moved))
+    return (*op.by_array(grads, plan), _along_grad_y(op, saved, moved))
+
+
+def _along_grad_y(op: Operator[..., Any], saved: Saved, along: dict[str, Any]) -> Any:
+    """``backward`` is linear in ``grad_y``: its transpose. That is jvp, but for gradients that are
+    no transpose of it, by name, whose ``derivatives.py`` has a function ``transposed``."""
+    rule = faces.optional(op, "derivatives", "transposed")
+    if rule is None or all(tangent is None for tangent in along.values()):
+        return jvp(op, saved, along)
+    with _as_defined(op, saved, along) as (at, moved):
+        return faces.rounded(rule(at, moved), saved.plan.outputs[0])
 
 
 def _rule(op: Operator[..., Any], name: str) -> Callable[..., Any] | None:

@@ -28,6 +28,19 @@ class MissingExtra(ImportError):
         )
 
 
+MOST = 100
+"""Characters of a value in an error."""
+
+
+def shown(value: object) -> str:
+    """The value as errors show it: its repr, in one line, and not all of a long one."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # an integer of too many digits, or somebody's own class
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= MOST else f"{text[: MOST - 20]}... ({type(value).__name__})"
+
+
 def one_line(error: Exception) -> str:
     """What another library's error says, in one line."""
     return " ".join(str(error).split())

@@ -30,6 +30,7 @@ import numpy as np
 from numseg import checks, device
 from numseg.device import Device
 from numseg.errors import DeviceError
+from numseg.kernels.reductions.all_finite import all_finite
 from numseg.plan import Plan, Spec, each, flat
 from numseg.typing import Array
 
@@ -77,6 +78,18 @@ def running(op: Operator[..., Any], where: Device) -> tuple[str, ModuleType]:
     return _fast(op.folders, where.face, op.facts.family)
 
 
+def _running(
+    op: Operator[..., Any], where: Device, names: Sequence[str], arrays: Sequence[Any]
+) -> tuple[str, ModuleType]:
+    """The face for these arrays: the definition's, if kernels count on finite ones in vain."""
+    face, kernels = running(op, where)
+    if face == "cpu" and op.facts.finite:
+        for name, entry in zip(names, arrays, strict=True):
+            if name in op.facts.finite and not all(map(all_finite, flat(entry))):
+                return _fast(op.folders, "reference", op.facts.pointwise)
+    return face, kernels
+
+
 def module(op: Operator[..., Any], face: str) -> ModuleType:
     """The module of a face, or the composite in its place."""
     return _fast(op.folders, face, op.facts.family)[1]
@@ -120,7 +133,7 @@ def forward(
 ) -> tuple[Any, ...]:
     """The outputs of a call. A ``plain`` one has no ``backward`` after it."""
     where, arrays, plan = call
-    face, kernels = running(op, where)
+    face, kernels = _running(op, where, op.inputs, arrays)
     check_values(op, where, kernels, arrays, plan)
     if face == "reference":
         return _by_definition(kernels.forward, where, arrays, plan.outputs, plan)
@@ -129,6 +142,8 @@ def forward(
         return outputs if isinstance(outputs, tuple) else (outputs,)
     skipped = op.facts.skippable if plain and face == "cpu" else ()
     outputs = _allocated(op, where, plan, skipped)
+    if plan.fills_nothing:
+        return outputs
     if epilogue:
         kernels.forward(*arrays, *outputs, plan.geometry, **epilogue)
     else:
@@ -149,7 +164,7 @@ def backward(
         spec if needs is None or name in needs else None
         for name, spec in plan.specs(op.inputs, op.differentiable).items()
     ]
-    face, kernels = running(op, where)
+    face, kernels = _running(op, where, (*op.saves, "grad_y"), [*kept, grad_y])
     if face == "reference":
         return list(_by_definition(kernels.backward, where, [*kept, grad_y], specs, plan))
     if face == "composite":
@@ -210,7 +225,8 @@ def _filled(
         where.empty(*spec) if type(spec) is Spec else each(spec, lambda s: where.empty(*s))
         for spec in specs
     ]
-    kernels(*arrays, *made, geometry)
+    if any(array.size for entry in made for array in flat(entry)):
+        kernels(*arrays, *made, geometry)
     return made
 
 
@@ -225,17 +241,22 @@ def check_values(
     check = op.check
     if check is None:
         return
-    if own := getattr(kernels, "check", None):
-        own(*arrays, plan.geometry)
-        return
+    with np.errstate(all="ignore"):
+        if own := getattr(kernels, "check", None):
+            own(*arrays, plan.geometry)
+        else:
+            check(*_visible(op, where, arrays), plan.geometry)
+
+
+def _visible(op: Operator[..., Any], where: Device, arrays: Sequence[Any]) -> Iterator[Any]:
+    """Of arrays whose values ``check`` may see, these, on the CPU."""
 
     def visible(name: str, array: Any) -> Any:
         seen = name in op.facts.examines or array.dtype.kind in "iub"
         return where.to_host(array) if seen else array
 
-    named = zip(op.inputs, arrays, strict=True)
-    seen = (each(array, functools.partial(visible, name)) for name, array in named)
-    check(*seen, plan.geometry)
+    for name, entry in zip(op.inputs, arrays, strict=True):
+        yield each(entry, functools.partial(visible, name))
 
 
 def _allocated(

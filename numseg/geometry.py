@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple, TypeAlias
 
 from numseg import checks
-from numseg.errors import ArgumentError
+from numseg.errors import ArgumentError, shown
 
 
 def derived(of: Callable[[Any], Any]) -> property:
@@ -92,7 +92,7 @@ def sides(name: str, value: Any, minimum: int | None = 0) -> tuple[int, int, int
         return top, bottom, left, right
     raise ArgumentError(
         f"{name} must be an integer, (rows, columns), (top, bottom, left, right) or "
-        f"((top, bottom), (left, right)), got {value!r}"
+        f"((top, bottom), (left, right)), got {shown(value)}"
     )
 
 
@@ -205,10 +205,10 @@ def resized(
     """
     recompute = checks.flag("recompute_scale_factor", recompute)
     if recompute and size is not None:
-        raise ArgumentError(f"recompute_scale_factor is True, but size is given: {size!r}")
+        raise ArgumentError(f"recompute_scale_factor is True, but size is given: {shown(size)}")
     if (size is None) == (scale_factor is None):
         raise ArgumentError(
-            f"give size or scale_factor, one of them: got {size!r} and {scale_factor!r}"
+            f"give size or scale_factor, one of them: got {shown(size)} and {shown(scale_factor)}"
         )
     if size is not None:
         rows, columns = checks.pair("size", size, minimum=1)

@@ -47,6 +47,7 @@ class Facts:
     fixed: Mapping[str, Any]
     epilogue: tuple[Operator[..., Any], ...]
     skippable: tuple[str, ...]
+    finite: tuple[str, ...] = ()
     like: Operator[..., Any] | None = None
     family: ModuleType | None = None
     face: str | None = None
@@ -66,6 +67,7 @@ def operator(
     fixed: Mapping[str, Any] | None = None,
     epilogue: Sequence[Operator[..., Any]] = (),
     skippable: str = "",
+    finite: str = "",
     like: Operator[..., Any] | None = None,
     family: ModuleType | None = None,
 ) -> Callable[[Callable[P, Plan[R]]], Operator[P, R]]:
@@ -107,6 +109,9 @@ def operator(
     skippable : str
         Outputs that ``cpu.forward`` leaves out where it is given an array without entries for them:
         in a plain call, which asks for no such result and has no ``backward``.
+    finite : str
+        Arrays, ``grad_y`` among them, that kernels on the CPU count on being finite. If one is not,
+        the definition is computed instead.
     like : operator, optional
         The one that this is, by another signature: same geometry, same arrays in and out. Its faces
         are this one's, but for those in this one's folder.
@@ -131,6 +136,7 @@ def operator(
                 fixed=fixed or {},
                 epilogue=tuple(epilogue),
                 skippable=tuple(skippable.split()),
+                finite=tuple(finite.split()),
                 like=like,
                 family=family,
             ),
@@ -212,11 +218,11 @@ class Operator(Generic[P, R]):
 
     # -- the calls ---------------------------------------------------------------------------
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         call = self.bind(args, kwargs)
         return call.plan.given(self._outputs(call, plain=True))
 
-    def forward(self, *args: P.args, **kwargs: P.kwargs) -> tuple[R, Saved]:
+    def forward(self, /, *args: P.args, **kwargs: P.kwargs) -> tuple[R, Saved]:
         """The value, and a NamedTuple of what ``backward`` needs."""
         return self.recorded(self.bind(args, kwargs))
 
@@ -247,7 +253,7 @@ class Operator(Generic[P, R]):
             grads = faces.backward(self, where, kept, grad_y, saved.plan, needs)
         return self.by_array(grads, saved.plan)
 
-    def jvp(self, *args: Any, tangents: Mapping[str, Any], **kwargs: Any) -> tuple[R, Any]:
+    def jvp(self, /, *args: Any, tangents: Mapping[str, Any], **kwargs: Any) -> tuple[R, Any]:
         """The value, and its derivative along tangents: the Jacobian-vector product.
 
         Parameters
@@ -299,7 +305,7 @@ class Operator(Generic[P, R]):
 
     # -- what is known without values --------------------------------------------------------
 
-    def plan(self, *args: Any, **kwargs: Any) -> Plan[R]:
+    def plan(self, /, *args: Any, **kwargs: Any) -> Plan[R]:
         """Check a call given arrays, :class:`Spec` or shapes for the arrays.
 
         A shape is taken as float32, or as int64 where the operator wants integers.
@@ -309,20 +315,21 @@ class Operator(Generic[P, R]):
             for name, place in zip(self.inputs, self.parameters.arrays, strict=True):
                 if values[place] is None and self.parameters.defaults.get(name, ...) is not None:
                     raise ArgumentTypeError(f"{name} must be a shape, got None")
-                dtype = np.int64 if name in self.facts.integers else np.float32
-                values[place] = specs_of(name, values[place], np.dtype(dtype))
+                dtype = np.dtype(np.int64 if name in self.facts.integers else np.float32)
+                several = name in self.parameters.sequences
+                values[place] = specs_of(name, values[place], dtype, several)
             return self.planned(values).copy()
 
-    def output_shape(self, *args: Any, **kwargs: Any) -> Any:
+    def output_shape(self, /, *args: Any, **kwargs: Any) -> Any:
         """The shape of the result (a tuple of shapes for several results), given shapes."""
         plan = self.plan(*args, **kwargs)
         return plan.given(tuple(spec.shape for spec in plan.outputs))
 
-    def cost(self, *args: Any, **kwargs: Any) -> Cost:
+    def cost(self, /, *args: Any, **kwargs: Any) -> Cost:
         """Floating-point operations and compulsory bytes of a call, given shapes."""
         return self.plan(*args, **kwargs).cost
 
-    def matrix(self, *args: Any, **kwargs: Any) -> Any:
+    def matrix(self, /, *args: Any, **kwargs: Any) -> Any:
         """The operator as a ``scipy.sparse`` CSR matrix ``M``: ``y.ravel() == M @ x.ravel()``.
 
         Takes the arguments of a call, with the shape of the first array in its place. Additive
@@ -332,7 +339,7 @@ class Operator(Generic[P, R]):
         """
         return matrices.matrix(self, args, kwargs)
 
-    def linear_operator(self, *args: Any, **kwargs: Any) -> Any:
+    def linear_operator(self, /, *args: Any, **kwargs: Any) -> Any:
         """The operator as a ``scipy.sparse.linalg.LinearOperator``, which never builds the matrix.
 
         Takes the arguments of :meth:`matrix`. Its products are calls of the operator's kernels,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -10,7 +11,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from numseg import checks
-from numseg.errors import ArgumentTypeError
+from numseg.errors import ArgumentTypeError, shown
 from numseg.geometry import POINTWISE, Reach
 from numseg.typing import Shape
 
@@ -55,6 +56,11 @@ class Plan(Generic[R]):
     """The specs of the array arguments, filled in by the operator."""
     parameters: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
     """The other arguments, by name, filled in by the operator."""
+
+    @functools.cached_property
+    def fills_nothing(self) -> bool:
+        """All outputs are empty: however long the other axes are, there is nothing to do."""
+        return all(0 in spec.shape for spec in self.outputs)
 
     def specs(self, arguments: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
         """Of the array arguments with these names, what the call was planned with."""
@@ -186,16 +192,24 @@ def spec_of(view: Any) -> Spec:
     return Spec(tuple(view.shape), view.dtype.newbyteorder("="))
 
 
-def specs_of(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
-    """A Spec from a Spec, an array or a shape; a tuple of them from a sequence of those."""
-    if value is None or isinstance(value, Spec):
+def specs_of(name: str, value: Any, dtype: np.dtype[Any], several: bool = False) -> Any:
+    """A Spec from a Spec, an array or a shape; a tuple from a sequence of them, if ``several``."""
+    if value is None:
+        return None
+    if several:
+        if (
+            not isinstance(value, (list, tuple))
+            or isinstance(value, Spec)
+            or any(v is None for v in value)
+        ):
+            raise ArgumentTypeError(f"{name} must be a sequence of shapes, got {shown(value)}")
+        return tuple(specs_of(f"{name}[{i}]", part, dtype) for i, part in enumerate(value))
+    if isinstance(value, Spec):
         return value
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return spec_of(value)
     if not isinstance(value, (list, tuple)):
-        raise ArgumentTypeError(f"{name} must be a shape, got {value!r}")
-    if any(isinstance(part, (list, tuple)) or hasattr(part, "shape") for part in value):
-        return tuple(specs_of(name, part, dtype) for part in value)
+        raise ArgumentTypeError(f"{name} must be a shape, got {shown(value)}")
     return Spec(tuple(checks.integer(f"{name}'s shape", size, 0) for size in value), dtype)
 
 

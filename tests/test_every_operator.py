@@ -104,6 +104,16 @@ def test_value_and_gradient_are_those_of_the_definition(
     contract.check_plan(op, case, dtype, seed)
 
 
+@each_dtype
+@each_operator
+@settings(max_examples=FEW)
+@given(data=st.data(), seed=SEEDS)
+def test_infinities_and_nan_are_those_of_the_definition(
+    op: Operator[..., Any], dtype: Any, data: st.DataObject, seed: int
+) -> None:
+    contract.check_not_finite(op, data.draw(_full(op)), dtype, seed)
+
+
 @each_operator
 @settings(max_examples=FEW)
 @given(data=st.data(), seed=SEEDS)
@@ -130,6 +140,7 @@ def test_second_derivatives(op: Operator[..., Any], data: st.DataObject, seed: i
     case = data.draw(_full(op))
     if op.__name__ not in ONCE:
         contract.check_double_backward(op, case, seed)
+        contract.check_transposed(op, case, seed)
         return
     arguments = case.arguments("reals", np.float64, seed)
     y, saved = op.forward(**arguments)

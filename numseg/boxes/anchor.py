@@ -9,7 +9,7 @@ import numpy as np
 
 from numseg import checks
 from numseg.boxes.door import floats, named, quadruples
-from numseg.errors import ArgumentError, ArgumentTypeError
+from numseg.errors import ArgumentError, ArgumentTypeError, shown
 from numseg.typing import Array, ArrayLike, Pair
 
 
@@ -143,11 +143,11 @@ def _dtype(value: Any) -> Any:
     except TypeError:
         dtype = np.dtype(object)
     if dtype not in checks.FLOATS:
-        raise ArgumentTypeError(f"dtype must be float32 or float64, got {value!r}")
+        raise ArgumentTypeError(f"dtype must be float32 or float64, got {shown(value)}")
     return dtype.type
 
 
 def _positive(name: str, values: Any) -> list[float]:
     if not checks.is_sequence(values):
-        raise ArgumentError(f"{name} must be a sequence of numbers, got {values!r}")
+        raise ArgumentError(f"{name} must be a sequence of numbers, got {shown(values)}")
     return [checks.positive(f"{name}[{i}]", value) for i, value in enumerate(values)]

@@ -11,7 +11,7 @@ import numpy as np
 from numseg import checks
 from numseg.boxes.door import floats, legacy, named, quadruples, upright
 from numseg.boxes.shapes import sides
-from numseg.errors import ArgumentError
+from numseg.errors import ArgumentError, shown
 from numseg.typing import Array, ArrayLike
 
 CLIP = math.log(1000 / 16)
@@ -141,10 +141,10 @@ def _centers(boxes: Array, offset: int) -> tuple[Array, ...]:
 
 def _weights(weights: Any, dtype: Any) -> tuple[Any, ...]:
     if not checks.is_sequence(weights) or len(weights) != 4:
-        raise ArgumentError(f"weights must be four numbers, got {weights!r}")
+        raise ArgumentError(f"weights must be four numbers, got {shown(weights)}")
     numbers = [checks.real(f"weights[{i}]", v) for i, v in enumerate(weights)]
     if 0 in numbers:
-        raise ArgumentError(f"weights must not be 0, got {weights!r}")
+        raise ArgumentError(f"weights must not be 0, got {shown(weights)}")
     return tuple(dtype.type(v) for v in numbers)
 
 

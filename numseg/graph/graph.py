@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from numseg import checks
-from numseg.errors import ArgumentError, ArgumentTypeError
+from numseg.errors import ArgumentError, ArgumentTypeError, shown
 from numseg.graph import execute, fold, fuse, profile, receptive, summary
 from numseg.graph.execute import Mode, Tape
 from numseg.graph.network import Network
@@ -323,7 +323,7 @@ class Builder:
         defaults to the operator's and a number.
         """
         if not isinstance(operator, Operator):
-            raise ArgumentTypeError(f"operator must be a numseg operator, got {operator!r}")
+            raise ArgumentTypeError(f"operator must be a numseg operator, got {shown(operator)}")
         if name is None:
             same = sum(node.operator.__name__ == operator.__name__ for node in self._nodes)
             name = f"{operator.__name__}{same + 1}"
@@ -348,9 +348,9 @@ class Builder:
 
     def _new_name(self, name: str) -> str:
         if not isinstance(name, str) or not name:
-            raise ArgumentTypeError(f"name must be a word, got {name!r}")
+            raise ArgumentTypeError(f"name must be a word, got {shown(name)}")
         if name in self._names:
-            raise ArgumentError(f"the name {name!r} is taken")
+            raise ArgumentError(f"the name {shown(name)} is taken")
         self._names.add(name)
         return name
 
@@ -361,7 +361,7 @@ class Builder:
     def _own(self, name: str, value: Any) -> Value:
         own = self._given.get(id(value))
         if own is not value or own is None:
-            raise ArgumentTypeError(f"{name} must be a value of this builder, got {value!r}")
+            raise ArgumentTypeError(f"{name} must be a value of this builder, got {shown(value)}")
         return own
 
     def _node(
@@ -381,7 +381,7 @@ class Builder:
 
         def attribute(argument: str, given: Any) -> Any:
             if isinstance(given, Value):
-                raise ArgumentTypeError(f"{argument} is not an array argument, got {given!r}")
+                raise ArgumentTypeError(f"{argument} is not an array argument, got {shown(given)}")
             if isinstance(given, SizeOf):
                 self._own(argument, given.value)
             return _frozen(given)
@@ -438,7 +438,7 @@ def _spec(name: str, given: Any, dtype: Any) -> Spec:
     if hasattr(given, "shape") and hasattr(given, "dtype"):
         return Spec(tuple(given.shape), given.dtype)
     if not isinstance(given, (list, tuple)):
-        raise ArgumentTypeError(f"{name} must be a shape, got {given!r}")
+        raise ArgumentTypeError(f"{name} must be a shape, got {shown(given)}")
     sizes = tuple(checks.integer(f"{name}'s shape", size, 0) for size in given)
     return Spec(sizes, np.dtype(dtype))
 

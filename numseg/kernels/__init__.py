@@ -21,6 +21,7 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
     weight_gradient             the gradient of any weights: vectors of filters
     weight_gradient_few_filters the same for groups of few filters: vectors of pixels
     bias_gradient               sums over images and pixels
+    non_finite                  infinite weights at the border, by the definition
     epilogue                    what is done to an output while it is in the cache: add, rectify
     packing                     a band of an image, padded, in the cache, laid out for the taps
     matmul                      the product of two matrices

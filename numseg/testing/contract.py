@@ -12,6 +12,7 @@ import contextlib
 import doctest
 import functools
 import inspect
+import itertools
 import pickle
 import pydoc
 import re
@@ -82,6 +83,43 @@ def check_values(op: Op, case: Case, dtype: Any, seed: int, where: Device = Host
                 _near(name, ga, gb, bounds.gradients[number])
 
 
+def check_not_finite(op: Op, case: Case, dtype: Any, seed: int, where: Device = Host) -> None:
+    """An infinity or a NaN in any array, or in ``grad_y``, reaches what it reaches by definition,
+    and is there what it is by definition."""
+    arguments = case.arguments("integers", dtype, seed)
+    arguments["grad_y"] = _grad_y(op, arguments, "integers", dtype, seed)
+    names = [n for n in (*op.inputs, "grad_y") if any(map(_holds_floats, arrays(arguments.get(n))))]
+    for number, (name, value) in enumerate(itertools.product(names, (np.inf, -np.inf, np.nan))):
+        rng = np.random.default_rng([seed, number])
+        spoiled = {n: _map(np.copy, v) for n, v in arguments.items()}
+        into = rng.choice([i for i, a in enumerate(arrays(spoiled[name])) if _holds_floats(a)])
+        array = arrays(spoiled[name])[into]
+        array.reshape(-1)[rng.integers(array.size)] = value
+        what = f"{op.__name__}, {value} in {name}: "
+        wide = _map_floats(lambda a: a.astype(np.float64), spoiled)
+        try:
+            got = observe(op, spoiled, spoiled.pop("grad_y"), where)
+        except ArgumentError:
+            continue  # one that looks at the values of this array
+        wanted = observe(op.reference, wide, wide.pop("grad_y"))
+        for which, ours, theirs in (
+            ("result", got.results, wanted.results),
+            ("gradient", got.gradients, wanted.gradients),
+        ):
+            for k, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+                if a is not None and b is not None:
+                    _demand_everywhere(f"{what}{which} {k}", _as_special(a, b), a, b, "as special")
+
+
+def _holds_floats(array: Array) -> bool:
+    return array.dtype.kind == "f" and array.size > 0
+
+
+def _as_special(a: Array, b: Array) -> Array:
+    """Where both are finite, both NaN, or the same infinity."""
+    return (np.isfinite(a) & np.isfinite(b)) | (np.isnan(a) & np.isnan(b)) | (a == b)
+
+
 def check_gradients(op: Op, case: Case, seed: int) -> None:
     """Every gradient agrees with central differences in float64, and at kinks with the slopes."""
     report = gradcheck(op, case.arguments("reals", np.float64, seed), seed=seed, directions=2)
@@ -123,6 +161,31 @@ def check_double_backward(op: Op, case: Case, seed: int) -> None:
     arguments = case.arguments("reals", np.float64, seed)
     report = second_order_check(op, arguments, seed=seed, directions=2, jacobian=8)
     _demand(report.status != "fail", str(report))
+
+
+def check_transposed(op: Op, case: Case, seed: int) -> None:
+    """``backward`` is linear in ``grad_y``, and the last that ``double_backward`` gives is its
+    transpose: ``<v, backward(g)> = <last, g>``, at ties too."""
+    arguments = case.arguments("integers", np.float64, seed)
+    grad_y = _grad_y(op, arguments, "integers", np.float64, seed)
+    _, saved = op.forward(**arguments)
+    gradients, rng = op.backward(saved, grad_y), np.random.default_rng([seed, 2])
+    names = [n for n in op.differentiable for _ in range(len(arrays([arguments.get(n)])) or 1)]
+    along: dict[str, Any] = {}
+    total = scale = 0.0
+    for name, gradient in zip(names, gradients, strict=True):
+        if gradient is not None:
+            v = rng.integers(-3, 4, gradient.shape).astype(np.float64)
+            along.setdefault(name, []).append(v)
+            total, scale = total + np.vdot(v, gradient), scale + np.vdot(abs(v), abs(gradient))
+    several = op.parameters.sequences
+    along = {n: v if n in several else v[0] for n, v in along.items()}
+    last = op.double_backward(saved, grad_y, along)[-1]
+    found = float(np.vdot(last, grad_y))
+    _demand(
+        abs(found - total) <= 1e-9 * max(scale, 1.0),
+        f"{op.__name__}: <v, backward(g)> is {total}, <double_backward's last, g> is {found}",
+    )
 
 
 def check_plan(op: Op, case: Case, dtype: Any, seed: int) -> None:

@@ -161,3 +161,24 @@ def test_same_of_a_pooling_is_onnx_runtimes(auto_pad, padding, stride, k):
     theirs = run("MaxPool", [x], 22, "ort", auto_pad=f"SAME_{auto_pad}", kernel_shape=[k, k],
                  strides=[stride] * 2)  # fmt: skip
     np.testing.assert_array_equal(ns.max_pool2d(x, k, stride, padding), theirs)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
+@pytest.mark.parametrize("width", [5, 7, 8, 40])
+@pytest.mark.parametrize("channels", [1, 16])
+def test_infinite_weights_at_the_border_are_theirs(width, channels):
+    x = np.ones((1, channels, 5, width), np.float32)
+    w = np.ones((channels, channels, 3, 3), np.float32)
+    w[0, 0, 0, 0] = np.inf
+    y, saved = ns.conv2d.forward(x, w, padding=1)
+    tensors = [torch.tensor(a, requires_grad=True) for a in (x, w)]
+    theirs = F.conv2d(*tensors, padding=1)
+    np.testing.assert_array_equal(y, theirs.detach().numpy())
+    for by in ("ort", "reference"):
+        np.testing.assert_array_equal(y, run("Conv", [x, w], 11, by, pads=[1, 1, 1, 1]))
+    gy = np.ones_like(y)
+    gy[0, 0, 0, 0] = np.inf
+    theirs.backward(torch.tensor(gy))
+    gx, gw, _ = ns.conv2d.backward(saved, gy)
+    np.testing.assert_array_equal(gw, tensors[1].grad.numpy())
+    np.testing.assert_array_equal(gx, tensors[0].grad.numpy())

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from numseg import checks
-from numseg.errors import ArgumentError, ArgumentTypeError
+from numseg.errors import ArgumentError, ArgumentTypeError, shown
 from numseg.geometry import Reach, window_reach
 from numseg.operator import Plan, Spec, operator
 from numseg.ops.aspp2d.geometry import Geometry
@@ -120,7 +120,7 @@ def aspp2d(
 
 def _rates(rates: Any, branches: int) -> tuple[int, ...]:
     if not checks.is_sequence(rates):
-        raise ArgumentTypeError(f"rates must be a sequence of integers, got {rates!r}")
+        raise ArgumentTypeError(f"rates must be a sequence of integers, got {shown(rates)}")
     if len(rates) != branches:
         raise ArgumentError(f"weights holds {branches} arrays, but there are {len(rates)} rates")
     return tuple(

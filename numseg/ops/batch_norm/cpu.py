@@ -78,12 +78,12 @@ def _backward(start, stop, x, weight, mean, var, gy, gx, gw, gb, large, g):
                         at, count = first + n * step + i, min(BLOCK, g.size - i)
                         values, grads = flat[at : at + count], flat_gy[at : at + count]
                         for j in range(count):
-                            d = values[j] - center
+                            d = values[j] - center if g.of_batch else 0.0
                             line[j] = _projected(grads[j], d, mean_g, slope, scale)
                         copy_nontemporal(line, 0, past, at, count)
                 else:
                     for i in range(g.size):
-                        d = x[n, c, i] - center
+                        d = x[n, c, i] - center if g.of_batch else 0.0
                         gx[n, c, i] = _projected(gy[n, c, i], d, mean_g, slope, scale)
     fence_nontemporal()
 

@@ -46,9 +46,11 @@ def backward(
     variance 1 whatever x does, so of a gradient only what changes neither gets through to x."""
     z = _normalised(x.reshape(g.n, g.c, g.size), mean, var, g)
     gy = gy.reshape(z.shape)
-    gz = gy if weight is None else gy * _each_channel(weight)
+    gz = gy
     if g.of_batch:
-        gz = gz - gz.mean((0, 2), keepdims=True) - z * (gz * z).mean((0, 2), keepdims=True)
+        gz = gy - gy.mean((0, 2), keepdims=True) - z * (gy * z).mean((0, 2), keepdims=True)
+    if weight is not None:
+        gz = gz * _each_channel(weight)
     gx = gz / np.sqrt(_each_channel(var) + g.eps)
     return gx, (gy * z).sum((0, 2)), gy.sum((0, 2))
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from numseg import checks
-from numseg.errors import ArgumentError
+from numseg.errors import ArgumentError, shown
 from numseg.operator import Plan
 from numseg.ops.pointwise import planned, pointwise
 from numseg.typing import Array, ArrayLike
@@ -68,6 +68,6 @@ def clip(
 def _bound(name: str, value: float | None, none: float, x: ArrayLike) -> float:
     number = none if value is None else checks.real(name, value, finite=False)
     if math.isnan(number):
-        raise ArgumentError(f"{name} must be a number, got {value!r}")
+        raise ArgumentError(f"{name} must be a number, got {shown(value)}")
     with np.errstate(over="ignore"):
         return float(checks.floats(x=x).type(number))

@@ -6,6 +6,7 @@ import functools
 
 import numpy as np
 
+from numseg.kernels.conv import non_finite
 from numseg.kernels.conv.bias_gradient import bias_gradient
 from numseg.kernels.conv.choose import FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, first_that_suits
 from numseg.kernels.conv.epilogue import Epilogue
@@ -25,17 +26,20 @@ def _problem(g: Geometry, itemsize: int) -> Problem:
 
 @functools.lru_cache(maxsize=256)
 def _forward(g: Geometry, itemsize: int) -> Correlation:
-    return first_that_suits(FORWARD, _problem(g, itemsize))
+    p = _problem(g, itemsize)
+    return non_finite.forward(first_that_suits(FORWARD, p), p)
 
 
 @functools.lru_cache(maxsize=256)
 def _grad_x(g: Geometry, itemsize: int) -> Correlation:
-    return first_that_suits(INPUT_GRADIENT, _problem(g, itemsize))
+    p = _problem(g, itemsize)
+    return non_finite.input_gradient(first_that_suits(INPUT_GRADIENT, p), p)
 
 
 @functools.lru_cache(maxsize=256)
 def _grad_w(g: Geometry, itemsize: int) -> WeightGradient:
-    return first_that_suits(WEIGHT_GRADIENT, _problem(g, itemsize))
+    p = _problem(g, itemsize)
+    return non_finite.weight_gradient(first_that_suits(WEIGHT_GRADIENT, p), p)
 
 
 def forward(

@@ -51,23 +51,20 @@ def _forward(x: Reals, w: Reals, b: Reals, y: Reals, g: Geometry) -> None:
     cg, fg = quotient(g.c, g.groups), quotient(g.f, g.groups)
     p = quotient(pixel, g.ow)
     top, left = int32(p * g.sy - g.pt), int32((pixel - p * g.ow) * g.sx - g.pl)
-    i0, j0 = int32(0), int32(0)
-    while top < 0:
-        top, i0 = int32(top + g.dy), int32(i0 + 1)
-    while left < 0:
-        left, j0 = int32(left + g.dx), int32(j0 + 1)
     while plane < g.n * g.f:
         n = quotient(plane, g.f)
         f = int32(plane - n * g.f)
         first = n * g.c + quotient(f, fg) * cg
         total = b[f] if b.size > 0 else y.dtype.type(0)
         for c in range(cg):
-            i, row = i0, top
-            while i < g.kh and row < g.h:
-                j, column = j0, left
-                while j < g.kw and column < g.w:
-                    weight = w[((f * cg + c) * g.kh + i) * g.kw + j]
-                    total += weight * x[((first + c) * g.h + row) * g.w + column]
+            i, row = int32(0), top
+            while i < g.kh:
+                j, column = int32(0), left
+                while j < g.kw:
+                    value = x.dtype.type(0)  # beyond the border: an infinite weight makes it NaN
+                    if 0 <= row < g.h and 0 <= column < g.w:
+                        value = x[((first + c) * g.h + row) * g.w + column]
+                    total += w[((f * cg + c) * g.kh + i) * g.kw + j] * value
                     j, column = int32(j + 1), int32(column + g.dx)
                 i, row = int32(i + 1), int32(row + g.dy)
         y[plane * g.oh * g.ow + pixel] = total
@@ -140,13 +137,15 @@ def _grad_w(x: Reals, gy: Reals, addends: Reals, g: Geometry, rows: Split) -> No
         while row < end:
             n = quotient(row, g.oh)
             p = int32(row - n * g.oh)
-            if p0 <= p < p1:
-                output = ((n * g.f + f) * g.oh + p) * g.ow
-                image = ((n * g.c + channel) * g.h + p * g.sy + above) * g.w + left
-                q = q0
-                while q < q1:
-                    total += gy[output + q] * x[image + q * g.sx]
-                    q = int32(q + 1)
+            output = ((n * g.f + f) * g.oh + p) * g.ow
+            image = ((n * g.c + channel) * g.h + p * g.sy + above) * g.w + left
+            q = int32(0)
+            while q < g.ow:
+                value = x.dtype.type(0)  # as in _forward
+                if p0 <= p < p1 and q0 <= q < q1:
+                    value = x[image + q * g.sx]
+                total += gy[output + q] * value
+                q = int32(q + 1)
             row = int32(row + 1)
         addends[part * weights + weight] = total
         part = next_plane(part)

@@ -14,6 +14,8 @@ from numseg.kernels.sampling.roi_average import (
     box_gradient,
 )
 from numseg.ops.crop_and_resize.geometry import Geometry, check
+from numseg.ops.crop_and_resize.reference import as_samples, crops
+from numseg.ops.roi_align.cpu import not_finite
 from numseg.typing import Array
 
 
@@ -78,6 +80,7 @@ def forward(x: Array, boxes: Array, box_indices: Array, y: Array, g: Geometry) -
     np.copyto(y, outside, where=~there)
 
 
+@np.errstate(all="ignore")  # infinities and NaN come and go as in kernels
 def backward(
     x: Array,
     boxes: Array,
@@ -96,3 +99,7 @@ def backward(
         for axis, pixels in enumerate((g.h, g.w)):  # place = (first + share * size) * (pixels - 1)
             gboxes[:, axis] = (pixels - 1) * (by_place[axis] - by_size[axis])
             gboxes[:, axis + 2] = (pixels - 1) * by_size[axis]
+        wide = boxes.astype(np.float64)
+        by_number = np.insert(gboxes[:, [1, 0, 3, 2]], 0, 0, 1)  # as roi_align's: index, x1, ...
+        not_finite(by_number, lambda: crops(wide, box_indices, g), x, gy, as_samples(g))
+        gboxes[:] = by_number[:, [2, 1, 4, 3]]

@@ -30,6 +30,12 @@ def backward(
     x: Array, boxes: Array, box_indices: Array, gy: Array, g: Geometry
 ) -> tuple[Array, Array]:
     gx, grois = gradients(crops(boxes, box_indices, g), x, gy, as_samples(g))
+    if g.nearest:  # of the four pixels one is read
+        gx[:] = 0
+        for k, n, rows, columns in crops(boxes, box_indices, g):
+            share = np.where(inside(rows, columns), gy[k], 0)
+            pixels: Any = slice(None), rows.low[:, None], columns.low
+            np.add.at(gx[n], pixels, share)
     return gx, grois[:, [2, 1, 4, 3]]  # y1, x1, y2, x2
 
 

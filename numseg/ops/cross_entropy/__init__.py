@@ -19,6 +19,7 @@ from numseg.typing import Array, ArrayLike, Shape
     saves="x target weight largest total divisor",
     differentiable="x",
     integers="target",
+    finite="weight grad_y",
 )
 def cross_entropy(
     x: ArrayLike,

@@ -174,7 +174,7 @@ def _backward(start, stop, x, labels, weight, grads, largest, total, gx, streams
     """``streams``: gx is larger than the caches."""
     # rows of one array: a compiler asks of each array whether it overlaps with the others, and has
     # no vectors for a loop over too many
-    top, name, right, behind, slope, scale, even = np.zeros((7, RUN), x.dtype)
+    top, name, right, behind, slope, scale, even, moves = np.zeros((8, RUN), x.dtype)
     line, label, grad, factor = (
         np.empty(RUN, x.dtype),
         np.empty(RUN, np.int64),
@@ -202,6 +202,7 @@ def _backward(start, stop, x, labels, weight, grads, largest, total, gx, streams
         for i in range(size):
             both = factor[i] + even[i] * weights
             scale[i] = both / summed[i] if both != 0 else 0
+            moves[i] = factor[i] != 0 or even[i] != 0
             slope[i] = factor[i] * at_label(np.float64(right[i]), summed[i])
         if g.smoothing > 0:
             for i in range(size):
@@ -213,7 +214,7 @@ def _backward(start, stop, x, labels, weight, grads, largest, total, gx, streams
             for i in range(len(row)):
                 value = decay(row[i] - top[i]) * scale[i] - even[i] * less
                 value = slope[i] if name[i] == class_ else value
-                out[i] = value if scale[i] != zero else zero  # whatever the exp
+                out[i] = value if moves[i] != zero else zero  # whatever the exp
             if streams:
                 copy_nontemporal(line, 0, gx, (n * g.c + c) * g.size + first, size)
     if streams:
@@ -229,7 +230,7 @@ def _backward_rows(start, stop, x, labels, weight, grads, largest, total, gx, g)
         even = grad * g.smoothing / g.c if label >= 0 else 0.0
         factor = grad * weight[label] * (1 - g.smoothing) if label >= 0 else 0.0
         both = factor + even * weights
-        if both == 0:
+        if factor == 0 and even == 0:
             out[:] = 0
             continue
         e = decay(row[label] - top)

@@ -57,8 +57,8 @@ def backward(
     grad = np.where(factor != 0, factor * focus[:, None] * (softmax - onehot), 0)
     if g.smoothing:
         weight = (np.ones(g.c) if weight is None else weight)[:, None]
-        even = g.smoothing / max(g.c, 1) * gy[:, None] * (softmax * weight.sum() - weight)
-        grad = grad + np.where(_ignored(target, g)[:, None], 0, even)
+        factor = g.smoothing / max(g.c, 1) * np.where(_ignored(target, g), 0, gy)[:, None]
+        grad = grad + np.where(factor != 0, factor * (softmax * weight.sum() - weight), 0)
     return grad
 
 

@@ -10,7 +10,12 @@ from numseg.ops.deform_conv2d.geometry import Geometry
 from numseg.typing import Array, ArrayLike, Padding, Pair
 
 
-@operator("x offset weight bias mask", saves="x offset weight mask", linear="x weight bias mask")
+@operator(
+    "x offset weight bias mask",
+    saves="x offset weight mask",
+    linear="x weight bias mask",
+    finite="weight mask grad_y",
+)
 def deform_conv2d(
     x: ArrayLike,
     offset: ArrayLike,

@@ -20,6 +20,7 @@ from numseg.typing import Array, ArrayLike
     saves="x target sums",
     differentiable="x",
     integers="target",
+    finite="grad_y",
 )
 def dice_loss(
     x: ArrayLike,

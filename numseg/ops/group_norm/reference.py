@@ -30,8 +30,12 @@ def backward(
     mean, var = mean.reshape(g.n, g.groups, 1, 1), var.reshape(g.n, g.groups, 1, 1)
     z = (x.reshape(_rows(g)) - mean) / np.sqrt(var + g.eps)
     gy = gy.reshape(z.shape)
-    gz = gy if weight is None else gy * _each_channel(weight, g)
-    gx = (gz - _mean(gz) - z * _mean(gz * z)) / np.sqrt(var + g.eps)
+    factor = _each_channel(np.ones(g.groups * g.channels) if weight is None else weight, g)
+    mean_gz, mean_gzz = (  # a channel's numbers have one weight
+        (grad.sum(3, keepdims=True) * factor).sum(2, keepdims=True) / max(g.channels * g.size, 1)
+        for grad in (gy, gy * z)
+    )
+    gx = (gy * factor - mean_gz - z * mean_gzz) / np.sqrt(var + g.eps)
     return gx, (gy * z).sum((0, 3)), gy.sum((0, 3))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numseg import checks
-from numseg.errors import ArgumentError
+from numseg.errors import ArgumentError, shown
 from numseg.geometry import linear_reach, zoomed
 from numseg.operator import Plan, Spec, operator
 from numseg.ops.interp2d.geometry import Geometry
@@ -71,8 +71,8 @@ def interp2d(
         raise ArgumentError(f"pad_beg {first} and pad_end {last} leave nothing of {h} x {w} pixels")
     if (size is None) == (zoom_factor is None and shrink_factor is None):
         raise ArgumentError(
-            f"give size, or zoom_factor and shrink_factor: got {size!r}, {zoom_factor!r} and "
-            f"{shrink_factor!r}"
+            f"give size, or zoom_factor and shrink_factor: got {shown(size)}, "
+            f"{shown(zoom_factor)} and {shown(shrink_factor)}"
         )
     if size is not None:
         oh, ow = checks.pair("size", size, minimum=1)

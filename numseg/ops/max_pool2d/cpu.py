@@ -190,6 +190,8 @@ def _share(start, stop, tied, gy, gx, g):
 
 def forward(x: Array, y: Array, switches: Array, tied: Array, g: Geometry) -> None:
     image, out = (g.n * g.c, g.h, g.w), (g.n * g.c, g.oh, g.ow)
+    # from one window to the next is never farther than off the image: there are rows of phases
+    g = g._replace(sx=max(min(g.sx, g.w + g.pl), 1))
     if g.plain and _one_window_has_all(g):
         flat = g.n, g.c
         largest(x, [(0, g.h, 0)], [(0, g.w, 0)], y.reshape(flat), switches.reshape(flat))

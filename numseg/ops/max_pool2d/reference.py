@@ -74,7 +74,8 @@ def backward(switches: Array, tied: Array, gy: Array, g: Geometry) -> Array:
         for p, q, taps, pixels in _windows(g):
             marks = tied[:, :, p, q] != 0
             parts = np.maximum(marks.sum(-1), 1) if g.split else 1
-            gx[:, :, pixels] += marks[..., taps] * (gy[:, :, p, q] / parts)[..., None]
+            share = (gy[:, :, p, q] / parts)[..., None]
+            gx[:, :, pixels] += np.where(marks[..., taps], share, 0)
     else:
         at = places(switches, g)
         for n, c, p, q in np.ndindex(switches.shape):

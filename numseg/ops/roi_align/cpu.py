@@ -7,6 +7,7 @@ A maximum has no such structure, but channels lie side by side there too.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +32,9 @@ from numseg.kernels.sampling.roi_average import (
     box_gradient,
     by_image,
 )
+from numseg.ops.roi_align import reference
 from numseg.ops.roi_align.geometry import Geometry, check
+from numseg.ops.roi_align.reference import Regions
 from numseg.ops.roi_align.rules import neighbours, position, rounded, samples, span
 from numseg.typing import Array
 
@@ -68,7 +71,8 @@ def _spans(start, stop, low, high, pixels, bins, g, boxes):
 
 @kernel()
 def _tabulate(start, stop, boxes, pixels, bins, g, weights):
-    """Write each bin's entries; samples in a row share pixels, so one looks back at most two."""
+    """Write each bin's entries; samples in a row share pixels, so one looks back at most four: the
+    zeros among the weights are entries of their own, or zero times infinity would not be NaN."""
     for unit in range(start, stop):
         k, p = divmod(unit, bins)
         end = weights.first[k, p]
@@ -77,12 +81,14 @@ def _tabulate(start, stop, boxes, pixels, bins, g, weights):
             place = position(boxes.start[k], boxes.step[k], p, i, boxes.number[k], g.single)
             _, low, high, upper, slope = neighbours(place, pixels, g.clamp)
             share = (p + (i + 0.5) / boxes.number[k]) / bins * boxes.free[k]
-            recent = max(end - 2, weights.first[k, p])
+            recent = max(end - 4, weights.first[k, p])
             least, most = min(least, low), max(most, high + 1)
             for corner in range(2):
-                pixel = high if corner else low
+                pixel, weight = (high, upper) if corner else (low, 1 - upper)
                 here = recent
-                while here < end and weights.pixel[here] != pixel:
+                while here < end and not (
+                    weights.pixel[here] == pixel and (weights.values[0, here] == 0) == (weight == 0)
+                ):
                     here += 1
                 if here == end:
                     weights.pixel[here] = pixel
@@ -90,7 +96,7 @@ def _tabulate(start, stop, boxes, pixels, bins, g, weights):
                     weights.values[1, here] = 0
                     weights.values[2, here] = 0
                     end += 1
-                weights.values[0, here] += upper if corner else 1 - upper
+                weights.values[0, here] += weight
                 weights.values[1, here] += slope if corner else -slope
                 weights.values[2, here] += (slope if corner else -slope) * share
         weights.end[k, p] = end
@@ -274,7 +280,7 @@ def _boxes(rois: Array, g: Geometry) -> tuple[Samples, Samples]:
 
 
 def _weights(boxes: Samples, pixels: int, bins: int, g: Geometry, dtype: type) -> Weights:
-    room = np.repeat(np.minimum(2 * boxes.number, pixels), bins)
+    room = np.repeat(2 * np.minimum(boxes.number, pixels), bins)
     ends = np.cumsum(room)
     first = (ends - room).reshape(g.k, bins)
     entries = int(ends[-1]) if len(ends) else 0
@@ -315,6 +321,7 @@ def forward(x: Array, rois: Array, y: Array, g: Geometry) -> None:
         average(x, _averages(index, rows, columns, g, x.dtype.type), y, _sizes(g))
 
 
+@np.errstate(all="ignore")  # infinities and NaN come and go as in kernels
 def backward(
     x: Array, rois: Array, gy: Array, gx: Array | None, grois: Array | None, g: Geometry
 ) -> None:
@@ -341,3 +348,17 @@ def backward(
             # but that fraction, its last coordinate the fraction.
             grois[:, low] = g.scale * (by_place[axis] - by_size[axis])
             grois[:, high] = g.scale * by_size[axis]
+        not_finite(grois, lambda: reference.boxes(rois.astype(np.float64), g), x, gy, g)
+
+
+def not_finite(
+    gradients: Array, regions: Callable[[], Regions], x: Array, gy: Array, g: Geometry
+) -> None:
+    """Those of boxes that infinities or NaN have got into, by the definition: a bin's samples are
+    summed before they meet ``grad_y``, and where one outside the image has no part in the sum, zero
+    times infinity may be left out or put in."""
+    bad: Array = ~np.isfinite(gradients.sum(1))
+    if bad.any():
+        mine = (region for region in regions() if bad[region[0]])
+        wide = x.astype(np.float64), gy.astype(np.float64)
+        gradients[bad] = reference.gradients(mine, *wide, g)[1][bad]

@@ -50,8 +50,9 @@ def gradients(regions: Regions, x: Array, gy: Array, g: Geometry) -> tuple[Array
             shares, corners(rows, columns), strict=True
         ):
             pixels: Any = slice(None), r[:, None], s
-            np.add.at(gx[n], pixels, part * weight)
-            moved = part * np.where(counted(part, rows, columns, g), x[n][pixels], 0)
+            counts = counted(part, rows, columns, g)
+            np.add.at(gx[n], pixels, np.where(counts, part * weight, 0))
+            moved = np.where(counts, part * x[n][pixels], 0)
             grois[k] += by_box(moved * by_row, moved * by_column, rows, columns)
     return gx, grois
 
@@ -133,7 +134,7 @@ def shares_of(gy: Array, image: Array, rows: Axis, columns: Axis, g: Geometry) -
     if g.maximum:
         winner = _winner(values(image, rows, columns, g))
         competing = np.arange(number * (4 if g.corners else 1))
-        share = (winner[..., None] == competing) * gy[..., None]
+        share = np.where(winner[..., None] == competing, gy[..., None], 0)
     else:
         share = np.repeat((gy / number)[..., None], number, -1)
     parts = [share[..., corner::4] if g.corners else share for corner in range(4)]

@@ -47,7 +47,7 @@ def _forward(start, stop, x, target, y, sums, g):
         parts_of(score, wanted, g.gamma, p, rest, wrong, loss, ce)
         for i in range(len(score)):
             t = np.float64(wanted[i])
-            loss[i] = times(loss[i] * (g.yes * t + g.no * (1 - t)), ce[i])
+            loss[i] = (g.yes * t + g.no * (1 - t)) * times(loss[i], ce[i])
         if g.each:
             copy_into(loss, y[first:end])
         else:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from numseg import checks
-from numseg.errors import ArgumentError
+from numseg.errors import ArgumentError, shown
 from numseg.geometry import check_caffe_bins
 from numseg.operator import Plan, Spec, operator
 from numseg.ops.adaptive_avg_pool2d import bins_geometry
@@ -73,7 +73,9 @@ def spatial_pyramid_pool2d(
     dtype = checks.floats(x=x)
     n, c, h, w, *_ = bins_geometry(x, 1)
     if not isinstance(levels, (tuple, list)) or not levels:
-        raise ArgumentError(f"levels must be a sequence of at least one integer, got {levels!r}")
+        raise ArgumentError(
+            f"levels must be a sequence of at least one integer, got {shown(levels)}"
+        )
     counts = tuple(
         checks.integer(f"levels[{i}]", count, 1, checks.LARGEST) for i, count in enumerate(levels)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ def jvp(saved: Saved, along: dict[str, Any]) -> Array:
         at_indices(along["x"], saved.indices[:, start:end].reshape(g.n, g.c, n, n))
         for n, start, end in zip(g.levels, ends, ends[1:], strict=False)
     ]
-    return np.concatenate([part.reshape(g.n, -1) for part in parts], 1)
+    return np.concatenate([part.reshape(g.n, math.prod(part.shape[1:])) for part in parts], 1)
 
 
 def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:

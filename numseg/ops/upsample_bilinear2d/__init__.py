@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from numseg import checks
-from numseg.errors import ArgumentError
+from numseg.errors import ArgumentError, shown
 from numseg.geometry import COORDINATES, line, linear_reach, resized
 from numseg.operator import Plan, Spec, operator
 from numseg.ops.upsample_bilinear2d.geometry import Geometry
@@ -92,7 +92,9 @@ def upsample_bilinear2d(
         factors = 0.0 if oh == h else factors[0], 0.0 if ow == w else factors[1]
         coordinates = "align_corners" if align else "half_pixel"
     elif checks.choice("coordinates", coordinates, COORDINATES) and align:
-        raise ArgumentError(f"give align_corners or coordinates, not both: got {coordinates!r}")
+        raise ArgumentError(
+            f"give align_corners or coordinates, not both: got {shown(coordinates)}"
+        )
     rows = line(h, oh, factors[0], coordinates)
     columns = line(w, ow, factors[1], coordinates)
     return Plan(
