@@ -86,7 +86,7 @@ def _running(
     if face == "cpu" and op.facts.finite:
         for name, entry in zip(names, arrays, strict=True):
             if name in op.facts.finite and not all(map(all_finite, flat(entry))):
-                return _fast(op.folders, "reference", op.facts.pointwise)
+                return _fast(op.folders, "reference", op.facts.family)
     return face, kernels
 
 
