@@ -24,12 +24,20 @@ def floats(**arrays: ArrayLike | None) -> np.dtype[Any]:
     given = [(name, array.dtype) for name, array in arrays.items() if array is not None]
     for name, dtype in given:
         if dtype not in FLOATS:
-            raise ArgumentTypeError(f"{name} has dtype {dtype}, expected float32 or float64")
+            hint = _float_of_another_size(name, dtype)
+            raise ArgumentTypeError(f"{name} has dtype {dtype}, expected float32 or float64{hint}")
     first, common = given[0]
     for name, dtype in given[1:]:
         if dtype != common:
             raise ArgumentTypeError(f"{name} has dtype {dtype}, but {first} has {common}")
     return np.dtype(common)
+
+
+def _float_of_another_size(name: str, dtype: np.dtype[Any]) -> str:
+    """What to do about float16, bfloat16 (whose kind is not "f") and their like."""
+    if "float" not in dtype.name:
+        return ""
+    return f": convert it, {name}.astype(np.{'float32' if dtype.itemsize < 4 else 'float64'})"
 
 
 def integers(**arrays: ArrayLike | None) -> None:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numseg import checks, device, pointwise
+from numseg import checks, device, forks, pointwise
 from numseg.device import Device
 from numseg.errors import DeviceError
 from numseg.plan import Plan, Spec, each, flat
@@ -102,6 +102,7 @@ def optional(op: Operator[..., Any], module: str, name: str) -> Callable[..., An
 @functools.cache
 def _found(folders: tuple[str, ...], name: str) -> ModuleType | None:
     for folder in folders:
+        forks.watch(f"{folder}.{name}")
         try:
             return importlib.import_module(f"{folder}.{name}")
         except ModuleNotFoundError as error:

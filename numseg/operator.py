@@ -23,6 +23,7 @@ from numseg import checks, derivatives, device, faces, matrices
 from numseg.binding import Parameters
 from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError
 from numseg.faces import Call, use
+from numseg.forks import cached_property
 from numseg.plan import Cost, Plan, Plans, Saved, Spec, each, flat, spec_of, specs_of
 
 __all__ = ["Cost", "Facts", "Operator", "Plan", "Spec", "operator", "use"]
@@ -202,7 +203,7 @@ class Operator(Generic[P, R]):
         """The parts of differentiable arguments that no derivative is taken of."""
         return self.facts.fixed
 
-    @functools.cached_property
+    @cached_property
     def reference(self) -> Operator[P, R]:
         """The definition: the same calls, computed in float64 by plain NumPy."""
         return Operator(

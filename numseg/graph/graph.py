@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from numseg import checks
 from numseg.errors import ArgumentError, ArgumentTypeError
+from numseg.forks import cached_property
 from numseg.graph import execute, fold, fuse, profile, receptive, summary
 from numseg.graph.execute import Mode, Tape
 from numseg.graph.network import Network
@@ -51,7 +51,7 @@ class Graph(Network):
 
     # -- what it is made of -------------------------------------------------------------------
 
-    @functools.cached_property
+    @cached_property
     def fused(self) -> Graph:
         """As an inference runs it: a node may stand for several, with the last one's name."""
         return fuse.fused(self)
