@@ -102,14 +102,14 @@ def test_an_import_that_begins_at_the_last_moment_is_forgotten(run_script: Any) 
 
 def test_an_import_that_waits_for_the_fork_ends_the_wait(run_script: Any) -> None:
     done = run_script(
-        f"MODULE = 'numseg.ops.max_pool2d.cpu'\n{SCRIPT}\nfrom numseg import forks\n"
-        "forks.PATIENCE, forked = 0.5, threading.Event()\n"
-        "class Waits:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == MODULE:\n"
-        "            began.set()\n"
-        "            forked.wait()\n"
-        "sys.meta_path.insert(0, Waits())\n"
+        f"MODULE = None\n{SCRIPT}\nimport builtins\nfrom numseg import forks\n"
+        "forks.PATIENCE, forked, original = 0.5, threading.Event(), builtins.__import__\n"
+        "def waits(name, *rest, **others):\n"
+        "    if name == 'numba':\n"
+        "        began.set()\n"
+        "        forked.wait()\n"
+        "    return original(name, *rest, **others)\n"
+        "builtins.__import__ = waits\n"
         "os.register_at_fork(after_in_parent=forked.set)\n"
         "print(fork_while(lambda: ns.max_pool2d(x, 2), lambda: None))",
         **QUIET,
