@@ -44,7 +44,11 @@ def integers(**arrays: ArrayLike | None) -> None:
     """All arrays have an integer dtype."""
     for name, array in arrays.items():
         if array is not None and np.dtype(array.dtype).kind not in "iu":
-            raise ArgumentTypeError(f"{name} has dtype {array.dtype}, expected an integer dtype")
+            of_another = "int" in str(array.dtype)  # int4 of ml_dtypes, whose kind is no integer's
+            hint = f": convert it, {name}.astype(np.int64)" if of_another else ""
+            raise ArgumentTypeError(
+                f"{name} has dtype {array.dtype}, expected an integer dtype{hint}"
+            )
 
 
 def axes(name: str, array: ArrayLike, names: str) -> tuple[int, ...]:

@@ -319,7 +319,8 @@ class Operator(Generic[P, R]):
                 if values[place] is None and self.parameters.defaults.get(name, ...) is not None:
                     raise ArgumentTypeError(f"{name} must be a shape, got None")
                 dtype = np.int64 if name in self.facts.integers else np.float32
-                values[place] = specs_of(name, values[place], np.dtype(dtype))
+                given = device.seen(name, values[place])
+                values[place] = specs_of(name, given, np.dtype(dtype))
             return self.planned(values).copy()
 
     def output_shape(self, *args: Any, **kwargs: Any) -> Any:
