@@ -8,15 +8,20 @@ An import that begins between that and the fork itself has hardly run a line: th
 
 from __future__ import annotations
 
+import concurrent.futures.thread
 import functools
 import importlib
-import logging  # noqa: F401  (imports take its lock, which forks take: theirs must run after ours)
+import logging
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+_EARLIER = concurrent.futures.thread, logging
+"""Numba imports these, which take locks at a fork. They must be here first: then a fork waits for
+imports before it takes their locks (an import may want them), and knows of both at its end."""
 
 PATIENCE = 60
 """Seconds that a fork waits for imports: one of them may wait for the thread that forks."""
