@@ -24,7 +24,8 @@ def floats(**arrays: ArrayLike | None) -> np.dtype[Any]:
     given = [(name, array.dtype) for name, array in arrays.items() if array is not None]
     for name, dtype in given:
         if dtype not in FLOATS:
-            raise ArgumentTypeError(f"{name} has dtype {dtype}, expected float32 or float64")
+            hint = _float_of_another_size(name, dtype)
+            raise ArgumentTypeError(f"{name} has dtype {dtype}, expected float32 or float64{hint}")
     first, common = given[0]
     for name, dtype in given[1:]:
         if dtype != common:
@@ -32,11 +33,22 @@ def floats(**arrays: ArrayLike | None) -> np.dtype[Any]:
     return np.dtype(common)
 
 
+def _float_of_another_size(name: str, dtype: np.dtype[Any]) -> str:
+    """What to do about float16, bfloat16 (whose kind is not "f") and their like."""
+    if "float" not in dtype.name:
+        return ""
+    return f": convert it, {name}.astype(np.{'float32' if dtype.itemsize < 4 else 'float64'})"
+
+
 def integers(**arrays: ArrayLike | None) -> None:
     """All arrays have an integer dtype."""
     for name, array in arrays.items():
         if array is not None and np.dtype(array.dtype).kind not in "iu":
-            raise ArgumentTypeError(f"{name} has dtype {array.dtype}, expected an integer dtype")
+            of_another = "int" in str(array.dtype)  # int4 of ml_dtypes, whose kind is no integer's
+            hint = f": convert it, {name}.astype(np.int64)" if of_another else ""
+            raise ArgumentTypeError(
+                f"{name} has dtype {array.dtype}, expected an integer dtype{hint}"
+            )
 
 
 def axes(name: str, array: ArrayLike, names: str) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numseg.cuda.arrays import Cuda, on_gpu
 from numseg.errors import ArgumentTypeError, one_line
 from numseg.typing import Array
 
-__all__ = ["Cuda", "Device", "Host", "of", "ready"]
+__all__ = ["Cuda", "Device", "Host", "of", "ready", "seen"]
 
 
 class Host:
@@ -31,7 +32,11 @@ class Host:
             if hasattr(value, "__dlpack__"):
                 return np.from_dlpack(value)
         except Exception as error:  # PyTorch: the tensor requires grad, or NumPy lacks its dtype
-            raise ArgumentTypeError(f"{name} has no view in NumPy: {one_line(error)}") from None
+            small = re.search(r"float(8|16)", str(getattr(value, "dtype", "")))
+            hint = f" ({value.dtype}: convert it to float32)" if small else ""
+            raise ArgumentTypeError(
+                f"{name} has no view in NumPy: {one_line(error)}{hint}"
+            ) from None
         raise ArgumentTypeError(f"{name} must be an array, got {type(value).__name__}")
 
     @staticmethod
@@ -64,6 +69,19 @@ Device = type[Host] | type[Cuda]
 def of(values: list[Any]) -> Device:
     """The device the arrays choose: CUDA as soon as one of them is there."""
     return Cuda if any(map(on_gpu, values)) else Host
+
+
+def seen(name: str, entry: Any) -> Any:
+    """Where an argument of ``plan`` may be an array, a shape or a Spec: a view of another library's
+    array, whose dtype may be none of NumPy's; of a sequence, one of each; all else as it is."""
+    if isinstance(entry, np.ndarray):
+        return entry
+    if type(entry) in (list, tuple):
+        return type(entry)(seen(f"{name}[{i}]", part) for i, part in enumerate(entry))
+    ways = "__dlpack__", "__array__", "__array_interface__", "__cuda_array_interface__"
+    if isinstance(entry, np.generic) or not any(hasattr(entry, way) for way in ways):
+        return entry
+    return of([entry]).view(name, entry)
 
 
 def ready(entry: Any) -> Any:

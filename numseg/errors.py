@@ -23,9 +23,11 @@ class MissingExtra(ImportError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs {package}, which is not installed: pip install 'numseg[{extra}]'"
-        )
+        super().__init__(package, extra, purpose)  # what it is unpickled from
+
+    def __str__(self) -> str:
+        package, extra, purpose = self.args
+        return f"{purpose} needs {package}, which is not installed: pip install 'numseg[{extra}]'"
 
 
 MOST = 100

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numseg import checks, device
+from numseg import checks, device, forks
 from numseg.device import Device
 from numseg.errors import DeviceError
 from numseg.kernels.reductions.all_finite import all_finite
@@ -116,6 +116,7 @@ def optional(op: Operator[..., Any], module: str, name: str) -> Callable[..., An
 @functools.cache
 def _found(folders: tuple[str, ...], name: str) -> ModuleType | None:
     for folder in folders:
+        forks.watch(f"{folder}.{name}")
         try:
             return importlib.import_module(f"{folder}.{name}")
         except ModuleNotFoundError as error:

@@ -9,6 +9,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from numseg import forks
 from numseg.errors import FileError, MissingExtra
 
 
@@ -66,6 +67,7 @@ def _sync_folder(folder: Path) -> None:
 
 def optional(module: str, package: str, extra: str, purpose: str) -> Any:
     """Import a module of an optional package, or say which extra brings it."""
+    forks.watch(module.partition(".")[0])
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

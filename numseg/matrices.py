@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from numseg import checks, derivatives, faces
 from numseg.device import Host
 from numseg.errors import ArgumentError, ArgumentTypeError
-from numseg.plan import Plan, each, flat, spec_of, specs_of
+from numseg.plan import Plan, Saved, each, flat, spec_of, specs_of
 from numseg.typing import Array
 
 if TYPE_CHECKING:
@@ -52,23 +53,28 @@ def linear_operator(op: Operator[..., Any], args: Sequence[Any], kwargs: Mapping
     with op.named_errors():
         call = _given(op, args, kwargs)
         saved = _saved(op, call)
-    plan, first = call.plan, op.inputs[0]
-    spec, result = plan.inputs[0], plan.outputs[0]
-    still = dict.fromkeys(op.differentiable)
-    sizes = [part.size for part in flat(spec)]
-
-    def product(vector: Array) -> Array:
-        parts = np.split(vector.astype(result.dtype).ravel(), np.cumsum(sizes)[:-1])
-        shaped = [p.reshape(s.shape) for p, s in zip(parts, flat(spec), strict=True)]
-        tangent = tuple(shaped) if first in op.parameters.sequences else shaped[0]
-        return derivatives.jvp(op, saved, still | {first: tangent}).ravel()
-
-    def adjoint(vector: Array) -> Array:
-        grad_y = vector.astype(result.dtype).reshape(result.shape)
-        grads = op.backward(saved, grad_y, needs=[first])
-        return np.concatenate([grads[i].ravel() for i in range(len(sizes))])
-
+    sizes = [part.size for part in flat(call.plan.inputs[0])]
+    result = call.plan.outputs[0]
+    product, adjoint = partial(_product, op, saved), partial(_adjoint, op, saved)
     return LinearOperator((result.size, sum(sizes)), product, adjoint, dtype=result.dtype)
+
+
+def _product(op: Operator[..., Any], saved: Saved, vector: Array) -> Array:
+    """Of the matrix with a vector."""
+    first, spec, result = op.inputs[0], saved.plan.inputs[0], saved.plan.outputs[0]
+    ends = np.cumsum([part.size for part in flat(spec)])
+    parts = np.split(vector.astype(result.dtype).ravel(), ends[:-1])
+    shaped = [p.reshape(s.shape) for p, s in zip(parts, flat(spec), strict=True)]
+    tangent = tuple(shaped) if first in op.parameters.sequences else shaped[0]
+    return derivatives.jvp(op, saved, dict.fromkeys(op.differentiable) | {first: tangent}).ravel()
+
+
+def _adjoint(op: Operator[..., Any], saved: Saved, vector: Array) -> Array:
+    """Of the transposed matrix with a vector."""
+    first, spec, result = op.inputs[0], saved.plan.inputs[0], saved.plan.outputs[0]
+    grad_y = vector.astype(result.dtype).reshape(result.shape)
+    grads = op.backward(saved, grad_y, needs=[first])
+    return np.concatenate([grad.ravel() for grad in grads[: len(flat(spec))]])
 
 
 def _saved(op: Operator[..., Any], call: _Given) -> Any:

@@ -13,6 +13,8 @@ import functools
 import importlib
 import inspect
 import math
+import pickle
+import sys
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import ModuleType
@@ -24,6 +26,7 @@ from numseg import checks, derivatives, device, faces, matrices
 from numseg.binding import Parameters
 from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError
 from numseg.faces import Call, use
+from numseg.forks import cached_property
 from numseg.plan import Cost, Plan, Plans, Saved, Spec, each, flat, spec_of, specs_of
 
 __all__ = ["Cost", "Facts", "Operator", "Plan", "Spec", "operator", "use"]
@@ -158,7 +161,7 @@ class Operator(Generic[P, R]):
         self.__signature__ = _readable(inspect.signature(plan))
         self.facts = facts
         self.parameters = Parameters(self.__name__, self.__signature__, facts.inputs)
-        self.saved_type = _saved_type(self.__name__, facts.saves)
+        self.saved_type = _saved_type(self)
         self.make_plan = plan
         others = facts.like.folders if facts.like else ()
         self.folders: tuple[str, ...] = (plan.__module__, *others)
@@ -174,7 +177,14 @@ class Operator(Generic[P, R]):
         return self
 
     def __reduce__(self) -> Any:
+        named = getattr(sys.modules.get(self.__module__), self.__name__, None)
+        if self is not named and self is not getattr(named, "reference", None):
+            raise pickle.PicklingError(f"{self!r} is not {self.__module__}.{self.__name__}")
         return _restore, (self.__module__, self.__name__, self.facts.face)
+
+    def __deepcopy__(self, memo: object) -> Operator[P, R]:
+        """It never changes, so it is its own copy, also where no name leads to it."""
+        return self
 
     def __dir__(self) -> list[str]:
         return PUBLIC
@@ -209,7 +219,7 @@ class Operator(Generic[P, R]):
         """The parts of differentiable arguments that no derivative is taken of."""
         return self.facts.fixed
 
-    @functools.cached_property
+    @cached_property
     def reference(self) -> Operator[P, R]:
         """The definition: the same calls, computed in float64 by plain NumPy."""
         return Operator(
@@ -317,7 +327,7 @@ class Operator(Generic[P, R]):
                     raise ArgumentTypeError(f"{name} must be a shape, got None")
                 dtype = np.dtype(np.int64 if name in self.facts.integers else np.float32)
                 several = name in self.parameters.sequences
-                values[place] = specs_of(name, values[place], dtype, several)
+                values[place] = specs_of(name, device.seen(name, values[place]), dtype, several)
             return self.planned(values).copy()
 
     def output_shape(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -506,9 +516,18 @@ PUBLIC = [
 """What a user may use of an operator."""
 
 
-def _saved_type(name: str, saves: tuple[str, ...]) -> Any:
+def _saved_type(op: Operator[..., Any]) -> Any:
     """``max_pool2d`` that saves its indices: ``MaxPool2dSaved(indices, plan)``."""
-    return namedtuple("".join(map(str.capitalize, name.split("_"))) + "Saved", [*saves, "plan"])
+    name = "".join(map(str.capitalize, op.__name__.split("_"))) + "Saved"
+    make: Any = namedtuple  # whose types know literal names alone
+    made = make(name, [*op.saves, "plan"], module=op.__module__)
+    made.__reduce__ = lambda saved: (_restore_saved, (op, *saved))
+    return made
+
+
+def _restore_saved(op: Operator[..., Any], *values: Any) -> Any:
+    """Unpickle: its type is the operator's."""
+    return op.saved_type(*values)
 
 
 class _Annotation(str):

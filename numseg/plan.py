@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -12,6 +11,7 @@ import numpy as np
 
 from numseg import checks
 from numseg.errors import ArgumentTypeError, shown
+from numseg.forks import cached_property
 from numseg.geometry import POINTWISE, Reach
 from numseg.typing import Shape
 
@@ -57,7 +57,7 @@ class Plan(Generic[R]):
     parameters: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
     """The other arguments, by name, filled in by the operator."""
 
-    @functools.cached_property
+    @cached_property
     def fills_nothing(self) -> bool:
         """All outputs are empty: however long the other axes are, there is nothing to do."""
         return all(0 in spec.shape for spec in self.outputs)

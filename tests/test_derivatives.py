@@ -10,6 +10,8 @@ import pytest
 from scipy.sparse.linalg import lsqr, svds
 
 import numseg as ns
+from numseg.ops.registry import OPERATORS
+from numseg.testing import cases
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(-4, 5, (1, 2, 5, 5)).astype(np.float64)
@@ -89,6 +91,20 @@ def test_derivatives_of_the_definition_in_float32() -> None:
 def test_double_backward_gives_none_for_what_was_not_given() -> None:
     y, saved = ns.conv2d.forward(X, W)
     assert ns.conv2d.double_backward(saved, y, {"x": X})[2] is None
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_double_backward_where_nothing_depends_on_the_gradients_is_zero(name: str) -> None:
+    op = OPERATORS[name]
+    arguments = cases.drawn(op, 1, full=True)[0].arguments("reals", np.float64)
+    y, saved = op.forward(**arguments)
+    try:
+        grads = op.double_backward(saved, np.ones_like(y[0] if isinstance(y, tuple) else y), {})
+    except ns.ArgumentError as error:
+        if not str(error).endswith("has no double_backward"):
+            raise
+    else:
+        assert not any(grad.any() for grad in grads if grad is not None)
 
 
 def test_double_backward_of_a_linear_operator() -> None:

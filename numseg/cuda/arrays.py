@@ -80,8 +80,10 @@ def _ordinal(value: Any) -> int | None:
     if hasattr(value, "__cuda_ndarray__"):
         context = getattr(getattr(value, "gpu_data", None), "context", None)
         return None if context is None else int(context.device.id)
-    ask = getattr(value, "__dlpack_device__", None)
-    kind, number = ask() if ask is not None else (None, None)
+    try:
+        kind, number = value.__dlpack_device__()
+    except Exception:  # there is none, or none that DLPack knows: the view says why
+        return None
     return number if kind in (2, 13) else None  # kDLCUDA, kDLCUDAManaged
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from numseg import checks
+from numseg import checks, device
 from numseg.errors import ArgumentError, ArgumentTypeError, shown
+from numseg.forks import cached_property
 from numseg.graph import execute, fold, fuse, profile, receptive, summary
 from numseg.graph.execute import Mode, Tape
 from numseg.graph.network import Network
@@ -51,7 +51,7 @@ class Graph(Network):
 
     # -- what it is made of -------------------------------------------------------------------
 
-    @functools.cached_property
+    @cached_property
     def fused(self) -> Graph:
         """As an inference runs it: a node may stand for several, with the last one's name."""
         return fuse.fused(self)
@@ -79,10 +79,11 @@ class Graph(Network):
         shapes = {param.name: param.shape for param in self.params}
         wrong = [f"missing parameter {n} {shapes[n]}" for n in shapes if n not in params]
         for name, array in params.items():
+            seen = device.seen(name, array)
+            given = tuple(seen.shape if hasattr(seen, "shape") else np.shape(seen))
             if name not in shapes:
-                wrong.append(f"unexpected parameter {name} {tuple(np.shape(array))}")
-            elif tuple(np.shape(array)) != shapes[name]:
-                given = tuple(np.shape(array))
+                wrong.append(f"unexpected parameter {name} {given}")
+            elif given != shapes[name]:
                 wrong.append(f"parameter {name} has shape {given}, expected {shapes[name]}")
         if wrong:
             more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
@@ -189,15 +190,16 @@ class Graph(Network):
     ) -> dict[Value, Any]:
         self.check(params)
         self._check_inputs(inputs)
-        values: dict[Value, Any] = {Value(name): array for name, array in params.items()}
-        return values | {Value(e.name): a for e, a in zip(self.inputs, inputs, strict=True)}
+        values = {Value(name): device.seen(name, array) for name, array in params.items()}
+        return values | {Value(entry.name): array for entry, array in self._named(inputs)}
 
     def _named(self, inputs: Sequence[Any]) -> list[tuple[Input, Any]]:
         if len(inputs) != len(self.inputs):
             names = ", ".join(entry.name for entry in self.inputs)
             expected = _count(len(self.inputs), "input")
             raise ArgumentError(f"the graph takes {expected} ({names}), got {len(inputs)}")
-        return list(zip(self.inputs, inputs, strict=True))
+        seen = [device.seen(e.name, given) for e, given in zip(self.inputs, inputs, strict=True)]
+        return list(zip(self.inputs, seen, strict=True))
 
     def _check_inputs(self, inputs: Sequence[ArrayLike]) -> None:
         for entry, array in self._named(inputs):

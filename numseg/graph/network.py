@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Collection
 
+from numseg.forks import cached_property
 from numseg.graph.node import Input, Node, Param, Value, flat
 
 
@@ -18,27 +18,27 @@ class Network:
     nodes: tuple[Node, ...]
     outputs: tuple[Value, ...]
 
-    @functools.cached_property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Of all parameters, inputs and nodes."""
         params = [param.name for param in self.params]
         inputs = [entry.name for entry in self.inputs]
         return (*params, *inputs, *(node.name for node in self.nodes))
 
-    @functools.cached_property
+    @cached_property
     def differentiable(self) -> tuple[str, ...]:
         """The parameters and inputs that have a gradient."""
         found = upstream(self, self.outputs)
         nodes = {node.name for node in self.nodes}
         return tuple(name for name in self.names if Value(name) in found and name not in nodes)
 
-    @functools.cached_property
+    @cached_property
     def trainable(self) -> tuple[str, ...]:
         """The parameters that have a gradient; the others are state, such as running means."""
         params = {param.name for param in self.params}
         return tuple(name for name in self.differentiable if name in params)
 
-    @functools.cached_property
+    @cached_property
     def last_reads(self) -> dict[str, tuple[Value, ...]]:
         """By node: the values that nobody needs once it has run."""
         last: dict[Value, str] = {}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from numseg import checks
+from numseg.forks import cached_property
 from numseg.testing import reproduce
 from numseg.testing.lines import Bend, Line
 from numseg.testing.report import Report
@@ -260,12 +260,12 @@ class Probe:
         self.line = check.line(self.step)
         self.bends = {bend.flat: bend for bend in self.line.bends(check.bound)}
 
-    @functools.cached_property
+    @cached_property
     def slopes(self) -> Array:
         """Of each result, in the direction of the step."""
         return self.line.derivative()
 
-    @functools.cached_property
+    @cached_property
     def beside(self) -> list[Array]:
         """The same beside the inputs, in many directions from them."""
         rng, shape = np.random.default_rng(0), self.step.shape

@@ -19,7 +19,6 @@ indices and, if they are asked for, NaN and infinities. Examples shrink to small
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -28,6 +27,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from numseg import checks
+from numseg.forks import cached_property
 from numseg.operator import Operator
 from numseg.ops.registry import OPERATORS
 from numseg.testing import cases
@@ -140,7 +140,7 @@ class Drawn:
             return self._generator.choice(options, size, **rest)
         return np.asarray(options)[self.integers(0, len(options), size)]
 
-    @functools.cached_property
+    @cached_property
     def _generator(self) -> np.random.Generator:
         return np.random.default_rng(self._draw(st.integers(0, 2**32 - 1)))
 

@@ -106,6 +106,8 @@ def test_the_tests_it_names_exist(page):
 @each_page
 def test_its_examples_give_what_it_says(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    for peer in re.findall(r"<!-- needs: (\w+) -->", page.read_text()):
+        pytest.importorskip(peer)
     text = re.sub(r"(?m)^```.*$", "", page.read_text())
     test = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)
     said: list[str] = []

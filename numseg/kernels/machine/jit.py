@@ -37,6 +37,7 @@ from numba.core.imputils import impl_ret_borrowed
 from numba.core.serialize import dumps
 from numba.extending import intrinsic
 
+from numseg import forks
 from numseg.kernels import LOADED
 from numseg.kernels.machine.target import TARGET
 
@@ -261,9 +262,4 @@ def _source_file(module: str) -> Path | None:
     return next((f for f in (base / "__init__.py", base.with_suffix(".py")) if f.is_file()), None)
 
 
-if hasattr(os, "register_at_fork"):  # or a forked child would wait for a thread it does not have
-    os.register_at_fork(
-        before=global_compiler_lock.acquire,
-        after_in_parent=global_compiler_lock.release,
-        after_in_child=global_compiler_lock.release,
-    )
+forks.hold(global_compiler_lock)

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg import checks
+from numseg import checks, forks
 from numseg.errors import ArgumentTypeError
 
 SERIAL_WORK = 131_072
@@ -192,8 +192,7 @@ def _new_pool() -> None:
     _pool = _Pool()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new_pool)
+forks.in_child(_new_pool)
 
 
 def launch(kernel: Callable[..., None], units: int, work: int, *args: Any) -> None:
