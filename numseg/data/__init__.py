@@ -11,6 +11,7 @@ from numseg.data.images import (
     palette,
     read_image,
     read_mask,
+    read_pair,
 )
 from numseg.data.photographs import COIN_CLASSES, PHOTOGRAPHS, coins, photograph
 from numseg.data.scenes import SCENE_CLASSES, scenes
@@ -33,6 +34,7 @@ __all__ = [
     "photograph",
     "read_image",
     "read_mask",
+    "read_pair",
     "scenes",
     "voc",
 ]

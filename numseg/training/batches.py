@@ -15,10 +15,6 @@ from numseg.data.dataset import Dataset, Sample
 from numseg.data.images import as_input
 from numseg.typing import Array
 
-IGNORED = 255
-"""The label of pixels beyond the picture, where a crop is larger than it, unless the dataset has
-an ``ignore_index`` of its own."""
-
 
 class Batch(NamedTuple):
     """What one training step sees."""
@@ -57,11 +53,6 @@ class Sampling:
         return -(-len(dataset) * self.repeat // self.batch)
 
 
-def ignored_label(dataset: Dataset) -> int:
-    """The label that neither loss nor scores count."""
-    return IGNORED if dataset.ignore_index is None else dataset.ignore_index
-
-
 def batches(dataset: Dataset, sampling: Sampling, channels: int, epoch: int) -> Iterator[Batch]:
     """The batches of one epoch: every picture ``sampling.repeat`` times, in shuffled order."""
     order = permutation(len(dataset) * sampling.repeat, sampling.seed, epoch)
@@ -77,8 +68,8 @@ def _piece(
     dataset: Dataset, item: int, sampling: Sampling, channels: int, dice: Dice
 ) -> tuple[Array, Array]:
     """A piece of a picture and its labels."""
-    image, labels = _cut(dataset[item % len(dataset)], sampling.crop, ignored_label(dataset), dice)
-    x, truth = as_input(image, channels), labels.astype(np.int64)
+    image, truth = _cut(dataset.checked(item % len(dataset)), sampling.crop, dataset.ignored, dice)
+    x = as_input(image, channels)
     if sampling.flip and dice.one_in(2):
         x, truth = x[:, :, ::-1], truth[:, ::-1]
     if sampling.turn and dice.one_in(2):

@@ -20,7 +20,7 @@ from numseg.files import optional, remove_parts
 from numseg.graph import Graph, digest
 from numseg.operator import Operator
 from numseg.training import devices
-from numseg.training.batches import Batch, Sampling, batches, ignored_label
+from numseg.training.batches import Batch, Sampling, batches
 from numseg.training.checkpoints import (
     Checkpoint,
     load_checkpoint,
@@ -250,7 +250,7 @@ class _Run:
         self.channels = image_channels(self.graph)
         self.dataset, self.held_out, self.recipe, self.where = dataset, held_out, recipe, where
         self.optimiser = recipe.make_optimiser()
-        self.criterion = Criterion(recipe.losses, len(dataset.classes), ignored_label(dataset))
+        self.criterion = Criterion(recipe.losses, len(dataset.classes), dataset.ignored)
         self.steps = recipe.sampling.steps(dataset)
         self.about: dict[str, Any] = {}
 

@@ -14,7 +14,6 @@ from numseg.data.images import as_input
 from numseg.errors import ArgumentError
 from numseg.graph import Field, Graph, Input
 from numseg.training import devices
-from numseg.training.batches import ignored_label
 from numseg.training.metrics import confusion_matrix
 from numseg.typing import Array
 
@@ -83,11 +82,12 @@ def evaluate(
     """The confusion matrix over a dataset's whole pictures; ``device`` as in :func:`predict`."""
     if device is not None:
         params = devices.all_moved(params, devices.named(device))
-    classes, ignored = len(dataset.classes), ignored_label(dataset)
+    classes = len(dataset.classes)
     confusion = np.zeros((classes, classes), np.int64)
-    for sample in dataset:
+    for index in range(len(dataset)):
+        sample = dataset.checked(index)
         prediction = predict(graph, params, sample.image)
-        confusion += confusion_matrix(sample.labels, prediction, classes, ignored)
+        confusion += confusion_matrix(sample.labels, prediction, classes, dataset.ignored)
     return confusion
 
 
