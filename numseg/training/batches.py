@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,10 +43,17 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("crop", "batch", "repeat"):
-            checks.integer(name, getattr(self, name), minimum=1)
-        checks.real("light", self.light, 0, 1)
-        checks.integer("seed", self.seed, minimum=0)
+        kept: dict[str, Any] = {
+            name: checks.integer(name, getattr(self, name), minimum=1)
+            for name in ("crop", "batch", "repeat")
+        }
+        for name in ("flip", "turn"):
+            value = getattr(self, name)
+            kept[name] = checks.flag(name, bool(value) if value in (0, 1) else value)
+        kept["light"] = checks.real("light", self.light, 0, 1)
+        kept["seed"] = checks.integer("seed", self.seed, minimum=0)
+        for name, value in kept.items():  # plain numbers, which a checkpoint holds
+            object.__setattr__(self, name, value)
 
     def steps(self, dataset: Dataset) -> int:
         """Batches per epoch; the last one may be smaller."""

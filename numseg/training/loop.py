@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numseg import checks, names
-from numseg.data.dataset import Dataset
+from numseg.data.dataset import Dataset, Sample
+from numseg.data.images import check_image
 from numseg.device import Device
-from numseg.errors import ArgumentError, FileError
+from numseg.errors import ArgumentError, ArgumentTypeError, FileError
 from numseg.files import optional, remove_parts
 from numseg.graph import Graph, digest
 from numseg.operator import Operator
@@ -23,15 +24,18 @@ from numseg.training import devices
 from numseg.training.batches import Batch, Sampling, batches
 from numseg.training.checkpoints import (
     Checkpoint,
+    check_saving,
     load_checkpoint,
     make_network,
+    plain,
     save_checkpoint,
     written,
 )
 from numseg.training.losses import Criterion, Loss, terms
 from numseg.training.metrics import Scores, scores
 from numseg.training.optimisers import SGD, Adam, Optimiser
-from numseg.training.predict import evaluate, image_channels
+from numseg.training.predict import check_takes, evaluate, image_channels
+from numseg.training.survey import survey
 from numseg.typing import Array
 
 OPTIMISERS: dict[str, Callable[..., Optimiser]] = {"adam": Adam, "sgd": SGD}
@@ -84,7 +88,15 @@ class Recipe:
     """Such as ``{"momentum": 0.5}``."""
 
     def __post_init__(self) -> None:
-        checks.integer("epochs", self.epochs, minimum=1)
+        self._keep("epochs", checks.integer("epochs", self.epochs, minimum=1))
+        self._keep("lr", checks.real("lr", self.lr))
+        self._keep("weight_decay", checks.real("weight_decay", self.weight_decay))
+        if not isinstance(self.sampling, Sampling):
+            raise ArgumentTypeError(f"sampling must be a Sampling, got {self.sampling!r}")
+        for name in ("loss_arguments", "optimiser_arguments"):
+            if not isinstance(given := getattr(self, name), Mapping):
+                raise ArgumentTypeError(f"{name} must be a dict of arguments, got {given!r}")
+            self._keep(name, plain(given))
         self._keep("optimiser", names.named("optimiser", self.optimiser, OPTIMISERS))
         self._keep("schedule", names.named("schedule", self.schedule, SCHEDULES))
         losses = terms(self.loss, self.loss_arguments)
@@ -198,7 +210,8 @@ def train(
     ------
     ArgumentError
         If network, data and recipe do not fit each other or the checkpoint, or the loss becomes
-        infinite or NaN; or if a checkpoint is wanted that cannot hold the recipe.
+        infinite or NaN; or if a checkpoint is wanted that cannot hold the recipe. All pictures,
+        held-out ones too, are read once before the first step, to see that they fit.
     DeviceError
         Without such a device, or if an operator cannot run there.
     FileError
@@ -212,13 +225,18 @@ def train(
     run.check_crop()
     if checkpoint is not None:
         run.about = run.describe(net)
+        check_saving(checkpoint)
+    elif resume:
+        raise ArgumentError("resume=True goes on from a checkpoint, but checkpoint is None")
     at = run.start()
     if checkpoint is not None:
         remove_parts(checkpoint)
         if resume and Path(checkpoint).is_file():
             at = run.resumed(checkpoint, at)
-    bar = _bar(progress, at.epoch * run.steps, recipe.epochs * run.steps)
+    bar = _bar(None, 0, 0)
     try:
+        run.check_pictures(progress)
+        bar = _bar(progress, at.epoch * run.steps, recipe.epochs * run.steps)
         while at.epoch < recipe.epochs:
             at, result = run.epoch(at, bar)
             if checkpoint is not None:
@@ -273,6 +291,22 @@ class _Run:
         except ArgumentError as error:
             raise ArgumentError(f"crop {crop}: {error}") from None
         self.criterion.check(self.graph, image)
+
+    def check_pictures(self, progress: str | None) -> None:
+        """Every picture fits its labels and the network: what does not is found before the work."""
+        pictures = len(self.dataset) + len(self.held_out)
+        bar = _bar(progress and f"{progress}: pictures", 0, pictures, "picture")
+        try:
+            survey(self.dataset, "pictures to train on", self._check_image, bar.count)
+            survey(self.held_out, "held-out pictures", self._check_held_out, bar.count)
+        finally:
+            bar.close()
+
+    def _check_image(self, sample: Sample) -> None:
+        check_image("image", sample.image, self.channels)
+
+    def _check_held_out(self, sample: Sample) -> None:
+        check_takes(self.graph, sample.image, len(self.held_out.classes))
 
     def start(self) -> Checkpoint:
         params = devices.all_moved(self.graph.init(self.recipe.sampling.seed), self.where)
@@ -377,6 +411,10 @@ class _Bar:
             self._bar.set_postfix(self._shown, refresh=False)
             self._bar.update()
 
+    def count(self) -> None:
+        if self._bar is not None:
+            self._bar.update()
+
     def show(self, miou: float) -> None:
         if self._bar is not None:
             self._shown["mIoU"] = f"{miou:.3f}"
@@ -387,8 +425,8 @@ class _Bar:
             self._bar.close()
 
 
-def _bar(title: str | None, done: int, total: int) -> _Bar:
+def _bar(title: str | None, done: int, total: int, unit: str = "step") -> _Bar:
     if title is None:
         return _Bar(None)
     tqdm = optional("tqdm", "tqdm", "train", "a progress bar").tqdm
-    return _Bar(tqdm(desc=title, initial=done, total=total, unit="step", dynamic_ncols=True))
+    return _Bar(tqdm(desc=title, initial=done, total=total, unit=unit, dynamic_ncols=True))
