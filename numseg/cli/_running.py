@@ -11,7 +11,7 @@ def resumable() -> Iterator[None]:
     """An interruption that kept something also says how to go on."""
     try:
         yield
-    except KeyboardInterrupt as stop:
+    except (KeyboardInterrupt, BrokenPipeError) as stop:
         if any(" epochs are in " in note for note in getattr(stop, "__notes__", [])):
             stop.add_note("--resume goes on there")
         raise

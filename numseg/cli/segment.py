@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     import numpy as np
 
     from numseg import data, names
-    from numseg.files import write_whole
+    from numseg.files import write_all
     from numseg.training import load_network, predict
 
     overlay = args.overlay or args.out.with_suffix(".overlay.png")
@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> None:
         args.out: data.encode_mask(labels),
         overlay: data.encode_image(data.overlay(image, labels)),
     }
-    for path, content in files.items():
-        write_whole(path, content)
+    write_all(files)
+    for path in files:
         print(path)
     classes = checkpoint.about["classes"]
     counts = np.bincount(labels.reshape(-1), minlength=len(classes))

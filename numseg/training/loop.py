@@ -244,7 +244,7 @@ def train(
             bar.show(miou=result.scores.mean_iou)
             if report is not None:
                 report(result)
-    except KeyboardInterrupt as stop:
+    except (KeyboardInterrupt, BrokenPipeError) as stop:  # from ``report``, which prints
         kept = f"{at.epoch} of {recipe.epochs} epochs are in {checkpoint}"
         stop.add_note(kept if checkpoint is not None and at.epoch else "nothing was kept")
         raise
