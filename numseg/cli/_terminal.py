@@ -19,6 +19,7 @@ def shown(error: UnicodeError) -> tuple[str | bytes, int]:
     letter = error.object[error.start]
     if "\udc80" <= letter <= "\udcff":
         return bytes([ord(letter) - 0xDC00]), error.start + 1
+    error.end = error.start + 1  # what follows may be a byte
     return codecs.backslashreplace_errors(error)[0], error.end
 
 
