@@ -144,19 +144,18 @@ class _Finder:
 def _readings(line: str) -> Iterator[str]:
     """What a line may mean, likeliest first."""
     texts = [line, line.strip()]
-    texts += [latin for text in texts if (latin := _as_latin(text)) is not None]
+    texts += [as_text(text) for text in texts]
     texts += [text.replace("\\", "/") for text in texts]
     yield from dict.fromkeys(texts)
 
 
-def _as_latin(text: str) -> str | None:
-    """The text, its bytes that are not UTF-8 read as western letters; None without such bytes."""
-    raw = text.encode("utf-8", "surrogateescape")
+def as_text(line: str) -> str:
+    """A line of :func:`read_lines`, its bytes that are not UTF-8 read as western letters."""
+    raw = line.encode("utf-8", "surrogateescape")
     try:
-        raw.decode("utf-8")
+        return raw.decode("utf-8")
     except UnicodeDecodeError:
         return raw.decode("cp1252", "replace")
-    return None
 
 
 def _splits(line: str) -> Iterator[tuple[str, str]]:

@@ -41,13 +41,16 @@ class Sampling:
     light: float = 0.0
     """Contrast is multiplied by, and brightness raised by, up to this much either way."""
     seed: int = 0
+    drop_last: bool = False
+    """Leave out an epoch's last batch where it is smaller than the others, whose statistics batch
+    normalisation would take for as good as theirs."""
 
     def __post_init__(self) -> None:
         kept: dict[str, Any] = {
             name: checks.integer(name, getattr(self, name), minimum=1)
             for name in ("crop", "batch", "repeat")
         }
-        for name in ("flip", "turn"):
+        for name in ("flip", "turn", "drop_last"):
             value = getattr(self, name)
             kept[name] = checks.flag(name, bool(value) if value in (0, 1) else value)
         kept["light"] = checks.real("light", self.light, 0, 1)
@@ -56,14 +59,15 @@ class Sampling:
             object.__setattr__(self, name, value)
 
     def steps(self, dataset: Dataset) -> int:
-        """Batches per epoch; the last one may be smaller."""
-        return -(-len(dataset) * self.repeat // self.batch)
+        """Batches per epoch; the last one may be smaller, unless it is dropped."""
+        pieces = len(dataset) * self.repeat
+        return pieces // self.batch if self.drop_last else -(-pieces // self.batch)
 
 
 def batches(dataset: Dataset, sampling: Sampling, channels: int, epoch: int) -> Iterator[Batch]:
     """The batches of one epoch: every picture ``sampling.repeat`` times, in shuffled order."""
     order = permutation(len(dataset) * sampling.repeat, sampling.seed, epoch)
-    for start in range(0, len(order), sampling.batch):
+    for start in range(0, sampling.steps(dataset) * sampling.batch, sampling.batch):
         pieces = [
             _piece(dataset, int(item), sampling, channels, Dice(sampling.seed, epoch, int(item)))
             for item in order[start : start + sampling.batch]

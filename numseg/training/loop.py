@@ -14,7 +14,6 @@ import numpy as np
 
 from numseg import checks, names
 from numseg.data.dataset import Dataset, Sample
-from numseg.data.images import check_image
 from numseg.device import Device
 from numseg.errors import ArgumentError, ArgumentTypeError, FileError
 from numseg.files import optional, remove_parts
@@ -140,6 +139,8 @@ class Recipe:
         """
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         plain["sampling"] = dataclasses.asdict(self.sampling)
+        if not self.sampling.drop_last:
+            del plain["sampling"]["drop_last"]  # as it was before there was a choice
         if not isinstance(self.loss, (str, Operator)):
             plain["loss"] = [loss._asdict() for loss in self.losses]
         if not self.optimiser_arguments:
@@ -222,6 +223,11 @@ def train(
         raise ArgumentError(f"{len(dataset)} pictures to train on, {len(held_out)} held out")
     if dataset.classes != held_out.classes:
         raise ArgumentError("the pictures to train on and those held out have different classes")
+    if run.steps == 0:
+        raise ArgumentError(
+            f"drop_last leaves no batch: batch is {recipe.sampling.batch}, but an epoch has "
+            f"{len(dataset) * recipe.sampling.repeat} pieces"
+        )
     run.check_crop()
     if checkpoint is not None:
         run.about = run.describe(net)
@@ -275,12 +281,15 @@ class _Run:
     def describe(self, net: Graph | Mapping[str, Any]) -> dict[str, Any]:
         """What makes another run the same, as a file holds it."""
         graph = {"graph": digest(net)} if isinstance(net, Graph) else written("net", net)
-        return {
+        about = {
             "net": graph,
             "classes": list(self.dataset.classes),
             "pictures": [len(self.dataset), len(self.held_out)],
             "recipe": self.recipe.written(),
         }
+        if self.dataset.colours is not None:
+            about["colours"] = written("colours", self.dataset.colours)
+        return about
 
     def check_crop(self) -> None:
         """The network takes pieces of this size, and gives the losses what they score."""
@@ -297,15 +306,12 @@ class _Run:
         pictures = len(self.dataset) + len(self.held_out)
         bar = _bar(progress and f"{progress}: pictures", 0, pictures, "picture")
         try:
-            survey(self.dataset, "pictures to train on", self._check_image, bar.count)
-            survey(self.held_out, "held-out pictures", self._check_held_out, bar.count)
+            survey(self.dataset, "pictures to train on", self.channels, bar.count)
+            survey(self.held_out, "held-out pictures", self.channels, bar.count, self._check_size)
         finally:
             bar.close()
 
-    def _check_image(self, sample: Sample) -> None:
-        check_image("image", sample.image, self.channels)
-
-    def _check_held_out(self, sample: Sample) -> None:
+    def _check_size(self, sample: Sample) -> None:
         check_takes(self.graph, sample.image, len(self.held_out.classes))
 
     def start(self) -> Checkpoint:
@@ -316,8 +322,8 @@ class _Run:
     def resumed(self, path: str | os.PathLike[str], start: Checkpoint) -> Checkpoint:
         """The checkpoint, if it is of this run, which began with ``start``."""
         found = load_checkpoint(path)
-        for part, value in self.about.items():
-            earlier = found.about.get(part)
+        for part in ("net", "classes", "pictures", "recipe"):
+            value, earlier = self.about[part], found.about.get(part)
             if part == "recipe" and isinstance(earlier, dict):
                 value, earlier = ALWAYS | value, ALWAYS | earlier | {"epochs": self.recipe.epochs}
             if earlier != value:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from numseg import checks
-from numseg.data.dataset import Dataset
+from numseg.data.dataset import Dataset, Sample
 from numseg.data.images import as_input, check_image
 from numseg.errors import ArgumentError
 from numseg.graph import Field, Graph, Input
@@ -87,16 +88,36 @@ def evaluate(
         If a sample does not fit (:meth:`numseg.data.Dataset.checked`), or the network has another
         number of classes.
     """
+    classes = len(dataset.classes)
+    confusion = np.zeros((classes, classes), np.int64)
+    for judged in evaluate_each(graph, params, dataset, device):
+        confusion += judged.confusion
+    return confusion
+
+
+class Judged(NamedTuple):
+    """A picture, and what a network makes of it."""
+
+    sample: Sample
+    prediction: Array
+    """(H, W) int64."""
+    confusion: Array
+    """(C, C) int64: :func:`confusion_matrix` of this picture."""
+
+
+def evaluate_each(
+    graph: Graph, params: Mapping[str, Array], dataset: Dataset, device: str | None = None
+) -> Iterator[Judged]:
+    """What :func:`evaluate` adds up, picture by picture."""
     if device is not None:
         params = devices.all_moved(params, devices.named(device))
     classes = len(dataset.classes)
-    confusion = np.zeros((classes, classes), np.int64)
     for index in range(len(dataset)):
         sample = dataset.checked(index)
         check_takes(graph, sample.image, classes)
-        prediction = predict(graph, params, sample.image)
-        confusion += confusion_matrix(sample.labels, prediction, classes, dataset.ignored)
-    return confusion
+        found = predict(graph, params, sample.image)
+        confusion = confusion_matrix(sample.labels, found, classes, dataset.ignored)
+        yield Judged(sample, found, confusion)
 
 
 def check_takes(graph: Graph, image: Array, classes: int) -> None:

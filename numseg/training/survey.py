@@ -9,17 +9,28 @@ from typing import Any
 import numpy as np
 
 from numseg.data.dataset import Dataset, Sample
+from numseg.data.images import check_image
 from numseg.errors import ArgumentError
 
-REMEDY = (
-    "if {ignored} stands for a class, map it to one: numseg.data.voc(..., "
+GREY = (
+    "some of {these} have {most} channels, some 1, as the network: colours are made grey. For "
+    "colour say in_channels={most}, or numseg train --set in_channels={most}"
+)
+
+ONE_CLASS = (
+    "the labels of {these} are {only} and {ignored} only, and {ignored} is ignored: there is "
+    "nothing to tell {name!r} from. If {ignored} stands for a class, map it to one: numseg.data.voc(..., "
     "label_map={{{only}: {only}, {ignored}: {other}}}), or numseg train --label-map "
     "{only}={only},{ignored}={other}"
 )
 
 
 def survey(
-    dataset: Dataset, what: str, check: Callable[[Sample], None], advance: Callable[[], Any]
+    dataset: Dataset,
+    what: str,
+    channels: int,
+    advance: Callable[[], Any],
+    check: Callable[[Sample], Any] | None = None,
 ) -> None:
     """Read every sample of a dataset, and see that it fits.
 
@@ -28,10 +39,12 @@ def survey(
     dataset : Dataset
     what : str
         Its pictures, in words: "pictures to train on".
-    check : function
-        Called with every sample, to see whether the network takes it.
+    channels : int
+        How many the network takes.
     advance : function
         Called after every sample.
+    check : function, optional
+        What else must be so, called with every sample.
 
     Raises
     ------
@@ -42,33 +55,41 @@ def survey(
     Warns
     -----
     UserWarning
-        If all pixels are of one class but for those that are ignored, as in masks of 0 and 255.
+        If pictures in colour are made grey because others are grey; if all pixels are of one class
+        but for those that are ignored, as in masks of 0 and 255.
     """
-    classes = len(dataset.classes)
-    counts, ignored = np.zeros(classes, np.int64), 0
+    counts, ignored = np.zeros(len(dataset.classes), np.int64), 0
+    kinds: set[int] = set()
     for index in range(len(dataset)):
         sample = dataset.checked(index)
         try:
-            check(sample)
+            check_image("image", sample.image, channels)
+            if check is not None:
+                check(sample)
         except ArgumentError as error:
             name = f" ({sample.name})" if sample.name else ""
             raise ArgumentError(f"sample {index}{name}: {error}") from None
+        kinds.add(len(sample.image))
         left = sample.labels != dataset.ignored
         ignored += left.size - np.count_nonzero(left)
-        counts += np.bincount(sample.labels[left], minlength=classes)
+        counts += np.bincount(sample.labels[left], minlength=len(counts))
         advance()
-    there = np.flatnonzero(counts)
-    if there.size == 0 and ignored:
+    these = f"the {len(dataset)} {what}"
+    if len(kinds) > 1 and channels == 1:
+        warnings.warn(GREY.format(these=these, most=max(kinds)), stacklevel=4)
+    _check_classes(dataset, these, np.flatnonzero(counts).tolist(), bool(ignored))
+
+
+def _check_classes(dataset: Dataset, these: str, there: list[int], ignored: bool) -> None:
+    """There is something to learn, as far as the classes that are there tell."""
+    if not there and ignored:
         raise ArgumentError(
-            f"all pixels of the {len(dataset)} {what} have the label {dataset.ignored}, which is "
-            "ignored"
+            f"all pixels of {these} have the label {dataset.ignored}, which is ignored"
         )
-    if there.size == 1 and ignored and classes > 1:
-        only = int(there[0])
-        remedy = REMEDY.format(ignored=dataset.ignored, only=only, other=0 if only else 1)
-        warnings.warn(
-            f"the labels of the {len(dataset)} {what} are {only} and {dataset.ignored} only, and "
-            f"{dataset.ignored} is ignored: there is nothing to tell {dataset.classes[only]!r} "
-            f"from; {remedy}",
-            stacklevel=4,
+    if len(there) == 1 and ignored and len(dataset.classes) > 1:
+        (only,) = there
+        name, other = dataset.classes[only], 0 if only else 1
+        said = ONE_CLASS.format(
+            these=these, only=only, name=name, other=other, ignored=dataset.ignored
         )
+        warnings.warn(said, stacklevel=5)
