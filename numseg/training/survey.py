@@ -19,9 +19,9 @@ GREY = (
 
 ONE_CLASS = (
     "the labels of {these} are {only} and {ignored} only, and {ignored} is ignored: there is "
-    "nothing to tell {name!r} from. If {ignored} stands for a class, map it to one: numseg.data.voc(..., "
-    "label_map={{{only}: {only}, {ignored}: {other}}}), or numseg train --label-map "
-    "{only}={only},{ignored}={other}"
+    "nothing to tell {name!r} from. If {ignored} stands for a class, map it to one: "
+    "numseg.data.voc(..., label_map={{{only}: {only}, {ignored}: {other}}}), or numseg train "
+    "--label-map {only}={only},{ignored}={other}"
 )
 
 
