@@ -21,7 +21,8 @@ def apply_to(args: argparse.Namespace, options: Iterable[str], what: str, given:
     said is passed over."""
     for name in options:
         if getattr(args, name, None) not in (None, []):
-            raise ArgumentError(f"--{name.replace('_', '-')} is for {what}, not for {given}")
+            option = "net" if name == "made_by" else name.replace("_", "-")
+            raise ArgumentError(f"--{option} is for {what}, not for {given}")
 
 
 def network(

@@ -68,11 +68,14 @@ def run(args: argparse.Namespace) -> int:
     many = len(args.images) > 1 or args.images[0].is_dir()
     jobs = _jobs_in_folder(args) if many else [_single(args)]
     _check_outputs([args.weights, *(job.image for job in jobs)], jobs)
+    for job in jobs:
+        check_ending("--out", job.mask, (".png",), "a mask")
+        check_ending("--overlay", job.overlay, (".png",), "an overlay")
+    check_writable(jobs[0].mask)
+    check_writable(jobs[0].overlay)
     graph, checkpoint = load_network(args.weights, args.net and names.load(args.net))
     params = devices.all_moved(checkpoint.params, devices.named(args.device))
     checkpoint = checkpoint._replace(params=params)
-    for job in jobs if many else []:
-        check_writable(job.mask)
     classes = checkpoint.about["classes"]
     counts, failed = np.zeros(len(classes), np.int64), 0
     for job in _shown(jobs) if many else jobs:
@@ -121,10 +124,7 @@ def _shown(jobs: list[_Job]) -> Any:
 
 def _single(args: argparse.Namespace) -> _Job:
     """One picture, and files of the names given."""
-    check_ending("--out", args.out, (".png",), "a mask")
-    overlay = args.overlay or args.out.with_suffix(".overlay.png")
-    check_ending("--overlay", overlay, (".png",), "an overlay")
-    return _Job(args.images[0], args.out, overlay)
+    return _Job(args.images[0], args.out, args.overlay or args.out.with_suffix(".overlay.png"))
 
 
 def _jobs_in_folder(args: argparse.Namespace) -> list[_Job]:

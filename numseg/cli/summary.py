@@ -14,7 +14,7 @@ EXAMPLES = """examples:
   numseg summary unet --input 3x256x256 --classes 21
   numseg summary unet --input 1x572x572 --padding valid     the network of the 2015 paper
   numseg summary unet --set up=bilinear
-  numseg summary runs/voc/checkpoint.safetensors --input 512x512
+  numseg summary runs/voc/checkpoint.safetensors --input 3x512x512
   numseg summary my_nets:fcn --input 3x224x224 --set width=32
   numseg summary unet --depth 2 --width 16 --dot unet.dot   then: dot -Tsvg unet.dot -o unet.svg
 """
@@ -44,7 +44,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add(
         "--input", metavar="CxHxW", type=_shape,
-        help="channels, rows and columns of the image (3x256x256); a checkpoint knows its channels",
+        help="channels, rows and columns of the image (default: 3x256x256)",
     )  # fmt: skip
     add("--classes", type=int, help="default: 2")
     add("--width", type=int, help="channels at level 1 (default: 64)")
@@ -77,26 +77,24 @@ def given_network(args: argparse.Namespace) -> tuple[Graph, Any, tuple[int, ...]
     from numseg.training import load_network, make_network
     from numseg.training.predict import image_channels
 
-    size = args.input or (256, 256)
     if not is_checkpoint(args.net):
         apply_to(args, ["made_by"], "checkpoints", args.net)
-        channels = size[0] if len(size) == 3 else 3
+        channels, *size = args.input or (3, 256, 256)
         classes = 2 if args.classes is None else args.classes
-        return make_network(network(args, channels, classes, UNET)), None, (1, channels, *size[-2:])
+        return make_network(network(args, channels, classes, UNET)), None, (1, channels, *size)
     apply_to(args, ["classes", *UNET, "set"], "networks by name", "a checkpoint, which knows it")
     graph, checkpoint = load_network(args.net, args.made_by and names.load(args.made_by))
-    channels = image_channels(graph)
-    if len(size) == 3 and size[0] != channels:
-        raise ArgumentError(f"--input has {size[0]} channels, but {args.net} takes {channels}")
-    return graph, checkpoint.params, (1, channels, *size[-2:])
+    takes = image_channels(graph)
+    channels, *size = args.input or (takes, 256, 256)
+    if channels != takes:
+        raise ArgumentError(f"--input has {channels} channels, but {args.net} takes {takes}")
+    return graph, checkpoint.params, (1, channels, *size)
 
 
 def _shape(text: str) -> tuple[int, ...]:
-    """``3x256x256`` in numbers; ``256x256`` without the channels."""
+    """``3x256x256`` in numbers."""
     try:
-        sizes = tuple(map(int, text.split("x")))
+        channels, rows, columns = map(int, text.split("x"))
     except ValueError:
-        sizes = ()
-    if len(sizes) not in (2, 3):
-        raise argparse.ArgumentTypeError(f"expected CxHxW, as in 3x256x256, got {text}")
-    return sizes
+        raise argparse.ArgumentTypeError(f"expected CxHxW, as in 3x256x256, got {text}") from None
+    return channels, rows, columns

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numseg.cli import _terminal
 from numseg.cli._data import LAYOUT, add_data, held_out, to_train_on
 from numseg.cli._options import add_device, check_folder, network
 
@@ -103,9 +103,7 @@ def run(args: argparse.Namespace) -> None:
     if checkpoint.exists() and not args.resume:
         raise ArgumentError(f"{checkpoint} exists: go on from it with --resume, or choose --out")
     if args.resume and not checkpoint.exists():
-        print(
-            f"numseg train: there is no {checkpoint} yet: training from the start", file=sys.stderr
-        )
+        _terminal.say(f"numseg train: there is no {checkpoint} yet: it trains from the start")
     dataset, unseen = to_train_on(args), held_out(args)
     net = network(args, dataset[0].image.shape[0], len(dataset.classes), UNET)
     sampling = Sampling(

@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import math
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -306,10 +307,14 @@ class _Run:
         pictures = len(self.dataset) + len(self.held_out)
         bar = _bar(progress and f"{progress}: pictures", 0, pictures, "picture")
         try:
-            survey(self.dataset, "pictures to train on", self.channels, bar.count)
-            survey(self.held_out, "held-out pictures", self.channels, bar.count, self._check_size)
+            said = survey(self.dataset, "pictures to train on", self.channels, bar.count)
+            said += survey(
+                self.held_out, "held-out pictures", self.channels, bar.count, self._check_size
+            )
         finally:
             bar.close()
+        for line in said:
+            warnings.warn(line, stacklevel=3)
 
     def _check_size(self, sample: Sample) -> None:
         check_takes(self.graph, sample.image, len(self.held_out.classes))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +30,7 @@ def survey(
     channels: int,
     advance: Callable[[], Any],
     check: Callable[[Sample], Any] | None = None,
-) -> None:
+) -> list[str]:
     """Read every sample of a dataset, and see that it fits.
 
     Parameters
@@ -46,17 +45,17 @@ def survey(
     check : function, optional
         What else must be so, called with every sample.
 
+    Returns
+    -------
+    list of str
+        What deserves a warning: pictures in colour that are made grey because others are grey; all
+        pixels of one class but for those that are ignored, as in masks of 0 and 255.
+
     Raises
     ------
     ArgumentError, FileError
         For a sample that does not fit or cannot be read, with its name; or if every pixel is
         ignored.
-
-    Warns
-    -----
-    UserWarning
-        If pictures in colour are made grey because others are grey; if all pixels are of one class
-        but for those that are ignored, as in masks of 0 and 255.
     """
     counts, ignored = np.zeros(len(dataset.classes), np.int64), 0
     kinds: set[int] = set()
@@ -75,21 +74,22 @@ def survey(
         counts += np.bincount(sample.labels[left], minlength=len(counts))
         advance()
     these = f"the {len(dataset)} {what}"
+    said = _one_class(dataset, these, np.flatnonzero(counts).tolist(), bool(ignored))
     if len(kinds) > 1 and channels == 1:
-        warnings.warn(GREY.format(these=these, most=max(kinds)), stacklevel=4)
-    _check_classes(dataset, these, np.flatnonzero(counts).tolist(), bool(ignored))
+        said.append(GREY.format(these=these, most=max(kinds)))
+    return said
 
 
-def _check_classes(dataset: Dataset, these: str, there: list[int], ignored: bool) -> None:
-    """There is something to learn, as far as the classes that are there tell."""
+def _one_class(dataset: Dataset, these: str, there: list[int], ignored: bool) -> list[str]:
+    """Whether there is something to learn, as far as the classes that are there tell."""
     if not there and ignored:
         raise ArgumentError(
             f"all pixels of {these} have the label {dataset.ignored}, which is ignored"
         )
-    if len(there) == 1 and ignored and len(dataset.classes) > 1:
-        (only,) = there
-        name, other = dataset.classes[only], 0 if only else 1
-        said = ONE_CLASS.format(
-            these=these, only=only, name=name, other=other, ignored=dataset.ignored
-        )
-        warnings.warn(said, stacklevel=5)
+    if len(there) != 1 or not ignored or len(dataset.classes) == 1:
+        return []
+    (only,) = there
+    name, other = dataset.classes[only], 0 if only else 1
+    return [
+        ONE_CLASS.format(these=these, only=only, name=name, other=other, ignored=dataset.ignored)
+    ]
