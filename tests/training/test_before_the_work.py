@@ -202,6 +202,31 @@ def test_other_masks_deserve_none(data):
             train(NET, _of(values, data), data[1], RECIPE)
 
 
+def test_colours_that_are_made_grey_deserve_a_warning(data):
+    """The network takes what the first picture has; the command line makes it so."""
+    grey = GOOD._replace(image=GOOD.image[:1])
+    mixed = dataclasses.replace(data[0], samples=[grey, GOOD])
+    with pytest.warns(UserWarning, match=r"some of the 2 pictures .* 3 channels, .*in_channels=3"):
+        train(NET | {"in_channels": 1}, mixed, dataclasses.replace(mixed, samples=[grey]), RECIPE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(NET, mixed, data[1], RECIPE)
+        train(NET | {"in_channels": 1}, *data, RECIPE)
+
+
+def test_a_checkpoint_without_drop_last_goes_on(data, tmp_path):
+    path = tmp_path / "c.safetensors"
+    train(NET, *data, RECIPE, checkpoint=path)
+    assert "drop_last" not in load_checkpoint(path).about["recipe"]["sampling"]
+    dropping = dataclasses.replace(RECIPE.sampling, drop_last=True)
+    with pytest.raises(ArgumentError, match=r"recipe\.sampling"):
+        train(NET, *data, dataclasses.replace(RECIPE, sampling=dropping), checkpoint=path,
+              resume=True)  # fmt: skip
+    large = Sampling(crop=16, batch=8, drop_last=True)
+    with pytest.raises(ArgumentError, match="drop_last leaves no batch: batch is 8, but an epoch"):
+        train(NET, *data, dataclasses.replace(RECIPE, sampling=large))
+
+
 def test_pictures_that_are_ignored_as_a_whole(data, no_step):
     with pytest.raises(ArgumentError, match="all pixels of the 2 held-out pictures have the"):
         train(NET, data[0], _of([255], data), RECIPE)
