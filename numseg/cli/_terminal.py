@@ -26,8 +26,11 @@ def shown(error: UnicodeError) -> tuple[str | bytes, int]:
 def prepare() -> None:
     """Nothing that is printed ends in an error, whatever the terminal's encoding is."""
     codecs.register_error(HANDLER, shown)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed before Python began, as by >&-
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        # a stream of somebody's own has no such setting, and a closed one is None
+        # a stream of somebody's own has no such setting
         with contextlib.suppress(AttributeError, ValueError, OSError):
             if stream.errors != HANDLER:
                 stream.reconfigure(errors=HANDLER)  # type: ignore[union-attr]
@@ -35,8 +38,7 @@ def prepare() -> None:
 
 def flush() -> None:
     """What is printed has gone out, or there is an error now and not when Python ends."""
-    if sys.stdout is not None:
-        sys.stdout.flush()
+    sys.stdout.flush()
 
 
 def say(line: str) -> None:

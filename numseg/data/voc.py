@@ -61,9 +61,9 @@ def voc(
     ignore_index : int, optional
         The label of pixels to leave out, 255 by default; None where there are none.
     label_map : mapping of int to int, optional
-        The class of each number in the files: ``{0: 0, 255: 1}`` for masks that are black and
-        white. A number that it has not is an error, but for ``ignore_index``; a number may be
-        mapped to that, too.
+        The classes of numbers in the files: ``{0: 0, 255: 1}`` for masks that are black and white.
+        A number may be mapped to ``ignore_index``, too. One that it has not stays what it is; but
+        if another number is mapped to that, it is an error.
     colours : array, (C, 3), uint8, optional
         For labels that are pictures of colours: the colour of each class, or of each number that
         ``label_map`` has. Classes are drawn in them, too, where nothing is mapped.
@@ -133,11 +133,16 @@ def _checked_map(
 
 def _mapped(mask: Path, labels: Array, mapped: Mapping[int, int]) -> Array:
     """The labels that the numbers of a file are."""
-    numbers, place = np.unique(labels, return_inverse=True)
-    for number in numbers.tolist():
-        if number not in mapped:
-            raise FileError(f"{mask}: holds {number}, which label_map has not")
-    return np.array([mapped[n] for n in numbers.tolist()], np.int64)[place].reshape(labels.shape)
+    found, place = np.unique(labels, return_inverse=True)
+    numbers = found.tolist()
+    taken = {label: number for number, label in mapped.items()}
+    for number in numbers:
+        if number not in mapped and number in taken:
+            raise FileError(
+                f"{mask}: holds {number}, which label_map has not, but it maps {taken[number]} to "
+                f"{number}: map {number}, too"
+            )
+    return np.array([mapped.get(n, n) for n in numbers], np.int64)[place].reshape(labels.shape)
 
 
 class _Files(Sequence[Sample]):

@@ -81,8 +81,23 @@ def test_numbers_are_mapped_to_classes(folder):
     dataset = voc(folder, classes=two, label_map={0: 0, 255: 1, 7: -1}, ignore_index=-1)
     assert dataset.checked(0).labels.tolist() == [[0, 1], [-1, -1]]
     assert dataset.ignore_index == -1
-    with pytest.raises(FileError, match=r"a\.png: holds 7, which label_map has not"):
+    with pytest.raises(FileError, match=r"a\.png: holds label 7, but there are 2 classes"):
         voc(folder, classes=two, label_map={0: 0, 255: 1})[0]
+
+
+def test_a_number_that_is_not_mapped_stays_unless_it_means_another(folder):
+    """Two numbers become one class only if both are said to."""
+    _mask(folder, [[0, 255], [1, 1]])
+    three = ["a", "b", "c"]
+    dataset = voc(folder, classes=three, label_map={255: 2})
+    assert dataset.checked(0).labels.tolist() == [[0, 2], [1, 1]]
+    for label_map in ({255: 1}, {0: 1}):
+        number = next(iter(label_map))
+        message = f"a.png: holds 1, which label_map has not, but it maps {number} to 1: map 1, too"
+        with pytest.raises(FileError, match=re.escape(message)):
+            voc(folder, classes=three, label_map=label_map)[0]
+    dataset = voc(folder, classes=three, label_map={255: 1, 1: 1})
+    assert dataset.checked(0).labels.tolist() == [[0, 1], [1, 1]]
 
 
 def test_the_label_to_ignore(folder):
