@@ -37,12 +37,15 @@ def read_image(path: str | os.PathLike[str]) -> Array:
         pixels = stored.deep_colours(
             opened, lambda: pillow.Image.open(io.BytesIO(Path(path).read_bytes()))
         )
-        opened.load()  # which turns a TIFF upright, and takes its tag away
+        opened.load()
         if pixels is None:
             pixels = _pixels(path, opened, pillow)
         elif pixels.shape[-1] == 4:
             pixels = _on_white(pixels)
-        turn = stored.orientation(opened)
+        if pixels.dtype == np.uint16 and "transparency" in opened.info:  # one colour is clear
+            clear = pixels == np.array(opened.info["transparency"])
+            pixels[clear if pixels.ndim == 2 else clear.all(axis=2)] = 65535
+        turn = stored.left_to_turn(opened)
     return stored.turned(pixels[None] if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0), turn)
 
 
@@ -106,7 +109,7 @@ def read_mask(path: str | os.PathLike[str], colours: ArrayLike | None = None) ->
                 f"{path}: is a picture of mode {picture.mode}, expected palette indices (mode P) "
                 f"or grey (mode L) whose values are classes{hint}"
             )
-        return stored.turned(labels, stored.orientation(picture))
+        return stored.turned(labels, stored.left_to_turn(picture))
 
 
 _NUMBERED = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N")

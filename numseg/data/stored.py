@@ -27,6 +27,11 @@ def orientation(picture: Any) -> int | None:
     return stated if stated in range(1, 9) else None
 
 
+def left_to_turn(picture: Any) -> int | None:
+    """The orientation in which Pillow leaves a loaded picture; TIFFs it turns itself."""
+    return None if picture.format == "TIFF" else orientation(picture)
+
+
 def turned(pixels: Array, orientation: int | None) -> Array:
     """Pixels (..., H, W) as they are stored, turned upright."""
     if orientation in (5, 6, 7, 8):  # rows are columns
@@ -105,7 +110,8 @@ def _raw_mode(picture: Any) -> str:
 def _with_raw(tile: Any, raw: str) -> Any:
     """The tile, its numbers taken for others."""
     args = (raw, *tile[3][1:]) if isinstance(tile[3], tuple) else raw
-    return type(tile)(*tile[:3], args)
+    changed = (*tile[:3], args)
+    return type(tile)(*changed) if hasattr(tile, "_fields") else changed
 
 
 def _signed(picture: Any) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 import pytest
-from pictures import exif, png
+from pictures import chunk, exif, png
 from PIL import Image, ImageOps
 
 from numseg import ArgumentError, ArgumentTypeError, FileError
@@ -88,6 +89,13 @@ def test_transparency_of_16_bits_is_laid_on_white(tmp_path):
     pixels = np.array([[[100, 200, 300, 65535], [100, 200, 300, 0], [65535, 0, 0, 32768]]])
     found = read_image(_file(tmp_path / "a.png", png(pixels, 16, 6)))[:, 0].T
     assert found.tolist() == [[100, 200, 300], [65535] * 3, [65535, 32767, 32767]]
+    clear = chunk(b"tRNS", struct.pack(">3H", 100, 200, 301))
+    colours = np.array([[[100, 200, 300], [100, 200, 301]]])
+    found = read_image(_file(tmp_path / "t.png", png(colours, 16, 2, clear)))[:, 0].T
+    assert found.tolist() == [[100, 200, 300], [65535] * 3]
+    clear = chunk(b"tRNS", struct.pack(">H", 300))
+    found = read_image(_file(tmp_path / "g.png", png([[300, 301]], 16, 0, clear)))
+    assert found.tolist() == [[[65535, 301]]]
     grey = _file(tmp_path / "la.png", png(pixels[..., :2], 16, 4))
     with pytest.raises(FileError, match=r"la\.png: .* 16 bits per channel come as 8 in this form"):
         read_image(grey)
@@ -131,6 +139,16 @@ def test_a_mask_is_turned_with_its_photograph(tmp_path, orientation, square, end
     if not square and orientation > 4:
         mask.write_bytes(png(turned(labels, orientation), 8))
         np.testing.assert_array_equal(read_pair(photograph, mask)[1], turned(labels, orientation))
+
+
+@pytest.mark.parametrize("packed", ["raw", "tiff_deflate"])
+def test_a_mask_in_a_tiff_that_states_its_own_orientation(tmp_path, packed):
+    tag = Image.Exif()
+    tag[0x0112] = 6
+    path = tmp_path / "m.tif"
+    for pixels in (PIXELS, PIXELS.astype(np.uint16) * 300):
+        Image.fromarray(pixels).save(path, exif=tag, compression=packed)
+        np.testing.assert_array_equal(read_mask(path), turned(pixels, 6))
 
 
 def test_a_mask_that_states_its_own_orientation(tmp_path):
