@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from numseg.errors import FileError, MissingExtra
+from numseg.errors import FileError, MissingExtra, one_line
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:
@@ -49,12 +49,12 @@ def write_all(contents: Mapping[Path, bytes]) -> None:
             os.replace(part, path)
         for folder in {path.parent for path in parts}:
             _sync_folder(folder)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError for names that the system cannot have
         kept = "; the earlier file is intact" if path.is_file() else ""
-        raise FileError(f"cannot write {path}: {error.strerror or error}{kept}") from error
+        raise FileError(f"cannot write {path}: {_reason(error)}{kept}") from error
     finally:
         for part in parts.values():
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):
                 part.unlink(missing_ok=True)
 
 
@@ -86,8 +86,12 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         part = _part(folder / path.name)
         part.touch(exist_ok=False)
         part.unlink()
-    except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot write {path}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or one_line(error)
 
 
 def remove_parts(path: str | os.PathLike[str]) -> None:

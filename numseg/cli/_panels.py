@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def panels(sample: Sample, prediction: Array, dataset: Dataset) -> bytes:
 
 def file_name(index: int, sample: Sample) -> str:
     """A name for the picture of a sample, whatever the sample's is."""
-    name = re.sub(r"[^\w.-]+", "-", sample.name)[-60:]
+    name = re.sub(r"[^\w.-]+", "-", sample.name, flags=re.ASCII)[-60:]
     return f"{index:04d}-{name}.png"
 
 
@@ -51,7 +52,9 @@ def confusion(matrix: Array, classes: tuple[str, ...]) -> bytes:
         axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
     axes.set_title("percent of each class's pixels", fontsize=9)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a box stands for a letter the font has not
+        figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
 
 

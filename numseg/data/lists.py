@@ -145,6 +145,8 @@ def _readings(line: str) -> Iterator[str]:
     """What a line may mean, likeliest first."""
     texts = [line, line.strip()]
     texts += [as_text(text) for text in texts]
+    # as this machine writes names, which is not UTF-8 everywhere
+    texts += [os.fsdecode(text.encode("utf-8", "surrogateescape")) for text in texts]
     texts += [text.replace("\\", "/") for text in texts]
     yield from dict.fromkeys(texts)
 

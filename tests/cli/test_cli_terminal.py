@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -86,6 +87,28 @@ def test_all_that_is_said_can_be_said_in_ascii(folder, argv):
     found = _run(folder, argv, **TERMINALS["strict"])
     assert b"Traceback" not in found.stderr
     assert found.returncode == (2 if argv == ["fly"] else 0)
+
+
+def test_a_list_of_such_names(folder, tmp_path):
+    """The list is UTF-8 where names are not: they are found, and all is printed."""
+    for part in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (tmp_path / part).mkdir(parents=True)
+    for name in NAMES:
+        for part in ("JPEGImages", "SegmentationClass"):
+            Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / part / name)
+    names = b"\n".join(os.fsencode(name.removesuffix(".png")) for name in NAMES)
+    (tmp_path / "ImageSets/Segmentation/val.txt").write_bytes(names)
+    (tmp_path / "classes.txt").write_text("Grün\n猫\n", "utf-8")
+    argv = ["evaluate", "w", str(tmp_path), "--classes", str(tmp_path / "classes.txt")]
+    argv += ["--worst", str(len(NAMES))]
+    for number, terminal in enumerate(("utf-8", "plain C")):
+        out = tmp_path / str(number)
+        found = _run(folder, [*argv, "--out", str(out)], **TERMINALS[terminal])
+        assert found.returncode == 0, found.stderr
+        assert b"Traceback" not in found.stderr
+        assert b"warning" not in found.stderr
+        assert re.findall(rb"(?m)^  \d\.\d{3}  (-?p.*)$", found.stdout)
+        assert len(list((out / "worst").iterdir())) == len(NAMES)
 
 
 TRAIN = ["train", "scenes", "--count", "4", "--size", "16", "--crop", "16", "--width", "2"]

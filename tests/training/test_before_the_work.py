@@ -347,6 +347,14 @@ def test_what_killed_writers_left_is_found_by_any_name(tmp_path):
         assert not part.exists()
 
 
+def test_names_that_no_system_has(tmp_path):
+    for name in ("a\0b", "\ud800"):
+        for write in (lambda path: files.write_whole(path, b""), files.check_writable):
+            with pytest.raises(FileError, match="cannot write"):
+                write(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_several_files_are_written_or_none(tmp_path):
     (tmp_path / "b").mkdir()
     with pytest.raises(FileError, match=r"cannot write .*b: it is a folder"):
