@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import warnings
 
@@ -37,14 +38,14 @@ def weights(tmp_path):
 def folder(tmp_path):
     """Five scenes in VOC's layout; the names of two have what no file name of ours has."""
     data = scenes(5, (16, 24), seed=3)
-    names = ["a", "b (2)", "sub/c", "d ü", "e"]
+    names = ["a", "b (2)", "sub/c", os.fsdecode("d ü".encode()), "e"]
     root = tmp_path / "data"
     for part in (*PARTS, "JPEGImages/sub", "SegmentationClass/sub"):
         (root / part).mkdir(parents=True)
     for name, (image, labels, _) in zip(names, data, strict=True):
         (root / f"JPEGImages/{name}.png").write_bytes(encode_image(image))
         (root / f"SegmentationClass/{name}.png").write_bytes(encode_mask(labels))
-    (root / "ImageSets/Segmentation/val.txt").write_text("\n".join(names))
+    (root / "ImageSets/Segmentation/val.txt").write_bytes(os.fsencode("\n".join(names)))
     return root
 
 
@@ -62,7 +63,9 @@ def test_the_figures_are_the_libraries(tmp_path, weights, folder, capsys):
         rf"all +{scores(matrix).mean_iou:.3f} +{scores(matrix).pixel_accuracy:.3f}\n", shown
     )
     by_picture = sorted((entry["mean_iou"], entry["name"]) for entry in written["pictures"])
-    assert [name for _, name in by_picture[:2]] == re.findall(r"^  0\.\d{3}  (.*)$", shown, re.M)
+    assert [os.fsencode(name).decode() for _, name in by_picture[:2]] == re.findall(
+        r"^  0\.\d{3}  (.*)$", shown, re.M
+    )
     drawn = list((out / "worst").iterdir())
     assert len(drawn) == 2
     assert {read_image(path).shape for path in drawn} == {(3, 16, 3 * 24 + 8)}

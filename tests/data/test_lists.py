@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import unicodedata
 
 import numpy as np
@@ -25,6 +26,7 @@ def folder(tmp_path):
 
 
 def _pair(folder, name, number, end=".png", masks="SegmentationClass"):
+    name = os.fsdecode(name.encode("utf-8", "surrogateescape"))  # whatever the locale
     picture, mask = folder / "JPEGImages" / f"{name}{end}", folder / masks / f"{name}.png"
     for path in (picture, mask):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +84,7 @@ def test_names_that_are_not_utf8(folder):
     assert _read(folder, b"r\xe9sum\xe9\n") == [9]
 
 
+@pytest.mark.skipif(sys.getfilesystemencoding() != "utf-8", reason="names are bytes here")
 def test_accents_in_two_forms(folder):
     apart = unicodedata.normalize("NFD", "Grüße")
     assert _read(folder, apart) == [5]

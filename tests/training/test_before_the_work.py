@@ -6,6 +6,7 @@ import dataclasses
 import decimal
 import enum
 import fractions
+import os
 import re
 import types
 import warnings
@@ -331,7 +332,7 @@ def test_resuming_without_a_checkpoint_is_no_use(data):
 
 
 def test_names_of_any_length_and_kind_are_written(tmp_path):
-    for name in ("x" * 255, "ü" * 127, "[a]*?.png", " ", "\udcff", "a\nb"):
+    for name in ("x" * 255, os.fsdecode("ü".encode()) * 127, "[a]*?.png", " ", "\udcff", "a\nb"):
         files.write_whole(tmp_path / name, b"1")
         files.check_writable(tmp_path / name)
         assert (tmp_path / name).read_bytes() == b"1"
