@@ -89,10 +89,12 @@ def _train(
     args: argparse.Namespace, name: str, seen: Dataset, unseen: Dataset, recipe: Recipe
 ) -> float:
     """Train, with a progress bar; the mIoU on what was not seen."""
-    from numseg.cli._running import resumable
+    from numseg.cli._running import resumable, say_if_new
     from numseg.training import train
 
     net = NET | {"in_channels": seen[0].image.shape[0], "classes": len(seen.classes)}
+    if args.resume:
+        say_if_new("demo", args.out / f"{name}.safetensors")
     with resumable():
         trained = train(
             net,

@@ -46,14 +46,14 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from numseg import checks, names
     from numseg.cli._picture import drawing
+    from numseg.cli._running import progress
     from numseg.errors import ArgumentError
     from numseg.files import check_writable
     from numseg.training import devices, evaluate_each, load_network
 
+    tqdm = progress()
     checks.integer("--worst", args.worst, minimum=0)
     if args.out is not None:  # what is missing is said before the work
         check_folder("--out", args.out, "the report")
@@ -69,8 +69,8 @@ def run(args: argparse.Namespace) -> None:
         )
     params = devices.all_moved(checkpoint.params, devices.named(args.device))
     judged = evaluate_each(graph, params, dataset)
-    bar = tqdm(judged, total=len(dataset), desc="evaluate", unit="picture", dynamic_ncols=True)
-    report(args, dataset, _Kept(bar, args.worst))
+    shown = tqdm(judged, total=len(dataset), desc="evaluate", unit="picture", dynamic_ncols=True)
+    report(args, dataset, _Kept(shown, args.worst))
 
 
 def _some(names: tuple[str, ...]) -> str:

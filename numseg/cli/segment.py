@@ -116,10 +116,9 @@ def _segment(job: _Job, graph: Graph, checkpoint: Checkpoint, tile: int) -> Arra
 
 def _shown(jobs: list[_Job]) -> Any:
     """The jobs, with a progress bar."""
-    from numseg.files import optional
+    from numseg.cli._running import progress
 
-    tqdm = optional("tqdm", "tqdm", "train", "a progress bar").tqdm
-    return tqdm(jobs, desc="segment", unit="picture", dynamic_ncols=True)
+    return progress()(jobs, desc="segment", unit="picture", dynamic_ncols=True)
 
 
 def _single(args: argparse.Namespace) -> _Job:

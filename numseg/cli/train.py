@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numseg.cli import _terminal
 from numseg.cli._data import LAYOUT, add_data, held_out, to_train_on
 from numseg.cli._options import add_device, check_folder, network
 
@@ -93,7 +92,7 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from numseg import checks
-    from numseg.cli._running import resumable
+    from numseg.cli._running import resumable, say_if_new
     from numseg.errors import ArgumentError
     from numseg.training import Recipe, Sampling, train
 
@@ -102,8 +101,8 @@ def run(args: argparse.Namespace) -> None:
     checkpoint = args.out / "checkpoint.safetensors"
     if checkpoint.exists() and not args.resume:
         raise ArgumentError(f"{checkpoint} exists: go on from it with --resume, or choose --out")
-    if args.resume and not checkpoint.exists():
-        _terminal.say(f"numseg train: there is no {checkpoint} yet: it trains from the start")
+    if args.resume:
+        say_if_new("train", checkpoint)
     dataset, unseen = to_train_on(args), held_out(args)
     net = network(args, dataset[0].image.shape[0], len(dataset.classes), UNET)
     sampling = Sampling(
@@ -158,12 +157,14 @@ def _losses(given: list[str]) -> Any:
 
 def _reporter(count: int, dataset: Dataset, checkpoint: Path) -> Callable[[Epoch], None]:
     """What is done after every epoch: a line, and so many pictures."""
-    from tqdm import tqdm
+    from numseg.cli._running import progress
+
+    bar = progress()
 
     def report(result: Epoch) -> None:
         found = result.scores
         _draw(count, dataset, checkpoint)
-        tqdm.write(
+        bar.write(
             f"epoch {result.epoch:3d}  loss {result.loss:.4f}  mIoU {found.mean_iou:.4f}  "
             f"pixel accuracy {found.pixel_accuracy:.4f}"
         )

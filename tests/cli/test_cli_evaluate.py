@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import warnings
 
 import numpy as np
@@ -114,9 +115,21 @@ def test_what_cannot_be_evaluated(weights, folder, capsys, argv, message):
 
 
 def test_a_missing_package_is_said_before_the_work(tmp_path, weights, monkeypatch, capsys):
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert main(["evaluate", weights, "nowhere", "--out", str(tmp_path / "r")]) == 2
     assert "drawing the picture needs matplotlib" in capsys.readouterr().err
+
+
+def test_a_missing_progress_bar_is_one_line(tmp_path, weights, folder, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    out = str(tmp_path / "new")
+    segment = ["segment", str(folder / "JPEGImages"), "--weights", weights, "--out", out]
+    for argv in (["evaluate", weights, str(folder)], segment, [*SCENES, "--out", out]):
+        assert main(argv) == 2
+        shown = capsys.readouterr().err
+        assert "a progress bar needs tqdm, which is not installed" in shown
+        assert shown.count("\n") == 1
+    assert not (tmp_path / "new").exists()
 
 
 # -- training on a folder -------------------------------------------------------------------------
