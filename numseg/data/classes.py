@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg.data.images import as_colours
+from numseg.data.colours import as_colours
 from numseg.data.lists import as_text, read_lines
 from numseg.errors import ArgumentError, FileError
 from numseg.typing import Array

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numseg import checks
-from numseg.data.images import as_colours, check_image
+from numseg.data.colours import as_colours
+from numseg.data.images import check_image
 from numseg.data.labels import as_labels
 from numseg.errors import ArgumentError, ArgumentTypeError
 from numseg.typing import Array

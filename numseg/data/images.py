@@ -13,6 +13,7 @@ import numpy as np
 
 from numseg import checks
 from numseg.data import stored
+from numseg.data.colours import Colours, ColourTable
 from numseg.data.labels import as_labels
 from numseg.errors import ArgumentError, ArgumentTypeError, FileError
 from numseg.files import optional
@@ -74,7 +75,7 @@ def _on_white(pixels: Array) -> Array:
     return ((colour * alpha + 65535 * (65535 - alpha) + 32767) // 65535).astype(np.uint16)
 
 
-def read_mask(path: str | os.PathLike[str], colours: ArrayLike | None = None) -> Array:
+def read_mask(path: str | os.PathLike[str], colours: Colours | ColourTable | None = None) -> Array:
     """A label picture as (H, W) int64: the numbers in the file, not the colours they show as.
 
     Parameters
@@ -82,8 +83,9 @@ def read_mask(path: str | os.PathLike[str], colours: ArrayLike | None = None) ->
     path : path
         Grey of 1, 2, 4, 8 or 16 bits, or palette indices: nothing is scaled, a pixel of a 4-bit
         picture is 0 to 15. Or colours, each of which stands for a class.
-    colours : array, (C, 3), uint8, optional
-        The colour of each class, for pictures of colours; no two alike.
+    colours : array, (C, 3), uint8, or mapping of (red, green, blue) to int, optional
+        For pictures of colours: the colour of each class, no two alike; or the label of each
+        colour, several of which may mean the same.
 
     Raises
     ------
@@ -94,15 +96,15 @@ def read_mask(path: str | os.PathLike[str], colours: ArrayLike | None = None) ->
     MissingExtra
         Without Pillow.
     """
-    table = None if colours is None else as_colours(colours)
+    table = None if colours is None else ColourTable.of(colours)
     pillow = _pillow("reading label pictures")
     with _opened(path, pillow) as picture:
         if picture.mode in _NUMBERED:
             labels = stored.numbers(picture)
             if picture.mode == "P" and table is not None:
-                _check_palette(path, labels, picture, table)
+                table.check_palette(path, np.unique(labels), picture.getpalette("RGB"))
         elif picture.mode in ("RGB", "RGBA") and table is not None:
-            labels = _classes_of(path, _opaque(path, picture), table)
+            labels = table.labels(path, _opaque(path, picture))
         else:
             hint = ", or a table of colours" if picture.mode.startswith("RGB") else ""
             raise FileError(
@@ -119,7 +121,7 @@ _NUMBERED = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N")
 def read_pair(
     picture: str | os.PathLike[str],
     mask: str | os.PathLike[str],
-    colours: ArrayLike | None = None,
+    colours: Colours | ColourTable | None = None,
 ) -> tuple[Array, Array]:
     """A picture and its labels, pixel on pixel: what :func:`read_image` and :func:`read_mask` give.
 
@@ -149,27 +151,6 @@ def _orientation(path: str | os.PathLike[str]) -> int | None:
         return stored.orientation(opened)
 
 
-def as_colours(colours: ArrayLike, classes: int | None = None) -> Array:
-    """A table of colours as (C, 3) uint8; an error if it is none, or has a colour twice."""
-    table = np.asarray(colours)
-    if table.ndim != 2 or table.shape[1] != 3 or table.dtype.kind not in "iu":
-        raise ArgumentError(
-            f"colours is an array {table.shape} of {table.dtype}, expected (classes, 3) integers"
-        )
-    if table.size and not 0 <= table.min() <= table.max() <= 255:
-        raise ArgumentError(f"colours holds {table.min()} to {table.max()}, expected 0 to 255")
-    if classes is not None and len(table) < classes:
-        raise ArgumentError(f"colours has {len(table)} rows, but there are {classes} classes")
-    found, counts = np.unique(table, axis=0, return_counts=True)
-    if (counts > 1).any():
-        raise ArgumentError(f"colours has {_colour(found[counts > 1][0])} more than once")
-    return table.astype(np.uint8)
-
-
-def _colour(rgb: Array) -> str:
-    return f"({', '.join(str(int(part)) for part in rgb)})"
-
-
 def _opaque(path: str | os.PathLike[str], picture: Any) -> Array:
     """The colours of a picture of 8 bits per channel, (H, W, 3)."""
     if stored.narrowed(picture):
@@ -178,41 +159,6 @@ def _opaque(path: str | os.PathLike[str], picture: Any) -> Array:
     if (pixels[..., 3:] < 255).any():
         raise FileError(f"{path}: is transparent in places, which is no colour of a class")
     return pixels[..., :3]
-
-
-def _packed(colours: Array) -> Array:
-    """Each colour as one number."""
-    return colours.astype(np.int64) @ np.array([65536, 256, 1])
-
-
-def _classes_of(path: str | os.PathLike[str], pixels: Array, table: Array) -> Array:
-    """The row of the table that each pixel's colour is."""
-    keys, order = np.unique(_packed(table), return_index=True)
-    wanted = _packed(pixels)
-    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    wrong = keys[place] != wanted
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise FileError(
-            f"{path}: has the colour {_colour(pixels[row, column])} in {np.count_nonzero(wrong)} "
-            f"places (the first in row {row}, column {column}), which no class has"
-        )
-    return order[place].astype(np.int64)
-
-
-def _check_palette(path: str | os.PathLike[str], labels: Array, picture: Any, table: Array) -> None:
-    """Where the palette's colours are all in the table, they are there under the same numbers."""
-    shown = np.array(picture.getpalette("RGB")).reshape(-1, 3)
-    used = np.unique(labels)
-    used = used[used < len(shown)]
-    keys = {int(key): row for row, key in enumerate(_packed(table))}
-    meant = [keys.get(int(key)) for key in _packed(shown[used])]
-    if None not in meant and meant != used.tolist():
-        i = next(i for i, row in enumerate(meant) if row != used[i])
-        raise FileError(
-            f"{path}: shows label {used[i]} as {_colour(shown[used[i]])}, the colour of class "
-            f"{meant[i]}: its numbers and its colours disagree (say colours=None for the numbers)"
-        )
 
 
 def encode_mask(labels: Array, colours: ArrayLike | None = None) -> bytes:

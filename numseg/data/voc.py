@@ -10,11 +10,12 @@ from typing import Any, overload
 import numpy as np
 
 from numseg import checks
+from numseg.data.colours import Colours, ColourTable
 from numseg.data.dataset import Dataset, Sample, check_classes, class_names
-from numseg.data.images import as_colours, read_pair
+from numseg.data.images import read_pair
 from numseg.data.lists import Pair, pairs
 from numseg.errors import ArgumentError, ArgumentTypeError, FileError
-from numseg.typing import Array, ArrayLike
+from numseg.typing import Array
 
 VOC_CLASSES = (
     *("background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair"),
@@ -38,7 +39,7 @@ def voc(
     *,
     ignore_index: int | None = VOC_IGNORE,
     label_map: Mapping[int, int] | None = None,
-    colours: ArrayLike | None = None,
+    colours: Colours | None = None,
 ) -> Dataset:
     """A folder in VOC's layout.
 
@@ -64,9 +65,10 @@ def voc(
         The classes of numbers in the files: ``{0: 0, 255: 1}`` for masks that are black and white.
         A number may be mapped to ``ignore_index``, too. One that it has not stays what it is; but
         if another number is mapped to that, it is an error.
-    colours : array, (C, 3), uint8, optional
-        For labels that are pictures of colours: the colour of each class, or of each number that
-        ``label_map`` has. Classes are drawn in them, too, where nothing is mapped.
+    colours : array, (C, 3), uint8, or mapping of (red, green, blue) to int, optional
+        For labels that are pictures of colours: the colour of each class, or the label of each
+        colour; with a ``label_map``, of the numbers that it maps. Classes are drawn in them, too,
+        where nothing is mapped.
 
     Returns
     -------
@@ -94,7 +96,7 @@ def voc(
     mapped = None if label_map is None else _checked_map(label_map, len(names), ignore_index)
     table = None
     if colours is not None:
-        table = as_colours(colours, len(names) if mapped is None else None)
+        table = ColourTable.of(colours, len(names) if mapped is None else None)
     for part in ("", "JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
         if not (root / part).is_dir():
             raise FileError(f"{root / part}: no such folder (expected VOC's layout in {root})")
@@ -107,7 +109,8 @@ def voc(
     if not found:
         raise FileError(f"{listed}: names no picture")
     files = _Files(found, len(names), ignore_index, mapped, table)
-    return Dataset(files, names, ignore_index, table if mapped is None else None)
+    drawn = table.shown(len(names)) if table is not None and mapped is None else None
+    return Dataset(files, names, ignore_index, drawn)
 
 
 def _checked_map(
@@ -154,7 +157,7 @@ class _Files(Sequence[Sample]):
         classes: int,
         ignore_index: int | None,
         mapped: Mapping[int, int] | None,
-        colours: Array | None,
+        colours: ColourTable | None,
     ) -> None:
         self._files = files
         self._rest = classes, ignore_index, mapped, colours

@@ -145,6 +145,19 @@ def test_masks_of_colours(folder):
         dataset[0]
 
 
+def test_the_label_of_each_colour(folder):
+    """Several colours may mean one, and one the label to ignore."""
+    meant = {(0, 0, 0): 0, (220, 20, 60): 1, (255, 0, 0): 1, (224, 224, 192): 255}
+    pixels = np.array(list(meant), np.uint8)[[[0, 1], [2, 3]]]
+    Image.fromarray(pixels).save(folder / "SegmentationClass/a.png")
+    dataset = voc(folder, classes=["no", "yes"], colours=meant)
+    assert dataset.checked(0).labels.tolist() == [[0, 1], [1, 255]]
+    assert dataset.colours == ((0, 0, 0), (220, 20, 60))
+    with pytest.raises(ArgumentError, match=r"colours\[\(0, 0, 0\)\] must be an integer, got 'no'"):
+        voc(folder, classes=["no", "yes"], colours={(0, 0, 0): "no"})
+    assert voc(folder, classes=["no", "yes"], colours={(1, 2, 3): 1}).colours is None
+
+
 def test_masks_are_drawn_in_the_colours_given(tmp_path):
     labels = np.array([[0, 1]])
     (tmp_path / "m.png").write_bytes(encode_mask(labels, [(0, 0, 0), (220, 20, 60)]))
