@@ -30,7 +30,6 @@ import numpy as np
 from numseg import checks, device, forks
 from numseg.device import Device
 from numseg.errors import DeviceError
-from numseg.kernels.reductions.all_finite import all_finite
 from numseg.plan import Plan, Spec, each, flat
 from numseg.typing import Array
 
@@ -84,6 +83,9 @@ def _running(
     """The face for these arrays: the definition's, if kernels count on finite ones in vain."""
     face, kernels = running(op, where)
     if face == "cpu" and op.facts.finite:
+        # imports Numba, which importing numseg does not
+        from numseg.kernels.reductions.all_finite import all_finite
+
         for name, entry in zip(names, arrays, strict=True):
             if name in op.facts.finite and not all(map(all_finite, flat(entry))):
                 return _fast(op.folders, "reference", op.facts.family)

@@ -7,12 +7,14 @@ and exit code 2; anything else is a defect of numseg and keeps its traceback.
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
-import os
 import pkgutil
 import sys
+import warnings
 from collections.abc import Sequence
 
+from numseg.cli import _terminal
 from numseg.errors import ArgumentError, DeviceError, FileError, MissingExtra
 
 USER_ERRORS = (ArgumentError, DeviceError, FileError, MissingExtra, OSError)
@@ -20,23 +22,41 @@ USER_ERRORS = (ArgumentError, DeviceError, FileError, MissingExtra, OSError)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit code."""
-    arguments = make_parser().parse_args(argv)
+    _terminal.prepare()
+    command = ""
     try:
-        command = importlib.import_module(f"{__name__}.{arguments.command}")
-        code = command.run(arguments) or 0
-        sys.stdout.flush()
+        try:
+            arguments = make_parser().parse_args(argv)
+        finally:
+            _terminal.flush()  # of --help
+        command = f" {arguments.command}"
+        with warnings.catch_warnings():
+            warnings.showwarning = functools.partial(_warn, command)
+            module = importlib.import_module(f"{__name__}.{arguments.command}")
+            code = module.run(arguments) or 0
+        _terminal.flush()
         return code
-    except BrokenPipeError:  # the reader of our output (head, less) has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError as gone:  # the reader of our output (head, less) has gone
+        _terminal.drop(sys.stdout)
+        for note in getattr(gone, "__notes__", []):
+            _terminal.say(f"numseg: nobody reads the output any more: {note}")
         return 1
     except KeyboardInterrupt as stop:
         kept = "; ".join(getattr(stop, "__notes__", []))
-        print(f"\nnumseg: interrupted{': ' if kept else ''}{kept}", file=sys.stderr)
+        _terminal.say(f"\nnumseg: interrupted{': ' if kept else ''}{kept}")
         return 130
     except USER_ERRORS as error:
-        line = " ".join(str(error).split())
-        print(f"numseg {arguments.command}: error: {line}", file=sys.stderr)
+        _terminal.say(f"numseg{command}: error: {' '.join(str(error).split())}")
+        try:
+            _terminal.flush()
+        except OSError:  # a full disk, of which there will be no more to say
+            _terminal.drop(sys.stdout)
         return 2
+
+
+def _warn(command: str, message: Warning | str, *rest: object) -> None:
+    """A warning in one line."""
+    _terminal.say(f"numseg{command}: warning: {' '.join(str(message).split())}")
 
 
 def commands() -> list[str]:

@@ -38,9 +38,14 @@ class Shown(NamedTuple):
     prediction: Array
 
 
+def drawing() -> Any:
+    """Matplotlib's figures."""
+    return optional("matplotlib.figure", "matplotlib", "demo", "drawing the picture")
+
+
 def draw(coins: Shown, coins_miou: float, scenes: Sequence[Shown], scenes_miou: float) -> bytes:
     """A PNG: the coins on top, below them an even number of scenes, two in a row."""
-    matplotlib = optional("matplotlib.figure", "matplotlib", "demo", "drawing the picture")
+    matplotlib = drawing()
     rows, columns = coins.sample.labels.shape
     strip = 2.04 * rows / columns  # heights and widths are in widths of a scene
     below = 0.34 + strip + 0.56

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from numseg.cli._options import check_ending
+
 EXAMPLES = """examples:
   numseg bench conv2d --threads 1 --rows 3x3     beside NumPy, and PyTorch where it is installed
   numseg bench workload --out results            beside PyTorch and torchvision; JSON files
@@ -40,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
     from numseg import checks
     from numseg.bench import report
     from numseg.bench.run import TABLES, run
-    from numseg.files import optional
+    from numseg.files import check_writable, optional
 
     for table in args.tables:
         checks.choice("TABLE", table, list(TABLES))
@@ -49,6 +51,8 @@ def run(args: argparse.Namespace) -> None:
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
     if args.plot is not None:  # what is missing is said before anything is measured
+        check_ending("--plot", args.plot, (".svg", ".png", ".pdf"), "a picture of ratios")
+        check_writable(args.plot)
         optional("matplotlib.figure", "matplotlib", "bench", "drawing the ratios")
     results = run(args.tables or list(TABLES), args.threads, args.rows, args.seconds, args.out)
     if args.plot is not None:

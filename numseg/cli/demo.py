@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numseg.cli._options import add_device
+from numseg.cli._options import add_device, check_folder
 
 if TYPE_CHECKING:
     from numseg.data import Dataset, Sample
@@ -44,10 +44,12 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from numseg import checks, data
-    from numseg.cli._picture import Shown, draw
+    from numseg.cli._picture import Shown, draw, drawing
     from numseg.files import write_whole
     from numseg.training import Recipe, Sampling, devices, load_network, predict
 
+    check_folder("--out", args.out, "the networks and the picture")
+    drawing()  # what is missing is said before the work
     effort = checks.real("--effort", args.effort, minimum=0.01, maximum=100)
     steps = max(round(20 * effort), 1)
     coins = Recipe(
@@ -87,10 +89,12 @@ def _train(
     args: argparse.Namespace, name: str, seen: Dataset, unseen: Dataset, recipe: Recipe
 ) -> float:
     """Train, with a progress bar; the mIoU on what was not seen."""
-    from numseg.cli._running import resumable
+    from numseg.cli._running import resumable, say_if_new
     from numseg.training import train
 
     net = NET | {"in_channels": seen[0].image.shape[0], "classes": len(seen.classes)}
+    if args.resume:
+        say_if_new("demo", args.out / f"{name}.safetensors")
     with resumable():
         trained = train(
             net,

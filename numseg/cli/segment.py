@@ -1,80 +1,166 @@
-"""``numseg segment``: a trained network applied to a picture."""
+"""``numseg segment``: a trained network applied to pictures."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from numseg.cli._options import add_device
+from numseg.cli import _terminal
+from numseg.cli._options import add_device, check_ending, check_folder
+
+if TYPE_CHECKING:
+    from numseg.graph import Graph
+    from numseg.training import Checkpoint
+    from numseg.typing import Array
 
 EXAMPLES = """examples:
   numseg segment street.jpg --weights runs/voc/checkpoint.safetensors --out mask.png
   numseg segment street.jpg --weights runs/fcn/checkpoint.safetensors --out m.png --net my_nets:fcn
   numseg segment scan.png --weights numseg-demo/coins.safetensors --out mask.png --overlay seen.png
+  numseg segment photos more/*.jpg --weights runs/voc/checkpoint.safetensors --out masks
 
-The mask is a PNG of palette indices: its pixels are classes, its colours PASCAL VOC's. Pictures
-may be of any size, grey or colour, 8 or 16 bits; transparent ones are laid on white.
+The mask is a PNG of palette indices: its pixels are classes, its colours those the network was
+trained with, or PASCAL VOC's. Pictures may be of any size, grey or colour, 8 or 16 bits;
+transparent ones are laid on white, those that a camera stored turned are turned upright. Of several
+pictures, or those in a folder, --out is a folder of NAME.png and NAME.overlay.png; one that cannot
+be read is named, the others are done, and the exit code is 2.
 """
 
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "segment",
-        help="segment a picture with a trained network",
+        help="segment pictures with a trained network",
         description="Write the class of every pixel of a picture, and a picture that shows it.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("image", metavar="IMAGE", type=Path, help="a picture")
-    parser.add_argument(
-        "--weights", metavar="W", type=Path, required=True, help="a checkpoint that numseg wrote"
-    )
-    parser.add_argument("--out", metavar="PNG", type=Path, required=True, help="the mask")
-    parser.add_argument(
-        "--overlay", metavar="PNG", type=Path, help="the overlay (OUT with .overlay.png at its end)"
-    )
-    parser.add_argument(
-        "--tile", metavar="N", type=int, default=512, help="pixels per tile and side (512)"
-    )
-    parser.add_argument(
-        "--net", metavar="NAME", help="module:function that makes the network, if it is your own"
-    )
-    add_device(parser.add_argument)
+    add = parser.add_argument
+    add("images", metavar="IMAGE", type=Path, nargs="+", help="pictures, or folders of them")
+    add("--weights", metavar="W", type=Path, required=True, help="a checkpoint that numseg wrote")
+    add("--out", metavar="PNG", type=Path, required=True, help="the mask; or a folder for several")
+    add(
+        "--overlay", metavar="PNG", type=Path,
+        help="the overlay (OUT with .overlay.png at its end); or a folder for several",
+    )  # fmt: skip
+    add("--tile", metavar="N", type=int, default=512, help="pixels per tile and side (512)")
+    add("--net", metavar="NAME", help="module:function that makes the network, if it is your own")
+    add_device(add)
 
 
-def run(args: argparse.Namespace) -> None:
+class _Job(NamedTuple):
+    """A picture, and what is made of it."""
+
+    image: Path
+    mask: Path
+    overlay: Path
+
+
+def run(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from numseg import data, names
-    from numseg.files import write_whole
-    from numseg.training import load_network, predict
+    from numseg import checks, names
+    from numseg.errors import FileError
+    from numseg.files import check_writable
+    from numseg.training import devices, load_network
 
-    overlay = args.overlay or args.out.with_suffix(".overlay.png")
-    _check_outputs([args.image, args.weights], [args.out, overlay])
+    checks.integer("tile", args.tile, minimum=1)
+    many = len(args.images) > 1 or args.images[0].is_dir()
+    jobs = _jobs_in_folder(args) if many else [_single(args)]
+    _check_outputs([args.weights, *(job.image for job in jobs)], jobs)
+    for job in jobs:
+        check_ending("--out", job.mask, (".png",), "a mask")
+        check_ending("--overlay", job.overlay, (".png",), "an overlay")
+    check_writable(jobs[0].mask)
+    check_writable(jobs[0].overlay)
     graph, checkpoint = load_network(args.weights, args.net and names.load(args.net))
-    image = data.read_image(args.image)
-    labels = predict(graph, checkpoint.params, image, tile=args.tile, device=args.device)
-    # both pictures are made before either is written
-    files = {
-        args.out: data.encode_mask(labels),
-        overlay: data.encode_image(data.overlay(image, labels)),
-    }
-    for path, content in files.items():
-        write_whole(path, content)
-        print(path)
+    params = devices.all_moved(checkpoint.params, devices.named(args.device))
+    checkpoint = checkpoint._replace(params=params)
     classes = checkpoint.about["classes"]
-    counts = np.bincount(labels.reshape(-1), minlength=len(classes))
+    counts, failed = np.zeros(len(classes), np.int64), 0
+    for job in _shown(jobs) if many else jobs:
+        try:
+            labels = _segment(job, graph, checkpoint, args.tile)
+        except FileError as error:
+            if not many:
+                raise
+            failed += 1
+            _terminal.say(f"numseg segment: error: {error}")
+            continue
+        counts += np.bincount(labels.reshape(-1), minlength=len(classes))
+        print(job.mask, job.overlay, sep="\n")
     for name, count in zip(classes, counts, strict=True):
         if count:
-            print(f"{100 * count / labels.size:6.2f} %  {name}")
+            print(f"{100 * count / counts.sum():6.2f} %  {name}")
+    if failed:
+        _terminal.say(f"numseg segment: error: {failed} of {len(jobs)} pictures were not segmented")
+    return 2 if failed else 0
 
 
-def _check_outputs(inputs: list[Path], outputs: list[Path]) -> None:
+def _segment(job: _Job, graph: Graph, checkpoint: Checkpoint, tile: int) -> Array:
+    """The classes of a picture's pixels. Both files are made before either is written."""
+    from numseg import data
+    from numseg.files import write_all
+    from numseg.training import predict
+
+    colours = checkpoint.about.get("colours")
+    image = data.read_image(job.image)
+    labels = predict(graph, checkpoint.params, image, tile=tile)
+    files = {
+        job.mask: data.encode_mask(labels, colours),
+        job.overlay: data.encode_image(data.overlay(image, labels, colours)),
+    }
+    write_all(files)
+    return labels
+
+
+def _shown(jobs: list[_Job]) -> Any:
+    """The jobs, with a progress bar."""
+    from numseg.cli._running import progress
+
+    return progress()(jobs, desc="segment", unit="picture", dynamic_ncols=True)
+
+
+def _single(args: argparse.Namespace) -> _Job:
+    """One picture, and files of the names given."""
+    return _Job(args.images[0], args.out, args.overlay or args.out.with_suffix(".overlay.png"))
+
+
+def _jobs_in_folder(args: argparse.Namespace) -> list[_Job]:
+    """Several pictures, and files named after them in folders."""
+    check_folder("--out", args.out, "masks")
+    overlays = args.overlay or args.out
+    check_folder("--overlay", overlays, "overlays")
+    end = ".png" if args.overlay and overlays.resolve() != args.out.resolve() else ".overlay.png"
+    return [
+        _Job(image, args.out / f"{image.stem}.png", overlays / f"{image.stem}{end}")
+        for given in args.images
+        for image in _pictures(given, [args.out, overlays])
+    ]
+
+
+def _pictures(given: Path, outputs: list[Path]) -> list[Path]:
+    """A picture itself; those in a folder, in the order of their names."""
+    from numseg.data.lists import PICTURES
+    from numseg.errors import ArgumentError, FileError
+
+    if not given.is_dir():
+        return [given]
+    if given.resolve() in [path.resolve() for path in outputs]:
+        raise ArgumentError(f"masks would be written among the pictures in {given}")
+    found = sorted(p for p in given.iterdir() if p.suffix.lower() in PICTURES and p.is_file())
+    if not found:
+        raise FileError(f"{given}: has no pictures ({', '.join(PICTURES)})")
+    return found
+
+
+def _check_outputs(inputs: list[Path], jobs: list[_Job]) -> None:
     """Nothing may be written over what is read, nor twice."""
     from numseg.errors import ArgumentError
 
     seen = {path.resolve(): path for path in inputs}
-    for path in outputs:
-        if path.resolve() in seen:
-            raise ArgumentError(f"{path} would be written over {seen[path.resolve()]}")
-        seen[path.resolve()] = path
+    for job in jobs:
+        for path in (job.mask, job.overlay):
+            if path.resolve() in seen:
+                raise ArgumentError(f"{path} would be written over {seen[path.resolve()]}")
+            seen[path.resolve()] = path

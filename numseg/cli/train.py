@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numseg.cli._options import add_device, network
+from numseg.cli._data import LAYOUT, add_data, held_out, to_train_on
+from numseg.cli._options import add_device, check_folder, network
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numseg.data import Dataset
     from numseg.training import Epoch
 
-EXAMPLES = """examples:
+EXAMPLES = f"""examples:
   numseg train coins --out runs/coins --epochs 10 --crop 64 --repeat 64
   numseg train scenes --out runs/scenes --count 400 --epochs 20
   numseg train VOCdevkit/VOC2012 --out runs/voc --width 32 --depth 4 --crop 256
   numseg train scenes --out runs/mixed --loss cross_entropy --loss dice_loss=0.5
   numseg train scenes --out runs/fcn --net my_nets:fcn --set width=32
   numseg train mine --out runs/mine --classes background,road,car --held-out-list test
+  numseg train mine --out runs/mine --classes classes.txt --overlays 8
+  numseg train masks --out runs/masks --classes no,yes --label-map 0=0,255=1
   numseg train scenes --out runs/scenes --count 400 --epochs 20 --resume
 
 The run folder holds checkpoint.safetensors, written whole after every epoch: a run that was stopped
@@ -27,7 +31,8 @@ or killed goes on with the same command and --resume, and ends with the same bit
 
 A network of your own is a function that makes a numseg.Graph: module:function or file.py:function,
 called with in_channels, classes and what --set says.
-"""
+
+{LAYOUT}"""
 
 
 UNET = {
@@ -48,16 +53,14 @@ def add_parser(subparsers: Any) -> None:
         description="Train a network, scoring it on held-out pictures after every epoch.",
         epilog=EXAMPLES,
     )
+    add_data(parser, training=True)
     add = parser.add_argument
-    add("data", metavar="DATA", help="scenes, coins, or a folder in VOC's layout")
     add("--out", metavar="FOLDER", type=Path, required=True, help="the run's folder")
     add("--resume", action="store_true", help="go on from the folder's checkpoint")
-    add = parser.add_argument_group("data").add_argument
-    add("--count", metavar="N", type=int, default=400, help="scenes to train on (400)")
-    add("--size", metavar="N", type=int, default=96, help="rows and columns of a scene (96)")
-    add("--classes", metavar="A,B,...", help="names of a folder's classes (VOC's 21)")
-    add("--train-list", metavar="NAME", default="train", help="a folder's pictures (train)")
-    add("--held-out-list", metavar="NAME", default="val", help="its held-out pictures (val)")
+    add(
+        "--overlays", metavar="N", type=int, default=0,
+        help="draw N held-out pictures after every epoch, in the folder overlays (0)",
+    )  # fmt: skip
     add = parser.add_argument_group("network").add_argument
     add("--net", metavar="NAME", default="unet", help="of numseg.nets, or module:function (unet)")
     add("--set", metavar="NAME=VALUE", action="append", default=[], help="another argument of it")
@@ -74,6 +77,7 @@ def add_parser(subparsers: Any) -> None:
     add("--repeat", metavar="N", type=int, default=1, help="pieces of a picture per epoch (1)")
     add("--optimiser", choices=("adam", "sgd"), default="adam", help="(adam)")
     add("--lr", metavar="LR", type=float, default=2e-3, help="learning rate (0.002)")
+    add("--drop-last", action="store_true", help="leave out an epoch's last, smaller batch")
     add("--schedule", choices=("cosine", "constant"), default="cosine", help="(cosine)")
     add(
         "--loss", metavar="NAME[=WEIGHT]", action="append",
@@ -87,14 +91,19 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from numseg.cli._running import resumable
+    from numseg import checks
+    from numseg.cli._running import resumable, say_if_new
     from numseg.errors import ArgumentError
     from numseg.training import Recipe, Sampling, train
 
+    check_folder("--out", args.out, "checkpoint.safetensors")
+    checks.integer("--overlays", args.overlays, minimum=0)
     checkpoint = args.out / "checkpoint.safetensors"
     if checkpoint.exists() and not args.resume:
         raise ArgumentError(f"{checkpoint} exists: go on from it with --resume, or choose --out")
-    dataset, held_out = _datasets(args)
+    if args.resume:
+        say_if_new("train", checkpoint)
+    dataset, unseen = to_train_on(args), held_out(args)
     net = network(args, dataset[0].image.shape[0], len(dataset.classes), UNET)
     sampling = Sampling(
         crop=args.crop,
@@ -103,6 +112,7 @@ def run(args: argparse.Namespace) -> None:
         turn=args.turn,
         light=args.light,
         seed=args.seed,
+        drop_last=args.drop_last,
     )
     recipe = Recipe(
         epochs=args.epochs,
@@ -117,13 +127,13 @@ def run(args: argparse.Namespace) -> None:
         trained = train(
             net,
             dataset,
-            held_out,
+            unseen,
             recipe,
             checkpoint=checkpoint,
             resume=args.resume,
             device=args.device,
             progress=args.out.name,
-            report=_report,
+            report=_reporter(args.overlays, unseen, checkpoint),
         )
     print(table(dataset.classes, trained.history[-1]))
     print(checkpoint)
@@ -145,34 +155,43 @@ def _losses(given: list[str]) -> Any:
     return terms
 
 
-def _datasets(args: argparse.Namespace) -> tuple[Dataset, Dataset]:
-    """What to train on, and what is held out."""
-    from numseg import checks, data
+def _reporter(count: int, dataset: Dataset, checkpoint: Path) -> Callable[[Epoch], None]:
+    """What is done after every epoch: a line, and so many pictures."""
+    from numseg.cli._running import progress
 
-    if args.data == "coins":
-        return data.coins("train"), data.coins("held-out")
-    if args.data == "scenes":
-        checks.integer("count", args.count, minimum=1)
-        both = data.scenes(args.count + max(args.count // 5, 1), args.size, args.seed)
-        return (
-            dataclasses.replace(both, samples=both.samples[: args.count]),
-            dataclasses.replace(both, samples=both.samples[args.count :]),
+    bar = progress()
+
+    def report(result: Epoch) -> None:
+        found = result.scores
+        _draw(count, dataset, checkpoint)
+        bar.write(
+            f"epoch {result.epoch:3d}  loss {result.loss:.4f}  mIoU {found.mean_iou:.4f}  "
+            f"pixel accuracy {found.pixel_accuracy:.4f}"
         )
-    classes = tuple(args.classes.split(",")) if args.classes else data.VOC_CLASSES
-    return (
-        data.voc(args.data, args.train_list, classes),
-        data.voc(args.data, args.held_out_list, classes),
+
+    return report
+
+
+def _draw(count: int, dataset: Dataset, checkpoint: Path) -> None:
+    """Held-out pictures, evenly spread, as the network of the checkpoint sees them."""
+    from numseg.cli._panels import file_name, panels
+    from numseg.files import write_all
+    from numseg.training import load_checkpoint, make_network, predict
+
+    if count == 0:
+        return
+    kept = load_checkpoint(checkpoint)
+    graph = make_network(kept.about["net"])
+    chosen = sorted(
+        {i * len(dataset) // min(count, len(dataset)) for i in range(min(count, len(dataset)))}
     )
-
-
-def _report(result: Epoch) -> None:
-    from tqdm import tqdm
-
-    found = result.scores
-    tqdm.write(
-        f"epoch {result.epoch:3d}  loss {result.loss:.4f}  mIoU {found.mean_iou:.4f}  "
-        f"pixel accuracy {found.pixel_accuracy:.4f}"
-    )
+    files = {}
+    for index in chosen:
+        sample = dataset.checked(index)
+        found = predict(graph, kept.params, sample.image)
+        path = checkpoint.parent / "overlays" / file_name(index, sample)
+        files[path] = panels(sample, found, dataset)
+    write_all(files)
 
 
 def table(classes: tuple[str, ...], entry: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numseg.data.classes import ClassTable, read_classes
 from numseg.data.dataset import Dataset, Sample
 from numseg.data.images import (
     as_input,
@@ -11,6 +12,7 @@ from numseg.data.images import (
     palette,
     read_image,
     read_mask,
+    read_pair,
 )
 from numseg.data.photographs import COIN_CLASSES, PHOTOGRAPHS, coins, photograph
 from numseg.data.scenes import SCENE_CLASSES, scenes
@@ -22,6 +24,7 @@ __all__ = [
     "SCENE_CLASSES",
     "VOC_CLASSES",
     "VOC_IGNORE",
+    "ClassTable",
     "Dataset",
     "Sample",
     "as_input",
@@ -31,8 +34,10 @@ __all__ = [
     "overlay",
     "palette",
     "photograph",
+    "read_classes",
     "read_image",
     "read_mask",
+    "read_pair",
     "scenes",
     "voc",
 ]

@@ -31,7 +31,7 @@ def save(
     MissingExtra
         Without the safetensors package.
     """
-    package = _numpy_package("writing checkpoints")
+    package = check_package("writing checkpoints")
     dense = {name: np.array(arrays[name], order="C") for name in sorted(arrays)}
     write_whole(path, package.save(dense, {_KEY: json.dumps(metadata, sort_keys=True)}))
 
@@ -46,7 +46,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]
     MissingExtra
         Without the safetensors package.
     """
-    package = _numpy_package("reading weights")
+    package = check_package("reading weights")
     broken = optional("safetensors", "safetensors", "train", "reading weights").SafetensorError
     if not Path(path).is_file():
         reason = "is a folder, not a file" if Path(path).is_dir() else "no such file"
@@ -72,5 +72,6 @@ def _header(content: bytes) -> dict[str, Any]:
     return header
 
 
-def _numpy_package(purpose: str) -> Any:
+def check_package(purpose: str) -> Any:
+    """The package's module for NumPy; a MissingExtra without it."""
     return optional("safetensors.numpy", "safetensors", "train", purpose)

@@ -14,7 +14,7 @@ from numseg.training.loop import Epoch, Recipe, Trained, train
 from numseg.training.losses import Loss
 from numseg.training.metrics import Scores, confusion_matrix, scores
 from numseg.training.optimisers import SGD, Adam, Optimiser
-from numseg.training.predict import evaluate, predict
+from numseg.training.predict import Judged, evaluate, evaluate_each, predict
 
 __all__ = [
     "SGD",
@@ -22,6 +22,7 @@ __all__ = [
     "Batch",
     "Checkpoint",
     "Epoch",
+    "Judged",
     "Loss",
     "Optimiser",
     "Recipe",
@@ -31,6 +32,7 @@ __all__ = [
     "batches",
     "confusion_matrix",
     "evaluate",
+    "evaluate_each",
     "load_checkpoint",
     "load_network",
     "make_network",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,10 +14,6 @@ from numseg.data.chance import Dice, permutation
 from numseg.data.dataset import Dataset, Sample
 from numseg.data.images import as_input
 from numseg.typing import Array
-
-IGNORED = 255
-"""The label of pixels beyond the picture, where a crop is larger than it, unless the dataset has
-an ``ignore_index`` of its own."""
 
 
 class Batch(NamedTuple):
@@ -45,27 +41,33 @@ class Sampling:
     light: float = 0.0
     """Contrast is multiplied by, and brightness raised by, up to this much either way."""
     seed: int = 0
+    drop_last: bool = False
+    """Leave out an epoch's last batch where it is smaller than the others, whose statistics batch
+    normalisation would take for as good as theirs."""
 
     def __post_init__(self) -> None:
-        for name in ("crop", "batch", "repeat"):
-            checks.integer(name, getattr(self, name), minimum=1)
-        checks.real("light", self.light, 0, 1)
-        checks.integer("seed", self.seed, minimum=0)
+        kept: dict[str, Any] = {
+            name: checks.integer(name, getattr(self, name), minimum=1)
+            for name in ("crop", "batch", "repeat")
+        }
+        for name in ("flip", "turn", "drop_last"):
+            value = getattr(self, name)
+            kept[name] = checks.flag(name, bool(value) if value in (0, 1) else value)
+        kept["light"] = checks.real("light", self.light, 0, 1)
+        kept["seed"] = checks.integer("seed", self.seed, minimum=0)
+        for name, value in kept.items():  # plain numbers, which a checkpoint holds
+            object.__setattr__(self, name, value)
 
     def steps(self, dataset: Dataset) -> int:
-        """Batches per epoch; the last one may be smaller."""
-        return -(-len(dataset) * self.repeat // self.batch)
-
-
-def ignored_label(dataset: Dataset) -> int:
-    """The label that neither loss nor scores count."""
-    return IGNORED if dataset.ignore_index is None else dataset.ignore_index
+        """Batches per epoch; the last one may be smaller, unless it is dropped."""
+        pieces = len(dataset) * self.repeat
+        return pieces // self.batch if self.drop_last else -(-pieces // self.batch)
 
 
 def batches(dataset: Dataset, sampling: Sampling, channels: int, epoch: int) -> Iterator[Batch]:
     """The batches of one epoch: every picture ``sampling.repeat`` times, in shuffled order."""
     order = permutation(len(dataset) * sampling.repeat, sampling.seed, epoch)
-    for start in range(0, len(order), sampling.batch):
+    for start in range(0, sampling.steps(dataset) * sampling.batch, sampling.batch):
         pieces = [
             _piece(dataset, int(item), sampling, channels, Dice(sampling.seed, epoch, int(item)))
             for item in order[start : start + sampling.batch]
@@ -77,8 +79,8 @@ def _piece(
     dataset: Dataset, item: int, sampling: Sampling, channels: int, dice: Dice
 ) -> tuple[Array, Array]:
     """A piece of a picture and its labels."""
-    image, labels = _cut(dataset[item % len(dataset)], sampling.crop, ignored_label(dataset), dice)
-    x, truth = as_input(image, channels), labels.astype(np.int64)
+    image, truth = _cut(dataset.checked(item % len(dataset)), sampling.crop, dataset.ignored, dice)
+    x = as_input(image, channels)
     if sampling.flip and dice.one_in(2):
         x, truth = x[:, :, ::-1], truth[:, ::-1]
     if sampling.turn and dice.one_in(2):

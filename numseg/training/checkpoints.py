@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import decimal
 import inspect
+import numbers
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -11,6 +13,7 @@ import numpy as np
 
 from numseg import names
 from numseg.errors import ArgumentError, FileError
+from numseg.files import check_writable
 from numseg.graph import Graph, digest
 from numseg.interop import safetensors
 from numseg.training.devices import to_host
@@ -53,6 +56,18 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
     arrays = {name: to_host(array) for name, array in (checkpoint.params | state).items()}
     about = {"format": FORMAT, "epoch": checkpoint.epoch, "history": checkpoint.history}
     safetensors.save(path, arrays, about | checkpoint.about)
+
+
+def check_saving(path: str | os.PathLike[str]) -> None:
+    """A checkpoint can be written there: asked before the work that it would hold.
+
+    Raises
+    ------
+    FileError, MissingExtra
+        If it cannot.
+    """
+    safetensors.check_package("writing checkpoints")
+    check_writable(path)
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
@@ -157,6 +172,31 @@ def _made(name: str, make: Any, arguments: Mapping[str, Any]) -> Graph:
     return make
 
 
+def plain(value: Any) -> Any:
+    """What equals a plain number, word, list or dict as just that; anything else as it is.
+
+    NumPy's scalars and arrays, read-only mappings, fractions, enumerations: what a file gives back
+    is then equal to what was written, and found to be writable before the work.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Mapping):
+        return {plain(name): plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(part) for part in value]
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, (numbers.Real, decimal.Decimal)):
+        return float(value)
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return plain(to_host(value).tolist())
+    return value
+
+
 def written(what: str, value: Any) -> Any:
     """The value as a file gives it back: numbers, words, lists and dicts.
 
@@ -165,12 +205,16 @@ def written(what: str, value: Any) -> Any:
     ArgumentError
         That names what cannot be written.
     """
-    if isinstance(value, Mapping):
-        return {str(name): written(f"{what}.{name}", part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
+    value = plain(value)
+    if isinstance(value, dict):
+        for name in value:
+            if not isinstance(name, str):
+                raise ArgumentError(
+                    f"{what} has the key {name!r}, which no checkpoint can hold: it is no word"
+                )
+        return {name: written(f"{what}.{name}", part) for name, part in value.items()}
+    if isinstance(value, list):
         return [written(f"{what}[{i}]", part) for i, part in enumerate(value)]
-    if isinstance(value, np.generic):
-        return value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     raise ArgumentError(

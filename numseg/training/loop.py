@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import math
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,25 +14,28 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numseg import checks, names
-from numseg.data.dataset import Dataset
+from numseg.data.dataset import Dataset, Sample
 from numseg.device import Device
-from numseg.errors import ArgumentError, FileError
+from numseg.errors import ArgumentError, ArgumentTypeError, FileError
 from numseg.files import optional, remove_parts
 from numseg.graph import Graph, digest
 from numseg.operator import Operator
 from numseg.training import devices
-from numseg.training.batches import Batch, Sampling, batches, ignored_label
+from numseg.training.batches import Batch, Sampling, batches
 from numseg.training.checkpoints import (
     Checkpoint,
+    check_saving,
     load_checkpoint,
     make_network,
+    plain,
     save_checkpoint,
     written,
 )
 from numseg.training.losses import Criterion, Loss, terms
 from numseg.training.metrics import Scores, scores
 from numseg.training.optimisers import SGD, Adam, Optimiser
-from numseg.training.predict import evaluate, image_channels
+from numseg.training.predict import check_takes, evaluate, image_channels
+from numseg.training.survey import survey
 from numseg.typing import Array
 
 OPTIMISERS: dict[str, Callable[..., Optimiser]] = {"adam": Adam, "sgd": SGD}
@@ -84,7 +88,15 @@ class Recipe:
     """Such as ``{"momentum": 0.5}``."""
 
     def __post_init__(self) -> None:
-        checks.integer("epochs", self.epochs, minimum=1)
+        self._keep("epochs", checks.integer("epochs", self.epochs, minimum=1))
+        self._keep("lr", checks.real("lr", self.lr))
+        self._keep("weight_decay", checks.real("weight_decay", self.weight_decay))
+        if not isinstance(self.sampling, Sampling):
+            raise ArgumentTypeError(f"sampling must be a Sampling, got {self.sampling!r}")
+        for name in ("loss_arguments", "optimiser_arguments"):
+            if not isinstance(given := getattr(self, name), Mapping):
+                raise ArgumentTypeError(f"{name} must be a dict of arguments, got {given!r}")
+            self._keep(name, plain(given))
         self._keep("optimiser", names.named("optimiser", self.optimiser, OPTIMISERS))
         self._keep("schedule", names.named("schedule", self.schedule, SCHEDULES))
         losses = terms(self.loss, self.loss_arguments)
@@ -128,6 +140,8 @@ class Recipe:
         """
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         plain["sampling"] = dataclasses.asdict(self.sampling)
+        if not self.sampling.drop_last:
+            del plain["sampling"]["drop_last"]  # as it was before there was a choice
         if not isinstance(self.loss, (str, Operator)):
             plain["loss"] = [loss._asdict() for loss in self.losses]
         if not self.optimiser_arguments:
@@ -198,7 +212,8 @@ def train(
     ------
     ArgumentError
         If network, data and recipe do not fit each other or the checkpoint, or the loss becomes
-        infinite or NaN; or if a checkpoint is wanted that cannot hold the recipe.
+        infinite or NaN; or if a checkpoint is wanted that cannot hold the recipe. All pictures,
+        held-out ones too, are read once before the first step, to see that they fit.
     DeviceError
         Without such a device, or if an operator cannot run there.
     FileError
@@ -209,16 +224,26 @@ def train(
         raise ArgumentError(f"{len(dataset)} pictures to train on, {len(held_out)} held out")
     if dataset.classes != held_out.classes:
         raise ArgumentError("the pictures to train on and those held out have different classes")
+    if run.steps == 0:
+        raise ArgumentError(
+            f"drop_last leaves no batch: batch is {recipe.sampling.batch}, but an epoch has "
+            f"{len(dataset) * recipe.sampling.repeat} pieces"
+        )
     run.check_crop()
     if checkpoint is not None:
         run.about = run.describe(net)
+        check_saving(checkpoint)
+    elif resume:
+        raise ArgumentError("resume=True goes on from a checkpoint, but checkpoint is None")
     at = run.start()
     if checkpoint is not None:
         remove_parts(checkpoint)
         if resume and Path(checkpoint).is_file():
             at = run.resumed(checkpoint, at)
-    bar = _bar(progress, at.epoch * run.steps, recipe.epochs * run.steps)
+    bar = _bar(None, 0, 0)
     try:
+        run.check_pictures(progress)
+        bar = _bar(progress, at.epoch * run.steps, recipe.epochs * run.steps)
         while at.epoch < recipe.epochs:
             at, result = run.epoch(at, bar)
             if checkpoint is not None:
@@ -226,7 +251,7 @@ def train(
             bar.show(miou=result.scores.mean_iou)
             if report is not None:
                 report(result)
-    except KeyboardInterrupt as stop:
+    except (KeyboardInterrupt, BrokenPipeError) as stop:  # from ``report``, which prints
         kept = f"{at.epoch} of {recipe.epochs} epochs are in {checkpoint}"
         stop.add_note(kept if checkpoint is not None and at.epoch else "nothing was kept")
         raise
@@ -250,19 +275,22 @@ class _Run:
         self.channels = image_channels(self.graph)
         self.dataset, self.held_out, self.recipe, self.where = dataset, held_out, recipe, where
         self.optimiser = recipe.make_optimiser()
-        self.criterion = Criterion(recipe.losses, len(dataset.classes), ignored_label(dataset))
+        self.criterion = Criterion(recipe.losses, len(dataset.classes), dataset.ignored)
         self.steps = recipe.sampling.steps(dataset)
         self.about: dict[str, Any] = {}
 
     def describe(self, net: Graph | Mapping[str, Any]) -> dict[str, Any]:
         """What makes another run the same, as a file holds it."""
         graph = {"graph": digest(net)} if isinstance(net, Graph) else written("net", net)
-        return {
+        about = {
             "net": graph,
             "classes": list(self.dataset.classes),
             "pictures": [len(self.dataset), len(self.held_out)],
             "recipe": self.recipe.written(),
         }
+        if self.dataset.colours is not None:
+            about["colours"] = written("colours", self.dataset.colours)
+        return about
 
     def check_crop(self) -> None:
         """The network takes pieces of this size, and gives the losses what they score."""
@@ -274,6 +302,23 @@ class _Run:
             raise ArgumentError(f"crop {crop}: {error}") from None
         self.criterion.check(self.graph, image)
 
+    def check_pictures(self, progress: str | None) -> None:
+        """Every picture fits its labels and the network: what does not is found before the work."""
+        pictures = len(self.dataset) + len(self.held_out)
+        bar = _bar(progress and f"{progress}: pictures", 0, pictures, "picture")
+        try:
+            said = survey(self.dataset, "pictures to train on", self.channels, bar.count)
+            said += survey(
+                self.held_out, "held-out pictures", self.channels, bar.count, self._check_size
+            )
+        finally:
+            bar.close()
+        for line in said:
+            warnings.warn(line, stacklevel=3)
+
+    def _check_size(self, sample: Sample) -> None:
+        check_takes(self.graph, sample.image, len(self.held_out.classes))
+
     def start(self) -> Checkpoint:
         params = devices.all_moved(self.graph.init(self.recipe.sampling.seed), self.where)
         trainable = {name: params[name] for name in self.graph.trainable}
@@ -282,8 +327,8 @@ class _Run:
     def resumed(self, path: str | os.PathLike[str], start: Checkpoint) -> Checkpoint:
         """The checkpoint, if it is of this run, which began with ``start``."""
         found = load_checkpoint(path)
-        for part, value in self.about.items():
-            earlier = found.about.get(part)
+        for part in ("net", "classes", "pictures", "recipe"):
+            value, earlier = self.about[part], found.about.get(part)
             if part == "recipe" and isinstance(earlier, dict):
                 value, earlier = ALWAYS | value, ALWAYS | earlier | {"epochs": self.recipe.epochs}
             if earlier != value:
@@ -377,6 +422,10 @@ class _Bar:
             self._bar.set_postfix(self._shown, refresh=False)
             self._bar.update()
 
+    def count(self) -> None:
+        if self._bar is not None:
+            self._bar.update()
+
     def show(self, miou: float) -> None:
         if self._bar is not None:
             self._shown["mIoU"] = f"{miou:.3f}"
@@ -387,8 +436,8 @@ class _Bar:
             self._bar.close()
 
 
-def _bar(title: str | None, done: int, total: int) -> _Bar:
+def _bar(title: str | None, done: int, total: int, unit: str = "step") -> _Bar:
     if title is None:
         return _Bar(None)
     tqdm = optional("tqdm", "tqdm", "train", "a progress bar").tqdm
-    return _Bar(tqdm(desc=title, initial=done, total=total, unit="step", dynamic_ncols=True))
+    return _Bar(tqdm(desc=title, initial=done, total=total, unit=unit, dynamic_ncols=True))

@@ -13,6 +13,7 @@ from numseg.errors import ArgumentError
 from numseg.graph import Graph
 from numseg.operator import Operator, Spec
 from numseg.ops.add import add
+from numseg.training.checkpoints import plain
 from numseg.training.devices import moved, to_host
 from numseg.training.predict import check_stride
 from numseg.typing import Array, Shape
@@ -80,7 +81,7 @@ def _checked(what: str, where: str, term: Loss) -> Loss:
     return Loss(
         names.operator_name(op) or op,
         checks.real("a loss's weight", term.weight),
-        {n: to_host(v).tolist() if hasattr(v, "dtype") else v for n, v in term.arguments.items()},
+        plain(term.arguments),
         checks.integer("a loss's output", term.output, minimum=0),
     )
 

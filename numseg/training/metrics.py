@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numseg import checks
+from numseg.data.labels import as_labels
 from numseg.errors import ArgumentError
 from numseg.training.devices import to_host
 from numseg.typing import Array, ArrayLike
@@ -32,7 +33,7 @@ def confusion_matrix(
 
     Parameters
     ----------
-    truth, prediction : array of integers, same shape
+    truth, prediction : array of integers or bools, same shape
     classes : int
     ignore_index : int, optional
         Pixels with this truth are not counted, whatever is predicted there.
@@ -55,17 +56,18 @@ def confusion_matrix(
            [0, 1]])
     """
     checks.integer("classes", classes, minimum=1)
-    checks.integers(truth=truth, prediction=prediction)
-    checks.shape("prediction", prediction, truth.shape, "the shape of truth")
-    true, guess = to_host(truth).reshape(-1), to_host(prediction).reshape(-1)
+    true, guess = as_labels("truth", to_host(truth)), as_labels("prediction", to_host(prediction))
+    checks.shape("prediction", guess, true.shape, "the shape of truth")
+    true, guess = true.reshape(-1), guess.reshape(-1)
     if ignore_index is not None:
+        checks.integer("ignore_index", ignore_index)
         counted = true != ignore_index
         true, guess = true[counted], guess[counted]
     for name, labels in (("truth", true), ("prediction", guess)):
         if labels.size and not 0 <= labels.min() <= labels.max() < classes:
             worst = labels.min() if labels.min() < 0 else labels.max()
             raise ArgumentError(f"{name} holds label {worst}, expected 0 to {classes - 1}")
-    cells = true.astype(np.int64) * classes + guess.astype(np.int64)
+    cells = true * classes + guess
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes).astype(np.int64)
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from numseg import checks
-from numseg.data.dataset import Dataset
-from numseg.data.images import as_input
+from numseg.data.dataset import Dataset, Sample
+from numseg.data.images import as_input, check_image
 from numseg.errors import ArgumentError
 from numseg.graph import Field, Graph, Input
 from numseg.training import devices
-from numseg.training.batches import ignored_label
 from numseg.training.metrics import confusion_matrix
 from numseg.typing import Array
 
@@ -80,15 +80,53 @@ def predict(
 def evaluate(
     graph: Graph, params: Mapping[str, Array], dataset: Dataset, device: str | None = None
 ) -> Array:
-    """The confusion matrix over a dataset's whole pictures; ``device`` as in :func:`predict`."""
+    """The confusion matrix over a dataset's whole pictures; ``device`` as in :func:`predict`.
+
+    Raises
+    ------
+    ArgumentError
+        If a sample does not fit (:meth:`numseg.data.Dataset.checked`), or the network has another
+        number of classes.
+    """
+    classes = len(dataset.classes)
+    confusion = np.zeros((classes, classes), np.int64)
+    for judged in evaluate_each(graph, params, dataset, device):
+        confusion += judged.confusion
+    return confusion
+
+
+class Judged(NamedTuple):
+    """A picture, and what a network makes of it."""
+
+    sample: Sample
+    prediction: Array
+    """(H, W) int64."""
+    confusion: Array
+    """(C, C) int64: :func:`confusion_matrix` of this picture."""
+
+
+def evaluate_each(
+    graph: Graph, params: Mapping[str, Array], dataset: Dataset, device: str | None = None
+) -> Iterator[Judged]:
+    """What :func:`evaluate` adds up, picture by picture."""
     if device is not None:
         params = devices.all_moved(params, devices.named(device))
-    classes, ignored = len(dataset.classes), ignored_label(dataset)
-    confusion = np.zeros((classes, classes), np.int64)
-    for sample in dataset:
-        prediction = predict(graph, params, sample.image)
-        confusion += confusion_matrix(sample.labels, prediction, classes, ignored)
-    return confusion
+    classes = len(dataset.classes)
+    for index in range(len(dataset)):
+        sample = dataset.checked(index)
+        check_takes(graph, sample.image, classes)
+        found = predict(graph, params, sample.image)
+        confusion = confusion_matrix(sample.labels, found, classes, dataset.ignored)
+        yield Judged(sample, found, confusion)
+
+
+def check_takes(graph: Graph, image: Array, classes: int) -> None:
+    """The network takes the picture, and has scores for so many classes."""
+    head = _scores(graph)
+    channels, (rows, columns) = image_channels(head), image.shape[1:]
+    check_image("image", image, channels)
+    if rows and columns and (found := _Frame.of(head, channels, rows, columns).classes) != classes:
+        raise ArgumentError(f"the network gives {found} classes, the data has {classes}")
 
 
 @functools.lru_cache(maxsize=32)
@@ -207,8 +245,10 @@ class _Frame:
     rows: _Axis
     columns: _Axis
 
+    classes: int
+
     @classmethod
-    @functools.lru_cache(maxsize=32)  # datasets have many pictures of one size
+    @functools.lru_cache(maxsize=4096)  # datasets have pictures of many sizes, again and again
     def of(cls, graph: Graph, channels: int, rows: int, columns: int) -> _Frame:
         output = graph.outputs[0].source
 
@@ -239,11 +279,13 @@ class _Frame:
         oh, ow = outputs(h, w) or (0, 0)
         field = graph.receptive_field(output, (1, channels, h, w))
         check_stride(output, field)
+        classes = graph.shapes((1, channels, h, w))[output][1]
         if field is None:  # every output reads the whole image: it cannot be cut
-            return cls(_Axis(h, oh, h, h, h), _Axis(w, ow, w, w, w))
+            return cls(_Axis(h, oh, h, h, h), _Axis(w, ow, w, w, w), classes)
         return cls(
             _Axis(h, oh, step_h, *_surroundings(field.rows, h - oh)),
             _Axis(w, ow, step_w, *_surroundings(field.columns, w - ow)),
+            classes,
         )
 
 

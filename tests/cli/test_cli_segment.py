@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from numseg.cli import main
-from numseg.data import SCENE_CLASSES, read_image, read_mask
+from numseg.data import SCENE_CLASSES, read_image, read_mask, read_pair
 from numseg.training import Checkpoint, load_network, make_network, predict, save_checkpoint
 
 NET = {"name": "unet", "in_channels": 3, "classes": 8, "width": 2, "depth": 1, "padding": "same"}
@@ -99,3 +99,112 @@ def test_nothing_is_written_over_what_is_read(tmp_path, weights, capsys):
     assert main([*argv, str(tmp_path / "m.png"), "--overlay", str(tmp_path / "m.png")]) == 2
     assert capsys.readouterr().err.count("would be written over") == 3
     assert picture.read_bytes() == before
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_mask_lies_on_the_picture_that_one_sees(tmp_path, weights, orientation):
+    """A photograph that is stored turned is segmented as it is shown; read as a pair, too."""
+    tag = Image.Exif()
+    tag[0x0112] = orientation
+    picture, out = tmp_path / "p.png", tmp_path / "m.png"
+    Image.fromarray(COLOUR).save(picture, exif=tag)
+    assert main(["segment", str(picture), "--weights", str(weights), "--out", str(out)]) == 0
+    shown = np.asarray(ImageOps.exif_transpose(Image.open(picture)))
+    upright = tmp_path / "upright.png"
+    Image.fromarray(shown).save(upright)
+    argv = ["segment", str(upright), "--weights", str(weights), "--out", str(tmp_path / "u.png")]
+    assert main(argv) == 0
+    assert out.read_bytes() == (tmp_path / "u.png").read_bytes()
+    assert (tmp_path / "m.overlay.png").read_bytes() == (tmp_path / "u.overlay.png").read_bytes()
+    image, labels = read_pair(picture, out)
+    np.testing.assert_array_equal(image, shown.transpose(2, 0, 1))
+    np.testing.assert_array_equal(labels, read_mask(tmp_path / "u.png"))
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.png", "b (2).JPG", ".hidden", "notes.txt"):
+        if name.endswith(("png", "JPG")):
+            PICTURES["colour.png"].save(folder / name, "PNG")
+        else:
+            (folder / name).write_text("")
+    return folder
+
+
+def test_folders_and_several_pictures(tmp_path, weights, photos, capsys):
+    other = tmp_path / "c.png"
+    PICTURES["grey.png"].save(other)
+    out = tmp_path / "masks"
+    argv = ["segment", str(photos), str(other), "--weights", str(weights), "--out", str(out)]
+    assert main(argv) == 0
+    names = [f"{stem}{end}" for stem in ("a", "b (2)", "c") for end in (".overlay.png", ".png")]
+    assert sorted(path.name for path in out.iterdir()) == names
+    single = tmp_path / "single.png"
+    argv = ["segment", str(photos / "a.png"), "--weights", str(weights), "--out", str(single)]
+    capsys.readouterr()
+    assert main(argv) == 0
+    assert (out / "a.png").read_bytes() == single.read_bytes()
+    assert "3/3" not in capsys.readouterr().err
+
+
+def test_overlays_in_a_folder_of_their_own(tmp_path, weights, photos):
+    out, seen = tmp_path / "masks", tmp_path / "seen"
+    argv = ["segment", str(photos), "--weights", str(weights), "--out", str(out)]
+    assert main([*argv, "--overlay", str(seen)]) == 0
+    names = ["a.png", "b (2).png"]
+    assert [sorted(p.name for p in folder.iterdir()) for folder in (out, seen)] == [names, names]
+
+
+def test_one_that_cannot_be_read_does_not_stop_the_others(tmp_path, weights, photos, capsys):
+    (photos / "aa.png").write_bytes(b"no picture")
+    out = tmp_path / "masks"
+    assert main(["segment", str(photos), "--weights", str(weights), "--out", str(out)]) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert "aa.png: cannot be read as a picture" in said[0]
+    assert said[1] == "numseg segment: error: 1 of 3 pictures were not segmented"
+    assert sorted(p.name for p in out.glob("*[!y].png")) == ["a.png", "b (2).png"]
+
+
+def test_what_would_be_lost_in_a_folder(tmp_path, weights, photos, capsys):
+    (tmp_path / "more").mkdir()
+    PICTURES["grey.png"].save(tmp_path / "more" / "a.jpg")
+    (tmp_path / "empty").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    for argv, message in (
+        ([photos, tmp_path / "more", "--out", tmp_path / "o"], "a.png would be written over"),
+        ([photos, "--out", photos], "masks would be written among the pictures in"),
+        ([photos, "--out", tmp_path / "o.png"], "is a folder, which will hold masks: call it one"),
+        ([tmp_path / "empty", "--out", tmp_path / "o"], "empty: has no pictures (.jpg, "),
+        ([photos, "--out", weights], "is a folder, which will hold masks"),
+        ([photos / "a.png", "--out", tmp_path / "m.jpg"], "a mask ends in .png, not in .jpg"),
+        ([photos / "a.png", "--out", tmp_path / "m.png", "--overlay", tmp_path / "o.tif"],
+         "an overlay ends in .png, not in .tif"),
+        ([photos / "a.png", "--out", "/proc/m.png"], "cannot write /proc/m.png"),
+    ):  # fmt: skip
+        assert main(["segment", *map(str, argv), "--weights", str(weights)]) == 2
+        shown = capsys.readouterr().err
+        assert message in shown
+        assert shown.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_masks_show_the_colours_the_network_was_trained_with(tmp_path, weights):
+    _, checkpoint = load_network(weights)
+    colours = [[10 * i, 0, 255 - i] for i in range(8)]
+    save_checkpoint(weights, checkpoint._replace(about=checkpoint.about | {"colours": colours}))
+    picture, out = tmp_path / "p.png", tmp_path / "m.png"
+    PICTURES["colour.png"].save(picture)
+    assert main(["segment", str(picture), "--weights", str(weights), "--out", str(out)]) == 0
+    shown = np.asarray(Image.open(out).convert("RGB"))
+    np.testing.assert_array_equal(shown, np.array(colours, np.uint8)[read_mask(out)])
+
+
+def test_the_second_of_two_files_that_cannot_be_written_leaves_no_first(tmp_path, weights, capsys):
+    picture, out = tmp_path / "p.png", tmp_path / "m.png"
+    PICTURES["colour.png"].save(picture)
+    argv = ["segment", str(picture), "--weights", str(weights), "--out", str(out)]
+    assert main([*argv, "--overlay", str(tmp_path / "p.png" / "o.png")]) == 2
+    assert "cannot write" in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["p.png", "w.safetensors"]

@@ -179,7 +179,12 @@ def test_the_demo_repeats_and_resumes(tmp_path, monkeypatch, capsys, small_demo)
     assert image.shape[2] == 1200
     first = {name: (folder / name).read_bytes() for name in names}
     assert main([*argv, "--resume"]) == 0
-    assert capsys.readouterr().out == figures
+    shown = capsys.readouterr()
+    assert shown.out == figures
+    assert "yet" not in shown.err
+    assert main([*argv, "--resume", "--out", "new"]) == 0
+    shown = capsys.readouterr()
+    assert "numseg demo: there is no new/coins.safetensors yet: it trains from the" in shown.err
     assert main(argv) == 0
     assert capsys.readouterr().out == figures
     assert {name: (folder / name).read_bytes() for name in names} == first

@@ -98,3 +98,18 @@ def test_light_changes_contrast_and_brightness():
 def test_bad_settings(name):
     with pytest.raises(ArgumentError, match=f"{name} must be at least 1, got 0"):
         Sampling(**{name: 0})
+
+
+def test_a_small_last_batch_can_be_dropped():
+    """The others are what they were."""
+    dataset = _dataset(5)
+    with_last = Sampling(crop=4, batch=2)
+    without = Sampling(crop=4, batch=2, drop_last=True)
+    whole, found = (list(batches(dataset, s, 3, epoch=1)) for s in (with_last, without))
+    assert [len(batch.x) for batch in whole] == [2, 2, 1]
+    assert [len(batch.x) for batch in found] == [2, 2]
+    assert without.steps(dataset) == 2
+    for one, other in zip(whole, found, strict=False):
+        np.testing.assert_array_equal(one.x, other.x)
+    exact = Sampling(crop=4, batch=5, drop_last=True)
+    assert exact.steps(dataset) == 1

@@ -1,0 +1,135 @@
+"""``numseg evaluate``: how good a trained network is on pictures that it has not seen."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numseg.cli._data import LAYOUT, add_data, held_out
+from numseg.cli._options import add_device, check_folder
+
+if TYPE_CHECKING:
+    from numseg.data import Dataset
+    from numseg.training import Judged
+    from numseg.typing import Array
+
+EXAMPLES = f"""examples:
+  numseg evaluate runs/voc/checkpoint.safetensors VOCdevkit/VOC2012
+  numseg evaluate runs/voc/checkpoint.safetensors mine --held-out-list test --out report
+  numseg evaluate runs/scenes/checkpoint.safetensors scenes --count 400 --worst 10 --out report
+
+Prints the IoU and accuracy of every class, over all pixels together, and names the worst pictures.
+--out makes a folder with confusion.png (a picture of the confusion matrix), evaluation.json (all
+figures), and the worst pictures: photograph, truth, prediction side by side.
+
+{LAYOUT}"""
+
+
+def add_parser(subparsers: Any) -> None:
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="score a trained network on held-out pictures",
+        description="Score a trained network on held-out pictures, class by class.",
+        epilog=EXAMPLES,
+    )
+    parser.add_argument("weights", metavar="W", type=Path, help="a checkpoint that numseg wrote")
+    add_data(parser, training=False)
+    add = parser.add_argument
+    add("--seed", metavar="N", type=int, default=0, help="of scenes: that of the training (0)")
+    add("--out", metavar="FOLDER", type=Path, help="write the report there")
+    add("--worst", metavar="N", type=int, default=5, help="how many of the worst pictures (5)")
+    add("--net", metavar="NAME", help="module:function that makes the network, if it is your own")
+    add_device(add)
+
+
+def run(args: argparse.Namespace) -> None:
+    from numseg import checks, names
+    from numseg.cli._picture import drawing
+    from numseg.cli._running import progress
+    from numseg.errors import ArgumentError
+    from numseg.files import check_writable
+    from numseg.training import devices, evaluate_each, load_network
+
+    tqdm = progress()
+    checks.integer("--worst", args.worst, minimum=0)
+    if args.out is not None:  # what is missing is said before the work
+        check_folder("--out", args.out, "the report")
+        check_writable(args.out / "evaluation.json")
+        drawing()
+    graph, checkpoint = load_network(args.weights, args.net and names.load(args.net))
+    classes = tuple(checkpoint.about["classes"])
+    dataset = held_out(args, classes)
+    if dataset.classes != classes:
+        raise ArgumentError(
+            f"{args.weights} was trained on {len(classes)} classes ({_some(classes)}), but the "
+            f"data has {len(dataset.classes)} ({_some(dataset.classes)})"
+        )
+    params = devices.all_moved(checkpoint.params, devices.named(args.device))
+    judged = evaluate_each(graph, params, dataset)
+    shown = tqdm(judged, total=len(dataset), desc="evaluate", unit="picture", dynamic_ncols=True)
+    report(args, dataset, _Kept(shown, args.worst))
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+class _Kept:
+    """What is kept of all pictures, and the worst of them whole."""
+
+    def __init__(self, judged: Any, worst: int) -> None:
+        from numseg.training import scores
+
+        self.matrix: Array = 0  # type: ignore[assignment]
+        self.pictures: list[dict[str, Any]] = []
+        self.worst: list[tuple[float, int, Judged]] = []
+        for index, found in enumerate(judged):
+            miou = scores(found.confusion).mean_iou
+            self.matrix = self.matrix + found.confusion
+            self.pictures.append({"name": found.sample.name, "mean_iou": _plain(miou)})
+            if not math.isnan(miou):
+                ordered = sorted([*self.worst, (miou, index, found)], key=lambda entry: entry[:2])
+                self.worst = ordered[:worst]
+
+
+def _plain(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def report(args: argparse.Namespace, dataset: Dataset, kept: _Kept) -> None:
+    """Print the figures, and write what ``--out`` asks for."""
+    from numseg.cli._panels import confusion, file_name, panels
+    from numseg.cli.train import table
+    from numseg.files import write_all
+    from numseg.training import scores
+
+    found = scores(kept.matrix)
+    entry = {
+        "mean_iou": _plain(found.mean_iou),
+        "pixel_accuracy": _plain(found.pixel_accuracy),
+        "class_iou": [_plain(value) for value in found.class_iou],
+        "class_accuracy": [_plain(value) for value in found.class_accuracy],
+    }
+    files: dict[Path, bytes] = {}
+    if args.out is not None:
+        every = entry | {
+            "classes": list(dataset.classes),
+            "confusion": kept.matrix.tolist(),
+            "pictures": kept.pictures,
+        }
+        files[args.out / "evaluation.json"] = (json.dumps(every, indent=1) + "\n").encode()
+        files[args.out / "confusion.png"] = confusion(kept.matrix, dataset.classes)
+        for _, index, judged in kept.worst:
+            path = args.out / "worst" / file_name(index, judged.sample)
+            files[path] = panels(judged.sample, judged.prediction, dataset)
+        write_all(files)
+    print(table(dataset.classes, entry))
+    if kept.worst:
+        print(f"worst of {len(dataset)} pictures (mIoU):")
+    for miou, _, judged in kept.worst:
+        print(f"  {miou:.3f}  {judged.sample.name}")
+    for path in files:
+        print(path)
