@@ -82,25 +82,31 @@ def conv2d_matrix() -> Figure:
     return page
 
 
+ACTIVATIONS = (
+    (ns.relu, ns.leaky_relu, ns.silu, ns.hard_swish, ns.sigmoid, ns.hard_sigmoid),
+    (ns.elu, ns.selu, ns.softplus, ns.gelu, ns.mish, ns.tanh),
+)
+
+
 @figure
 def activations() -> Figure:
     """Activations, and their derivatives as backward gives them."""
     x = np.linspace(-5, 5, 1001)
-    page = Figure(figsize=(8.4, 3.4), layout="constrained")
-    value, slope = page.subplots(1, 2)
-    drawn = ns.relu, ns.leaky_relu, ns.silu, ns.hard_swish, ns.sigmoid, ns.hard_sigmoid
-    for op, style in zip(drawn, ("-", "--", "-", "--", "-", "--"), strict=True):
-        how = {"negative_slope": 0.1} if op is ns.leaky_relu else {}
-        y, saved = op.forward(x, **how)
-        value.plot(x, y, style, linewidth=1.4, label=op.__name__ + (", slope 0.1" if how else ""))
-        slope.plot(x, op.backward(saved, np.ones_like(x))[0], style, linewidth=1.4)
-    value.set_ylim(-0.6, 3)
-    value.set_title("y", fontsize=9)
-    slope.set_title("the derivative; jumps are drawn as steep lines", fontsize=9)
-    value.legend(frameon=False, fontsize=8)
-    for axes in (value, slope):
-        axes.axhline(0, color="0.8", linewidth=0.6)
-        axes.axvline(0, color="0.8", linewidth=0.6)
+    page = Figure(figsize=(8.4, 6.8), layout="constrained")
+    for (value, slope), drawn in zip(page.subplots(2, 2), ACTIVATIONS, strict=True):
+        for op, style in zip(drawn, ("-", "--", "-", "--", "-", "--"), strict=True):
+            how = {"negative_slope": 0.1} if op is ns.leaky_relu else {}
+            y, saved = op.forward(x, **how)
+            label = op.__name__ + (", slope 0.1" if how else "")
+            value.plot(x, y, style, linewidth=1.4, label=label)
+            slope.plot(x, op.backward(saved, np.ones_like(x))[0], style, linewidth=1.4)
+        value.set_ylim(-1.9 if ns.selu in drawn else -0.6, 3)
+        value.set_title("y", fontsize=9)
+        slope.set_title("the derivative; jumps are drawn as steep lines", fontsize=9)
+        value.legend(frameon=False, fontsize=8)
+        for axes in (value, slope):
+            axes.axhline(0, color="0.8", linewidth=0.6)
+            axes.axvline(0, color="0.8", linewidth=0.6)
     return page
 
 
