@@ -102,7 +102,7 @@ def _given(op: Operator[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any
     floats = [a.dtype for v in views.values() for a in flat(v) if a.dtype.kind == "f"]
     dtype = floats[0] if floats else np.dtype(np.float64)
     specs = {name: each(view, spec_of) for name, view in views.items()}
-    shape = specs_of(first, arguments[first], dtype)
+    shape = specs_of(first, arguments[first], dtype, first in op.parameters.sequences)
     specs[first] = each(shape, lambda spec: spec._replace(dtype=dtype))
     plan = op.planned(list({**arguments, **specs}.values())).copy()
     entries = [specs[first], *(each(view, Host.normal) for view in views.values())]

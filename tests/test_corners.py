@@ -44,6 +44,12 @@ def test_an_infinite_weight_reaches_the_pixels_it_met(dtype, size):
     assert gx[0, 0, 0, size - 2] == 2
 
 
+def test_an_infinite_weight_does_not_reach_pixels_that_no_window_read():
+    x, weight = np.ones((1, 1, 1, 2)), np.full((1, 1, 1, 1), inf)
+    y, saved = ns.conv2d.forward(x, weight, stride=2)
+    np.testing.assert_array_equal(ns.conv2d.backward(saved, np.ones_like(y))[0], [[[[inf, 0]]]])
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_an_infinite_gradient_meets_the_zeros_beyond_the_border(dtype):
     x, weight = np.ones((1, 1, 4, 4), dtype), np.ones((2, 1, 3, 3), dtype)

@@ -24,8 +24,10 @@ from numseg.kernels.machine.threads import launch
 from numseg.kernels.reductions.all_finite import all_finite
 from numseg.typing import Array
 
-MANY = 1024
-"""Outputs of a filter, over all images: beside so many, to look at each weight takes no time."""
+WEIGHTS, OUTPUTS = 2**16, 1024
+"""With more weights and fewer outputs of a filter, over all images, than these, it takes a while to
+look at each weight's gradient. (By then they are no few filters, whose kernel makes NaN of
+infinity beside it.)"""
 
 
 class Sizes(NamedTuple):
@@ -156,8 +158,8 @@ def forward(run: Correlation, p: Problem) -> Correlation:
 
 def input_gradient(run: Correlation, p: Problem) -> Correlation:
     """``run``, and the channels of x that have weights that are not finite by the definition."""
-    if p.taps == p.rows.stride == p.columns.stride == 1 and not (_pads(p.rows) or _pads(p.columns)):
-        return run
+    if p.taps == 1 and all(a.stride == 1 and a.outputs == a.size for a in (p.rows, p.columns)):
+        return run  # each pixel meets each tap, and nothing else
     sizes, rows, columns = _sizes(p), _whole_phases(p.rows), _whole_phases(p.columns)
     shown = 0 not in p.x_shape and rows is not None and columns is not None
 
@@ -179,11 +181,10 @@ def input_gradient(run: Correlation, p: Problem) -> Correlation:
 
 def weight_gradient(run: WeightGradient, p: Problem) -> WeightGradient:
     """``run``, and the filters whose gradients are not finite by the definition."""
-    if not (_pads(p.rows) or _pads(p.columns)):
-        return run
     sizes, i, j = _sizes(p), _taps_of_all(p.rows), _taps_of_all(p.columns)
     outputs = p.images * p.rows.outputs * p.columns.outputs
-    shown = p.groups == 1 and outputs < MANY and p.channels > 0 and len(i) > 0 and len(j) > 0
+    many = p.groups == 1 and p.filters * p.filter_weights > WEIGHTS and outputs < OUTPUTS
+    shown = many and len(i) > 0 and len(j) > 0
     hidden = _beyond(p.rows) or _beyond(p.columns)
 
     def checked(x: Array, gy: Array, gw: Array) -> None:
