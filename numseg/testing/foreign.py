@@ -20,41 +20,6 @@ from numseg.testing.isolated import Isolated, Lost
 from numseg.testing.subject import as_numpy
 from numseg.typing import Array
 
-SYNONYMS: dict[str, tuple[str, ...]] = {
-    "x": (
-        "input",
-        "X",
-        "image",
-        "images",
-        "features",
-        "feature_map",
-        "data",
-        "logits",
-        "inputs",
-        "img",
-    ),
-    "other": ("y",),
-    "xs": ("tensors", "arrays", "inputs"),
-    "weight": ("weights", "w", "W", "kernel", "filters", "filter", "gamma", "scale"),
-    "bias": ("b", "B", "beta", "shift"),
-    "boxes": ("rois", "bboxes"),
-    "indices": ("switches", "argmax", "mask"),
-    "target": ("targets", "labels", "label"),
-    "targets": ("target", "labels", "label"),
-    "running_mean": ("mean",),
-    "running_var": ("var", "variance"),
-    "dim": ("axis", "axes"),
-    "size": ("output_size",),
-    "output_size": ("size",),
-    "kernel_size": ("kernel", "ksize", "kernel_shape"),
-    "stride": ("strides",),
-    "padding": ("pad", "pads"),
-    "dilation": ("dilations", "rate"),
-    "eps": ("epsilon",),
-}
-"""What others call our arguments, where they do not use the same name."""
-
-
 class Refused(NamedTuple):
     """The function raised an error."""
 
@@ -68,15 +33,6 @@ class Given(NamedTuple):
     results: list[Array]
     gradients: dict[str, Array]
     """By our arguments' names; a sequence's parts are numbered."""
-
-
-class Parameter(NamedTuple):
-    """A parameter of their function."""
-
-    name: str
-    required: bool
-    by_place: bool
-    """It has no name to pass it by."""
 
 
 class Foreign:
@@ -238,76 +194,6 @@ class Foreign:
 
     def _module_name(self) -> str:
         return "numpy" if self._library is None else str(self._library.__name__)
-
-    # -- what it takes -------------------------------------------------------------------------
-
-    def _matched(self, names: dict[str, str]) -> dict[str, str]:
-        """Our arguments' names to theirs: as told, the same, a synonym, or the same place."""
-        ours = list(self.op.__signature__.parameters)
-        for name in names:
-            if name not in ours:
-                raise ArgumentError(f"map: {self.op.__name__} has no argument {name!r}")
-        theirs = {p.name: p for p in self._parameters}
-        for name in (*filter(None, names.values()), *self.constants):
-            if name not in theirs and self.adapt is None:
-                raise ArgumentError(
-                    f"map: the function has no argument {name!r}, it has {', '.join(theirs)}"
-                )
-        takes = {name: other for name, other in names.items() if other}
-        free = [n for n in theirs if n not in takes.values() and n not in self.constants]
-        left = [name for name in ours if name not in names]
-        for name in [n for n in left if n in free]:
-            takes[name] = name
-        for name in left:
-            close = [s for s in SYNONYMS.get(name, ()) if s in free and s not in takes.values()]
-            if name not in takes and close:
-                takes[name] = close[0]
-        places = [n for n in free if n not in takes.values() and theirs[n].required]
-        missing = [n for n in left if n not in takes and n not in self.op.parameters.defaults]
-        takes |= dict(zip(missing, places, strict=False))
-        missing, places = missing[len(places) :], places[len(missing) :]
-        if missing:
-            raise ArgumentError(
-                f"the function takes no {' and no '.join(missing)}, which {self.op.__name__} needs:"
-                f" it takes {', '.join(theirs) or 'nothing that is known'}; map the names"
-            )
-        if places:
-            raise ArgumentError(
-                f"{self.op.__name__} has nothing for the function's {' and '.join(places)}: "
-                "give a constant, or map the names"
-            )
-        return {name: takes[name] for name in ours if name in takes}
-
-
-def parameters(function: Callable[..., Any]) -> list[Parameter]:
-    """What a function takes: by its signature, or the one that its docstring begins with."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        signature = None
-    kinds = inspect.Parameter
-    if signature is not None:
-        found = [
-            Parameter(p.name, p.default is p.empty, p.kind is p.POSITIONAL_ONLY)
-            for p in signature.parameters.values()
-            if p.kind not in (kinds.VAR_KEYWORD, kinds.VAR_POSITIONAL)
-        ]
-        if found:
-            return found
-    stated = re.match(r"\s*[\w.]+\((.*?)\)\s*(->|$)", function.__doc__ or "", re.M)
-    try:
-        tree = ast.parse(f"def f({stated[1] if stated else ''}): pass").body[0]
-    except SyntaxError:
-        return []
-    assert isinstance(tree, ast.FunctionDef)
-    given = tree.args.posonlyargs + tree.args.args
-    first = len(given) - len(tree.args.defaults)
-    return [
-        Parameter(a.arg, j < first, a in tree.args.posonlyargs) for j, a in enumerate(given)
-    ] + [
-        Parameter(a.arg, default is None, False)
-        for a, default in zip(tree.args.kwonlyargs, tree.args.kw_defaults, strict=True)
-    ]
 
 
 def size_of(arguments: Arguments) -> tuple[int, int, float]:
