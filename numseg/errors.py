@@ -28,6 +28,6 @@ class MissingExtra(ImportError):
         )
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """What another library's error says, in one line."""
     return " ".join(str(error).split())

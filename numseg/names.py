@@ -87,7 +87,7 @@ def _file(path: Path) -> Any:
 
 
 def close_to(given: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """" (is it size?)": what a misspelt word may have meant; "" if nothing is near it."""
+    """ " (is it size?)": what a misspelt word may have meant; "" if nothing is near it."""
     close = difflib.get_close_matches(given, list(known), cutoff=cutoff)
     return f" (is it {' or '.join(close)}?)" if close else ""
 

@@ -87,15 +87,11 @@ class _Allocator(ctypes.Structure):
         ("malloc", ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)),
         (
             "calloc",
-            ctypes.CFUNCTYPE(
-                ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t
-            ),
+            ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t),
         ),
         (
             "realloc",
-            ctypes.CFUNCTYPE(
-                ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t
-            ),
+            ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t),
         ),
         (
             "free",
@@ -122,7 +118,7 @@ class _Memory:
         self._libc = _libc()
         self._blocks: dict[int, tuple[int, int, int]] = {}
         """By address: where its pages begin, how many bytes these are, how many were asked for."""
-        types = dict(_Allocator._fields_)
+        types: dict[str, Any] = dict(_Allocator._fields_)
         allocator = _Allocator(
             None,
             types["malloc"](lambda ctx, size: self._new(size, None)),
@@ -132,10 +128,13 @@ class _Memory:
         )
         self._handler = _Handler(b"guarded", 1, allocator)
         new = ctypes.pythonapi.PyCapsule_New
-        new.restype, new.argtypes = ctypes.py_object, (
-            ctypes.c_void_p,
-            ctypes.c_char_p,
-            ctypes.c_void_p,
+        new.restype, new.argtypes = (
+            ctypes.py_object,
+            (
+                ctypes.c_void_p,
+                ctypes.c_char_p,
+                ctypes.c_void_p,
+            ),
         )
         self._name = b"mem_handler"  # NumPy looks for a capsule of this name
         self.capsule = new(ctypes.addressof(self._handler), self._name, None)

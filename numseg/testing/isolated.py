@@ -35,8 +35,8 @@ class Isolated:
 
     def __init__(self, do: Callable[[Any], Any], timeout: float | None = None) -> None:
         self._do, self._timeout = do, timeout
-        self._lost, self._start_up = 0, -1.0
-        """How many calls were lost; how long the first answer took, -1 before there was one."""
+        self._hung, self._start_up = 0, -1.0
+        """How many calls did not return; how long the first answer took (-1: there was none)."""
         self._process: Any = None
         self._here: Any = None
 
@@ -49,14 +49,15 @@ class Isolated:
         fresh = self._process is None
         if fresh:
             self._start()
-        patience, started = self._patience(fresh), time.monotonic()
+        patience, started = self._patience(), time.monotonic()
+        extra = 2 * self._start_up if fresh and self._timeout is None else 0.0
         try:
             self._here.send(arguments)
-            if not self._here.poll(patience):
+            if not self._here.poll(patience + max(extra, 0)):
                 raise Hung(f"no result within {patience:g} seconds")
             answer = self._here.recv()
         except (EOFError, ConnectionError, Hung) as error:
-            self._lost += 1
+            self._hung += isinstance(error, Hung)
             code = self.close()
             if isinstance(error, Hung):
                 raise
@@ -65,14 +66,13 @@ class Isolated:
             self._start_up = time.monotonic() - started
         return answer
 
-    def _patience(self, fresh: bool) -> float:
+    def _patience(self) -> float:
         """Seconds that the next call may take."""
         if self._timeout is not None:
             return self._timeout
-        usual = PATIENCE if self._lost < 3 else min(1.0, PATIENCE)
         if self._start_up < 0:
-            return FIRST if self._lost == 0 else min(FIRST, 2 * PATIENCE)
-        return usual + (2 * round(self._start_up, 1) if fresh else 0)
+            return FIRST if self._hung == 0 else min(FIRST, PATIENCE)
+        return PATIENCE if self._hung < 3 else min(1.0, PATIENCE)
 
     def close(self) -> int | None:
         """End the process; its exit code, if it had ended before."""

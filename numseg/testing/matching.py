@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
-import os.path
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
@@ -184,8 +183,8 @@ def _nearness(ours: str, other: str) -> float:
     mine, theirs = _words(ours), _words(other)
     for a in mine:
         for b in theirs:
-            common = len(os.path.commonprefix([a, b]))
-            if a == b or common >= max(4, min(len(a), len(b)) - 2):
+            least = max(4, min(len(a), len(b)) - 2)
+            if a == b or (len(b) >= least and a.startswith(b[:least])):
                 return 0.8 + 0.1 * difflib.SequenceMatcher(None, ours, other).ratio()
     return difflib.SequenceMatcher(None, ours, other.lower()).ratio()
 

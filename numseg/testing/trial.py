@@ -6,20 +6,22 @@ import dataclasses
 import functools
 import itertools
 import math
+import pickle
 import random
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from numseg import names
 from numseg.conventions import Arguments, Unsupported
 from numseg.errors import ArgumentError
 from numseg.operator import Operator
 from numseg.testing import conventions, foreign
 from numseg.testing.foreign import Foreign, Given, Refused
-from numseg.testing.verdict import (
-    Side,
-)
+from numseg.testing.guarded import PATTERNS, Guard
+from numseg.testing.verdict import Side
 from numseg.typing import Array
 
 if TYPE_CHECKING:
@@ -35,6 +37,12 @@ SCREENS = (8, 16, 40)
 MOST_CONVENTIONS = 600
 """Beyond so many combinations, only those are tried that differ from the defaults, or from a named
 convention, in at most two arguments."""
+
+GIVE_UP = 8
+"""After so many calls that did not return no more are made."""
+
+GIVE_UP_AT_FIRST = 3
+"""The same if none has returned."""
 
 ASPECTS = ("ordinary", "special", "empty")
 """Calls with numbers in all arrays; with NaN and infinities among them; with an empty array."""
@@ -90,6 +98,19 @@ class Compared(NamedTuple):
     difference: Difference | None
 
 
+class Observed(NamedTuple):
+    """What asking again for the same call showed."""
+
+    change: float | None = None
+    """By how many ulps the results differ the second time; None: not by a bit."""
+    beyond: tuple[Guard, ...] = ()
+    """The guards that ended the process."""
+    unwritten: tuple[int, ...] = ()
+    """Results, by place, with numbers that depend on what memory held before."""
+    raw: bool = False
+    """Those numbers are what memory held."""
+
+
 class Trial:
     """One implementation beside one operator."""
 
@@ -103,19 +124,21 @@ class Trial:
         dtypes: tuple[str, ...],
         values: tuple[str, ...],
         ulps: float | None,
+        guard: bool = False,
     ) -> None:
         from numseg.testing import cases
 
+        self.guard = guard
         self.peer, self.op, self.ulps = peer, op, ulps
         self.dtypes, self.values = dtypes, values
         self._stated = cases.of(op)
         self._roundings = functools.partial(cases.roundings, op)
         choices = dict(conventions.choices(op))
-        for name, value in fixed.items():
-            if name not in op.__signature__.parameters or name in op.inputs:
-                raise ArgumentError(f"fixed: {op.__name__} has no parameter {name!r}")
+        self._check_fixed(fixed)
+        self.told = frozenset(fixed)
+        """Parameters that the caller has fixed."""
+        for name in fixed:
             choices.pop(name, None)
-            fixed[name] = value
         self.free = {n: v for n, v in choices.items() if n not in peer.takes}
         drop = [n for n in op.parameters.defaults if n not in peer.takes and n not in self.free]
         self.fixed = {n: op.parameters.defaults[n] for n in drop} | fixed
@@ -127,18 +150,41 @@ class Trial:
         self.aspects: list[str] = []
         """One for each of ``calls``."""
         self.refused: list[tuple[Call, Arguments, Refused]] = []
-        self.unsupported = 0
+        self.observed: list[Observed] = []
+        """One for each of ``calls``."""
+        self.unsupported = self.left_out = 0
+        """Calls that their framework has no words for; those not made since some had hung."""
+        self._hung: set[bytes] = set()
         self.found: list[dict[int, Compared]] = []
         """For each convention, what each call of ``calls`` gave."""
+
+    def _check_fixed(self, fixed: Arguments) -> None:
+        """Is there a call with these parameters?"""
+        from numseg.testing import cases
+
+        op = self.op
+        known = [n for n in op.__signature__.parameters if n not in op.inputs]
+        for name in fixed:
+            if name not in known:
+                hint = names.close_to(name, known)
+                raise ArgumentError(f"fixed: {op.__name__} has no parameter {name!r}{hint}")
+        for case in cases.drawn(op, 150) if fixed else ():
+            try:
+                op.plan(**case.arguments("integers", np.float32) | fixed)
+                return
+            except ArgumentError as error:
+                why = str(error)
+        if fixed:
+            raise ArgumentError(f"fixed: no call of {op.__name__} has {_said(fixed)}: {why}")
 
     # -- conventions ---------------------------------------------------------------------------
 
     def _combinations(self) -> Iterator[Arguments]:
         """Values of the free arguments, the defaults first."""
-        names = list(self.free)
+        free = list(self.free)
         every = itertools.product(*self.free.values())
         if math.prod(len(v) for v in self.free.values()) <= MOST_CONVENTIONS:
-            yield from (dict(zip(names, values, strict=True)) for values in every)
+            yield from (dict(zip(free, values, strict=True)) for values in every)
             return
         plain = {n: v[0] for n, v in self.free.items()}
         starts = [plain, *(
@@ -147,7 +193,7 @@ class Trial:
         )]  # fmt: skip
         seen = set()
         for start in starts:
-            for a, b in itertools.combinations_with_replacement(names, 2):
+            for a, b in itertools.combinations_with_replacement(free, 2):
                 for va, vb in itertools.product(self.free[a], self.free[b]):
                     made = start | {a: va, b: vb}
                     if (key := repr(made)) not in seen:
@@ -156,17 +202,34 @@ class Trial:
 
     # -- calls ---------------------------------------------------------------------------------
 
-    def run(self, count: int, seed: int, progress: bool) -> None:
-        """Draw calls, and compare each under the conventions that are still possible."""
+    def run(
+        self,
+        count: int,
+        seed: int,
+        progress: bool,
+        on_hang: Callable[[Arguments], str] = lambda arguments: "",
+    ) -> None:
+        """Draw calls, and compare each under the conventions that are still possible.
+
+        Of a call that does not return, ``on_hang`` says what to show, beside a progress bar at
+        once.
+        """
         self.seed, self.count = seed, count
         self.found = [{} for _ in self.conventions]
         bar = _bar(count, self.peer.op.__name__) if progress else None
+        told: list[str] = []
 
         def visit(call: Call) -> bool:
-            if len(self.calls) + len(self.refused) + self.unsupported < count:
-                self._visit(call)
+            if self.drawn >= count:
+                return False
+            before = self.peer.hung
+            self._visit(call)
+            if self.peer.hung > before and len(told) < 3:
+                told.append(on_hang(self.refused[-1][1] if self.refused else {}))
                 if bar is not None:
-                    bar.update()
+                    bar.write(f"{self.refused[-1][2].message}:\n{told[-1]}", file=sys.stderr)
+            if bar is not None:
+                bar.update()
             return False
 
         try:
@@ -174,15 +237,47 @@ class Trial:
         finally:
             if bar is not None:
                 bar.close()
-        if not self.calls:
-            first = self.refused[0][2] if self.refused else None
-            why = f": {first.error}: {first.message}" if first else ""
+        self._check_some(told)
+
+    @property
+    def drawn(self) -> int:
+        """How many calls were drawn."""
+        return len(self.calls) + len(self.refused) + self.unsupported + self.left_out
+
+    def _check_some(self, told: list[str]) -> None:
+        """Was there a call that it took?"""
+        if self.calls:
+            return
+        name = self.op.__name__
+        if self.drawn == 0:
+            raise ArgumentError(f"no call of {name} was drawn that has {_said(self.fixed)}")
+        if self.left_out:
+            hung = "; ".join(told[0].splitlines())
             raise ArgumentError(
-                f"the function refused all {len(self.refused)} calls of {self.op.__name__}{why}"
+                f"gave up after {self.peer.hung} calls of {name} without an answer: "
+                f"{self.refused[0][2].message} from {hung}"
             )
+        if not self.refused:
+            raise ArgumentError(
+                f"the function's framework has no words for any of {self.unsupported} calls of"
+                f" {name}"
+            )
+        first = self.refused[0][2]
+        raise ArgumentError(
+            f"the function refused all {len(self.refused)} calls of {name}: "
+            f"{first.error}: {first.message}"
+        )
+
+    def _gave_up(self, patience: int = 1) -> bool:
+        most = GIVE_UP if self.calls else GIVE_UP_AT_FIRST
+        return self.peer.hung >= most * patience
 
     def _visit(self, call: Call) -> None:
+        if self._gave_up():
+            self.left_out += 1
+            return
         arguments = self.complete(call.arguments())
+        before = self.peer.hung
         try:
             given = self.peer.call(arguments)
         except Unsupported:
@@ -190,14 +285,58 @@ class Trial:
             return
         if isinstance(given, Refused):
             self.refused.append((call, arguments, given))
+            if self.peer.hung > before:
+                self._hung.add(pickle.dumps(arguments))
             return
         place = len(self.calls)
         self.calls.append((call, arguments, given))
+        self.observed.append(self._observe(arguments, given))
         self.aspects.append(aspect(call, arguments))
         if place in SCREENS:
             self._screen(last=place == SCREENS[-1])
         for number in self.live:
             self.found[number][place] = self.compare(arguments, self.conventions[number], given)
+
+    def _observe(self, arguments: Arguments, given: Given) -> Observed:
+        """Call again: plainly, and beside memory that nobody may touch."""
+        seen = Observed(self._change(arguments, given, self.peer.call(arguments)))
+        if not self.guard:
+            return seen
+        guards = [Guard(pattern=p) for p in PATTERNS] + [Guard(end=False)]
+        beyond: list[Guard] = []
+        outcomes: list[Given | Refused] = []
+        for how in guards:
+            hung, outcome = self.peer.hung, self.peer.call(arguments, how)
+            if isinstance(outcome, Refused) and outcome.error == "Lost" and self.peer.hung == hung:
+                beyond.append(how)
+                outcome = self.peer.call(arguments, how._replace(forbid="nothing"))
+            outcomes.append(outcome)
+        first, second = outcomes[:2]
+        if not (isinstance(first, Given) and isinstance(second, Given)):
+            return seen._replace(beyond=tuple(beyond))
+        pairs = list(enumerate(zip(first.results, second.results, strict=False)))
+        odd = tuple(j for j, (a, b) in pairs if not foreign.same_bits(a, b))
+        return seen._replace(
+            beyond=tuple(beyond),
+            unwritten=() if seen.change is not None else odd,
+            raw=all(_holds_pattern(*pairs[j][1]) for j in odd),
+        )
+
+    def _change(self, arguments: Arguments, given: Given, again: Given | Refused) -> float | None:
+        """How far results are apart, in ulps, if they are not the same bits."""
+        if isinstance(again, Refused):
+            return math.inf
+        first = [*given.results, *given.gradients.values()]
+        second = [*again.results, *again.gradients.values()]
+        if len(first) == len(second) and all(map(foreign.same_bits, first, second)):
+            return None
+        if [a.shape for a in first] != [b.shape for b in second]:
+            return math.inf
+        dtype = np.dtype(given_dtype(arguments, self.op))
+        return max(
+            float(_ulps(a, b, np.maximum(1, _finite(np.abs(a))), a == b, dtype).max(initial=0))
+            for a, b in zip(first, second, strict=True)
+        )
 
     def complete(self, arguments: Arguments) -> Arguments:
         return {**self.op.parameters.defaults, **arguments, **self.fixed}
@@ -228,7 +367,7 @@ class Trial:
         The calls are the same for every ``visit`` up to the first of which it is true.
         """
         from hypothesis import HealthCheck, Phase, find, settings
-        from hypothesis.errors import NoSuchExample
+        from hypothesis.errors import NoSuchExample, Unsatisfiable
 
         quiet = settings(
             max_examples=count,
@@ -239,7 +378,7 @@ class Trial:
         )
         try:
             return find(self._strategy(), visit, settings=quiet, random=random.Random(self.seed))
-        except NoSuchExample:
+        except (NoSuchExample, Unsatisfiable):
             return None
 
     def _strategy(self) -> Any:
@@ -393,7 +532,10 @@ class Trial:
         return scales
 
     def try_call(self, arguments: Arguments) -> Given | Refused | None:
-        """Their outcome; None where their framework has no words for the call."""
+        """Their outcome; None where their framework has no words for the call, or it is known, or
+        to be feared, that the call does not return."""
+        if self._gave_up(2) or (self._hung and pickle.dumps(arguments) in self._hung):
+            return None
         try:
             return self.peer.call(arguments)
         except Unsupported:
@@ -409,6 +551,21 @@ class Trial:
         """How a call deviated from a convention."""
         _, arguments, given = self.calls[place]
         return self.compare(arguments, chosen, given).difference
+
+
+def _said(arguments: Arguments) -> str:
+    return ", ".join(f"{n}={v!r}" for n, v in arguments.items())
+
+
+def _holds_pattern(a: Array, b: Array) -> bool:
+    """Where two results differ, do they hold what memory was filled with?"""
+    filled = [np.full(y.nbytes, ~p & 0xFF, np.uint8).view(y.dtype)
+              for y, p in zip((a, b), PATTERNS, strict=True)]  # fmt: skip
+    bits = [(y.view(f"u{y.itemsize}"), f.view(f"u{y.itemsize}").reshape(y.shape))
+            for y, f in zip((a, b), filled, strict=True)]  # fmt: skip
+    (a, pa), (b, pb) = bits
+    odd = a != b
+    return bool((a[odd] == pa[odd]).all() and (b[odd] == pb[odd]).all())
 
 
 def given_dtype(arguments: Arguments, op: Operator[..., Any]) -> Any:
