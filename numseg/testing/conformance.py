@@ -11,7 +11,8 @@ from numseg import checks
 from numseg.conventions import Arguments
 from numseg.errors import ArgumentError
 from numseg.operator import Operator
-from numseg.testing import conventions, diagnosis, faults, foreign, guarded, untried
+from numseg.testing import conventions, diagnosis, example, faults, foreign, guarded, untried
+from numseg.testing.diagnosis import Explanation
 from numseg.testing.foreign import Foreign, Refused
 from numseg.testing.isolated import Isolated
 from numseg.testing.trial import ASPECTS, KINDS, MOST_CONVENTIONS, Call, Compared, Trial
@@ -154,7 +155,7 @@ def conformance(
     trial = Trial(peer, ours, dict(fixed or {}), some_dtypes, some_values, ulps, guard)
     name = name or _name_of(theirs)
     try:
-        trial.run(count, seed, progress, lambda a: diagnosis.snippet(trial, name, a, {}))
+        trial.run(count, seed, progress, lambda a: example.snippet(trial, name, a, {}))
         return _report(trial, name, allow)
     finally:
         peer.close()
@@ -182,14 +183,7 @@ def _check_process(isolate: bool, timeout: float | None, guard: bool) -> None:
 
 def _report(trial: Trial, name: str, allow: Sequence[str]) -> ConformanceReport:
     """What was found, in words."""
-    best = min(range(len(trial.conventions)), key=trial.rank)
-    chosen, found = trial.conventions[best], trial.found[best]
-    outcome = {p: c.difference is None for p, c in found.items()}
-    fitting = [
-        convention
-        for n, convention in enumerate(trial.conventions)
-        if {p: c.difference is None for p, c in trial.found[n].items()} == outcome
-    ]
+    chosen, found, explained, fitting = _chosen(trial)
     indifferent = [n for n in trial.free if _indifferent(trial, n, chosen, fitting)]
     named = _names(trial, chosen, indifferent)
     implied = conventions.named(trial.op)[named[0]] if named else {}
@@ -202,7 +196,8 @@ def _report(trial: Trial, name: str, allow: Sequence[str]) -> ConformanceReport:
         places = [p for p in odd if trial.aspects[p] == which]
         counts[which] = len(places), trial.aspects.count(which)
         if places and not any(d.kind == "ordinary" for d in deviations):
-            deviations.append(diagnosis.deviation(trial, name, chosen, places, which))
+            why = explained if which == "ordinary" else None
+            deviations.append(diagnosis.deviation(trial, name, chosen, places, which, why))
     return ConformanceReport(
         function=name,
         operator=trial.op.__name__,
@@ -227,7 +222,37 @@ def _report(trial: Trial, name: str, allow: Sequence[str]) -> ConformanceReport:
         faults=tuple(faults.faults(trial, name, chosen, allow)),
         untried=tuple(untried.untried(trial, chosen)),
         proposals=untried.proposals(trial),
+        explained=explained is not None,
     )
+
+
+def _chosen(
+    trial: Trial,
+) -> tuple[Arguments, dict[int, Compared], Explanation | None, list[Arguments]]:
+    """The convention that is nearest, what it gives, and those that do not differ from it.
+
+    If none fits all ordinary calls, but a known mistake explains them under one, it is that one.
+    """
+    best = min(range(len(trial.conventions)), key=trial.rank)
+    chosen, found = trial.conventions[best], trial.found[best]
+    if any(c.difference and trial.aspects[p] == "ordinary" for p, c in found.items()):
+        explained = diagnosis.explanation(trial, chosen)
+        if explained is not None:
+            chosen = explained.convention
+            alike = [c for c in _neighbours(trial, chosen) if explained.holds_too(trial, c)]
+            return chosen, diagnosis.judged(trial, chosen), explained, alike
+    outcome = {p: c.difference is None for p, c in found.items()}
+    alike = [
+        convention
+        for n, convention in enumerate(trial.conventions)
+        if {p: c.difference is None for p, c in trial.found[n].items()} == outcome
+    ]
+    return chosen, found, None, alike
+
+
+def _neighbours(trial: Trial, chosen: Arguments) -> list[Arguments]:
+    """Those that differ in one argument at most."""
+    return [c for c in trial.conventions if sum(c[n] is not v for n, v in chosen.items()) < 2]
 
 
 def _indifferent(trial: Trial, name: str, chosen: Arguments, fitting: list[Arguments]) -> bool:
@@ -280,7 +305,7 @@ def _refusals(trial: Trial, name: str, chosen: Arguments) -> Iterator[Refusal]:
 
         smallest = arguments
         if refused.error != "Lost":  # each costs a process
-            smallest = diagnosis.simplify(trial, arguments, again)
+            smallest = example.simplify(trial, arguments, again)
             said = trial.try_call(smallest)
             refused = said if isinstance(said, Refused) else refused
         else:
@@ -288,8 +313,8 @@ def _refusals(trial: Trial, name: str, chosen: Arguments) -> Iterator[Refusal]:
         yield Refusal(
             refused,
             len(group),
-            diagnosis.shared([a for _, a, _ in group], taken, trial.op),
-            diagnosis.snippet(trial, name, smallest, chosen),
+            example.shared([a for _, a, _ in group], taken, trial.op),
+            example.snippet(trial, name, smallest, chosen),
         )
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numseg.conventions import Arguments
-from numseg.testing import diagnosis, foreign
+from numseg.testing import example, foreign
 from numseg.testing.foreign import Given, Refused
 from numseg.testing.guarded import Guard
 from numseg.testing.trial import Observed, Trial
@@ -55,7 +55,7 @@ def faults(
         for words, group in groups.items():
             shown = seen.amount(kind, words, group)
             smallest = min((e.arguments for e in group), key=foreign.size_of)
-            code = diagnosis.snippet(trial, name, smallest, chosen)
+            code = example.snippet(trial, name, smallest, chosen)
             yield Fault(kind, shown, len(group), len(entries), code)
 
 

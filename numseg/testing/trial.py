@@ -356,10 +356,14 @@ class Trial:
     def rank(self, number: int) -> tuple[int, ...]:
         """The best first: seen longest, fewest deviations, then a named one, then the defaults."""
         found, chosen = self.found[number], self.conventions[number]
-        changed = sum(self.free[n][0] is not v for n, v in chosen.items())
+        changed = self.changed(chosen)
         named = conventions.names_of(self.op, set(self.free), chosen)
         odd = self._deviating(number, ["ordinary"]), self._deviating(number)
         return -len(found), *odd, -bool(named), changed
+
+    def changed(self, convention: Arguments) -> int:
+        """In how many arguments it differs from the defaults."""
+        return sum(self.free[n][0] is not v for n, v in convention.items())
 
     def generate(self, visit: Callable[[Call], bool], count: int) -> Call | None:
         """Draw calls until ``visit`` is true of one, and give the smallest of which it is.
@@ -367,7 +371,7 @@ class Trial:
         The calls are the same for every ``visit`` up to the first of which it is true.
         """
         from hypothesis import HealthCheck, Phase, find, settings
-        from hypothesis.errors import NoSuchExample, Unsatisfiable
+        from hypothesis.errors import Flaky, NoSuchExample, Unsatisfiable
 
         quiet = settings(
             max_examples=count,
@@ -378,7 +382,7 @@ class Trial:
         )
         try:
             return find(self._strategy(), visit, settings=quiet, random=random.Random(self.seed))
-        except (NoSuchExample, Unsatisfiable):
+        except (NoSuchExample, Unsatisfiable, Flaky):  # flaky: their results change
             return None
 
     def _strategy(self) -> Any:
@@ -425,7 +429,12 @@ class Trial:
 
     # -- comparing -----------------------------------------------------------------------------
 
-    def ours(self, arguments: Arguments, convention: Arguments) -> Given | None:
+    def ours(
+        self,
+        arguments: Arguments,
+        convention: Arguments,
+        grad_y_of: Callable[[Array], Array] = lambda grad_y: grad_y,
+    ) -> Given | None:
         """What the definition gives; None if the convention does not have this call."""
         reference = self.op.reference
         try:
@@ -436,7 +445,8 @@ class Trial:
         gradients: dict[str, Array] = {}
         if self.peer.gradient and results[0].dtype.kind == "f":
             grad_y = self.peer.grad_y(results[0].shape, results[0].dtype)
-            gradients = self._gradients(arguments, reference.backward(saved, grad_y))
+            flat = reference.backward(saved, grad_y_of(grad_y))
+            gradients = self._gradients(arguments, flat)
         return Given(results, gradients)
 
     def _gradients(self, arguments: Arguments, flat: tuple[Any, ...]) -> dict[str, Array]:
@@ -494,6 +504,10 @@ class Trial:
                 )
             worst = max(worst, largest)
         return Compared(worst, None)
+
+    def eps(self, arguments: Arguments) -> float:
+        """The machine epsilon of a call's arrays."""
+        return float(np.finfo(given_dtype(arguments, self.op)).eps)
 
     def tolerance(self, arguments: Arguments, convention: Arguments) -> float:
         """How many ulps conform."""
