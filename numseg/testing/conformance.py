@@ -13,9 +13,10 @@ from numseg.errors import ArgumentError
 from numseg.operator import Operator
 from numseg.testing import conventions, diagnosis, example, faults, foreign, guarded, untried
 from numseg.testing.diagnosis import Explanation
+from numseg.testing.drawing import ASPECTS, KINDS, Call
 from numseg.testing.foreign import Foreign, Refused
 from numseg.testing.isolated import Isolated
-from numseg.testing.trial import ASPECTS, KINDS, MOST_CONVENTIONS, Call, Compared, Trial
+from numseg.testing.trial import MOST_CONVENTIONS, Compared, Trial
 from numseg.testing.verdict import (
     ConformanceReport,
     Deviation,

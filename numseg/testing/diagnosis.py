@@ -13,9 +13,10 @@ import numpy as np
 
 from numseg.conventions import Arguments
 from numseg.testing import example, foreign, mistakes
+from numseg.testing.drawing import ASPECTS, Call
 from numseg.testing.foreign import Given
 from numseg.testing.mistakes import Mistake
-from numseg.testing.trial import ASPECTS, Compared, Trial
+from numseg.testing.trial import Compared, Trial
 from numseg.testing.verdict import Deviation
 from numseg.typing import Array
 
@@ -50,7 +51,7 @@ def explanation(trial: Trial, best: Arguments) -> Explanation | None:
         return Explanation(best, (left_behind,), None, tuple(places))
     parts = {d.part for p in places if (d := trial.found_difference(best, p)) is not None}
     if parts and all(part.startswith("gradient of ") for part in parts):
-        return _of_gradients(trial, best, places)
+        return _of_gradients(trial, best, places, parts)
     known, left = list(mistakes.mistakes(trial)), ATTEMPTS
     for convention in [best, *sorted(trial.conventions, key=trial.changed)]:
         left -= len(known)
@@ -77,27 +78,27 @@ def _telling(trial: Trial, which: str) -> list[int]:
 
 def _fits_all(trial: Trial, convention: Arguments, mistake: Mistake, places: Sequence[int]) -> bool:
     """Does a mistake predict all the calls, and enough of those that deviate?"""
-    fitting, unknown = [], []
+    explained: list[int] = []
+    unknown = 0
     for place in places:
         _, arguments, given = trial.calls[place]
         made = mistake.predict(trial, arguments, convention)
-        if made is None:
-            unknown.append(place)
-            if len(unknown) > len(places) // 2:
-                return False
-        elif mistakes.fits(trial, arguments, convention, made, given):
-            fitting.append(place)
-        else:
+        if made is not None and not mistakes.fits(trial, arguments, convention, made, given):
             return False
-    explained = [d for p in fitting if (d := trial.found_difference(convention, p)) is not None]
-    left = [p for p in unknown if trial.found_difference(convention, p) is not None]
-    seen = sum(max(d.numbers, 1) for d in explained)
-    return len(explained) >= max(2, 2 * len(left)) or (
-        len(explained) == 1 and seen > 3 and not left
-    )
+        if (odd := trial.found_difference(convention, place)) is None:
+            continue
+        if made is None or (made.known is not None and not made.known.any()):
+            unknown += 1
+        else:
+            explained.append(max(odd.numbers, 1))
+    if len(explained) == 1:
+        return sum(explained) > 3 and not unknown
+    return len(explained) >= max(2, 2 * unknown)
 
 
-def _of_gradients(trial: Trial, best: Arguments, places: Sequence[int]) -> Explanation | None:
+def _of_gradients(
+    trial: Trial, best: Arguments, places: Sequence[int], parts: set[str]
+) -> Explanation | None:
     """What explains that the gradients alone deviate."""
     fitting = [m for m in mistakes.gradient_mistakes(trial) if _fits_all(trial, best, m, places)]
     if fitting:
@@ -105,6 +106,8 @@ def _of_gradients(trial: Trial, best: Arguments, places: Sequence[int]) -> Expla
         return Explanation(best, words, None, tuple(places))
     odd = [p for p in places if trial.found_difference(best, p) is not None]
     entries = [trial.calls[p][1:] for p in odd]
+    if parts != {f"gradient of {trial.op.inputs[0]}"}:
+        return None
     if len(odd) > 1 and all(mistakes.overwrites(trial, a, best, g) for a, g in entries):
         summed = (
             f"gradients that are not summed: each number of the gradient of {trial.op.inputs[0]} "
@@ -121,7 +124,7 @@ def _of_state(trial: Trial, best: Arguments, places: Sequence[int]) -> Iterator[
     """Does a call give what calls before it have left?"""
     odd = [p for p in places if trial.found_difference(best, p) is not None][:8]
     entries = [trial.calls[p][1:] for p in odd]
-    if odd and all(trial.observed[p].change is not None for p in odd):
+    if any(trial.observed[p].change is not None for p in odd):
         if all(_adds_up(trial, best, arguments) for arguments, _ in entries):
             yield "a stale buffer: each call adds to what the call before has left"
         return
@@ -323,7 +326,7 @@ def _by_values(trial: Trial, chosen: Arguments, calls: list[Any]) -> Iterator[st
 
     numbers = {call.kind for call, _, _ in calls}
     if numbers == {"integers"}:
-        others = [agrees(trial.complete(call.arguments("reals"))) for call, _, _ in calls]
+        others = [agrees(trial.complete(_untied(call))) for call, _, _ in calls]
         if all(others):
             yield (
                 "ties: the same calls agree as soon as all values are distinct "
@@ -346,6 +349,14 @@ def _by_values(trial: Trial, chosen: Arguments, calls: list[Any]) -> Iterator[st
                  for c, _, _ in narrow]  # fmt: skip
         if all(again):
             yield "rounding only: the same calls in float64 agree"
+
+
+def _untied(call: Call) -> Arguments:
+    """The call's whole numbers, each moved by less than half, so that no two are equal."""
+    whole, parts = call.arguments("integers"), call.arguments("reals")
+    drawn = [name for name, entry in call.case.arrays.items() if isinstance(entry, tuple)]
+    moved = {n: (whole[n] + 0.4 * parts[n]).astype(whole[n].dtype) for n in drawn}
+    return whole | moved
 
 
 def judged(trial: Trial, convention: Arguments) -> dict[int, Compared]:

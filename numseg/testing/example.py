@@ -31,7 +31,7 @@ def smallest(trial: Trial, chosen: Arguments, places: Sequence[int], which: str)
         arguments = trial.complete(call.arguments())
         return trial.aspect(call, arguments) == which and deviates(arguments)
 
-    call = trial.generate(visit, max(trial.count, 1))
+    call = trial.source.find(visit, trial.batches(), str(trial.seed))
     candidates = [trial.calls[p][1] for p in places]
     if call is not None:
         candidates.append(trial.complete(call.arguments()))

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numseg.conventions import Arguments, Probe
-from numseg.operator import Operator
 from numseg.testing import conventions, foreign
 from numseg.testing.foreign import Given
 from numseg.testing.trial import Trial
@@ -122,19 +121,20 @@ def _changes(trial: Trial) -> Iterator[tuple[str, Change]]:
     op = trial.op
     yield from conventions.probes(op).items()
     yield from _ignored(trial)
+    pairs = _pairs(trial)
     for name in trial.peer.takes:
         if name in op.inputs:
             if name != "boxes" or "spatial_scale" in op.parameters.names:  # in pixels
                 yield from ARRAYS.get(name, {}).items()
             if op.parameters.defaults.get(name, 0) is None:
                 yield f"it ignores {name}", functools.partial(_with, name, None)
-        elif name in _pairs(op):
+        elif name in pairs:
             yield f"rows and columns of {name} exchanged", functools.partial(_exchanged, name)
             for more, words in ((1, "more"), (-1, "less")):
                 yield f"{name} taken as one {words}", functools.partial(_more, name, more)
         if name == "padding":
             yield from PADDING.items()
-        if name == "dim":
+        if name == "dim" and name not in conventions.choices(op):
             for dim in (0, 1, 2, 3, -1, -2):
                 yield f"along dim={dim}, whatever dim it gets", functools.partial(_with, name, dim)
         if name == "eps":
@@ -166,11 +166,13 @@ def _with(name: str, value: Any, arguments: Arguments) -> Arguments:
     return arguments | {name: value}
 
 
-def _pairs(op: Operator[..., Any]) -> list[str]:
-    """Parameters with a number for the rows and one for the columns."""
-    parameters = op.__signature__.parameters.values()
-    kinds = ("Pair", "Padding", "Sides")
-    return [p.name for p in parameters if str(p.annotation).startswith(kinds)]
+def _pairs(trial: Trial) -> list[str]:
+    """Parameters with a number for the rows and one for the columns, or two for each."""
+    op = trial.op
+    seen = [
+        (n, a.get(n)) for _, a, _ in trial.calls for n in trial.peer.takes if n not in op.inputs
+    ]
+    return list({n: 0 for n, v in seen if isinstance(v, (list, tuple)) and len(v) in (2, 4)})
 
 
 def _exchanged(name: str, arguments: Arguments) -> Arguments:
@@ -184,7 +186,7 @@ def _exchanged(name: str, arguments: Arguments) -> Arguments:
 def _more(name: str, more: int, arguments: Arguments) -> Arguments:
     value = arguments[name]
     if isinstance(value, (list, tuple)):
-        return arguments | {name: tuple(part + more for part in value)}
+        return arguments | {name: tuple(p + more if type(p) is int else p for p in value)}
     return arguments | {name: value + more} if type(value) is int else arguments
 
 
@@ -244,7 +246,22 @@ def _other_same(arguments: Arguments) -> Arguments:
     return arguments | {"padding": other.get(value, value) if isinstance(value, str) else value}
 
 
+def _padded_by_zeros(arguments: Arguments) -> Arguments:
+    value = arguments["padding"]
+    if isinstance(value, str):
+        return arguments
+    rows, columns = (value,) * 2 if isinstance(value, int) else tuple(value)[:2]
+    sides = (rows, rows), (columns, columns)
+    if isinstance(value, (list, tuple)) and len(value) == 4:
+        sides = tuple(value[:2]), tuple(value[2:])
+    if min(map(min, sides)) < 0:
+        return arguments
+    x = np.pad(arguments["x"], ((0, 0), (0, 0), *sides))
+    return arguments | {"x": x, "padding": 0}
+
+
 PADDING: dict[str, Probe] = {
+    "padding of zeros that count like any other number": _padded_by_zeros,
     "padding at the wrong side: top and left taken for bottom and right": _sides(
         lambda t, b, l, r: (b, t, r, l)
     ),

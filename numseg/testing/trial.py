@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 import math
 import pickle
-import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,63 +17,36 @@ from numseg.conventions import Arguments, Unsupported
 from numseg.errors import ArgumentError
 from numseg.operator import Operator
 from numseg.testing import conventions, foreign
+from numseg.testing.drawing import ASPECTS, BATCH, Call, Source, aspect
 from numseg.testing.foreign import Foreign, Given, Refused
 from numseg.testing.guarded import PATTERNS, Guard
 from numseg.testing.verdict import Side
 from numseg.typing import Array
 
 if TYPE_CHECKING:
-    from numseg.testing.cases import Case
-
-KINDS = ("integers", "reals", "special")
-"""Values: small whole numbers, among them equal ones; distinct numbers; whole numbers, and in the
-first array NaN, infinities and negative zeros among them."""
+    pass
 
 SCREENS = (8, 16, 40)
 """After so many cases the conventions that have deviated are left."""
 
+LEFT = 48
+"""So many conventions are compared with after a screen that none has passed."""
+
 MOST_CONVENTIONS = 600
 """Beyond so many combinations, only those are tried that differ from the defaults, or from a named
 convention, in at most two arguments."""
+
+REACHED = 3
+"""So many calls are added in which an argument matters that did not matter before."""
+
+MOST_BATCHES = 30
+"""How long these are looked for."""
 
 GIVE_UP = 8
 """After so many calls that did not return no more are made."""
 
 GIVE_UP_AT_FIRST = 3
 """The same if none has returned."""
-
-ASPECTS = ("ordinary", "special", "empty")
-"""Calls with numbers in all arrays; with NaN and infinities among them; with an empty array."""
-
-
-class Call(NamedTuple):
-    """One generated call, without its values."""
-
-    case: Case
-    dtype: str
-    kind: str
-    seed: int
-
-    def arguments(self, kind: str | None = None) -> Arguments:
-        """The arguments, with values of this or another kind."""
-        kind = kind or self.kind
-        plain = "integers" if kind == "special" else kind
-        made = self.case.arguments(plain, np.dtype(self.dtype), self.seed)
-        if kind == "special":
-            rng = np.random.default_rng([self.seed, 2])
-            name, entry = next(iter(self.case.arrays.items()))  # what is filtered, not the filter
-            if isinstance(entry, tuple):
-                chosen = rng.random(entry) < 0.25
-                odd = rng.choice([np.nan, np.nan, np.inf, -np.inf, -0.0], entry)
-                made[name] = np.where(chosen, odd, made[name]).astype(made[name].dtype)
-        return made
-
-
-def aspect(call: Call, arguments: Arguments) -> str:
-    """Which of ``ASPECTS`` a call is of."""
-    if any(a.size == 0 for value in arguments.values() for a in foreign.arrays(value)):
-        return "empty"
-    return "special" if call.kind == "special" else "ordinary"
 
 
 class Difference(NamedTuple):
@@ -144,6 +115,8 @@ class Trial:
         self.fixed = {n: op.parameters.defaults[n] for n in drop} | fixed
         """What every call has, whatever was drawn."""
         self.conventions = list(self._combinations())
+        self.source = Source(op, peer.takes, self.free, self.fixed, dtypes, values)
+        self.complete, self.defined = self.source.complete, self.source.defined
         self.live = list(range(len(self.conventions)))
         """The numbers of those that are still compared."""
         self.calls: list[tuple[Call, Arguments, Given]] = []
@@ -155,6 +128,9 @@ class Trial:
         self.unsupported = self.left_out = 0
         """Calls that their framework has no words for; those not made since some had hung."""
         self._hung: set[bytes] = set()
+        self._kept: set[int] = set()
+        self._ours: dict[Any, Given | None] = {}
+        """Of the arguments in ``calls``, by their id: what the definition gives."""
         self.found: list[dict[int, Compared]] = []
         """For each convention, what each call of ``calls`` gave."""
 
@@ -220,8 +196,6 @@ class Trial:
         told: list[str] = []
 
         def visit(call: Call) -> bool:
-            if self.drawn >= count:
-                return False
             before = self.peer.hung
             self._visit(call)
             if self.peer.hung > before and len(told) < 3:
@@ -230,14 +204,72 @@ class Trial:
                     bar.write(f"{self.refused[-1][2].message}:\n{told[-1]}", file=sys.stderr)
             if bar is not None:
                 bar.update()
-            return False
+            return self.drawn >= count
 
         try:
-            self.generate(visit, count)
+            self.source.each(visit, self.batches(2), str(seed))
+            if self.calls:
+                self._reach(visit)
         finally:
             if bar is not None:
                 bar.close()
         self._check_some(told)
+
+    def batches(self, factor: int = 1) -> int:
+        """Of the source: some calls are drawn twice."""
+        return 4 + factor * -(-self.count // BATCH)
+
+    def _reach(self, visit: Callable[[Call], bool]) -> None:
+        """Add calls in which arguments that they take matter, where those drawn have none."""
+        convention = self.conventions[min(range(len(self.conventions)), key=self.rank)]
+        for name in self.idle(convention):
+            left = REACHED
+
+            def matters(call: Call, name: str = name) -> bool:
+                nonlocal left
+                arguments = self.complete(call.arguments())
+                plain = aspect(call, arguments) == "ordinary"
+                if plain and self._matters(name, arguments, convention, self._values(name)):
+                    left -= 1
+                    visit(call)
+                return left == 0
+
+            self.source.each(matters, MOST_BATCHES, f"{self.seed} {name}")
+
+    def idle(self, convention: Arguments) -> list[str]:
+        """Arguments that they take, and that have had several values, and make no difference to
+        what the definition gives in any call."""
+        found = []
+        for name in self.peer.takes:
+            values = self._values(name)
+            if name in self.told or len(values) < 2:
+                continue
+            entries = (a for p, (_, a, _) in enumerate(self.calls) if self.aspects[p] == "ordinary")
+            if not any(self._matters(name, a, convention, values) for a in entries):
+                found.append(name)
+        return found
+
+    def _values(self, name: str) -> list[Any]:
+        """Some values that an argument has had; of an array that may be left out, None."""
+        if name in self.op.inputs:
+            return [None, ()] if self.op.parameters.defaults.get(name, ()) is None else []
+        values = [a.get(name) for _, a, _ in self.calls]
+        values += [self.op.parameters.defaults[name]] if name in self.op.parameters.defaults else []
+        return list({repr(v): v for v in values}.values())[:4]
+
+    def _matters(
+        self, name: str, arguments: Arguments, convention: Arguments, values: Sequence[Any]
+    ) -> bool:
+        """Does the definition give something else for another value?"""
+        ours = self.ours(arguments, convention)
+        if ours is None or (name in self.op.inputs and arguments.get(name) is None):
+            return False
+        for value in values[:1] if name in self.op.inputs else values:
+            if repr(value) != repr(arguments.get(name)):
+                other = self.ours(arguments | {name: value}, convention)
+                if other is not None and not _alike(ours.results, other.results):
+                    return True
+        return False
 
     @property
     def drawn(self) -> int:
@@ -290,6 +322,7 @@ class Trial:
             return
         place = len(self.calls)
         self.calls.append((call, arguments, given))
+        self._kept.add(id(arguments))
         self.observed.append(self._observe(arguments, given))
         self.aspects.append(aspect(call, arguments))
         if place in SCREENS:
@@ -338,15 +371,11 @@ class Trial:
             for a, b in zip(first, second, strict=True)
         )
 
-    def complete(self, arguments: Arguments) -> Arguments:
-        return {**self.op.parameters.defaults, **arguments, **self.fixed}
-
     def _screen(self, last: bool) -> None:
-        """Go on with the conventions that fit all ordinary calls; at last, if there is none, with
-        the two that are best."""
+        """Go on with the conventions that fit all ordinary calls; if there is none, with some that
+        are best, at last with two."""
         fitting = [n for n in self.live if self._deviating(n, ["ordinary"]) == 0]
-        if fitting or last:
-            self.live = fitting or sorted(self.live, key=self.rank)[:2]
+        self.live = fitting or sorted(self.live, key=self.rank)[: 2 if last else LEFT]
 
     def _deviating(self, number: int, aspects: Sequence[str] = ASPECTS) -> int:
         """How many calls of these aspects deviate from a convention."""
@@ -365,77 +394,26 @@ class Trial:
         """In how many arguments it differs from the defaults."""
         return sum(self.free[n][0] is not v for n, v in convention.items())
 
-    def generate(self, visit: Callable[[Call], bool], count: int) -> Call | None:
-        """Draw calls until ``visit`` is true of one, and give the smallest of which it is.
-
-        The calls are the same for every ``visit`` up to the first of which it is true.
-        """
-        from hypothesis import HealthCheck, Phase, find, settings
-        from hypothesis.errors import Flaky, NoSuchExample, Unsatisfiable
-
-        quiet = settings(
-            max_examples=count,
-            database=None,
-            deadline=None,
-            phases=[Phase.generate, Phase.shrink],
-            suppress_health_check=list(HealthCheck),
-        )
-        try:
-            return find(self._strategy(), visit, settings=quiet, random=random.Random(self.seed))
-        except (NoSuchExample, Unsatisfiable, Flaky):  # flaky: their results change
-            return None
-
-    def _strategy(self) -> Any:
-        from hypothesis import assume
-        from hypothesis import strategies as st
-
-        from numseg.testing import cases
-
-        op, parameters = self.op, self.op.__signature__.parameters
-        sided = [n for n, p in parameters.items() if p.annotation in ("Padding", "Sides")]
-        absent, few = [n for n in op.inputs if n not in self.peer.takes], st.integers(0, 3)
-
-        @st.composite
-        def calls(draw: st.DrawFn) -> Call:
-            empty = draw(st.integers(0, 9)) == 9
-            case = draw(cases.strategy(op))
-            assume(empty or not cases.is_empty(case))
-            params = {**case.params, **self.fixed}
-            params = {n: v for n, v in params.items() if n not in self.free and n not in op.inputs}
-            for name in sided:
-                sides = params.get(name)
-                if isinstance(sides, (list, tuple)) and len(sides) == 4 and draw(few) < 3:
-                    params[name] = (sides[0], sides[2])  # all that most others take
-            arrays = {n: None if n in absent else v for n, v in case.arrays.items()}
-            case = dataclasses.replace(case, arrays=arrays, params=params)
-            call = Call(
-                case,
-                draw(st.sampled_from(self.dtypes)),
-                draw(st.sampled_from(self.values)),
-                draw(st.integers(0, 2**16)),
-            )
-            assume(self.defined(self.complete(call.arguments())))
-            return call
-
-        return calls()
-
-    def defined(self, arguments: Arguments) -> bool:
-        """Does the operator take the arguments?"""
-        try:
-            self.op.plan(**arguments)
-        except ArgumentError:
-            return False
-        return True
-
     # -- comparing -----------------------------------------------------------------------------
 
     def ours(
         self,
         arguments: Arguments,
         convention: Arguments,
-        grad_y_of: Callable[[Array], Array] = lambda grad_y: grad_y,
+        grad_y_of: Callable[[Array], Array] = np.asarray,
     ) -> Given | None:
         """What the definition gives; None if the convention does not have this call."""
+        key = id(arguments), repr(convention), grad_y_of
+        if key not in self._ours:
+            made = self._defined(arguments, convention, grad_y_of)
+            if id(arguments) not in self._kept:
+                return made
+            self._ours[key] = made
+        return self._ours[key]
+
+    def _defined(
+        self, arguments: Arguments, convention: Arguments, grad_y_of: Callable[[Array], Array]
+    ) -> Given | None:
         reference = self.op.reference
         try:
             y, saved = reference.forward(**{**arguments, **convention})
@@ -565,6 +543,14 @@ class Trial:
         """How a call deviated from a convention."""
         _, arguments, given = self.calls[place]
         return self.compare(arguments, chosen, given).difference
+
+
+def _alike(a: list[Array], b: list[Array]) -> bool:
+    """But for rounding."""
+    return len(a) == len(b) and all(
+        y.shape == z.shape and np.allclose(y, z, rtol=1e-3, atol=1e-6, equal_nan=True)
+        for y, z in zip(a, b, strict=True)
+    )
 
 
 def _said(arguments: Arguments) -> str:

@@ -17,6 +17,8 @@ def untried(trial: Trial, chosen: Arguments) -> Iterator[str]:
     if idle := idle_arguments(trial):
         yield f"its {'argument' if len(idle) == 1 else 'arguments'} {' and '.join(idle)}"
     yield from _constant(trial)
+    for name in trial.idle(chosen):
+        yield f"{name} (no case depends on it)"
     taken = {call.dtype for call, _, _ in trial.calls}
     if missing := [dtype for dtype in trial.dtypes if dtype not in taken]:
         yield f"{' and '.join(missing)} arrays"
