@@ -82,7 +82,8 @@ def _fits_all(trial: Trial, convention: Arguments, mistake: Mistake, places: Seq
     unknown = 0
     for place in places:
         _, arguments, given = trial.calls[place]
-        made = mistake.predict(trial, arguments, convention)
+        with np.errstate(all="ignore"):
+            made = mistake.predict(trial, arguments, convention)
         if made is not None and not mistakes.fits(trial, arguments, convention, made, given):
             return False
         if (odd := trial.found_difference(convention, place)) is None:

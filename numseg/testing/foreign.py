@@ -203,7 +203,7 @@ class Foreign:
             tuple(n for n, (now, before) in watched.items() if _written(now, before)),
             tuple(_shared(views, watched)),
             tuple(j for j, (now, then) in enumerate(self._previous) if not same_bits(now, then)),
-            tuple(j for j, r in enumerate(raw) if isinstance(r, (bool, int, float))),
+            tuple(j for j, r in enumerate(raw) if type(r) in (bool, int, float)),
             tuple(self._names(len(args), kwargs)),
         )
         self._previous = list(zip(views, results, strict=True))

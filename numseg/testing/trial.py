@@ -260,14 +260,14 @@ class Trial:
     def _matters(
         self, name: str, arguments: Arguments, convention: Arguments, values: Sequence[Any]
     ) -> bool:
-        """Does the definition give something else for another value?"""
+        """Does the definition give something else for another value, or an error?"""
         ours = self.ours(arguments, convention)
         if ours is None or (name in self.op.inputs and arguments.get(name) is None):
             return False
         for value in values[:1] if name in self.op.inputs else values:
             if repr(value) != repr(arguments.get(name)):
                 other = self.ours(arguments | {name: value}, convention)
-                if other is not None and not _alike(ours.results, other.results):
+                if other is None or not _alike(ours.results, other.results):
                     return True
         return False
 
@@ -349,11 +349,10 @@ class Trial:
             return seen._replace(beyond=tuple(beyond))
         pairs = list(enumerate(zip(first.results, second.results, strict=False)))
         odd = tuple(j for j, (a, b) in pairs if not foreign.same_bits(a, b))
-        return seen._replace(
-            beyond=tuple(beyond),
-            unwritten=() if seen.change is not None else odd,
-            raw=all(_holds_pattern(*pairs[j][1]) for j in odd),
-        )
+        raw = bool(odd) and all(_holds_pattern(*pairs[j][1]) for j in odd)
+        if seen.change is not None and not raw:  # chance, for all that is known
+            return seen._replace(beyond=tuple(beyond))
+        return Observed(None, tuple(beyond), odd, raw)
 
     def _change(self, arguments: Arguments, given: Given, again: Given | Refused) -> float | None:
         """How far results are apart, in ulps, if they are not the same bits."""
