@@ -84,7 +84,7 @@ class Source:
 
         The calls are the same for every ``visit`` up to the first of which it is true.
         """
-        found = (self._batch(visit, f"{seed} {batch}") for batch in range(batches))
+        found = (self._batch(visit, f"{seed}:{batch}") for batch in range(batches))
         return next((call for call in found if call is not None), None)
 
     def _batch(self, visit: Callable[[Call], bool], seed: str) -> Call | None:
@@ -118,7 +118,7 @@ class Source:
         for batch in range(batches):
             if done:
                 return
-            self._batch(once, f"{seed} {batch}")
+            self._batch(once, f"{seed}:{batch}")
 
     def _strategy(self) -> Any:
         from hypothesis import assume

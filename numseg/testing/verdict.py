@@ -142,17 +142,14 @@ class ConformanceReport:
 
     def verdict(self) -> str:
         """One line."""
-        return (
-            "; ".join(
-                [self._values(), *(f"{f.words} ({f.cases} of {f.of} cases)" for f in self.faults)]
-            )
-            + self._reservations()
-        )
+        seen = "; ".join(f"{f.words} ({f.cases} of {f.of} cases)" for f in self.faults)
+        joined = (", but " if self.deviating == 0 else "; ") + seen if seen else ""
+        return self._values() + joined + self._reservations()
 
     def _values(self) -> str:
         if self.deviating == 0:
             matches = f"matches {self.whose} in {self.cases} of {self.cases} cases"
-            return f"conforms: {matches}" if self.conforms else f"{matches}, but does more"
+            return f"conforms: {matches}" if self.conforms else matches
         odd = "; ".join(f"{k} of {n} {AMONG[which]}" for which, (k, n) in self.aspects.items() if k)
         wrong, ordinary = self.aspects["ordinary"]
         if not wrong:
