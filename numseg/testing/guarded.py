@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import functools
 import importlib
 import mmap
@@ -57,6 +58,7 @@ def guard(how: Guard | None) -> Iterator[None]:
     if how is None:
         yield
         return
+    faulthandler.disable()  # a process that dies of this was meant to
     libc, memory = _libc(), _memory()
     previous = memory.set_handler(memory.capsule)
     libc.mallopt(_PERTURB, how.pattern)

@@ -154,7 +154,7 @@ class ConformanceReport:
         wrong, ordinary = self.aspects["ordinary"]
         if not wrong:
             return f"matches {self.whose} in all ordinary cases; deviates in {odd}"
-        if not self.explained and 2 * wrong > ordinary:
+        if self.tried > 1 and not self.explained and 2 * wrong > ordinary:
             return f"deviates from every convention; of {self.whose}, the nearest, in {odd}"
         return f"deviates: nearest is {self.whose}, but these cases differ: {odd}"
 
