@@ -145,11 +145,25 @@ def _adds_up(trial: Trial, best: Arguments, arguments: Arguments) -> bool:
     first, second = trial.try_call(arguments), trial.try_call(arguments)
     if ours is None or not (isinstance(first, Given) and isinstance(second, Given)):
         return False
-    a, b, right = first.results[0], second.results[0], ours.results[0]
-    if not a.shape == b.shape == right.shape:
-        return False
-    size = max(1.0, float(np.max(np.abs(b), initial=0)))
-    return bool(np.allclose(b - a, right, rtol=0, atol=64 * trial.eps(arguments) * size))
+    return all(
+        right.shape == a.shape == b.shape and _grown(a, b, right, 64 * trial.eps(arguments))
+        for right, a, b in _parts(ours, first, second)
+    )
+
+
+def _parts(*sides: Given) -> Iterator[tuple[Array, ...]]:
+    """First results and gradients, side by side."""
+    yield tuple(side.results[0] for side in sides)
+    for name in sides[0].gradients:
+        if all(name in side.gradients for side in sides):
+            yield tuple(side.gradients[name] for side in sides)
+
+
+def _grown(a: Array, b: Array, by: Array, eps: float) -> bool:
+    """Has a number grown, or stayed at what it should be?"""
+    limit = eps * max(1.0, float(np.max(np.abs(b), initial=0)))
+    steady = np.allclose(a, b, rtol=0, atol=limit) and np.allclose(b, by, rtol=0, atol=limit)
+    return steady or bool(np.allclose(b - a, by, rtol=0, atol=limit))
 
 
 def _right_at_first(trial: Trial, best: Arguments, arguments: Arguments) -> bool:
@@ -233,10 +247,28 @@ def _looks_like(
     if all(_reshaped(trial, chosen, a, g) for _, a, g in calls):
         yield f"the right numbers in another shape ({_count(len(calls))})"
         return
+    sizes = {_off_by_one(trial, chosen, a, g) for _, a, g in calls}
+    if "" not in sizes:
+        yield f"sizes off by one: {' or '.join(sorted(sizes))} ({_count(len(calls))})"
+        return
     differences = [trial.found_difference(chosen, p) for p in places]
     if differences and all(d is not None and d.part in trial.op.outputs for d in differences):
         yield from _by_place(trial, chosen, [(a, g) for _, a, g in calls], which)
     yield from _by_values(trial, chosen, calls)
+
+
+def _off_by_one(trial: Trial, chosen: Arguments, arguments: Arguments, given: Given) -> str:
+    """ "a row too many" and its like, if that is all in which the shapes differ; else ""."""
+    ours = trial.ours(arguments, chosen)
+    if ours is None or ours.results[0].ndim != given.results[0].ndim or given.results[0].ndim < 2:
+        return ""
+    wanted, got = ours.results[0].shape, given.results[0].shape
+    off = [b - a for a, b in zip(wanted[-2:], got[-2:], strict=True)]
+    if wanted[:-2] != got[:-2] or not any(off) or max(map(abs, off)) > 1:
+        return ""
+    words = {1: "too many", -1: "too few"}
+    named = zip(("a row", "a column"), off, strict=True)
+    return " and ".join(f"{what} {words[by]}" for what, by in named if by)
 
 
 def _reshaped(trial: Trial, chosen: Arguments, arguments: Arguments, given: Given) -> bool:

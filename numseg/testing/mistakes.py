@@ -65,6 +65,11 @@ def mistakes(trial: Trial) -> Iterator[Mistake]:
 def gradient_mistakes(trial: Trial) -> Iterator[Mistake]:
     """Those that leave the results right."""
     yield Mistake("gradients for a grad_y of ones, whatever grad_y it gets", _grad_y_ignored)
+    if "weight" in trial.peer.takes and "weight" in trial.op.linear:
+        of = f"the gradient of {trial.op.inputs[0]}"
+        for words, another in WEIGHT.items():
+            named = f"{of}: {words.partition(':')[0]}"
+            yield Mistake(named, functools.partial(_gradient_by_another, another))
     for name in trial.op.differentiable:
         of = f"the gradient of {name}"
         for words, change in GRADIENTS.items():
@@ -130,6 +135,8 @@ def _changes(trial: Trial) -> Iterator[tuple[str, Change]]:
                 yield f"it ignores {name}", functools.partial(_with, name, None)
         elif name in pairs:
             yield f"rows and columns of {name} exchanged", functools.partial(_exchanged, name)
+            if op.parameters.defaults.get(name, 0) is None:
+                yield f"{name} taken for 1 where none is given", functools.partial(_filled, name)
             for more, words in ((1, "more"), (-1, "less")):
                 yield f"{name} taken as one {words}", functools.partial(_more, name, more)
         if name == "padding":
@@ -173,6 +180,10 @@ def _pairs(trial: Trial) -> list[str]:
         (n, a.get(n)) for _, a, _ in trial.calls for n in trial.peer.takes if n not in op.inputs
     ]
     return list({n: 0 for n, v in seen if isinstance(v, (list, tuple)) and len(v) in (2, 4)})
+
+
+def _filled(name: str, arguments: Arguments) -> Arguments:
+    return arguments if arguments[name] is not None else arguments | {name: 1}
 
 
 def _exchanged(name: str, arguments: Arguments) -> Arguments:
@@ -276,6 +287,12 @@ PADDING: dict[str, Probe] = {
 }
 
 
+def _pairs_exchanged(offset: Array) -> Array:
+    """Channels y, x, y, x, ... as x, y, x, y, ..."""
+    n, c, h, w = offset.shape
+    return offset.reshape(n, c // 2, 2, h, w)[:, :, ::-1].reshape(offset.shape)
+
+
 def _boxes(change: Callable[[Array], Array]) -> Probe:
     """Corners in pixels of the feature map, as (..., x1, y1, x2, y2)."""
 
@@ -300,6 +317,10 @@ ARRAYS: dict[str, dict[str, Probe]] = {
         ),
         "rows and columns of x exchanged": _turned("x", lambda x: x.swapaxes(-1, -2)),
         "x upside down": _turned("x", lambda x: x[..., ::-1, :]),
+    },
+    "offset": {
+        "x and y of the offsets exchanged": _array("offset", _pairs_exchanged),
+        "offsets of the opposite sign": _array("offset", lambda o: -o),
     },
     "bias": {"the bias added twice": _array("bias", lambda b: 2 * b)},
     "target": {
@@ -573,6 +594,20 @@ def _gradient(
         return None
     made = change(ours.gradients[name], arguments)
     return None if made is None else Prediction(ours.results, ours.gradients | {name: made})
+
+
+def _gradient_by_another(
+    change: Probe, trial: Trial, arguments: Arguments, convention: Arguments
+) -> Prediction | None:
+    """The gradient of the first array as it is for another kernel."""
+    first = trial.op.inputs[0]
+    right, changed = trial.ours(arguments, convention), change(arguments)
+    if right is None or not trial.defined(changed | convention):
+        return None
+    made = trial.ours(changed, convention)
+    if made is None or first not in made.gradients:
+        return None
+    return Prediction(right.results, right.gradients | {first: made.gradients[first]})
 
 
 def _backward(
