@@ -94,7 +94,7 @@ def _fits_all(trial: Trial, convention: Arguments, mistake: Mistake, places: Seq
             explained.append(max(odd.numbers, 1))
     if len(explained) == 1:
         return sum(explained) > 3 and not unknown
-    return len(explained) >= max(2, 2 * unknown)
+    return len(explained) > 1 and 2 * len(explained) >= unknown
 
 
 def _of_gradients(

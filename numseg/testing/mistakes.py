@@ -57,6 +57,12 @@ def mistakes(trial: Trial) -> Iterator[Mistake]:
         yield Mistake(words, functools.partial(_reread, read))
     for words, transform in TRANSFORMS.items():
         yield Mistake(words, functools.partial(_transformed, transform))
+    unnormalised = "a missing normalisation: not divided by the sum"
+    yield Mistake(unnormalised, _exponentials)
+    yield Mistake(f"{unnormalised} of the exponentials", _naive_exponentials)
+    if "eps" in trial.op.parameters.names:
+        for words, again in NORMALISATIONS.items():
+            yield Mistake(words, functools.partial(_normalised, again))
     for words, count in COUNTS.items():
         for verb, power in (("not divided by", 1), ("divided once too often by", -1)):
             yield Mistake(f"{verb} {words}", functools.partial(_scaled, count, power))
@@ -565,6 +571,65 @@ def _scaled(
     if not factor or ours is None or ours.results[0].dtype.kind != "f":
         return None
     return Prediction([ours.results[0] * factor**power, *ours.results[1:]], {})
+
+
+# -- normalisation that was forgotten --------------------------------------------------------------
+
+
+def _exponentials(trial: Trial, arguments: Arguments, convention: Arguments) -> Prediction | None:
+    """Numbers that sum to 1, before they are divided by their sum; the largest is 1."""
+    ours = trial.ours(arguments, convention)
+    dim = (arguments | convention).get("dim")
+    if ours is None or not isinstance(dim, int) or not ours.results[0].ndim:
+        return None
+    y = ours.results[0]
+    if not y.size or not np.allclose(y.sum(dim), 1, atol=1e-5):
+        return None
+    return Prediction([y / y.max(dim, keepdims=True)], {})
+
+
+def _naive_exponentials(
+    trial: Trial, arguments: Arguments, convention: Arguments
+) -> Prediction | None:
+    made = _exponentials(trial, arguments, convention)
+    return None if made is None else Prediction([np.exp(arguments["x"])], {})
+
+
+def _normalised(
+    again: Callable[[Array, Array, Array], Array],
+    trial: Trial, arguments: Arguments, convention: Arguments,
+) -> Prediction | None:  # fmt: skip
+    """Other numbers in the place of ``z = (x - mean) / deviation``, made of x, z and deviation.
+
+    The deviation is that of a plane of x, as z shows it; a plane of equal numbers shows none.
+    """
+    floats = {n: v for n, v in arguments.items() if getattr(v, "dtype", None) == np.float32}
+    wide = {n: v.astype(np.float64) for n, v in floats.items()}
+    bare = {n: None for n in ("weight", "bias") if n in arguments}
+    plain = trial.ours(arguments | wide | bare, convention)
+    x = arguments.get("x")
+    if plain is None or not isinstance(x, np.ndarray) or x.ndim != 4 or not x.size:
+        return None
+    z = plain.results[0]
+    if z.shape != x.shape:
+        return None
+    spread = np.ptp(z, axis=(2, 3), keepdims=True)
+    deviation = np.ptp(x.astype(np.float64), axis=(2, 3), keepdims=True) / spread
+    known = np.broadcast_to(spread > 1e-3, x.shape)
+    y = again(x.astype(np.float64), z, np.where(spread > 1e-3, deviation, 1))
+    for name, apply in (("weight", np.multiply), ("bias", np.add)):
+        if (array := arguments.get(name)) is not None:
+            y = apply(y, array.astype(np.float64)[:, None, None])
+    results = [y, *plain.results[1:]]
+    return Prediction([r.astype(x.dtype) for r in results], {}, known)
+
+
+NORMALISATIONS: dict[str, Callable[[Array, Array, Array], Array]] = {
+    "a missing normalisation: not divided by the standard deviation": lambda x, z, d: z * d,
+    "a missing normalisation: the mean is not subtracted": lambda x, z, d: x / d,
+    "divided by the variance instead of the standard deviation": lambda x, z, d: z / d,
+    "a missing normalisation: x as it is": lambda x, z, d: x,
+}
 
 
 # -- gradients ------------------------------------------------------------------------------------

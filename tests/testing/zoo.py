@@ -216,6 +216,47 @@ def norm_no_weight(x, running_mean, running_var, weight, bias, training, momentu
     return ns.batch_norm(x, running_mean, running_var, None, bias, False, momentum, eps)
 
 
+@animal(ns.softmax, "a missing normalisation: not divided by the sum")
+def softmax_not_divided(x, dim):
+    return np.exp(x)
+
+
+@animal(ns.batch_norm, "not divided by the standard deviation", fixed={"training": False})
+def norm_not_divided(x, running_mean, running_var, weight, bias, training, momentum, eps):
+    y = x - np.reshape(running_mean, (-1, 1, 1))
+    y = y if weight is None else y * weight[:, None, None]
+    return y if bias is None else y + bias[:, None, None]
+
+
+@animal(ns.group_norm, "the mean is not subtracted")
+def group_norm_not_centered(x, num_groups, weight, bias, eps):
+    parts = x.reshape(len(x), num_groups, -1).astype(np.float64)
+    with np.errstate(all="ignore"):
+        y = (parts / np.sqrt(parts.var(-1, keepdims=True) + eps)).reshape(x.shape)
+    y = y if weight is None else y * weight[:, None, None]
+    return (y if bias is None else y + bias[:, None, None]).astype(x.dtype)
+
+
+@animal(ns.conv2d, 'the odd pixel of padding "same"', fixed={"padding": "same", "stride": 1})
+def conv_same_lower(x, weight, bias, stride, padding, dilation):
+    return ns.conv2d(x, weight, bias, 1, "same_lower", dilation)
+
+
+@animal(ns.deform_conv2d, "x and y of the offsets exchanged")
+def deform_exchanged(x, offset, weight, bias, stride, padding, dilation, mask):
+    n, c, h, w = offset.shape
+    offset = offset.reshape(n, c // 2, 2, h, w)[:, :, ::-1].reshape(offset.shape)
+    return ns.deform_conv2d(x, offset, weight, bias, stride, padding, dilation, mask)
+
+
+@animal(ns.upsample_bilinear2d, "sizes off by one")
+def bilinear_rounded_up(x, size, scale_factor):
+    if size is None:
+        factors = scale_factor if isinstance(scale_factor, (list, tuple)) else [scale_factor] * 2
+        size = [int(np.ceil(n * f)) for n, f in zip(x.shape[2:], factors, strict=True)]
+    return ns.upsample_bilinear2d(x, size)
+
+
 @animal(ns.cross_entropy, "reduction='sum'")
 def entropy_sum(x, target, weight, ignore_index, reduction):
     return ns.cross_entropy(x, target, weight, ignore_index, "sum")
@@ -288,6 +329,17 @@ def conv_bias_of_one_image(x, weight, bias, stride, padding, dilation, groups):
 
 @animal(ns.conv2d, "the gradient of weight: divided by the number of images", backward=_mean)
 def conv_mean_gradient(x, weight, bias, stride, padding, dilation, groups):
+    return ns.conv2d(x, weight, bias, stride, padding, dilation, groups)
+
+
+def _turned_gradient(grad_y, x, weight, bias, stride, padding, dilation, groups):
+    turned = weight[..., ::-1, ::-1]
+    _, saved = ns.conv2d.forward(x, turned, bias, stride, padding, dilation, groups)
+    return {"x": ns.conv2d.backward(saved, grad_y)[0]}
+
+
+@animal(ns.conv2d, "the gradient of x: the kernel turned", backward=_turned_gradient)
+def conv_turned_gradient(x, weight, bias, stride, padding, dilation, groups):
     return ns.conv2d(x, weight, bias, stride, padding, dilation, groups)
 
 
