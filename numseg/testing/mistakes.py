@@ -608,18 +608,19 @@ def _normalised(
     bare = {n: None for n in ("weight", "bias") if n in arguments}
     plain = trial.ours(arguments | wide | bare, convention)
     x = arguments.get("x")
-    if plain is None or not isinstance(x, np.ndarray) or x.ndim != 4 or not x.size:
+    if plain is None or not isinstance(x, np.ndarray) or x.ndim < 3 or not x.size:
         return None
     z = plain.results[0]
     if z.shape != x.shape:
         return None
-    spread = np.ptp(z, axis=(2, 3), keepdims=True)
-    deviation = np.ptp(x.astype(np.float64), axis=(2, 3), keepdims=True) / spread
+    plane = tuple(range(2, x.ndim))
+    spread = np.ptp(z, axis=plane, keepdims=True)
+    deviation = np.ptp(x.astype(np.float64), axis=plane, keepdims=True) / spread
     known = np.broadcast_to(spread > 1e-3, x.shape)
     y = again(x.astype(np.float64), z, np.where(spread > 1e-3, deviation, 1))
     for name, apply in (("weight", np.multiply), ("bias", np.add)):
         if (array := arguments.get(name)) is not None:
-            y = apply(y, array.astype(np.float64)[:, None, None])
+            y = apply(y, array.astype(np.float64).reshape(-1, *[1] * len(plane)))
     results = [y, *plain.results[1:]]
     return Prediction([r.astype(x.dtype) for r in results], {}, known)
 

@@ -221,11 +221,18 @@ def softmax_not_divided(x, dim):
     return np.exp(x)
 
 
+def _by_channel(a, x):
+    return np.reshape(a, (-1, *[1] * (x.ndim - 2)))
+
+
+def _scaled(y, weight, bias):
+    y = y if weight is None else y * _by_channel(weight, y)
+    return y if bias is None else y + _by_channel(bias, y)
+
+
 @animal(ns.batch_norm, "not divided by the standard deviation", fixed={"training": False})
 def norm_not_divided(x, running_mean, running_var, weight, bias, training, momentum, eps):
-    y = x - np.reshape(running_mean, (-1, 1, 1))
-    y = y if weight is None else y * weight[:, None, None]
-    return y if bias is None else y + bias[:, None, None]
+    return _scaled(x - _by_channel(running_mean, x), weight, bias)
 
 
 @animal(ns.group_norm, "the mean is not subtracted")
@@ -233,8 +240,7 @@ def group_norm_not_centered(x, num_groups, weight, bias, eps):
     parts = x.reshape(len(x), num_groups, -1).astype(np.float64)
     with np.errstate(all="ignore"):
         y = (parts / np.sqrt(parts.var(-1, keepdims=True) + eps)).reshape(x.shape)
-    y = y if weight is None else y * weight[:, None, None]
-    return (y if bias is None else y + bias[:, None, None]).astype(x.dtype)
+    return _scaled(y, weight, bias).astype(x.dtype)
 
 
 @animal(ns.conv2d, 'the odd pixel of padding "same"', fixed={"padding": "same", "stride": 1})
