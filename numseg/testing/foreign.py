@@ -124,9 +124,9 @@ class Foreign:
             self._isolated.close()
 
     def idle(self, named: Iterable[str]) -> list[str]:
-        """Their arguments that are none of these, which got a value."""
+        """Their arguments that are none of these, which got a value; nor private."""
         theirs = parameters(self.function) if self.adapt is not None else self._parameters
-        return [p.name for p in theirs if p.name not in named]
+        return [p.name for p in theirs if p.name not in named and not p.name.startswith("_")]
 
     def close(self) -> None:
         """End the process of isolated calls."""

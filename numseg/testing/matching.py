@@ -107,7 +107,7 @@ def parameters(function: Callable[..., Any]) -> list[Parameter]:
     return [
         Parameter(a.arg, j < first, a in tree.args.posonlyargs) for j, a in enumerate(given)
     ] + [
-        Parameter(a.arg, default is None, False)
+        Parameter(a.arg, default is None and a.arg != "out", False)  # which nobody must give
         for a, default in zip(tree.args.kwonlyargs, tree.args.kw_defaults, strict=True)
     ]
 
