@@ -36,6 +36,9 @@ MOST_CONVENTIONS = 600
 """Beyond so many combinations, only those are tried that differ from the defaults, or from a named
 convention, in at most two arguments."""
 
+ANY: Any = object()
+"""In the place of a value."""
+
 REACHED = 3
 """So many calls are added in which an argument matters that did not matter before."""
 
@@ -222,34 +225,37 @@ class Trial:
     def _reach(self, visit: Callable[[Call], bool]) -> None:
         """Add calls in which arguments that they take matter, where those drawn have none."""
         convention = self.conventions[min(range(len(self.conventions)), key=self.rank)]
-        for name in self.idle(convention):
+        for name, value in self.idle(convention):
             left = REACHED
 
-            def matters(call: Call, name: str = name) -> bool:
+            def matters(call: Call, name: str = name, value: Any = value) -> bool:
                 nonlocal left
                 arguments = self.complete(call.arguments())
-                plain = aspect(call, arguments) == "ordinary"
-                if plain and self._matters(name, arguments, convention, self._values(name)):
+                fit = aspect(call, arguments) == "ordinary" and _has(arguments, name, value)
+                if fit and self._matters(name, arguments, convention, self.values_of(name)):
                     left -= 1
                     visit(call)
                 return left == 0
 
-            self.source.each(matters, MOST_BATCHES, f"{self.seed} {name}")
+            self.source.each(matters, MOST_BATCHES, f"{self.seed} {name} {value!r}")
 
-    def idle(self, convention: Arguments) -> list[str]:
-        """Arguments that they take, and that have had several values, and make no difference to
-        what the definition gives in any call."""
+    def idle(self, convention: Arguments) -> list[tuple[str, Any]]:
+        """Arguments that they take, and that have had several values, and values of those that
+        are words or flags, else ANY, on which what the definition gives depends in no call."""
         found = []
+        entries = [a for p, (_, a, _) in enumerate(self.calls) if self.aspects[p] == "ordinary"]
         for name in self.peer.takes:
-            values = self._values(name)
+            values = self.values_of(name)
             if name in self.told or len(values) < 2:
                 continue
-            entries = (a for p, (_, a, _) in enumerate(self.calls) if self.aspects[p] == "ordinary")
-            if not any(self._matters(name, a, convention, values) for a in entries):
-                found.append(name)
+            words = name not in self.op.inputs and all(isinstance(v, (bool, str)) for v in values)
+            for value in values if words else [ANY]:
+                fit = (a for a in entries if _has(a, name, value))
+                if not any(self._matters(name, a, convention, values) for a in fit):
+                    found.append((name, value))
         return found
 
-    def _values(self, name: str) -> list[Any]:
+    def values_of(self, name: str) -> list[Any]:
         """Some values that an argument has had; of an array that may be left out, None."""
         if name in self.op.inputs:
             return [None, ()] if self.op.parameters.defaults.get(name, ()) is None else []
@@ -542,6 +548,10 @@ class Trial:
         """How a call deviated from a convention."""
         _, arguments, given = self.calls[place]
         return self.compare(arguments, chosen, given).difference
+
+
+def _has(arguments: Arguments, name: str, value: Any) -> bool:
+    return value is ANY or repr(arguments.get(name)) == repr(value)
 
 
 def _alike(a: list[Array], b: list[Array]) -> bool:

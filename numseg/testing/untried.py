@@ -9,7 +9,7 @@ import numpy as np
 
 from numseg.conventions import Arguments
 from numseg.testing import matching
-from numseg.testing.trial import Trial
+from numseg.testing.trial import ANY, Trial
 
 
 def untried(trial: Trial, chosen: Arguments) -> Iterator[str]:
@@ -17,8 +17,12 @@ def untried(trial: Trial, chosen: Arguments) -> Iterator[str]:
     if idle := idle_arguments(trial):
         yield f"its {'argument' if len(idle) == 1 else 'arguments'} {' and '.join(idle)}"
     yield from _constant(trial)
-    for name in trial.idle(chosen):
-        yield f"{name} (no case depends on it)"
+    unmoved = trial.idle(chosen)
+    for name in dict(unmoved):
+        values = [value for other, value in unmoved if other == name]
+        every = values[0] is ANY or len(values) == len(trial.values_of(name))
+        said = name if every else " and ".join(f"{name}={value!r}" for value in values)
+        yield f"{said} (no case depends on it)"
     taken = {call.dtype for call, _, _ in trial.calls}
     if missing := [dtype for dtype in trial.dtypes if dtype not in taken]:
         yield f"{' and '.join(missing)} arrays"

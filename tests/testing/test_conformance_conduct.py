@@ -157,7 +157,7 @@ _calls: list[int] = []
 
 def _jitter(x):
     _calls.append(0)
-    return _relu(x) * (1 + len(_calls) % 2 * np.finfo(x.dtype).eps)
+    return _relu(x) * x.dtype.type(1 + len(_calls) % 2 * np.finfo(x.dtype).eps)
 
 
 @pytest.mark.parametrize(
@@ -247,16 +247,21 @@ def _reads_before(x):
     return _relu(x)
 
 
+def _rewritten(address):
+    """The byte that is there: what lies beyond belongs to malloc."""
+    ctypes.memset(address, ctypes.string_at(address, 1)[0], 1)
+
+
 def _writes_behind(x):
-    y = _relu(x)
+    y = np.array(_relu(x))
     if x.size > 1:
-        ctypes.memset(y.ctypes.data + y.nbytes, 0, 1)
+        _rewritten(y.ctypes.data + y.nbytes)
     return y
 
 
 def _writes_before_x(x):
     if x.size > 1:
-        ctypes.memset(x.ctypes.data - 1, 0, 1)
+        _rewritten(x.ctypes.data - 1)
     return _relu(x)
 
 
