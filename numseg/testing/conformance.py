@@ -236,9 +236,10 @@ def _chosen(
     """
     best = min(range(len(trial.conventions)), key=trial.rank)
     chosen, found = trial.conventions[best], trial.found[best]
+    explained = None
     if any(c.difference and trial.aspects[p] == "ordinary" for p, c in found.items()):
         explained = diagnosis.explanation(trial, chosen)
-        if explained is not None:
+        if explained is not None and explained.mistake is not None:
             chosen = explained.convention
             alike = [c for c in _neighbours(trial, chosen) if explained.holds_too(trial, c)]
             return chosen, diagnosis.judged(trial, chosen), explained, alike
@@ -248,7 +249,7 @@ def _chosen(
         for n, convention in enumerate(trial.conventions)
         if {p: c.difference is None for p, c in trial.found[n].items()} == outcome
     ]
-    return chosen, found, None, alike
+    return chosen, found, explained, alike
 
 
 def _neighbours(trial: Trial, chosen: Arguments) -> list[Arguments]:

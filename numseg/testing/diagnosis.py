@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numseg.conventions import Arguments
-from numseg.testing import example, foreign, mistakes
-from numseg.testing.drawing import ASPECTS, Call
+from numseg.testing import example, foreign, mistakes, prediction, wrong_gradients
+from numseg.testing.drawing import Call
 from numseg.testing.foreign import Given
-from numseg.testing.mistakes import Mistake
+from numseg.testing.prediction import Mistake
 from numseg.testing.trial import Compared, Trial
 from numseg.testing.verdict import Deviation
 from numseg.typing import Array
@@ -70,7 +70,7 @@ def _telling(trial: Trial, which: str) -> list[int]:
     def telling(place: int) -> tuple[int, int]:
         _, arguments, given = trial.calls[place]
         different = max((len(np.unique(y)) for y in given.results), default=0)
-        return -min(different, 12), mistakes.numbers(arguments)
+        return -min(different, 12), prediction.numbers(arguments)
 
     places = [p for p, seen in enumerate(trial.aspects) if seen == which]
     return sorted(places, key=telling)[:EXAMINED]
@@ -84,7 +84,7 @@ def _fits_all(trial: Trial, convention: Arguments, mistake: Mistake, places: Seq
         _, arguments, given = trial.calls[place]
         with np.errstate(all="ignore"):
             made = mistake.predict(trial, arguments, convention)
-        if made is not None and not mistakes.fits(trial, arguments, convention, made, given):
+        if made is not None and not prediction.fits(trial, arguments, convention, made, given):
             return False
         if (odd := trial.found_difference(convention, place)) is None:
             continue
@@ -109,7 +109,7 @@ def _of_gradients(
     entries = [trial.calls[p][1:] for p in odd]
     if parts != {f"gradient of {trial.op.inputs[0]}"}:
         return None
-    if len(odd) > 1 and all(mistakes.overwrites(trial, a, best, g) for a, g in entries):
+    if len(odd) > 1 and all(wrong_gradients.overwrites(trial, a, best, g) for a, g in entries):
         summed = (
             f"gradients that are not summed: each number of the gradient of {trial.op.inputs[0]} "
             "is one of the terms it is the sum of, so they overwrite each other"
@@ -278,8 +278,8 @@ def _reshaped(trial: Trial, chosen: Arguments, arguments: Arguments, given: Give
     made, theirs = ours.results[0], given.results[0]
     if made.shape == theirs.shape or made.size != theirs.size:
         return False
-    flat = mistakes.Prediction([made.reshape(theirs.shape), *ours.results[1:]], {})
-    return mistakes.fits(trial, arguments, chosen, flat, given)
+    flat = prediction.Prediction([made.reshape(theirs.shape), *ours.results[1:]], {})
+    return prediction.fits(trial, arguments, chosen, flat, given)
 
 
 def _by_place(
@@ -397,5 +397,4 @@ def judged(trial: Trial, convention: Arguments) -> dict[int, Compared]:
     return {
         place: trial.compare(arguments, convention, given)
         for place, (_, arguments, given) in enumerate(trial.calls)
-        if trial.aspects[place] in ASPECTS
     }
