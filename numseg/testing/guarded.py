@@ -27,6 +27,9 @@ MARGIN = 16 * PAGE
 PATTERNS = 0x55, 0x2B
 """Two fillings, so that an entry which shows both was never written."""
 
+_owner: list[str] = []
+"""Whose arrays are allocated, innermost last; nobody's are the function's own."""
+
 _PERTURB = -6
 """glibc's M_PERTURB: what malloc gives holds the complement of this byte; what is freed, the
 byte."""
@@ -73,12 +76,11 @@ def guard(how: Guard | None) -> Iterator[None]:
 @contextlib.contextmanager
 def owner(name: str) -> Iterator[None]:
     """What is allocated in here belongs to an argument."""
-    memory = _memory()
-    memory.owner = name
+    _owner.append(name)
     try:
         yield
     finally:
-        memory.owner = ""
+        _owner.pop()
 
 
 class _Allocator(ctypes.Structure):
@@ -116,7 +118,7 @@ class _Memory:
     """Hands out memory in pages of its own."""
 
     def __init__(self) -> None:
-        self.how, self.owner = Guard(), ""
+        self.how = Guard()
         self._libc = _libc()
         self._blocks: dict[int, tuple[int, int, int]] = {}
         """By address: where its pages begin, how many bytes these are, how many were asked for."""
@@ -155,7 +157,8 @@ class _Memory:
         address = inside + (pages - size if self.how.end else 0)
         if fill is not None:
             ctypes.memset(address, fill, size)
-        if self.how.which in ("*", self.owner) and self.how.forbid != "nothing":
+        whose = _owner[-1] if _owner else ""
+        if self.how.which in ("*", whose) and self.how.forbid != "nothing":
             allowed = mmap.PROT_READ if self.how.forbid == "writes" else 0
             self._libc.mprotect(start, MARGIN, allowed)
             self._libc.mprotect(inside + pages, MARGIN, allowed)

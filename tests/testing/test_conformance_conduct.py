@@ -303,6 +303,14 @@ def test_entries_that_are_never_written_are_found() -> None:
     assert any("never written" in w or "change from call to call" in w for w in words)
 
 
+def test_nothing_is_prepared_where_nothing_is_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never() -> None:
+        raise AssertionError("not on every system")
+
+    monkeypatch.setattr(guarded, "_memory", never)
+    assert _ask(ns.relu)
+
+
 @needs_guards
 def test_correct_kernels_pass_beside_guards() -> None:
     assert _ask(lambda x: _relu(x), guard=True)
