@@ -105,6 +105,11 @@ def pool_floor(x, boxes, output_size, spatial_scale):
     return ns.roi_pool(x, boxes.astype(x.dtype), output_size, spatial_scale)
 
 
+@animal(ns.crop_and_resize, "x and y exchanged")
+def crop_exchanged(x, boxes, box_indices, crop_size, method):
+    return ns.crop_and_resize(x, boxes[:, [1, 0, 3, 2]], box_indices, crop_size, method)
+
+
 # -- convolution ----------------------------------------------------------------------------------
 
 
