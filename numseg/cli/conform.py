@@ -75,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.target is None:
         raise ArgumentError("name a TARGET, such as torchvision.ops:roi_align (or --list)")
+    if args.guard and args.same_process:
+        raise ArgumentError("--guard works in a process of its own: leave out --same-process")
     if args.json and not args.json.parent.is_dir():
         raise ArgumentError(f"--json {args.json}: there is no folder {args.json.parent}")
     try:

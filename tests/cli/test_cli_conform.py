@@ -225,6 +225,7 @@ def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
             ["math:sin", "--operator", "relu", "--timeout", "1", "--same-process"],
             "timeout: a call is ended only in a process of its own",
         ),
+        (["math:sin", "--guard", "--same-process"], "--guard works in a process of its own"),
     ],
 )
 def test_what_is_wrong_is_one_line(
