@@ -32,11 +32,14 @@ What other people's implementations compute, asked with `numseg.testing.conforma
     numseg conform my/kernels.py:align --operator roi_align --map boxes=regions
     numseg conform onnx:RoiAlign
 
+How to ask about a function of your own is [a page of its own](conformance_guide.md).
+
 The function gets generated calls: the operator's own cases, with small whole numbers (so with ties), with distinct numbers,
 with NaN and infinities, and with empty arrays. Its results are compared with the definition, `reference`, under every
 combination of the arguments that choose a convention (words and flags) and that the function does not take itself. It
 *conforms* if one of them fits all calls that it takes. Otherwise the smallest call is searched, by Hypothesis and then by
-putting defaults, zeros and whole numbers in place; what is said of the deviation was checked on every deviating call.
+putting defaults, zeros and whole numbers in place; what is said of the deviation was checked on every call. What is *not tried* in a
+row below are arguments of theirs that numseg has nothing for, or that had one value in the calls that they took.
 
 `onnx:` is the reference evaluator of the onnx package, `ort:` is ONNX Runtime on the CPU: each runs a model of one node,
 which the operator's `conventions.py` makes of its arguments (and reads: [interop](interop.md#onnx-nodes)). It also names its conventions
@@ -117,17 +120,22 @@ def _in_words(name: str, target: str) -> dict[str, str]:
     exact = sum(s.exact for s in report.dtypes)
     largest = max(s.ulps for s in report.dtypes)
     refused = sum(r.cases for r in report.refusals)
-    if report.conforms:
+    if report.deviating == 0:
         verdict = f"matches {report.whose}"
+    elif not report.aspects["ordinary"][0]:
+        odd = [f"{k} of {n} {AMONG[w]}" for w, (k, n) in report.aspects.items() if k]
+        verdict = f"matches {report.whose}; **deviates** in {', '.join(odd)}"
     else:
         odd = [f"{k} of {n} {AMONG[w]}" for w, (k, n) in report.aspects.items() if k]
         verdict = f"nearest {report.whose}; **deviates** in {', '.join(odd)}"
+    verdict += "".join(f"; {fault.words} ({fault.cases} cases)" for fault in report.faults)
+    verdict += f"; *not tried*: {', '.join(report.untried)}" if report.untried else ""
     row = (
         f"| {report.operator} | `{report.function}` | {verdict} | {report.cases} | {exact} | "
         f"{largest:.2g} | {refused or ''} |\n"
     )
     worst = [r for r in report.refusals if r.refused.error == "Lost"]
-    if report.conforms and not worst:
+    if report.deviating == 0 and not worst:
         return {"row": row, "detail": ""}
     detail = f"### {report.operator}: {report.function}\n\n"
     detail += "".join(_deviation(report, d) for d in report.deviations)

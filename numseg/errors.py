@@ -43,6 +43,6 @@ def shown(value: object) -> str:
     return text if len(text) <= MOST else f"{text[: MOST - 20]}... ({type(value).__name__})"
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     """What another library's error says, in one line."""
     return " ".join(str(error).split())

@@ -8,12 +8,14 @@ import functools
 import importlib
 import importlib.util
 import os
+import pkgutil
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from numseg.errors import ArgumentError, ArgumentTypeError, FileError
+from numseg.errors import ArgumentError, ArgumentTypeError, FileError, one_line
 from numseg.operator import Operator
 from numseg.ops.registry import OPERATORS
 
@@ -31,9 +33,10 @@ def load(name: str) -> Any:
         raise ArgumentError(f"expected module:name, got {name!r}")
     found = _file(Path(where)) if where.endswith(".py") else imported(where)
     for part in what.split("."):
-        found = getattr(found, part, None)
-    if found is None:
-        raise ArgumentError(f"{where} has no function {what!r}")
+        if not hasattr(found, part):
+            hint = close_to(part, dir(found))
+            raise ArgumentError(f"{where} has no function {what!r}{hint}")
+        found = getattr(found, part)
     return found
 
 
@@ -43,8 +46,29 @@ def imported(module: str) -> Any:
         sys.path.insert(0, os.getcwd())
     try:
         return importlib.import_module(module)
-    except ImportError as error:
-        raise ArgumentError(f"cannot import {module}: {error}") from None
+    except ModuleNotFoundError as error:
+        missing = error.name or module
+        hint = _sibling(module, missing) if module.startswith(missing) else ""
+        raise ArgumentError(f"cannot import {module}: {error}{hint}") from None
+    except (Exception, SystemExit) as error:
+        raise _broken(module, error) from error
+
+
+def _sibling(module: str, missing: str) -> str:
+    """A module that exists and is spelt nearly as ``missing``, a part of ``module``."""
+    parent, _, last = missing.rpartition(".")
+    paths = importlib.import_module(parent).__path__ if parent else None
+    near = close_to(last, {found.name for found in pkgutil.iter_modules(paths)}, cutoff=0.75)
+    return near.replace("(is it ", f"(is it {parent}.") if parent else near
+
+
+def _broken(module: str, error: BaseException) -> ArgumentError:
+    """What somebody else's module raised while it was imported, and where."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    place = "" if isinstance(error, SyntaxError) else place  # which states its own
+    said = f"{type(error).__name__}: {one_line(error)}"
+    return ArgumentError(f"cannot import {module}: {said}{place}")
 
 
 @functools.cache
@@ -55,8 +79,17 @@ def _file(path: Path) -> Any:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise _broken(str(path), error) from error
     return module
+
+
+def close_to(given: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """ " (is it size?)": what a misspelt word may have meant; "" if nothing is near it."""
+    close = difflib.get_close_matches(given, list(known), cutoff=cutoff)
+    return f" (is it {' or '.join(close)}?)" if close else ""
 
 
 def find(what: str, given: Any, known: Mapping[str, Any]) -> Any:
@@ -103,8 +136,7 @@ def operator(what: str, given: Any) -> Operator[..., Any]:
     """An operator, given itself or its name: ``"dice_loss"``, ``"my_package.losses:tversky"``."""
     if isinstance(given, str) and ":" not in given:
         if given not in OPERATORS:
-            close = difflib.get_close_matches(given, OPERATORS, cutoff=0.6)
-            hint = f" (is it {' or '.join(close)}?)" if close else ""
+            hint = close_to(given, OPERATORS)
             raise ArgumentError(f"{what}: numseg has no operator {given!r}{hint}")
         return OPERATORS[given]
     found = load(given) if isinstance(given, str) else given

@@ -54,9 +54,11 @@ def pairs(option: str, given: list[str]) -> dict[str, str]:
 
 
 def values(option: str, given: list[str]) -> dict[str, Any]:
-    """Values that are Python literals are those; others are words."""
+    """Values that are Python literals are those, ``true`` and ``false`` are too; others are
+    words."""
     found: dict[str, Any] = {}
     for name, text in pairs(option, given).items():
+        text = text.title() if text in ("true", "false") else text
         try:
             found[name] = ast.literal_eval(text)
         except (ValueError, SyntaxError):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numseg.cli._options import pairs, values
-from numseg.errors import ArgumentError, MissingExtra
+from numseg.errors import ArgumentError, DeviceError, FileError, MissingExtra
 
 if TYPE_CHECKING:
     from numseg.operator import Operator
+    from numseg.testing import ConformanceReport
+
+USER_ERRORS = (ArgumentError, DeviceError, FileError, MissingExtra, OSError)
 
 EXAMPLES = """examples:
   numseg conform torchvision.ops:roi_align
@@ -21,8 +25,17 @@ EXAMPLES = """examples:
   numseg conform onnx:RoiAlign             the reference evaluator of the onnx package
   numseg conform ort:MaxPool               ONNX Runtime
   numseg conform --list                    operators, conventions, known implementations
-exit code: 0 conforms, 1 deviates, 2 could not be asked
+  numseg conform my/kernels.py:pool --operator max_pool2d --guard --strict --timeout 2
+exit code: 0 conforms, 1 deviates or does what it should not, 2 could not be asked, 3 (by --strict)
+conforms, but not all was tried; 4 numseg itself failed
 """
+
+
+ALLOWED = ("dtype", "write", "alias", "reuse", "change")
+ALLOW = (
+    "what it may do: results of another dtype, write to arguments, results in their memory or in a "
+    f"buffer used again, results that change ({', '.join(ALLOWED)})"
+)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -48,6 +61,10 @@ def add_parser(subparsers: Any) -> None:
     add("--finite", action="store_true", help="no NaN and no infinities")
     add("--ulps", metavar="X", type=float, help="largest deviation that conforms")
     add("--same-process", action="store_true", help="do not guard against crashes and hangs")
+    add("--timeout", metavar="S", type=float, help="seconds a call may take (30 the first, then 5)")
+    add("--guard", action="store_true", help="find reads and writes beyond arrays (on Linux)")
+    add("--allow", metavar="WHAT", action="append", default=[], choices=ALLOWED, help=ALLOW)
+    add("--strict", action="store_true", help="exit code 3 if something was not tried")
     add("--json", metavar="FILE", type=Path, help="write the report there too")
     add("--list", action="store_true", help="show operators and named conventions")
 
@@ -58,12 +75,35 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if args.target is None:
         raise ArgumentError("name a TARGET, such as torchvision.ops:roi_align (or --list)")
+    if args.guard and args.same_process:
+        raise ArgumentError("--guard works in a process of its own: leave out --same-process")
+    if args.json and not args.json.parent.is_dir():
+        raise ArgumentError(f"--json {args.json}: there is no folder {args.json.parent}")
+    try:
+        report = _ask(args)
+    except (*USER_ERRORS, BrokenPipeError):
+        raise
+    except Exception:  # not 1, which means that it deviates
+        traceback.print_exc()
+        return 4
+    print(report)
+    if args.json:
+        from numseg.files import write_whole
+
+        text = json.dumps(report.as_dict(), indent=1) + "\n"
+        write_whole(args.json, text.encode())
+    if not report.conforms:
+        return 1
+    return 3 if args.strict and report.untried else 0
+
+
+def _ask(args: argparse.Namespace) -> ConformanceReport:
     from numseg.testing import conformance, conventions, peers
 
     op = _operator(args.target, args.operator)
     _need_hypothesis()
     usual = conventions.peers_of(op).get(args.target, {})
-    report = conformance(
+    return conformance(
         peers.load(args.target, op),
         op,
         adapt=usual.get("adapt"),
@@ -78,16 +118,12 @@ def run(args: argparse.Namespace) -> int:
         values=("integers", "reals") if args.finite else ("integers", "reals", "special"),
         ulps=args.ulps,
         isolate=not args.same_process,
+        timeout=args.timeout,
+        guard=args.guard,
+        allow=args.allow,
         name=args.target,
         progress=True,
     )
-    print(report)
-    if args.json:
-        from numseg.files import write_whole
-
-        text = json.dumps(report.as_dict(), indent=1) + "\n"
-        write_whole(args.json, text.encode())
-    return 0 if report.conforms else 1
 
 
 def _list() -> None:

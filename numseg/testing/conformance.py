@@ -5,25 +5,24 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numseg import checks
 from numseg.conventions import Arguments
 from numseg.errors import ArgumentError
 from numseg.operator import Operator
-from numseg.testing import conventions, diagnosis, foreign
+from numseg.testing import conventions, diagnosis, example, faults, foreign, guarded, untried
+from numseg.testing.diagnosis import Explanation
+from numseg.testing.drawing import ASPECTS, KINDS, Call
 from numseg.testing.foreign import Foreign, Refused
-from numseg.testing.trial import ASPECTS, KINDS, MOST_CONVENTIONS, Call, Compared, Trial
+from numseg.testing.isolated import Isolated
+from numseg.testing.trial import MOST_CONVENTIONS, Compared, Trial
 from numseg.testing.verdict import (
     ConformanceReport,
     Deviation,
     DtypeSummary,
     Refusal,
 )
-
-if TYPE_CHECKING:
-    pass
-
 
 SHOWN_REFUSALS = 5
 
@@ -45,6 +44,9 @@ def conformance(
     values: Sequence[str] = KINDS,
     ulps: float | None = None,
     isolate: bool = False,
+    timeout: float | None = None,
+    guard: bool = False,
+    allow: Sequence[str] = (),
     name: str | None = None,
     progress: bool = False,
 ) -> ConformanceReport:
@@ -89,6 +91,19 @@ def conformance(
         default. Integers conform if they are equal.
     isolate : bool
         Call ``theirs`` in a forked process, which may crash or hang (not on Windows and macOS).
+    timeout : float, optional
+        Seconds that a call may take; needs ``isolate``. By default 30 until the first result, as
+        something may have to be compiled, and 5 after it; 1 after three calls that took longer.
+        After eight such calls, three if none has returned, no more are made.
+    guard : bool
+        Call ``theirs`` for each case three times more, in the forked process (so on Linux alone),
+        with each NumPy array, given or made there, against memory that nobody may touch, at its
+        end and at its beginning, and with memory filled with two patterns: finds reads and writes
+        beyond arrays, and results that are never written.
+    allow : sequence of str
+        What need not be as it is in numseg: "dtype" (results have that of the definition), "write"
+        (no argument is written to), "alias" (results have memory of their own), "reuse" (and
+        keep it), "change" (the same arguments give the same bits).
     name : str, optional
         What the report calls ``theirs``.
     progress : bool
@@ -97,8 +112,9 @@ def conformance(
     Returns
     -------
     ConformanceReport
-        True if it conforms to a convention wherever it takes the arguments; printing it says which,
-        or where it deviates, and what it refuses.
+        True if it conforms to a convention wherever it takes the arguments, and does nothing
+        besides; printing it says which, or where it deviates, what it refuses, and what was not
+        tried.
 
     Notes
     -----
@@ -117,10 +133,12 @@ def conformance(
         raise ArgumentError(f"ours must be an operator of numseg, got {type(ours).__name__}")
     if not callable(theirs):
         raise ArgumentError(f"theirs must be a function, got {type(theirs).__name__}")
-    for dtype in dtypes:
-        checks.choice("dtypes", dtype, ("float32", "float64"))
-    for kind in values:
-        checks.choice("values", kind, KINDS)
+    some_dtypes = _words("dtypes", dtypes, ("float32", "float64"))
+    some_values = _words("values", values, KINDS)
+    allow = _words("allow", allow, faults.KINDS, least=0)
+    ulps = None if ulps is None else checks.real("ulps", ulps, 0)
+    timeout = None if timeout is None else checks.real("timeout", timeout, 1e-3)
+    _check_process(isolate, timeout, checks.flag("guard", guard))
     peer = Foreign(
         theirs,
         ours,
@@ -130,27 +148,43 @@ def conformance(
         arrays=arrays,
         backward=backward,
         gradient=gradient,
-        isolate=isolate,
+        isolate=isolate or guard,
+        timeout=timeout,
     )
     count = checks.integer("cases", cases, 1)
-    trial = Trial(peer, ours, dict(fixed or {}), tuple(dtypes), tuple(values), ulps)
+    seed = checks.integer("seed", seed, 0)
+    trial = Trial(peer, ours, dict(fixed or {}), some_dtypes, some_values, ulps, guard)
+    name = name or _name_of(theirs)
     try:
-        trial.run(count, checks.integer("seed", seed, 0), progress)
-        return _report(trial, name or _name_of(theirs))
+        trial.run(count, seed, progress, lambda a: example.snippet(trial, name, a, {}))
+        return _report(trial, name, allow)
     finally:
         peer.close()
 
 
-def _report(trial: Trial, name: str) -> ConformanceReport:
+def _words(
+    what: str, given: Sequence[str], known: tuple[str, ...], least: int = 1
+) -> tuple[str, ...]:
+    """Some of the known words; one of them may be given alone."""
+    words = (given,) if isinstance(given, str) else tuple(given)
+    for word in words:
+        checks.choice(what, word, known)
+    if len(words) < least:
+        raise ArgumentError(f"{what} must be some of {', '.join(known)}, got none")
+    return words
+
+
+def _check_process(isolate: bool, timeout: float | None, guard: bool) -> None:
+    """Can a process of its own do what is asked?"""
+    if timeout is not None and not (isolate or guard):
+        raise ArgumentError("timeout: a call is ended only in a process of its own (isolate=True)")
+    if guard and not (Isolated.possible() and guarded.possible()):
+        raise ArgumentError("guard: needs Linux with glibc, where a process can be forked")
+
+
+def _report(trial: Trial, name: str, allow: Sequence[str]) -> ConformanceReport:
     """What was found, in words."""
-    best = min(range(len(trial.conventions)), key=trial.rank)
-    chosen, found = trial.conventions[best], trial.found[best]
-    outcome = {p: c.difference is None for p, c in found.items()}
-    fitting = [
-        convention
-        for n, convention in enumerate(trial.conventions)
-        if {p: c.difference is None for p, c in trial.found[n].items()} == outcome
-    ]
+    chosen, found, explained, fitting = _chosen(trial)
     indifferent = [n for n in trial.free if _indifferent(trial, n, chosen, fitting)]
     named = _names(trial, chosen, indifferent)
     implied = conventions.named(trial.op)[named[0]] if named else {}
@@ -163,7 +197,8 @@ def _report(trial: Trial, name: str) -> ConformanceReport:
         places = [p for p in odd if trial.aspects[p] == which]
         counts[which] = len(places), trial.aspects.count(which)
         if places and not any(d.kind == "ordinary" for d in deviations):
-            deviations.append(diagnosis.deviation(trial, name, chosen, places, which))
+            why = explained if which == "ordinary" else None
+            deviations.append(diagnosis.deviation(trial, name, chosen, places, which, why))
     return ConformanceReport(
         function=name,
         operator=trial.op.__name__,
@@ -185,7 +220,41 @@ def _report(trial: Trial, name: str) -> ConformanceReport:
         unsupported=trial.unsupported,
         gradients=trial.peer.gradient,
         seed=trial.seed,
+        faults=tuple(faults.faults(trial, name, chosen, allow)),
+        untried=tuple(untried.untried(trial, chosen)),
+        proposals=untried.proposals(trial),
+        explained=explained is not None,
     )
+
+
+def _chosen(
+    trial: Trial,
+) -> tuple[Arguments, dict[int, Compared], Explanation | None, list[Arguments]]:
+    """The convention that is nearest, what it gives, and those that do not differ from it.
+
+    If none fits all ordinary calls, but a known mistake explains them under one, it is that one.
+    """
+    best = min(range(len(trial.conventions)), key=trial.rank)
+    chosen, found = trial.conventions[best], trial.found[best]
+    explained = None
+    if any(c.difference and trial.aspects[p] == "ordinary" for p, c in found.items()):
+        explained = diagnosis.explanation(trial, chosen)
+        if explained is not None and explained.mistake is not None:
+            chosen = explained.convention
+            alike = [c for c in _neighbours(trial, chosen) if explained.holds_too(trial, c)]
+            return chosen, diagnosis.judged(trial, chosen), explained, alike
+    outcome = {p: c.difference is None for p, c in found.items()}
+    alike = [
+        convention
+        for n, convention in enumerate(trial.conventions)
+        if {p: c.difference is None for p, c in trial.found[n].items()} == outcome
+    ]
+    return chosen, found, explained, alike
+
+
+def _neighbours(trial: Trial, chosen: Arguments) -> list[Arguments]:
+    """Those that differ in one argument at most."""
+    return [c for c in trial.conventions if sum(c[n] is not v for n, v in chosen.items()) < 2]
 
 
 def _indifferent(trial: Trial, name: str, chosen: Arguments, fitting: list[Arguments]) -> bool:
@@ -238,14 +307,16 @@ def _refusals(trial: Trial, name: str, chosen: Arguments) -> Iterator[Refusal]:
 
         smallest = arguments
         if refused.error != "Lost":  # each costs a process
-            smallest = diagnosis.simplify(trial, arguments, again)
+            smallest = example.simplify(trial, arguments, again)
             said = trial.try_call(smallest)
             refused = said if isinstance(said, Refused) else refused
+        else:
+            refused = group[-1][2]  # the first call may have waited longer
         yield Refusal(
             refused,
             len(group),
-            diagnosis.shared([a for _, a, _ in group], taken, trial.op),
-            diagnosis.snippet(trial, name, smallest, chosen),
+            example.shared([a for _, a, _ in group], taken, trial.op),
+            example.snippet(trial, name, smallest, chosen),
         )
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
-import inspect
-import re
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,43 +13,14 @@ import numpy as np
 from numseg.conventions import Arguments, Unsupported
 from numseg.errors import ArgumentError
 from numseg.operator import Operator
-from numseg.testing.isolated import Isolated, Lost
+from numseg.testing import guarded, matching
+from numseg.testing.guarded import Guard
+from numseg.testing.isolated import Hung, Isolated, Lost
+from numseg.testing.matching import Parameter, parameters
 from numseg.testing.subject import as_numpy
 from numseg.typing import Array
 
-SYNONYMS: dict[str, tuple[str, ...]] = {
-    "x": (
-        "input",
-        "X",
-        "image",
-        "images",
-        "features",
-        "feature_map",
-        "data",
-        "logits",
-        "inputs",
-        "img",
-    ),
-    "other": ("y",),
-    "xs": ("tensors", "arrays", "inputs"),
-    "weight": ("weights", "w", "W", "kernel", "filters", "filter", "gamma", "scale"),
-    "bias": ("b", "B", "beta", "shift"),
-    "boxes": ("rois", "bboxes"),
-    "indices": ("switches", "argmax", "mask"),
-    "target": ("targets", "labels", "label"),
-    "targets": ("target", "labels", "label"),
-    "running_mean": ("mean",),
-    "running_var": ("var", "variance"),
-    "dim": ("axis", "axes"),
-    "size": ("output_size",),
-    "output_size": ("size",),
-    "kernel_size": ("kernel", "ksize", "kernel_shape"),
-    "stride": ("strides",),
-    "padding": ("pad", "pads"),
-    "dilation": ("dilations", "rate"),
-    "eps": ("epsilon",),
-}
-"""What others call our arguments, where they do not use the same name."""
+__all__ = ["Conduct", "Foreign", "Given", "Parameter", "Refused", "parameters"]
 
 
 class Refused(NamedTuple):
@@ -62,21 +30,28 @@ class Refused(NamedTuple):
     message: str
 
 
+class Conduct(NamedTuple):
+    """What a call did besides computing."""
+
+    written: tuple[str, ...] = ()
+    """Arguments of ours that hold something else than before; "grad_y" is one."""
+    shared: tuple[tuple[int, str], ...] = ()
+    """Results, by place, that lie in the memory of an argument."""
+    reused: tuple[int, ...] = ()
+    """Results of the call before, by place, that hold something else since this call."""
+    numbers: tuple[int, ...] = ()
+    """Results that are numbers of Python's, which state no dtype."""
+    named: tuple[str, ...] = ()
+    """Their arguments that got a value."""
+
+
 class Given(NamedTuple):
     """What the function gave."""
 
     results: list[Array]
     gradients: dict[str, Array]
     """By our arguments' names; a sequence's parts are numbered."""
-
-
-class Parameter(NamedTuple):
-    """A parameter of their function."""
-
-    name: str
-    required: bool
-    by_place: bool
-    """It has no name to pass it by."""
+    conduct: Conduct = Conduct()
 
 
 class Foreign:
@@ -97,13 +72,21 @@ class Foreign:
         backward: Callable[..., Any] | None = None,
         gradient: bool = False,
         isolate: bool = False,
+        timeout: float | None = None,
     ) -> None:
-        self._isolated = Isolated(self._answer) if isolate and Isolated.possible() else None
+        isolated = isolate and Isolated.possible()
+        self._isolated = Isolated(self._asked, timeout) if isolated else None
+        self.hung = 0
+        """So many calls did not return in time."""
         self.function, self.adapt, self.backward, self.op = function, adapt, backward, op
         self.constants = dict(constants or {})
         self.gradient = gradient or backward is not None
         self._parameters = parameters(adapt or function)
-        self.takes = self._matched(dict(names or {}))
+        self.takes = matching.matched(
+            self._parameters, op, dict(names or {}), self.constants, adapt is not None
+        )
+        self._previous: list[tuple[Array, Array]] = []
+        """The results of the last call, and copies of them."""
         self._library = _library(function) if arrays == "auto" else _named_library(arrays)
         self._undecided = arrays == "auto" and self._library is None
         if gradient and backward is None and self._module_name() != "torch":
@@ -116,23 +99,43 @@ class Foreign:
         """The library whose arrays it gets."""
         return self._module_name()
 
-    def call(self, arguments: Arguments) -> Given | Refused:
+    @property
+    def isolated(self) -> bool:
+        """Is it called in a process of its own?"""
+        return self._isolated is not None
+
+    def call(self, arguments: Arguments, guard: Guard | None = None) -> Given | Refused:
         """Results, and gradients if they are wanted, as NumPy arrays."""
         if self._isolated is None:
             answer = self._answer(arguments)
         else:
             try:
-                answer = self._isolated(arguments)
+                answer = self._isolated((arguments, guard))
             except Lost as error:
+                self.hung += isinstance(error, Hung)
                 return Refused("Lost", str(error))
         if isinstance(answer, str):
             raise Unsupported(answer)
         return answer
 
-    def close(self) -> None:
-        """End the process of isolated calls."""
+    def renew(self) -> None:
+        """Let the next call be the first of a new process."""
         if self._isolated is not None:
             self._isolated.close()
+
+    def idle(self, named: Iterable[str]) -> list[str]:
+        """Their arguments that are none of these, which got a value; nor private."""
+        theirs = parameters(self.function) if self.adapt is not None else self._parameters
+        return [p.name for p in theirs if p.name not in named and not p.name.startswith("_")]
+
+    def close(self) -> None:
+        """End the process of isolated calls."""
+        self.renew()
+
+    def _asked(self, request: tuple[Arguments, Guard | None]) -> Given | Refused | str:
+        """In the process of isolated calls."""
+        with guarded.guard(request[1]):
+            return self._answer(request[0])
 
     def _answer(self, arguments: Arguments) -> Given | Refused | str:
         """What a call gives; why not, if their framework has no words for it."""
@@ -169,25 +172,49 @@ class Foreign:
                 return self._taken(arguments)
             except Unsupported:
                 raise
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 lines = str(error).strip().splitlines() or [""]
                 return Refused(type(error).__name__, lines[0])
 
     def _taken(self, arguments: Arguments) -> Given:
-        converted = {n: self._convert(n, arguments[n]) for n in self.takes if n in arguments}
+        converted: Arguments = {}
+        for name in self.takes:
+            if name in arguments:
+                with guarded.owner(name):
+                    converted[name] = self._convert(name, arguments[name])
         leaves = self._leaves(converted) if self.gradient and self.backward is None else {}
         args, kwargs = self._spelled(converted)
         raw = self.function(*args, **kwargs)
         raw = raw if isinstance(raw, (tuple, list)) else (raw,)
-        results = [as_numpy(r) for r in raw]
+        views = [as_numpy(r) for r in raw]
+        results = [view.copy() for view in views]  # as they are before backward runs
+        watched = {n: (converted[n], arguments[n]) for n in converted}
         gradients: dict[str, Array] = {}
         if self.gradient and results[0].dtype.kind == "f":
             grad_y = self.grad_y(results[0].shape, results[0].dtype)
             if self.backward is not None:
-                gradients = self._their_backward(grad_y, args, kwargs)
+                with guarded.owner("grad_y"):
+                    given = self._array(grad_y)
+                watched["grad_y"] = given, grad_y
+                gradients = self._their_backward(given, args, kwargs)
             elif leaves:
                 gradients = _autograd(raw[0], leaves, grad_y)
-        return Given(results, gradients)
+        conduct = Conduct(
+            tuple(n for n, (now, before) in watched.items() if _written(now, before)),
+            tuple(_shared(views, watched)),
+            tuple(j for j, (now, then) in enumerate(self._previous) if not same_bits(now, then)),
+            tuple(j for j, r in enumerate(raw) if type(r) in (bool, int, float)),
+            tuple(self._names(len(args), kwargs)),
+        )
+        self._previous = list(zip(views, results, strict=True))
+        return Given(results, gradients, conduct)
+
+    def _names(self, places: int, kwargs: Arguments) -> list[str]:
+        """Those of their arguments that get something."""
+        theirs = parameters(self.function) if self.adapt is not None else self._parameters
+        if self.adapt is None:
+            return [*self.takes.values(), *self.constants]
+        return [*(p.name for p in theirs[:places]), *kwargs]
 
     def _spelled(self, converted: Arguments) -> tuple[list[Any], Arguments]:
         """Positional and keyword arguments of their function."""
@@ -209,12 +236,15 @@ class Foreign:
     def _convert(self, name: str, value: Any) -> Any:
         """A copy of an array, as the function wants arrays; tuples for lists of numbers."""
         if isinstance(value, np.ndarray):
-            copy = value.copy()
-            return copy if self._library is None else self._library.asarray(copy)
+            return self._array(value)
         if isinstance(value, (list, tuple)):
             parts = [self._convert(name, part) for part in value]
             return parts if name in self.op.parameters.sequences else tuple(parts)
         return value
+
+    def _array(self, value: Array) -> Any:
+        copy = value.copy()
+        return copy if self._library is None else self._library.asarray(copy)
 
     def _leaves(self, converted: Arguments) -> dict[str, Any]:
         leaves: dict[str, Any] = {}
@@ -226,88 +256,16 @@ class Foreign:
                     leaves[label] = part.requires_grad_()
         return leaves
 
-    def _their_backward(self, grad_y: Array, args: list[Any], kwargs: Arguments) -> dict[str, Any]:
+    def _their_backward(self, grad_y: Any, args: list[Any], kwargs: Arguments) -> dict[str, Any]:
         assert self.backward is not None
-        made = self.backward(
-            grad_y if self._library is None else self._library.asarray(grad_y), *args, **kwargs
-        )
+        made = self.backward(grad_y, *args, **kwargs)
         if not isinstance(made, Mapping):
             made = made if isinstance(made, (tuple, list)) else (made,)
             made = dict(zip(self.op.differentiable, made, strict=False))
-        return {name: as_numpy(g) for name, g in made.items() if g is not None}
+        return {name: as_numpy(g).copy() for name, g in made.items() if g is not None}
 
     def _module_name(self) -> str:
         return "numpy" if self._library is None else str(self._library.__name__)
-
-    # -- what it takes -------------------------------------------------------------------------
-
-    def _matched(self, names: dict[str, str]) -> dict[str, str]:
-        """Our arguments' names to theirs: as told, the same, a synonym, or the same place."""
-        ours = list(self.op.__signature__.parameters)
-        for name in names:
-            if name not in ours:
-                raise ArgumentError(f"map: {self.op.__name__} has no argument {name!r}")
-        theirs = {p.name: p for p in self._parameters}
-        for name in (*filter(None, names.values()), *self.constants):
-            if name not in theirs and self.adapt is None:
-                raise ArgumentError(
-                    f"map: the function has no argument {name!r}, it has {', '.join(theirs)}"
-                )
-        takes = {name: other for name, other in names.items() if other}
-        free = [n for n in theirs if n not in takes.values() and n not in self.constants]
-        left = [name for name in ours if name not in names]
-        for name in [n for n in left if n in free]:
-            takes[name] = name
-        for name in left:
-            close = [s for s in SYNONYMS.get(name, ()) if s in free and s not in takes.values()]
-            if name not in takes and close:
-                takes[name] = close[0]
-        places = [n for n in free if n not in takes.values() and theirs[n].required]
-        missing = [n for n in left if n not in takes and n not in self.op.parameters.defaults]
-        takes |= dict(zip(missing, places, strict=False))
-        missing, places = missing[len(places) :], places[len(missing) :]
-        if missing:
-            raise ArgumentError(
-                f"the function takes no {' and no '.join(missing)}, which {self.op.__name__} needs:"
-                f" it takes {', '.join(theirs) or 'nothing that is known'}; map the names"
-            )
-        if places:
-            raise ArgumentError(
-                f"{self.op.__name__} has nothing for the function's {' and '.join(places)}: "
-                "give a constant, or map the names"
-            )
-        return {name: takes[name] for name in ours if name in takes}
-
-
-def parameters(function: Callable[..., Any]) -> list[Parameter]:
-    """What a function takes: by its signature, or the one that its docstring begins with."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        signature = None
-    kinds = inspect.Parameter
-    if signature is not None:
-        found = [
-            Parameter(p.name, p.default is p.empty, p.kind is p.POSITIONAL_ONLY)
-            for p in signature.parameters.values()
-            if p.kind not in (kinds.VAR_KEYWORD, kinds.VAR_POSITIONAL)
-        ]
-        if found:
-            return found
-    stated = re.match(r"\s*[\w.]+\((.*?)\)\s*(->|$)", function.__doc__ or "", re.M)
-    try:
-        tree = ast.parse(f"def f({stated[1] if stated else ''}): pass").body[0]
-    except SyntaxError:
-        return []
-    assert isinstance(tree, ast.FunctionDef)
-    given = tree.args.posonlyargs + tree.args.args
-    first = len(given) - len(tree.args.defaults)
-    return [
-        Parameter(a.arg, j < first, a in tree.args.posonlyargs) for j, a in enumerate(given)
-    ] + [
-        Parameter(a.arg, default is None, False)
-        for a, default in zip(tree.args.kwonlyargs, tree.args.kw_defaults, strict=True)
-    ]
 
 
 def size_of(arguments: Arguments) -> tuple[int, int, float]:
@@ -323,6 +281,38 @@ def arrays(value: Any) -> list[Array]:
     if isinstance(value, (list, tuple)):
         return [a for part in value for a in arrays(part)]
     return [value] if isinstance(value, np.ndarray) else []
+
+
+def same_bits(a: Array, b: Array) -> bool:
+    """The same shape, dtype and bits; every NaN is the same."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a.dtype.kind == "f":
+        a, b = (np.where(np.isnan(v), np.nan, v) for v in (a, b))
+    return a.tobytes() == b.tobytes()
+
+
+def _pairs(now: Any, before: Any) -> Iterator[tuple[Any, Array]]:
+    """The arrays of an argument, with what they were made of."""
+    if isinstance(before, np.ndarray):
+        yield now, before
+    elif isinstance(before, (list, tuple)):
+        for part, was in zip(now, before, strict=True):
+            yield from _pairs(part, was)
+
+
+def _written(now: Any, before: Any) -> bool:
+    """Has the function changed an argument?"""
+    return any(not same_bits(as_numpy(a), b) for a, b in _pairs(now, before))
+
+
+def _shared(views: list[Array], watched: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """Results in the memory of an argument, which is one block."""
+    for name, (now, before) in watched.items():
+        for array, _ in _pairs(now, before):
+            for place, view in enumerate(views):
+                if np.may_share_memory(view, as_numpy(array)):
+                    yield place, name
 
 
 def _autograd(y: Any, leaves: dict[str, Any], grad_y: Array) -> dict[str, Array]:

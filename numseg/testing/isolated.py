@@ -6,14 +6,15 @@ import contextlib
 import multiprocessing
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 PATIENCE = 5.0
-"""Seconds that a call may take; one after a few that took longer."""
+"""Seconds that a call may take, unless a timeout is given; one after a few that took longer."""
 
-FIRST = 60.0
+FIRST = 30.0
 """Seconds until the first result: something may have to be compiled or imported."""
 
 
@@ -21,11 +22,21 @@ class Lost(Exception):
     """A call did not come back; says why."""
 
 
-class Isolated:
-    """``do(arguments)`` in a forked process, which is replaced when it dies or hangs."""
+class Hung(Lost):
+    """A call did not come back in time."""
 
-    def __init__(self, do: Callable[[Any], Any]) -> None:
-        self._do, self._lost, self._answered = do, 0, False
+
+class Isolated:
+    """``do(arguments)`` in a forked process, which is replaced when it dies or hangs.
+
+    A process that replaces another may have to compile everything again: its first call may take
+    as much longer as the first call of all did.
+    """
+
+    def __init__(self, do: Callable[[Any], Any], timeout: float | None = None) -> None:
+        self._do, self._timeout = do, timeout
+        self._hung, self._start_up = 0, -1.0
+        """How many calls did not return; how long the first answer took (-1: there was none)."""
         self._process: Any = None
         self._here: Any = None
 
@@ -35,21 +46,33 @@ class Isolated:
         return "fork" in multiprocessing.get_all_start_methods() and sys.platform != "darwin"
 
     def __call__(self, arguments: Any) -> Any:
-        if self._process is None:
+        fresh = self._process is None
+        if fresh:
             self._start()
+        patience, started = self._patience(), time.monotonic()
+        extra = 2 * self._start_up if fresh and self._timeout is None else 0.0
         try:
             self._here.send(arguments)
-            patience = (PATIENCE if self._lost < 3 else 1.0) if self._answered else FIRST
-            if not self._here.poll(patience):
-                raise Lost(f"no result within {PATIENCE:g} seconds")
-            answer, self._answered = self._here.recv(), True
-            return answer
-        except (EOFError, ConnectionError, Lost) as error:
-            self._lost += 1
+            if not self._here.poll(patience + max(extra, 0)):
+                raise Hung(f"no result within {patience:g} seconds")
+            answer = self._here.recv()
+        except (EOFError, ConnectionError, Hung) as error:
+            self._hung += isinstance(error, Hung)
             code = self.close()
-            if isinstance(error, Lost):
+            if isinstance(error, Hung):
                 raise
             raise Lost(f"the process died: {_cause(code)}") from None
+        if self._start_up < 0:
+            self._start_up = time.monotonic() - started
+        return answer
+
+    def _patience(self) -> float:
+        """Seconds that the next call may take."""
+        if self._timeout is not None:
+            return self._timeout
+        if self._start_up < 0:
+            return FIRST if self._hung == 0 else min(FIRST, PATIENCE)
+        return PATIENCE if self._hung < 3 else min(1.0, PATIENCE)
 
     def close(self) -> int | None:
         """End the process; its exit code, if it had ended before."""

@@ -49,7 +49,8 @@ def load(target: str, op: Operator[..., Any]) -> Callable[..., Any]:
     nodes = onnx_nodes(op)
     if what not in nodes:
         known = ", ".join(nodes) or "none"
-        raise ArgumentError(f"{op.__name__} has no ONNX node {what!r}: {known}")
+        hint = names.close_to(what, nodes)
+        raise ArgumentError(f"{op.__name__} has no ONNX node {what!r}: {known}{hint}")
     names.imported(EVALUATORS[where])
     names.imported("onnx")
     return node_function(target, where, what, op, nodes[what])
@@ -132,5 +133,6 @@ def _function(target: str) -> Callable[..., Any]:
     found = names.load(target)
     if not callable(found):
         where, _, what = target.rpartition(":")
-        raise ArgumentError(f"{where} has no function {what!r}")
+        kind = type(found).__name__
+        raise ArgumentError(f"{where} has no function {what!r}, it is of type {kind}")
     return found

@@ -64,6 +64,19 @@ class Deviation(NamedTuple):
     """Supported by a check on every deviating case that was generated."""
 
 
+class Fault(NamedTuple):
+    """What it does besides computing, and should not."""
+
+    kind: str
+    """"dtype", "write", "alias", "reuse", "change", "beyond" or "unwritten"."""
+    words: str
+    cases: int
+    of: int
+    """So many calls were looked at."""
+    snippet: str
+    """The smallest of these calls."""
+
+
 class Refusal(NamedTuple):
     """Calls that the operator defines and the implementation refuses."""
 
@@ -101,10 +114,19 @@ class ConformanceReport:
     unsupported: int
     gradients: bool
     seed: int
+    faults: tuple[Fault, ...] = ()
+    """What it does besides computing: another dtype, arrays written to or shared, ..."""
+    untried: tuple[str, ...] = ()
+    """What the calls did not exercise, in words."""
+    proposals: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Our arguments, and those of theirs that got nothing and may mean the same."""
+    explained: bool = False
+    """Does a known mistake explain all ordinary cases?"""
 
     @property
     def conforms(self) -> bool:
-        return self.deviating == 0
+        """In all cases that it took, and nothing is wrong besides."""
+        return self.deviating == 0 and not self.faults
 
     def __bool__(self) -> bool:
         return self.conforms
@@ -120,21 +142,44 @@ class ConformanceReport:
 
     def verdict(self) -> str:
         """One line."""
-        if self.conforms:
-            return f"conforms: matches {self.whose} in {self.cases} of {self.cases} cases"
+        seen = "; ".join(f"{f.words} ({f.cases} of {f.of} cases)" for f in self.faults)
+        joined = (", but " if self.deviating == 0 else "; ") + seen if seen else ""
+        return self._values() + joined + self._reservations()
+
+    def _values(self) -> str:
+        if self.deviating == 0:
+            matches = f"matches {self.whose} in {self.cases} of {self.cases} cases"
+            return f"conforms: {matches}" if self.conforms else matches
         odd = "; ".join(f"{k} of {n} {AMONG[which]}" for which, (k, n) in self.aspects.items() if k)
-        if self.aspects["ordinary"][0]:
-            return f"deviates: nearest is {self.whose}, but these cases differ: {odd}"
-        return f"matches {self.whose} in all ordinary cases; deviates in {odd}"
+        wrong, ordinary = self.aspects["ordinary"]
+        if not wrong:
+            return f"matches {self.whose} in all ordinary cases; deviates in {odd}"
+        if self.tried > 1 and not self.explained and 2 * wrong > ordinary:
+            return f"deviates from every convention; of {self.whose}, the nearest, in {odd}"
+        return f"deviates: nearest is {self.whose}, but these cases differ: {odd}"
+
+    def _reservations(self) -> str:
+        """What the cases say nothing of."""
+        refused = sum(r.cases for r in self.refusals)
+        asked = self.cases + refused
+        said = f"; refuses {refused} of {asked}" if refused > self.cases else ""
+        return said + (f"; NOT TRIED: {'; '.join(self.untried)}" if self.untried else "")
 
     def __str__(self) -> str:
         values = "values and gradients" if self.gradients else "values"
         lines = [f"{self.function} against {self.operator}: {values}", f"  {self.verdict()}"]
+        if self.arguments:
+            chosen = ", ".join(f"{n}={v!r}" for n, v in self.arguments.items())
+            lines.append(f"  convention: {chosen}")
         if self.indifferent:
             lines.append(f"  makes no difference: {', '.join(self.indifferent)}")
+        lines += [f"  try --map {n}={t}" for n, t in self.proposals.items()]
         lines += [f"  {line}" for line in self._dtype_lines()]
         for deviation in self.deviations:
             lines += ["", *_deviation_lines(deviation, self.function)]
+        for fault in self.faults:
+            lines += ["", f"  {fault.words}: in {fault.cases} of {fault.of} cases, for example"]
+            lines += textwrap.indent(fault.snippet, "      ").splitlines()
         if self.refusals:
             lines += ["", "  refuses calls that the definition has a result for:"]
             for refusal in self.refusals:

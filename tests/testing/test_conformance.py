@@ -320,6 +320,15 @@ def test_a_docstring_stands_in_for_a_signature() -> None:
     assert [p.required for p in found] == [True, True, False, False]
 
 
+def test_nobody_must_give_out() -> None:
+    """PyTorch's docstrings have it without a default."""
+
+    def function(*args, **kwargs):
+        """absolute(input: Tensor, *, out: Optional[Tensor]) -> Tensor"""
+
+    assert [p.required for p in parameters(function)] == [True, False]
+
+
 # -- the registry ---------------------------------------------------------------------------------
 
 OPERATORS = list(OPERATORS.values())

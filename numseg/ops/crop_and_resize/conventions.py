@@ -7,3 +7,10 @@ from numseg.conventions import Arguments
 CONVENTIONS: dict[str, Arguments] = {
     "TensorFlow 2": {"arithmetic": "float32", "on_pixels": "zero"},
 }
+
+
+def _exchanged(arguments: Arguments) -> Arguments:
+    return arguments | {"boxes": arguments["boxes"][:, [1, 0, 3, 2]]}
+
+
+PROBES = {"x and y exchanged: boxes read as (x1, y1, x2, y2)": _exchanged}

@@ -25,33 +25,6 @@ CONVENTIONS: dict[str, Arguments] = {
 CHOICES = {"sampling_ratio": (-1, 1, 2)}
 
 
-def _moved(pixels: float) -> Any:
-    def change(arguments: Arguments) -> Arguments:
-        shift = pixels / (arguments["spatial_scale"] or 1.0)
-        boxes = arguments["boxes"] + np.array([0, shift, shift, shift, shift])
-        return arguments | {"boxes": boxes.astype(arguments["boxes"].dtype)}
-
-    return change
-
-
-def _ordered(columns: list[int]) -> Any:
-    return lambda arguments: arguments | {"boxes": arguments["boxes"][:, columns]}
-
-
-def _inclusive(arguments: Arguments) -> Arguments:
-    one = 1 / (arguments["spatial_scale"] or 1.0)
-    end = np.array([0, 0, 0, one, one])
-    return arguments | {"boxes": (arguments["boxes"] + end).astype(arguments["boxes"].dtype)}
-
-
-PROBES = {
-    "off by half a pixel: boxes moved by -1/2": _moved(-0.5),
-    "off by half a pixel: boxes moved by +1/2": _moved(0.5),
-    "boxes read as (y1, x1, y2, x2)": _ordered([0, 2, 1, 4, 3]),
-    "the end of a box taken as inside: one pixel more": _inclusive,
-}
-
-
 def _boxes(arguments: Arguments, node: Node) -> None:
     """ONNX has the numbers of the images apart, as integers."""
     boxes = arguments["boxes"]
