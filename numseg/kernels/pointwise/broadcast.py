@@ -337,7 +337,8 @@ class _Sums:
         sums = np.empty((parts, grad.size))
         loop = self._along if of.along else self._across
         launch(loop, parts * units, gy.size, own, partner, gy, sums, of.row, of.kept, of.added)
-        store(grad, functools.reduce(np.add, sums))
+        with np.errstate(all="ignore"):  # infinities come and go as in kernels
+            store(grad, functools.reduce(np.add, sums))
 
 
 @rule
