@@ -37,7 +37,7 @@ KINDS = "integers", "reals", "special"
 MOST = 100_000
 """Numbers of a result, so that a call takes no time to speak of."""
 
-TIMEOUT = 60.0
+TIMEOUT = 300.0
 """Seconds that a call may take, what is compiled for it included."""
 
 STRANGE: tuple[Any, ...] = (
