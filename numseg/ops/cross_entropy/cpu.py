@@ -202,7 +202,7 @@ def _backward(start, stop, x, labels, weight, grads, largest, total, gx, streams
         for i in range(size):
             both = factor[i] + even[i] * weights
             scale[i] = both / summed[i] if both != 0 else 0
-            moves[i] = factor[i] != 0 or even[i] != 0
+            moves[i] = abs(factor[i]) + abs(even[i])  # 0 if both are
             slope[i] = factor[i] * at_label(np.float64(right[i]), summed[i])
         if g.smoothing > 0:
             for i in range(size):
