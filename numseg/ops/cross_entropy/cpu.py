@@ -244,6 +244,7 @@ def _backward_rows(start, stop, x, labels, weight, grads, largest, total, gx, g)
         out[label] = factor * share + even * (e / total[n] * weights - weight[label])
 
 
+@np.errstate(all="ignore")  # infinities and NaN come and go as in kernels
 def forward(
     x: Array,
     target: Array,
@@ -273,6 +274,7 @@ def forward(
         y[...] = np.nan if g.empty_is_nan else 0
 
 
+@np.errstate(all="ignore")  # infinities and NaN come and go as in kernels
 def backward(
     x: Array,
     target: Array,

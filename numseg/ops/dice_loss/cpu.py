@@ -110,6 +110,7 @@ def _backward(start, stop, x, labels, masks, of_both, of_size, gx, g):
                     out[i] = 0 if label[i] < 0 else out[i]
 
 
+@np.errstate(all="ignore")  # infinities and NaN come and go as in kernels
 def forward(x: Array, target: Array, y: Array, sums: Array, g: Geometry) -> None:
     blocks = -(-g.size // BLOCK)
     parts = np.zeros((g.n * blocks, g.c, 3))
@@ -117,11 +118,11 @@ def forward(x: Array, target: Array, y: Array, sums: Array, g: Geometry) -> None
            parts, g)  # fmt: skip
     sums[...] = parts.reshape(g.n, blocks, g.c, 3).sum(1)
     above, below = _quotient(sums, g)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        losses = 1 - above / below
-        store(y, losses.reshape(y.shape) if g.each else losses.sum() / g.divisor)
+    losses = 1 - above / below
+    store(y, losses.reshape(y.shape) if g.each else losses.sum() / g.divisor)
 
 
+@np.errstate(all="ignore")  # infinities and NaN come and go as in kernels
 def backward(
     x: Array, target: Array, sums: Array, gy: Array, gx: Array | None, g: Geometry
 ) -> None:
@@ -130,9 +131,8 @@ def backward(
     above, below = _quotient(sums, g)
     if g.each:
         gy = gy.reshape(above.shape)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        of_both = -2 * gy.astype(np.float64) / g.divisor / below
-        of_size = -0.5 * of_both * (above / below)
+    of_both = -2 * gy.astype(np.float64) / g.divisor / below
+    of_size = -0.5 * of_both * (above / below)
     both, size = (np.broadcast_to(a, (g.n, g.c)).copy() for a in (of_both, of_size))
     planes = (g.n, g.c, g.size)
     launch(_backward, g.n * -(-g.size // BLOCK), 10 * x.size, x.reshape(planes),

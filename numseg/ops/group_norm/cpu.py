@@ -70,6 +70,7 @@ def forward(
            _vector(bias, 0, x, g), _groups(y, g), mean.reshape(-1), var.reshape(-1), g)  # fmt: skip
 
 
+@np.errstate(all="ignore")  # infinities and NaN come and go as in kernels
 def backward(
     x: Array, weight: Array | None, mean: Array, var: Array, gy: Array, gx: Array | None,
     gw: Array | None, gb: Array | None, g: Geometry,
