@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg.testing import conformance, conventions, isolated, peers
-from numseg.testing.foreign import Foreign, Given, Refused
+from numseg.testing import conformance, conventions, peers
 
 pytestmark = pytest.mark.peers
 PACKAGES = {"onnx": ["onnx"], "ort": ["onnx", "onnxruntime"]}
@@ -135,21 +134,3 @@ def test_torchs_max_pool2d_spoils_the_heap_where_windows_straddle_the_image() ->
     ours, switches = ns.max_pool2d(x.numpy(), **window, return_indices=True)
     np.testing.assert_array_equal(ours, y.numpy())
     assert (switches == -1).all()
-
-
-@pytest.mark.skipif(not isolated.Isolated.possible(), reason="this system has no forks")
-def test_onnx_runtimes_conv_without_channels_never_returns(monkeypatch) -> None:
-    """Wherever it copies windows: with padding, or with a stride."""
-    pytest.importorskip("onnxruntime")
-    monkeypatch.setattr(isolated, "PATIENCE", 2.0)
-    peer = Foreign(peers.load("ort:Conv", ns.conv2d), ns.conv2d, isolate=True)
-    defaults = {"bias": None, "stride": 1, "padding": 1, "dilation": 1, "groups": 1}
-    try:
-        for channels, kind in ((1, Given), (0, Refused)):
-            shapes = {"x": (2, channels, 3, 6), "weight": (3, channels, 2, 2)}
-            arrays = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
-            outcome = peer.call(arrays | defaults)
-            assert isinstance(outcome, kind)
-        assert outcome == Refused("Lost", "no result within 2 seconds")
-    finally:
-        peer.close()
