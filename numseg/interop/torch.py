@@ -16,6 +16,7 @@ import numpy as np
 from numseg import names
 from numseg.errors import ArgumentTypeError
 from numseg.files import optional
+from numseg.interop.calls import arguments, by_name, flattened
 from numseg.operator import Operator
 from numseg.plan import each, flat
 
@@ -140,13 +141,9 @@ class Layer(torch.nn.Module):  # type: ignore[misc]
 
 def _call(op: Operator[..., Any], values: list[Any], state: Any = None) -> Any:
     """The value; new values of the arguments that are state go to ``state``, if it is a dict."""
-    places = dict(zip(op.inputs, op.parameters.arrays, strict=True))
-    named = [(n, tensor) for n, place in places.items() for tensor in flat(values[place])]
+    shell, named = flattened(op, values)
     for name, tensor in named:
         _check(op, name, tensor)
-    shell = list(values)
-    for place in places.values():
-        shell[place] = each(values[place], lambda _: ...)  # which keeps no tensor alive
     handles = [_Handle.apply(tensor) if _depends(op, n, tensor) else None for n, tensor in named]
     counted = tuple(name for name, _ in named)
     return _Value.apply(op, shell, counted, state, *(tensor for _, tensor in named), *handles)
@@ -234,7 +231,7 @@ class _Value(_Function):  # type: ignore[misc]
         wanted = ctx.needs_input_grad[4 : 4 + count]
         needs = [n for n in op.differentiable if (n, True) in zip(ctx.named, wanted, strict=True)]
         grads = _Gradient.apply(op, (*kept, ctx.plan), needs, ctx.named, grad_y, *tensors)
-        found = _by_name(op, ctx.named, grads)
+        found = by_name(op, ctx.named, grads)
         return (None,) * 4 + tuple(found) + (None,) * (ctx.count - count)
 
     @staticmethod
@@ -288,17 +285,13 @@ class _Gradient(_Function):  # type: ignore[misc]
         grad_y, *tensors = ctx.saved_tensors
         saved = _saved(op, *_regrouped(ctx.parts, iter(tensors)), ctx.plan)
         *grads, of_grad_y = op.double_backward(saved, grad_y.detach(), along)
-        found = zip(_by_name(op, ctx.named, grads), ctx.needs_input_grad[5:], strict=True)
+        found = zip(by_name(op, ctx.named, grads), ctx.needs_input_grad[5:], strict=True)
         wanted = [_tensor(grad) if needed else None for grad, needed in found]
         return (None,) * 4 + (_tensor(of_grad_y), *wanted)
 
 
 def _arguments(op: Any, shell: list[Any], tensors: Sequence[Tensor]) -> dict[str, Any]:
-    """The arguments of a call by name, with these tensors in their places."""
-    given, filled = iter(tensors), list(shell)
-    for place in op.parameters.arrays:
-        filled[place] = each(shell[place], lambda _: next(given).detach())
-    return dict(zip(op.parameters.names, filled, strict=True))
+    return arguments(op, shell, [tensor.detach() for tensor in tensors])
 
 
 def _kept(
@@ -337,13 +330,6 @@ def _regrouped(parts: Sequence[int | None], tensors: Iterator[Tensor]) -> list[A
         next(tensors) if count is None else tuple(next(tensors) for _ in range(count))
         for count in parts
     ]
-
-
-def _by_name(op: Any, named: Sequence[str], grads: Sequence[Any]) -> Iterator[Any]:
-    """Gradients in the order of the tensors of the call, from those that an operator gives."""
-    given = iter(grads)
-    found = {n: [next(given) for _ in range(max(1, named.count(n)))] for n in op.differentiable}
-    return (found[name].pop(0) if name in found else None for name in named)
 
 
 @contextlib.contextmanager
