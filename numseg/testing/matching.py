@@ -97,8 +97,9 @@ def parameters(function: Callable[..., Any]) -> list[Parameter]:
             any_name = [p for p in signature.parameters.values() if p.kind is kinds.VAR_KEYWORD]
             return found + [Parameter(f"**{p.name}", False, False) for p in any_name]
     stated = re.match(r"\s*[\w.]+\((.*?)\)\s*(->|$)", function.__doc__ or "", re.M)
+    given_to = re.sub(r"\[.*?\]", "", stated[1]) if stated else ""  # NumPy 1's [, signature]
     try:
-        tree = ast.parse(f"def f({stated[1] if stated else ''}): pass").body[0]
+        tree = ast.parse(f"def f({given_to}): pass").body[0]
     except SyntaxError:
         return []
     assert isinstance(tree, ast.FunctionDef)

@@ -19,7 +19,7 @@ MODULE = """
 import numpy as np
 
 def relu(x):
-    return np.maximum(x, 0)
+    return np.maximum(x, 0, dtype=x.dtype)
 
 def leaky(x, slope):
     return np.where(x > 0, x, slope * x)
@@ -40,10 +40,10 @@ def behind(x):
     import ctypes
     if x.size > 1:
         ctypes.string_at(x.ctypes.data + x.nbytes, 1)
-    return np.maximum(x, 0)
+    return np.maximum(x, 0, dtype=x.dtype)
 
 def itself(x):
-    return x if (x > 0).all() else np.maximum(x, 0)
+    return x if (x > 0).all() else np.maximum(x, 0, dtype=x.dtype)
 
 def pool(image, size, steps):
     import numseg

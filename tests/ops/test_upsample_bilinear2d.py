@@ -74,6 +74,15 @@ def test_a_factor_is_not_the_ratio_of_the_sizes(op, i, factor, expected):
 
 
 @both
+def test_a_position_by_a_factor_is_float64(op):
+    """By 1/3, the one pixel of three lies at 0.5 / (1/3) - 0.5, which rounds to 1: the pixel after
+    it has a weight of 0, not of 8e-17, and infinity times that is NaN."""
+    y, saved = op.forward(np.zeros((1, 1, 2, 3)), scale_factor=(1, 1 / 3))
+    (gx,) = op.backward(saved, np.full_like(y, -np.inf))
+    np.testing.assert_array_equal(gx[0, 0, 0], [0, -np.inf, np.nan])
+
+
+@both
 def test_a_factor_decides_only_the_size_where_corners_are_aligned(op):
     found = positions(op, 3, scale_factor=(1.0, 1.7), align_corners=True)  # 5 pixels
     assert found == [0, 0.5, 1, 1.5, 2]

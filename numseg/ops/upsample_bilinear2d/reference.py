@@ -52,12 +52,13 @@ def _taps(g: Geometry) -> tuple[tuple[Array, Array, Array], tuple[Array, Array, 
 
 
 def _axis(size: int, out: int, line: Line, factor: float) -> tuple[Array, Array, Array]:
-    """In exact arithmetic."""
+    """In exact arithmetic, but for a position by a factor, which is float64."""
     u, v, numerator, denominator = line
-    step = 1 / Fraction(factor) if factor else Fraction(numerator, denominator)
     positions = []
     for o in range(out):
-        at = (o + Fraction(u, 2)) * step + Fraction(v, 2)
+        at = Fraction((2 * o + u) * numerator + v * denominator, 2 * denominator)
+        if factor:
+            at = Fraction((2 * o + u) / (2 * factor) + v / 2)
         positions.append(min(max(at, Fraction(0)), Fraction(size - 1)))
     before = np.array([math.floor(at) for at in positions], int)
     part = np.array([float(at - math.floor(at)) for at in positions])
