@@ -125,14 +125,16 @@ def conv_transpose(
     output_padding: Pair = 0,
     groups: int = 1,
     init: Any = "he_normal",
+    trainable: bool = True,
     norm: Any = None,
     activation: Any = None,
 ) -> Value:
     """A transposed convolution; by default it makes each pixel 2 x 2 pixels.
 
     ``init="bilinear"`` makes it interpolate at first, as in FCN: ``kernel=2 * stride,
-    padding=stride // 2`` for an even stride, and as many filters as channels. The other arguments
-    are those of :func:`conv` and :func:`numseg.conv_transpose2d`.
+    padding=stride // 2`` for an even stride, and as many filters as channels.
+    ``trainable=False`` keeps it so: the weight is a constant. The other arguments are those of
+    :func:`conv` and :func:`numseg.conv_transpose2d`.
     """
     rows, columns = checks.pair("kernel", kernel, 1)
     sy, sx = checks.pair("stride", stride, 1)
@@ -141,7 +143,7 @@ def conv_transpose(
     # an output pixel is reached by so many of the kernel's elements, of every channel of its group
     fan_in = channels // groups * (rows * columns / (sy * sx))
     weight = net.param(
-        f"{name}.weight", (channels, per_group, rows, columns), initialiser(init, fan_in)
+        f"{name}.weight", (channels, per_group, rows, columns), initialiser(init, fan_in), trainable
     )
     b = _bias(net, name, filters, norm is None if bias is None else bias, fan_in)
     y = net.add(
