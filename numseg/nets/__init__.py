@@ -1,7 +1,14 @@
-"""Segmentation networks, as graphs."""
+"""Published networks, as graphs."""
 
 from __future__ import annotations
 
+from numseg.nets.backbones.resnet import resnet18, resnet34, resnet50, resnet101
 from numseg.nets.unet import unet
 
-__all__ = ["unet"]
+__all__ = [
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "unet",
+]
