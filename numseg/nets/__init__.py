@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numseg.nets.backbones.resnet import resnet18, resnet34, resnet50, resnet101
+from numseg.nets.backbones.vgg import vgg16, vgg16_bn
 from numseg.nets.unet import unet
 
 __all__ = [
@@ -11,4 +12,6 @@ __all__ = [
     "resnet50",
     "resnet101",
     "unet",
+    "vgg16",
+    "vgg16_bn",
 ]

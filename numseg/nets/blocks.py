@@ -34,20 +34,34 @@ class Stage(NamedTuple):
     channels: int
 
 
-def image(net: Builder, channels: int, smallest: int = 1, name: str = "x") -> Value:
-    """An input (N, channels, H, W), refused before any work where it has other channels or fewer
-    than ``smallest`` rows or columns."""
+def image(
+    net: Builder,
+    channels: int,
+    smallest: int = 1,
+    name: str = "x",
+    *,
+    step: int = 1,
+    offset: int = 0,
+) -> Value:
+    """An input (N, channels, H, W), refused before any work where it has other channels, fewer
+    than ``smallest`` rows or columns, or a number of them that is not ``step * k + offset``."""
     channels = checks.integer("in_channels", channels, 1)
-    return net.input(name, functools.partial(_check_image, channels, smallest))
+    return net.input(name, functools.partial(_check_image, channels, smallest, step, offset))
 
 
-def _check_image(expected: int, smallest: int, x: Spec) -> None:
+def _check_image(expected: int, smallest: int, step: int, offset: int, x: Spec) -> None:
     _, channels, *sides = checks.axes("x", x, "n c h w")
     if channels != expected:
         raise ArgumentError(f"x has {channels} channels, but this network takes {expected}")
     for axis, size in zip(("rows", "columns"), sides, strict=True):
+        below = (size - offset) // step * step + offset
         if size < smallest:
             raise ArgumentError(f"x has {size} {axis}, but this network takes {smallest} at least")
+        if size != below:
+            raise ArgumentError(
+                f"x has {size} {axis}; the nearest that this network takes are {below} "
+                f"and {below + step}"
+            )
 
 
 def conv(
@@ -187,6 +201,8 @@ def conv_transpose(
     trainable: bool = True,
     norm: Any = None,
     activation: Any = None,
+    norm_name: str | None = None,
+    activation_name: str | None = None,
 ) -> Value:
     """A transposed convolution; by default it makes each pixel 2 x 2 pixels.
 
@@ -209,7 +225,7 @@ def conv_transpose(
         conv_transpose2d, x, weight, b,
         stride=stride, padding=padding, output_padding=output_padding, groups=groups, name=name,
     )  # fmt: skip
-    return _finished(net, name, y, filters, norm, activation)
+    return _finished(net, name, y, filters, norm, activation, norm_name, activation_name)
 
 
 def linear(
@@ -234,6 +250,9 @@ def linear(
 
 def dropout(net: Builder, name: str, x: Value, p: float = 0.5) -> Value:
     """Dropout in training, with a seed of its own in each step; x itself where p is 0."""
+    p = checks.real("dropout", p)
+    if not 0 <= p < 1:
+        raise ArgumentError(f"dropout must lie in [0, 1), got {p}")
     if p == 0:
         return x
     return net.add(dropout_.dropout, x, p, seed=net.seed, training=net.training, name=name)
