@@ -33,6 +33,12 @@ from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
 
 INIT = ("kaiming_normal", {"mode": "fan_out"})
+UNITS = {
+    18: (2, 2, 2, 2), 34: (3, 4, 6, 3),  # of basic blocks
+    50: (3, 4, 6, 3), 101: (3, 4, 23, 3),  # of bottlenecks
+}  # fmt: skip
+"""How many there are in each layer."""
+
 EXPANSION = 4
 """Of a bottleneck: channels that come out, for each plane."""
 
@@ -56,12 +62,12 @@ class Place(NamedTuple):
 
 def resnet18(in_channels: int = 3, classes: int = 1000, *, width: int = 64) -> Graph:
     """ResNet-18, of basic blocks; the arguments are those of :func:`resnet50`."""
-    return classifier(basic(), (2, 2, 2, 2), in_channels, classes, width=width)
+    return classifier(basic(), UNITS[18], in_channels, classes, width=width)
 
 
 def resnet34(in_channels: int = 3, classes: int = 1000, *, width: int = 64) -> Graph:
     """ResNet-34, of basic blocks; the arguments are those of :func:`resnet50`."""
-    return classifier(basic(), (3, 4, 6, 3), in_channels, classes, width=width)
+    return classifier(basic(), UNITS[34], in_channels, classes, width=width)
 
 
 def resnet50(
@@ -106,7 +112,7 @@ def resnet50(
     (1, 2048, 28, 28)
     """
     return classifier(
-        bottleneck(variant), (3, 4, 6, 3), in_channels, classes,
+        bottleneck(variant), UNITS[50], in_channels, classes,
         width=width, output_stride=output_stride, multi_grid=multi_grid,
     )  # fmt: skip
 
@@ -122,7 +128,7 @@ def resnet101(
 ) -> Graph:
     """ResNet-101, of bottlenecks; the arguments are those of :func:`resnet50`."""
     return classifier(
-        bottleneck(variant), (3, 4, 23, 3), in_channels, classes,
+        bottleneck(variant), UNITS[101], in_channels, classes,
         width=width, output_stride=output_stride, multi_grid=multi_grid,
     )  # fmt: skip
 
