@@ -24,7 +24,7 @@ def valid(draw: st.DrawFn) -> Case:
             wanted[:2] = [wanted[0] * wanted[1]]
         else:
             wanted.insert(draw(st.integers(0, len(wanted))), 1)
-    if wanted and draw(st.booleans()):
+    if draw(st.booleans()) and wanted:
         place = draw(st.integers(0, len(wanted) - 1))
         if 0 not in wanted[:place] + wanted[place + 1 :]:
             wanted[place] = -1
