@@ -20,6 +20,7 @@ from numseg.ops import dropout as dropout_
 from numseg.ops.batch_norm import batch_norm
 from numseg.ops.conv2d import conv2d
 from numseg.ops.conv_transpose2d import conv_transpose2d
+from numseg.ops.flatten import flatten
 from numseg.ops.global_avg_pool2d import global_avg_pool2d
 from numseg.ops.group_norm import group_norm
 from numseg.ops.linear import linear as linear_
@@ -235,6 +236,12 @@ def dropout(net: Builder, name: str, x: Value, p: float = 0.5) -> Value:
     if p == 0:
         return x
     return net.add(dropout_.dropout, x, p, seed=net.seed, training=net.training, name=name)
+
+
+def means(net: Builder, x: Value, name: str = "avgpool") -> Value:
+    """The mean of each channel, (N, C): what a classifier's last layer reads."""
+    h = net.add(global_avg_pool2d, x, name=name)
+    return net.add(flatten, h, name=f"{name}.flatten")
 
 
 def squeeze_excitation(

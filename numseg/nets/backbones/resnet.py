@@ -30,7 +30,6 @@ from numseg.nets import blocks
 from numseg.nets.blocks import Stage
 from numseg.ops.add import add
 from numseg.ops.max_pool2d import max_pool2d
-from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
 
 INIT = ("kaiming_normal", {"mode": "fan_out"})
 UNITS = {
@@ -149,7 +148,7 @@ def classifier(
 
 def head(net: Builder, x: Stage, classes: int) -> Value:
     """Mean of each channel, and a linear layer."""
-    h = net.add(spatial_pyramid_pool2d, x.value, (1,), "avg", name="avgpool")
+    h = blocks.means(net, x.value)
     classes = checks.integer("classes", classes, 1)
     return blocks.linear(
         net, "fc", h, x.channels, classes, init="torch_uniform", bias="torch_uniform"
