@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from numseg import checks
 from numseg.graph import Builder, Graph, Value
 from numseg.nets import blocks
-from numseg.nets.backbones import resnet
+from numseg.nets.backbones import mobilenet_v3, resnet
 from numseg.nets.blocks import Stage
 from numseg.nets.fcn_resnet import TORCH, fcn_head, upsampled
 from numseg.ops.concat import concat
@@ -114,6 +114,46 @@ def deeplabv3_resnet101(
     )  # fmt: skip
 
 
+def deeplabv3_mobilenet_v3_large(
+    in_channels: int = 3,
+    classes: int = 21,
+    *,
+    aux: bool = False,
+    width: float = 1.0,
+    rates: Sequence[int] = (12, 24, 36),
+    dropout: float | None = None,
+) -> Graph:
+    """DeepLab v3 on a dilated MobileNetV3-Large (output stride 16), torchvision's network.
+
+    Parameters
+    ----------
+    width : float
+        Multiplier of all channels.
+    in_channels, classes, aux, rates, dropout
+        Of :func:`deeplabv3_resnet50`. The auxiliary head is on ``backbone.4``, at stride 8.
+
+    Returns
+    -------
+    Graph
+        As of :func:`deeplabv3_resnet50`; the backbone's names are ``backbone.0.0.weight`` ...
+
+    Notes
+    -----
+    Source: torchvision 0.28, ``models.segmentation.deeplabv3_mobilenet_v3_large``.
+    """
+    net = Graph.build()
+    x = blocks.image(net, in_channels)
+    stages = mobilenet_v3.features(
+        net, Stage(x, in_channels), width=width, output_stride=16, name="backbone"
+    )
+    inner = max(1, round(256 * width))
+    main, side = (0.5, 0.1) if dropout is None else (dropout, dropout)
+    outputs = {"out": head(net, "classifier", stages[-1], classes, rates, inner, main)}
+    if checks.flag("aux", aux):
+        outputs["aux"] = fcn_head(net, "aux_classifier", stages[4], classes, side)
+    return upsampled(net, x, outputs)
+
+
 def _deeplab(
     units: tuple[int, ...],
     in_channels: int,
@@ -129,7 +169,7 @@ def _deeplab(
     paper = checks.choice("variant", variant, ("torchvision", "paper")) == "paper"
     stride = (16 if paper else 8) if output_stride is None else output_stride
     grid = (1, 2, 4) if paper and multi_grid is None else multi_grid
-    usual = (0.0 if paper else 0.5, 0.1) if dropout is None else (dropout, dropout)
+    main, side = (0.0 if paper else 0.5, 0.1) if dropout is None else (dropout, dropout)
 
     net = Graph.build()
     x = blocks.image(net, in_channels)
@@ -138,12 +178,10 @@ def _deeplab(
         width=width, output_stride=stride, multi_grid=grid, prefix="backbone.",
     )  # fmt: skip
     rates = [rate * 16 // stride for rate in RATES] if rates is None else rates
-    h = head(
-        net, "classifier", stages["layer4"], classes, rates, 4 * width, usual[0], extra=not paper
-    )
+    h = head(net, "classifier", stages["layer4"], classes, rates, 4 * width, main, extra=not paper)
     outputs = {"out": h}
     if checks.flag("aux", aux):
-        outputs["aux"] = fcn_head(net, "aux_classifier", stages["layer3"], classes, usual[1])
+        outputs["aux"] = fcn_head(net, "aux_classifier", stages["layer3"], classes, side)
     return upsampled(net, x, outputs)
 
 

@@ -27,7 +27,7 @@ from numseg import checks
 from numseg.errors import ArgumentError
 from numseg.graph import Builder, Graph, Value
 from numseg.nets import blocks
-from numseg.nets.blocks import Stage
+from numseg.nets.blocks import Stage, Step
 from numseg.ops.add import add
 from numseg.ops.max_pool2d import max_pool2d
 
@@ -49,11 +49,9 @@ class Place(NamedTuple):
     """What a unit's place in the network asks of it."""
 
     planes: int
-    stride: int
-    before: int
-    """The dilation of what lies before its stride, that of a 3 x 3 convolution with it included;"""
-    after: int
-    """and of what lies after it. They differ where the stride is gone."""
+    step: Step
+    factor: int
+    """Of its dilation: multi-grid."""
 
 
 # -- the networks -----------------------------------------------------------------------------
@@ -212,38 +210,33 @@ def _places(
     units: Sequence[int], width: int, output_stride: int, multi_grid: Sequence[int] | None
 ) -> list[list[Place]]:
     """Of every unit of every layer."""
-    if output_stride not in (4, 8, 16, 32):
-        raise ArgumentError(f"output_stride must be 4, 8, 16 or 32, got {output_stride!r}")
     grid = [1] * units[-1] if multi_grid is None else list(multi_grid)
     if len(grid) != units[-1]:
         raise ArgumentError(
             f"multi_grid holds {len(grid)} factors, but layer4 has {units[-1]} units"
         )
-    layers, dilation, reached = [], 1, 4
-    for number, count in enumerate(units):
-        stride, before = 1 if number == 0 else 2, dilation
-        if reached * stride > output_stride:
-            dilation, stride = dilation * stride, 1
-        reached *= stride
-        first = Place(width * 2**number, stride, before, dilation)
-        others = Place(width * 2**number, 1, dilation, dilation)
-        layers.append([first, *[others] * (count - 1)])
     factors = [checks.integer(f"multi_grid[{j}]", factor, 1) for j, factor in enumerate(grid)]
-    layers[-1] = [
-        place._replace(before=place.before * factor, after=place.after * factor)
-        for place, factor in zip(layers[-1], factors, strict=True)
-    ]
+    dilated = blocks.Dilated(output_stride)
+    dilated.step(2)  # conv1
+    dilated.step(2)  # maxpool
+    layers = []
+    for number, count in enumerate(units):
+        steps = [dilated.step(2 if number > 0 and j == 0 else 1) for j in range(count)]
+        of_each = factors if number == 3 else [1] * count
+        layers.append(
+            [Place(width * 2**number, *both) for both in zip(steps, of_each, strict=True)]
+        )
     return layers
 
 
 def unit(net: Builder, name: str, x: Stage, residual: Residual, place: Place) -> Stage:
     """``relu(f(x) + x)``; x is projected by 1 x 1 where its shape is not that of f(x)."""
     h = residual(net, name, x, place)
-    identity = x.value
-    if place.stride != 1 or x.channels != h.channels:
+    identity, stride = x.value, place.step.stride
+    if stride != 1 or x.channels != h.channels:
         identity = blocks.conv(
             net, f"{name}.downsample.0", identity, x.channels, h.channels, 1,
-            stride=place.stride, init=INIT, norm="batch_norm", norm_name=f"{name}.downsample.1",
+            stride=stride, init=INIT, norm="batch_norm", norm_name=f"{name}.downsample.1",
         )  # fmt: skip
     total = net.add(add, h.value, identity, name=f"{name}.add")
     return Stage(blocks.activate(net, f"{name}.relu", total), h.channels)
@@ -277,9 +270,9 @@ def basic() -> Residual:
 
 
 def _basic(net: Builder, name: str, x: Stage, place: Place) -> Stage:
-    if place.after > 1:
+    if place.step.after * place.factor > 1:
         raise ArgumentError("a basic block is not dilated: output_stride must be 32")
-    h = layer(net, name, 1, x.value, x.channels, place.planes, 3, stride=place.stride)
+    h = layer(net, name, 1, x.value, x.channels, place.planes, 3, stride=place.step.stride)
     h = layer(net, name, 2, h, place.planes, place.planes, 3, activation=None)
     return Stage(h, place.planes)
 
@@ -312,9 +305,10 @@ def _bottleneck(
     place: Place,
 ) -> Stage:
     planes, channels = place.planes, EXPANSION * place.planes
-    first, second = (place.stride, 1) if early else (1, place.stride)
+    stride, before, after = place.step
+    first, second = (stride, 1) if early else (1, stride)
     h = layer(net, name, 1, x.value, x.channels, planes, stride=first)
-    dilation = place.after if early else place.before
+    dilation = place.factor * (after if early else before)
     h = middle(net, name, 2, h, planes, planes, 3, stride=second, dilation=dilation)
     h = layer(net, name, 3, h, planes, channels, activation=None)
     return Stage(h if scale is None else scale(net, name, Stage(h, channels)), channels)
