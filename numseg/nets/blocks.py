@@ -75,20 +75,34 @@ def divisible(channels: float, divisor: int = 8) -> int:
     return nearest if nearest >= 0.9 * channels else nearest + divisor
 
 
-def image(net: Builder, channels: int, smallest: int = 1, name: str = "x") -> Value:
-    """An input (N, channels, H, W), refused before any work where it has other channels or fewer
-    than ``smallest`` rows or columns."""
+def image(
+    net: Builder,
+    channels: int,
+    smallest: int = 1,
+    name: str = "x",
+    *,
+    step: int = 1,
+    offset: int = 0,
+) -> Value:
+    """An input (N, channels, H, W), refused before any work where it has other channels, fewer
+    than ``smallest`` rows or columns, or a number of them that is not ``step * k + offset``."""
     channels = checks.integer("in_channels", channels, 1)
-    return net.input(name, functools.partial(_check_image, channels, smallest))
+    return net.input(name, functools.partial(_check_image, channels, smallest, step, offset))
 
 
-def _check_image(expected: int, smallest: int, x: Spec) -> None:
+def _check_image(expected: int, smallest: int, step: int, offset: int, x: Spec) -> None:
     _, channels, *sides = checks.axes("x", x, "n c h w")
     if channels != expected:
         raise ArgumentError(f"x has {channels} channels, but this network takes {expected}")
     for axis, size in zip(("rows", "columns"), sides, strict=True):
+        below = (size - offset) // step * step + offset
         if size < smallest:
             raise ArgumentError(f"x has {size} {axis}, but this network takes {smallest} at least")
+        if size != below:
+            raise ArgumentError(
+                f"x has {size} {axis}; the nearest that this network takes are {below} "
+                f"and {below + step}"
+            )
 
 
 def conv(
@@ -225,14 +239,18 @@ def conv_transpose(
     output_padding: Pair = 0,
     groups: int = 1,
     init: Any = "he_normal",
+    trainable: bool = True,
     norm: Any = None,
     activation: Any = None,
+    norm_name: str | None = None,
+    activation_name: str | None = None,
 ) -> Value:
     """A transposed convolution; by default it makes each pixel 2 x 2 pixels.
 
     ``init="bilinear"`` makes it interpolate at first, as in FCN: ``kernel=2 * stride,
-    padding=stride // 2`` for an even stride, and as many filters as channels. The other arguments
-    are those of :func:`conv` and :func:`numseg.conv_transpose2d`.
+    padding=stride // 2`` for an even stride, and as many filters as channels.
+    ``trainable=False`` keeps it so: the weight is a constant. The other arguments are those of
+    :func:`conv` and :func:`numseg.conv_transpose2d`.
     """
     rows, columns = checks.pair("kernel", kernel, 1)
     sy, sx = checks.pair("stride", stride, 1)
@@ -241,14 +259,14 @@ def conv_transpose(
     # an output pixel is reached by so many of the kernel's elements, of every channel of its group
     fan_in = channels // groups * (rows * columns / (sy * sx))
     weight = net.param(
-        f"{name}.weight", (channels, per_group, rows, columns), initialiser(init, fan_in)
+        f"{name}.weight", (channels, per_group, rows, columns), initialiser(init, fan_in), trainable
     )
     b = _bias(net, name, filters, norm is None if bias is None else bias, fan_in)
     y = net.add(
         conv_transpose2d, x, weight, b,
         stride=stride, padding=padding, output_padding=output_padding, groups=groups, name=name,
     )  # fmt: skip
-    return _finished(net, name, y, filters, norm, activation)
+    return _finished(net, name, y, filters, norm, activation, norm_name, activation_name)
 
 
 def linear(
@@ -273,6 +291,9 @@ def linear(
 
 def dropout(net: Builder, name: str, x: Value, p: float = 0.5) -> Value:
     """Dropout in training, with a seed of its own in each step; x itself where p is 0."""
+    p = checks.real("dropout", p)
+    if not 0 <= p < 1:
+        raise ArgumentError(f"dropout must lie in [0, 1), got {p}")
     if p == 0:
         return x
     return net.add(dropout_.dropout, x, p, seed=net.seed, training=net.training, name=name)
