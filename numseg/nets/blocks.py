@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from numseg import checks, names
-from numseg.errors import ArgumentError
+from numseg.errors import ArgumentError, shown
 from numseg.graph import Builder, Value, initialiser, ones, zeros
 from numseg.operator import Spec
 from numseg.ops import dropout as dropout_
 from numseg.ops.batch_norm import batch_norm
 from numseg.ops.conv2d import conv2d
 from numseg.ops.conv_transpose2d import conv_transpose2d
+from numseg.ops.flatten import flatten
 from numseg.ops.global_avg_pool2d import global_avg_pool2d
 from numseg.ops.group_norm import group_norm
 from numseg.ops.linear import linear as linear_
@@ -32,6 +33,46 @@ class Stage(NamedTuple):
 
     value: Value
     channels: int
+
+
+class Step(NamedTuple):
+    """A place where a backbone would halve the size, or one where it goes on."""
+
+    stride: int
+    before: int
+    """The dilation of what lies before the stride, the convolution that has it included;"""
+    after: int
+    """and of what lies after it. They differ where the stride is gone."""
+
+
+class Dilated:
+    """Strides that become dilations: what is beyond ``output_stride`` has stride 1, and all after
+    it is dilated by what is gone, so that it reads the same pixels of the image."""
+
+    def __init__(self, output_stride: int) -> None:
+        if output_stride not in (4, 8, 16, 32):
+            raise ArgumentError(f"output_stride must be 4, 8, 16 or 32, got {shown(output_stride)}")
+        self.output_stride = output_stride
+        self.reached = 1
+        self.dilation = 1
+
+    def step(self, stride: int) -> Step:
+        """The next place, which has this stride in the network that is not dilated."""
+        before = self.dilation
+        if self.reached * stride > self.output_stride:
+            self.dilation *= stride
+            return Step(1, before, self.dilation)
+        self.reached *= stride
+        return Step(stride, before, before)
+
+
+def divisible(channels: float, divisor: int = 8) -> int:
+    """The nearest multiple of ``divisor``, at least one, and no less than 0.9 of ``channels``.
+
+    Source: TensorFlow's MobileNets; torchvision 0.28, ``models._utils._make_divisible``.
+    """
+    nearest = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return nearest if nearest >= 0.9 * channels else nearest + divisor
 
 
 def image(
@@ -256,6 +297,12 @@ def dropout(net: Builder, name: str, x: Value, p: float = 0.5) -> Value:
     if p == 0:
         return x
     return net.add(dropout_.dropout, x, p, seed=net.seed, training=net.training, name=name)
+
+
+def means(net: Builder, x: Value, name: str = "avgpool") -> Value:
+    """The mean of each channel, (N, C): what a classifier's last layer reads."""
+    h = net.add(global_avg_pool2d, x, name=name)
+    return net.add(flatten, h, name=f"{name}.flatten")
 
 
 def squeeze_excitation(

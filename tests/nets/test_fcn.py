@@ -48,7 +48,7 @@ def test_names_are_those_of_the_authors_models():
     assert shapes["upscore8.weight"] == (21, 21, 16, 16)
     at_once = {param.name: param.shape for param in nets.fcn8s(at_once=True).params}
     more = {name: shape for name, shape in at_once.items() if name not in shapes}
-    assert more == {"scale_pool4.weight": (512, 1, 1), "scale_pool3.weight": (256, 1, 1)}
+    assert more == {"scale_pool4.weight": (512,), "scale_pool3.weight": (256,)}
 
 
 def test_a_stage_has_the_parameters_of_the_one_before():

@@ -99,7 +99,10 @@ def test_features_give_every_stage():
 def test_wrong_arguments():
     for call, message in (
         (lambda: nets.resnet50(output_stride=12), "output_stride must be 4, 8, 16 or 32, got 12"),
-        (lambda: nets.resnet50(multi_grid=(1, 2)), "multi_grid holds 2 factors for 3 units"),
+        (
+            lambda: nets.resnet50(multi_grid=(1, 2)),
+            "multi_grid holds 2 factors, but layer4 has 3 units",
+        ),
         (lambda: nets.resnet50(multi_grid=(1, 0, 2)), "multi_grid[1] must be at least 1, got 0"),
         (lambda: nets.resnet50(variant="v1"), "variant must be one of 'torchvision', 'paper'"),
         (lambda: nets.resnet18(width=0), "width must be at least 1, got 0"),

@@ -27,12 +27,17 @@ from numseg import checks
 from numseg.errors import ArgumentError
 from numseg.graph import Builder, Graph, Value
 from numseg.nets import blocks
-from numseg.nets.blocks import Stage
+from numseg.nets.blocks import Stage, Step
 from numseg.ops.add import add
 from numseg.ops.max_pool2d import max_pool2d
-from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
 
 INIT = ("kaiming_normal", {"mode": "fan_out"})
+UNITS = {
+    18: (2, 2, 2, 2), 34: (3, 4, 6, 3),  # of basic blocks
+    50: (3, 4, 6, 3), 101: (3, 4, 23, 3),  # of bottlenecks
+}  # fmt: skip
+"""How many there are in each layer."""
+
 EXPANSION = 4
 """Of a bottleneck: channels that come out, for each plane."""
 
@@ -44,11 +49,9 @@ class Place(NamedTuple):
     """What a unit's place in the network asks of it."""
 
     planes: int
-    stride: int
-    before: int
-    """The dilation of what lies before its stride, that of a 3 x 3 convolution with it included;"""
-    after: int
-    """and of what lies after it. They differ where the stride is gone."""
+    step: Step
+    factor: int
+    """Of its dilation: multi-grid."""
 
 
 # -- the networks -----------------------------------------------------------------------------
@@ -56,12 +59,12 @@ class Place(NamedTuple):
 
 def resnet18(in_channels: int = 3, classes: int = 1000, *, width: int = 64) -> Graph:
     """ResNet-18, of basic blocks; the arguments are those of :func:`resnet50`."""
-    return classifier(basic(), (2, 2, 2, 2), in_channels, classes, width=width)
+    return classifier(basic(), UNITS[18], in_channels, classes, width=width)
 
 
 def resnet34(in_channels: int = 3, classes: int = 1000, *, width: int = 64) -> Graph:
     """ResNet-34, of basic blocks; the arguments are those of :func:`resnet50`."""
-    return classifier(basic(), (3, 4, 6, 3), in_channels, classes, width=width)
+    return classifier(basic(), UNITS[34], in_channels, classes, width=width)
 
 
 def resnet50(
@@ -106,7 +109,7 @@ def resnet50(
     (1, 2048, 28, 28)
     """
     return classifier(
-        bottleneck(variant), (3, 4, 6, 3), in_channels, classes,
+        bottleneck(variant), UNITS[50], in_channels, classes,
         width=width, output_stride=output_stride, multi_grid=multi_grid,
     )  # fmt: skip
 
@@ -122,7 +125,7 @@ def resnet101(
 ) -> Graph:
     """ResNet-101, of bottlenecks; the arguments are those of :func:`resnet50`."""
     return classifier(
-        bottleneck(variant), (3, 4, 23, 3), in_channels, classes,
+        bottleneck(variant), UNITS[101], in_channels, classes,
         width=width, output_stride=output_stride, multi_grid=multi_grid,
     )  # fmt: skip
 
@@ -143,7 +146,7 @@ def classifier(
 
 def head(net: Builder, x: Stage, classes: int) -> Value:
     """Mean of each channel, and a linear layer."""
-    h = net.add(spatial_pyramid_pool2d, x.value, (1,), "avg", name="avgpool")
+    h = blocks.means(net, x.value)
     classes = checks.integer("classes", classes, 1)
     return blocks.linear(
         net, "fc", h, x.channels, classes, init="torch_uniform", bias="torch_uniform"
@@ -207,38 +210,33 @@ def _places(
     units: Sequence[int], width: int, output_stride: int, multi_grid: Sequence[int] | None
 ) -> list[list[Place]]:
     """Of every unit of every layer."""
-    if output_stride not in (4, 8, 16, 32):
-        raise ArgumentError(f"output_stride must be 4, 8, 16 or 32, got {output_stride!r}")
     grid = [1] * units[-1] if multi_grid is None else list(multi_grid)
     if len(grid) != units[-1]:
         raise ArgumentError(
             f"multi_grid holds {len(grid)} factors, but layer4 has {units[-1]} units"
         )
-    layers, dilation, reached = [], 1, 4
-    for number, count in enumerate(units):
-        stride, before = 1 if number == 0 else 2, dilation
-        if reached * stride > output_stride:
-            dilation, stride = dilation * stride, 1
-        reached *= stride
-        first = Place(width * 2**number, stride, before, dilation)
-        others = Place(width * 2**number, 1, dilation, dilation)
-        layers.append([first, *[others] * (count - 1)])
     factors = [checks.integer(f"multi_grid[{j}]", factor, 1) for j, factor in enumerate(grid)]
-    layers[-1] = [
-        place._replace(before=place.before * factor, after=place.after * factor)
-        for place, factor in zip(layers[-1], factors, strict=True)
-    ]
+    dilated = blocks.Dilated(output_stride)
+    dilated.step(2)  # conv1
+    dilated.step(2)  # maxpool
+    layers = []
+    for number, count in enumerate(units):
+        steps = [dilated.step(2 if number > 0 and j == 0 else 1) for j in range(count)]
+        of_each = factors if number == 3 else [1] * count
+        layers.append(
+            [Place(width * 2**number, *both) for both in zip(steps, of_each, strict=True)]
+        )
     return layers
 
 
 def unit(net: Builder, name: str, x: Stage, residual: Residual, place: Place) -> Stage:
     """``relu(f(x) + x)``; x is projected by 1 x 1 where its shape is not that of f(x)."""
     h = residual(net, name, x, place)
-    identity = x.value
-    if place.stride != 1 or x.channels != h.channels:
+    identity, stride = x.value, place.step.stride
+    if stride != 1 or x.channels != h.channels:
         identity = blocks.conv(
             net, f"{name}.downsample.0", identity, x.channels, h.channels, 1,
-            stride=place.stride, init=INIT, norm="batch_norm", norm_name=f"{name}.downsample.1",
+            stride=stride, init=INIT, norm="batch_norm", norm_name=f"{name}.downsample.1",
         )  # fmt: skip
     total = net.add(add, h.value, identity, name=f"{name}.add")
     return Stage(blocks.activate(net, f"{name}.relu", total), h.channels)
@@ -272,9 +270,9 @@ def basic() -> Residual:
 
 
 def _basic(net: Builder, name: str, x: Stage, place: Place) -> Stage:
-    if place.after > 1:
+    if place.step.after * place.factor > 1:
         raise ArgumentError("a basic block is not dilated: output_stride must be 32")
-    h = layer(net, name, 1, x.value, x.channels, place.planes, 3, stride=place.stride)
+    h = layer(net, name, 1, x.value, x.channels, place.planes, 3, stride=place.step.stride)
     h = layer(net, name, 2, h, place.planes, place.planes, 3, activation=None)
     return Stage(h, place.planes)
 
@@ -307,9 +305,10 @@ def _bottleneck(
     place: Place,
 ) -> Stage:
     planes, channels = place.planes, EXPANSION * place.planes
-    first, second = (place.stride, 1) if early else (1, place.stride)
+    stride, before, after = place.step
+    first, second = (stride, 1) if early else (1, stride)
     h = layer(net, name, 1, x.value, x.channels, planes, stride=first)
-    dilation = place.after if early else place.before
+    dilation = place.factor * (after if early else before)
     h = middle(net, name, 2, h, planes, planes, 3, stride=second, dilation=dilation)
     h = layer(net, name, 3, h, planes, channels, activation=None)
     return Stage(h if scale is None else scale(net, name, Stage(h, channels)), channels)
