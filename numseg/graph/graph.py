@@ -429,13 +429,12 @@ def _pruned(
 
 def _check_state(graph: Graph) -> None:
     """State that a training step replaces has one node that replaces it."""
-    owners: dict[Value, str] = {}
+    owners: dict[str, str] = {}
     for node in graph.nodes:
-        entries = node.entries(node.operator.facts.updates).values()
-        for value in (value for entry in entries for value in flat(entry)):
-            if value in owners:
-                raise ArgumentError(f"{owners[value]} and {node.name} both update {value.source}")
-            owners[value] = node.name
+        for name in node.updates():
+            if name in owners:
+                raise ArgumentError(f"{owners[name]} and {node.name} both update {name}")
+            owners[name] = node.name
 
 
 def _spec(name: str, given: Any, dtype: Any) -> Spec:

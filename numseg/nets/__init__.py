@@ -7,6 +7,8 @@ from numseg.nets.backbones.mobilenet_v3 import mobilenet_v3_large
 from numseg.nets.backbones.resnet import resnet18, resnet34, resnet50, resnet101
 from numseg.nets.backbones.vgg import vgg16, vgg16_bn
 from numseg.nets.deconvnet import deconvnet
+from numseg.nets.deeplabv1 import deeplabv1_vgg16
+from numseg.nets.deeplabv2 import deeplabv2_resnet101, deeplabv2_vgg16
 from numseg.nets.deeplabv3 import (
     deeplabv3_mobilenet_v3_large,
     deeplabv3_resnet50,
@@ -20,6 +22,9 @@ from numseg.nets.unet import unet
 
 __all__ = [
     "deconvnet",
+    "deeplabv1_vgg16",
+    "deeplabv2_resnet101",
+    "deeplabv2_vgg16",
     "deeplabv3_mobilenet_v3_large",
     "deeplabv3_resnet50",
     "deeplabv3_resnet101",
