@@ -6,6 +6,7 @@ from numseg.nets.backbones.mobilenet_v2 import mobilenet_v2
 from numseg.nets.backbones.mobilenet_v3 import mobilenet_v3_large
 from numseg.nets.backbones.resnet import resnet18, resnet34, resnet50, resnet101
 from numseg.nets.backbones.vgg import vgg16, vgg16_bn
+from numseg.nets.backbones.xception import xception65
 from numseg.nets.deconvnet import deconvnet
 from numseg.nets.deeplabv1 import deeplabv1_vgg16
 from numseg.nets.deeplabv2 import deeplabv2_resnet101, deeplabv2_vgg16
@@ -14,6 +15,7 @@ from numseg.nets.deeplabv3 import (
     deeplabv3_resnet50,
     deeplabv3_resnet101,
 )
+from numseg.nets.deeplabv3plus import deeplabv3plus_xception65
 from numseg.nets.fcn import fcn8s, fcn16s, fcn32s
 from numseg.nets.fcn_resnet import fcn_resnet50, fcn_resnet101
 from numseg.nets.lraspp import lraspp_mobilenet_v3_large
@@ -28,6 +30,7 @@ __all__ = [
     "deeplabv3_mobilenet_v3_large",
     "deeplabv3_resnet50",
     "deeplabv3_resnet101",
+    "deeplabv3plus_xception65",
     "fcn8s",
     "fcn16s",
     "fcn32s",
@@ -44,4 +47,5 @@ __all__ = [
     "unet",
     "vgg16",
     "vgg16_bn",
+    "xception65",
 ]
