@@ -18,6 +18,7 @@ from numseg.nets.deeplabv3 import (
 from numseg.nets.deeplabv3plus import deeplabv3plus_xception65
 from numseg.nets.fcn import fcn8s, fcn16s, fcn32s
 from numseg.nets.fcn_resnet import fcn_resnet50, fcn_resnet101
+from numseg.nets.frrn import frrn_a, frrn_b
 from numseg.nets.lraspp import lraspp_mobilenet_v3_large
 from numseg.nets.segnet import segnet
 from numseg.nets.unet import unet
@@ -36,6 +37,8 @@ __all__ = [
     "fcn32s",
     "fcn_resnet50",
     "fcn_resnet101",
+    "frrn_a",
+    "frrn_b",
     "lraspp_mobilenet_v3_large",
     "mobilenet_v2",
     "mobilenet_v3_large",

@@ -163,3 +163,67 @@ def test_segnet():
         x = whole.image(size, dtype=np.float32)
         with torch.no_grad():
             close(graph.run(params, x), segnet(False)(tensors(params), torch.from_numpy(x)))
+
+
+# -- FRRN -------------------------------------------------------------------------------------
+
+FRRN_A = [(2, 3), (4, 4), (8, 2), (16, 2)], [(8, 2), (4, 2), (2, 2)]
+FRRN_B = (
+    [*FRRN_A[0], (32, 2)],
+    [(16, 2), *FRRN_A[1]],
+)
+
+
+def frrn(down, up, training: bool):
+    """By table 1 and figure 2 of the paper; channels are in the weights."""
+
+    def forward(p, x):
+        def conv(name, h, relu=True):
+            weight = p[f"{name}.weight"]
+            h = F.conv2d(h, weight, padding=weight.shape[-1] // 2)
+            h = norm(p, f"{name}.norm", h, training)
+            return torch.relu(h) if relu else h
+
+        def unit(name, h):
+            skip = F.conv2d(h, p[f"{name}.skip.weight"]) if f"{name}.skip.weight" in p else h
+            return skip + conv(f"{name}.conv2", conv(f"{name}.conv1", h), relu=False)
+
+        def full(name, y, z, scale):
+            y = torch.cat([y, F.max_pool2d(z, scale)], 1)
+            y = conv(f"{name}.conv2", conv(f"{name}.conv1", y))
+            back = F.conv2d(y, p[f"{name}.back.weight"], p[f"{name}.back.bias"])
+            return y, z + back.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+
+        y = conv("conv", x)
+        for j in (1, 2, 3):
+            y = unit(f"ru{j}", y)
+        z = conv("split", y, relu=False)
+        for scale, units in down:
+            y = F.max_pool2d(y, 2)
+            for j in range(units):
+                y, z = full(f"down{scale}.frru{j + 1}", y, z, scale)
+        for scale, units in up:
+            y = F.interpolate(y, scale_factor=2, mode="bilinear")
+            for j in range(units):
+                y, z = full(f"up{scale}.frru{j + 1}", y, z, scale)
+        y = torch.cat([F.interpolate(y, scale_factor=2, mode="bilinear"), z], 1)
+        for j in (4, 5, 6):
+            y = unit(f"ru{j}", y)
+        return F.conv2d(y, p["score.weight"], p["score.bias"])
+
+    return forward
+
+
+@pytest.mark.parametrize("which", ["a", "b"])
+def test_frrn(which: str):
+    graph = (nets.frrn_a if which == "a" else nets.frrn_b)(3, 4, width=4, lanes=3)
+    down, up = FRRN_A if which == "a" else FRRN_B
+    same_gradients(
+        graph, whole.parameters(graph), whole.image((64, 32)), frrn(down, up, True), rtol=1e-8
+    )
+    params = whole.parameters(graph, dtype=np.float32)
+    for size in ((64, 96), (32, 32), (96, 160)):
+        x = whole.image(size, dtype=np.float32)
+        with torch.no_grad():
+            theirs = frrn(down, up, False)(tensors(params), torch.from_numpy(x))
+        close(graph.run(params, x), theirs)
