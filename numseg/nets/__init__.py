@@ -19,6 +19,7 @@ from numseg.nets.deeplabv3plus import deeplabv3plus_xception65
 from numseg.nets.fcn import fcn8s, fcn16s, fcn32s
 from numseg.nets.fcn_resnet import fcn_resnet50, fcn_resnet101
 from numseg.nets.frrn import frrn_a, frrn_b
+from numseg.nets.hypercolumns import hypercolumns_vgg16
 from numseg.nets.lraspp import lraspp_mobilenet_v3_large
 from numseg.nets.segnet import segnet
 from numseg.nets.unet import unet
@@ -39,6 +40,7 @@ __all__ = [
     "fcn_resnet101",
     "frrn_a",
     "frrn_b",
+    "hypercolumns_vgg16",
     "lraspp_mobilenet_v3_large",
     "mobilenet_v2",
     "mobilenet_v3_large",
