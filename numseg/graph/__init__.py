@@ -21,10 +21,13 @@ from numseg.graph.init import (
     zeros,
 )
 from numseg.graph.node import Init, Input, Late, Node, Param, SizeOf, Value
+from numseg.graph.planning import image_channels
 from numseg.graph.receptive import Field
+from numseg.graph.sizes import Axis, Sizes
 from numseg.graph.summary import Row, Summary
 
 __all__ = [
+    "Axis",
     "Builder",
     "Field",
     "Graph",
@@ -35,6 +38,7 @@ __all__ = [
     "Param",
     "Row",
     "SizeOf",
+    "Sizes",
     "Summary",
     "Tape",
     "Value",
@@ -45,6 +49,7 @@ __all__ = [
     "digest",
     "he_normal",
     "he_uniform",
+    "image_channels",
     "initialiser",
     "normal",
     "ones",

@@ -82,7 +82,8 @@ def unet(
     pair = functools.partial(_pair, net, padding=0 if valid else 1, norm=checks.flag("norm", norm))
     widths = [width * 2**level for level in range(depth + 1)]
 
-    x = net.input("x", functools.partial(_check_size, in_channels, depth, valid))
+    # centred: every level is even where it is halved
+    x = net.input("x", functools.partial(_check_channels, in_channels), centred=True)
     channels, skips = in_channels, []
     for level, filters in enumerate(widths[:-1], 1):
         x = pair(f"enc{level}", x, channels, filters, dropout=rate if level == depth else 0)
@@ -132,22 +133,7 @@ def _up(net: Builder, name: str, x: Value, channels: int, filters: int, how: str
     return net.add(upsample, x, scale_factor=2, name=f"{name}.{how}")
 
 
-def _check_size(in_channels: int, depth: int, valid: bool, x: Spec) -> None:
-    """Every level must be even where it is halved, and no level may vanish."""
-    _, channels, h, w = checks.axes("x", x, "n c h w")
+def _check_channels(in_channels: int, x: Spec) -> None:
+    _, channels, _, _ = checks.axes("x", x, "n c h w")
     if channels != in_channels:
         raise ArgumentError(f"x has {channels} channels, but this U-Net takes {in_channels}")
-    step = 2**depth
-    # Without padding a level takes s = 2 (size of the level below) + 4, the bottom takes b: solved,
-    # s = step b + 4 (step - 1). On the way up o becomes 2 o - 4, which must not fall below 1.
-    offset = 4 * (step - 1) if valid else 0
-    smallest = step * ((5, 7, 8)[min(depth, 2)] if valid else 1) + offset
-    for axis, size in (("rows", h), ("columns", w)):
-        below = (size - offset) // step * step + offset
-        if size < smallest:
-            raise ArgumentError(f"x has {size} {axis}, but this U-Net takes {smallest} at least")
-        if size != below:
-            raise ArgumentError(
-                f"x has {size} {axis}; the nearest that this U-Net takes are {below} "
-                f"and {below + step}"
-            )

@@ -25,13 +25,13 @@ def small() -> Graph:
 
 
 SUMMARY = """\
-node   operator    output     parameters  mult-adds  field  stride
-------------------------------------------------------------------
+node   operator    output     parameters  mult-adds  field  stride  offset
+--------------------------------------------------------------------------
 image  input       1x3x10x10
-conv   conv2d      1x8x8x8           224     14.1 k      3       1
-norm   batch_norm  1x8x8x8                      768      3       1
-pool   max_pool2d  1x8x4x8                      256    4x3     2x1
-------------------------------------------------------------------
+conv   conv2d      1x8x8x8           224     14.1 k      3       1       1
+norm   batch_norm  1x8x8x8                      768      3       1       1
+pool   max_pool2d  1x8x4x8                      256    4x3     2x1   3/2x1
+--------------------------------------------------------------------------
 224 parameters (and 16 of state), 15.1 k mult-adds"""
 
 
