@@ -12,7 +12,7 @@ import numpy as np
 from numseg import checks, device
 from numseg.errors import ArgumentError, ArgumentTypeError, shown
 from numseg.forks import cached_property
-from numseg.graph import execute, fold, fuse, planning, profile, receptive, summary
+from numseg.graph import convolutional, execute, fold, fuse, planning, profile, receptive, summary
 from numseg.graph.execute import Mode, Tape
 from numseg.graph.network import Network
 from numseg.graph.node import Entry, Init, Input, Late, Node, Param, SizeOf, Value, flat, seed_from
@@ -107,6 +107,52 @@ class Graph(Network):
         graph, arrays = fold.folded(self, params)
         graph = _pruned(graph.inputs, graph.params, graph.nodes, graph.outputs)
         return graph, {param.name: arrays[param.name] for param in graph.params}
+
+    def convolutional(
+        self, params: Mapping[str, ArrayLike], *inputs: Any
+    ) -> tuple[Graph, dict[str, Any]]:
+        """A classifier as a network that slides over larger images, and its parameters.
+
+        A vector that was an image of h x w pixels becomes a window of h x w pixels that slides over
+        the image: the first linear layer is a convolution of that kernel with the same weights, a
+        view of them, and those after it have kernels of 1 x 1. A pooling to a fixed number of
+        pixels between (adaptive, global) is one by windows of the size that it has here.
+
+        Parameters
+        ----------
+        params : mapping of str to array
+        *inputs : shape, Spec or array for each input
+            At the size for which the classifier was made, at which the result has one pixel.
+
+        Returns
+        -------
+        graph, params
+            Names are the same; poolings that do nothing, and what makes vectors, are gone. Inputs
+            have no check any more.
+
+        Raises
+        ------
+        ArgumentError
+            Where no image becomes a vector, where bins are not all of one size, and for an operator
+            on vectors that is no convolution.
+
+        Notes
+        -----
+        Pixel (p, q) of the result is the classifier applied to the image from row ``p * stride``
+        and column ``q * stride`` on, up to roundings (sums are in another order), as long as the
+        layers before the vector have no padding. With padding, a window on a larger image sees its
+        surroundings where it saw zeros, and a sum over the whole image (squeeze-and-excitation) is
+        over the larger one.
+
+        Source: Long, Shelhamer and Darrell 2015, "Fully convolutional networks", section 3.1;
+        Sermanet et al. 2014, "OverFeat".
+        """
+        self.check(params)
+        graph, shapes = convolutional.convolutional(self, self._specs(inputs))
+        graph = _pruned(graph.inputs, graph.params, graph.nodes, graph.outputs)
+        seen = {param.name: device.seen(param.name, params[param.name]) for param in graph.params}
+        moved = {name: seen[name].reshape(shape) for name, shape in shapes.items()}
+        return graph, seen | moved
 
     # -- runs ---------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from numseg.errors import ArgumentError, ArgumentTypeError
+from numseg.geometry import Reach
 from numseg.graph import execute, receptive, sizes
 from numseg.graph.execute import Mode
 from numseg.graph.network import Network
@@ -61,12 +62,13 @@ def _check_centred(network: Network, plans: Plans, image: Sequence[int]) -> None
     for name, place in receptive.places(network, plans).items():
         if name in plans and not isinstance(place, str):
             counts = plans[name].outputs[0].shape[2:]
-            # as far before the first pixel's centre as behind the last one's
-            first_and_last = zip(place, counts, image, strict=True)
-            if any(
-                2 * at.first + at.stride * (n - 1) != size - 1 for at, n, size in first_and_last
-            ):
+            if not all(map(_is_centred, place, counts, image)):
                 raise ArgumentError(f"the pixels of {name} would not lie centred on the image")
+
+
+def _is_centred(at: Reach, count: int, size: int) -> bool:
+    """As far before the first pixel's centre as behind the last one's."""
+    return 2 * at.first + at.stride * (count - 1) == size - 1
 
 
 @functools.lru_cache(maxsize=64)
