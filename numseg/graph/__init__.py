@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numseg.graph.choose import Deviation
 from numseg.graph.digest import digest
 from numseg.graph.execute import Tape
 from numseg.graph.graph import Builder, Graph
@@ -24,11 +25,14 @@ from numseg.graph.node import Init, Input, Late, Node, Param, SizeOf, Value
 from numseg.graph.planning import image_channels
 from numseg.graph.receptive import Field
 from numseg.graph.sizes import Axis, Sizes
-from numseg.graph.summary import Row, Summary
+from numseg.graph.summary import Extent, Extents, Row, Summary
 
 __all__ = [
     "Axis",
     "Builder",
+    "Deviation",
+    "Extent",
+    "Extents",
     "Field",
     "Graph",
     "Init",

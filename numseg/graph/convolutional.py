@@ -110,14 +110,14 @@ class _Slides:
     def _pooling(self, node: Node) -> list[Node]:
         """A pooling to a fixed number of pixels as one by windows of a fixed size."""
         (value,), plan = node.reads(), self.plans[node.name]
-        before, after = plan.inputs[0].shape[2:], plan.outputs[0].shape[2:]
-        spacing = before[0] // after[0], before[1] // after[1]
-        if (spacing[0] * after[0], spacing[1] * after[1]) != before:
+        (_, _, h, w), (_, _, rows, columns) = plan.inputs[0].shape, plan.outputs[0].shape
+        spacing = h // rows, w // columns
+        if (h, w) != (spacing[0] * rows, spacing[1] * columns):
             raise ArgumentError(
-                f"{node.name}: {after[0]} x {after[1]} bins of an image of {before[0]} x "
-                f"{before[1]} pixels are not all of one size, as windows are"
+                f"{node.name}: {rows} x {columns} bins of an image of {h} x {w} pixels are not all "
+                "of one size, as windows are"
             )
-        self._pooled[Value(node.name)] = Window(after, spacing)
+        self._pooled[Value(node.name)] = Window((rows, columns), spacing)
         if spacing == (1, 1):  # it does nothing
             self._instead[Value(node.name)] = self.value(value)
             return []

@@ -12,7 +12,18 @@ import numpy as np
 from numseg import checks, device
 from numseg.errors import ArgumentError, ArgumentTypeError, shown
 from numseg.forks import cached_property
-from numseg.graph import convolutional, execute, fold, fuse, planning, profile, receptive, summary
+from numseg.graph import (
+    choose,
+    convolutional,
+    execute,
+    fold,
+    fuse,
+    planning,
+    profile,
+    receptive,
+    summary,
+)
+from numseg.graph.choose import Deviation
 from numseg.graph.execute import Mode, Tape
 from numseg.graph.network import Network
 from numseg.graph.node import Entry, Init, Input, Late, Node, Param, SizeOf, Value, flat, seed_from
@@ -154,6 +165,33 @@ class Graph(Network):
         moved = {name: seen[name].reshape(shape) for name, shape in shapes.items()}
         return graph, seen | moved
 
+    def using(self, operator: Operator[..., Any], *inputs: Any, **arguments: Any) -> Graph:
+        """The graph in which every node of an operator has these arguments, as far as it takes
+        them: ``graph.using(ns.conv2d, algorithm="winograd4")``.
+
+        What the operator's plan refuses is left as it is; :meth:`refusals` says which nodes, and
+        why. It is an error if no node takes them. ``inputs``: shapes as for :meth:`plans`, for a
+        graph that takes none of its :meth:`smallest_input`.
+        """
+        shapes = self._small(inputs)
+        graph = choose.using(self, self.plans(*shapes), operator, arguments)
+        graph.plans(*shapes)
+        return graph
+
+    def refusals(
+        self, operator: Operator[..., Any], *inputs: Any, **arguments: Any
+    ) -> dict[str, str]:
+        """The nodes of an operator that do not take these arguments, and why: those that
+        :meth:`using` leaves as they are."""
+        return choose.refusals(self, self.plans(*self._small(inputs)), operator, arguments)
+
+    def _small(self, inputs: Sequence[Any]) -> Sequence[Any]:
+        """The shapes, or those of the smallest image."""
+        if inputs:
+            return inputs
+        found = self.smallest_input()
+        return (found,) if len(self.inputs) == 1 else found
+
     # -- runs ---------------------------------------------------------------------------------
 
     def run(self, params: Mapping[str, ArrayLike], *inputs: ArrayLike) -> Any:
@@ -177,6 +215,26 @@ class Graph(Network):
         values = self._values(params, inputs)
         runs = checks.integer("runs", runs, 1)
         return profile.profile(self.fused, values, self.plans(*inputs), runs)
+
+    def deviation(
+        self,
+        params: Mapping[str, ArrayLike],
+        other: Graph,
+        other_params: Mapping[str, ArrayLike],
+        *inputs: ArrayLike,
+    ) -> Deviation:
+        """By how much the outputs of another graph differ from this one's, at most, in inference:
+        what a faster way of computing costs. Both run on the same inputs."""
+        if len(other.outputs) != len(self.outputs):
+            counts = [_count(len(graph.outputs), "output") for graph in (self, other)]
+            raise ArgumentError(f"the graph has {counts[0]}, the other {counts[1]}")
+
+        def outputs(graph: Graph, arrays: Mapping[str, ArrayLike]) -> list[Array]:
+            found = graph.run(arrays, *inputs)
+            found = found if isinstance(found, tuple) else (found,)
+            return [device.of([array]).to_host(array) for array in found]
+
+        return choose.deviation(outputs(self, params), outputs(other, other_params))
 
     def forward(
         self,
