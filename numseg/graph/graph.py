@@ -15,6 +15,7 @@ from numseg.forks import cached_property
 from numseg.graph import (
     choose,
     convolutional,
+    drawing,
     execute,
     fold,
     fuse,
@@ -441,6 +442,12 @@ class Graph(Network):
         """A table of the nodes, given the shape of each input; print it."""
         shapes = [spec.shape for spec in self._specs(inputs)]
         return summary.summarise(self, shapes, self.plans(*inputs))
+
+    def to_svg(self, *inputs: Any) -> str:
+        """A drawing of the nodes with their shapes and receptive fields, given the shape of each
+        input; ``numseg draw`` writes it to a file."""
+        specs = self._specs(inputs)
+        return drawing.svg(self, [spec.shape for spec in specs], self.plans(*specs))
 
     def to_dot(self, *inputs: Any) -> str:
         """The graph in Graphviz's language; with output shapes, given the shape of each input."""

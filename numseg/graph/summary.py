@@ -58,7 +58,7 @@ class Extents:
 
     def __str__(self) -> str:
         head = ("node", "field", "stride", "offset")
-        return table(head, [(row.node, *map(_both, row[1:])) for row in self.rows], 1)
+        return table(head, [(row.node, *map(both, row[1:])) for row in self.rows], 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Summary:
             "offset",
         )
         state = f" (and {self.state:,} of state)" if self.state else ""
-        total = f"{self.parameters:,} parameters{state}, {_short(self.multiply_adds)} mult-adds"
+        total = f"{self.parameters:,} parameters{state}, {shortened(self.multiply_adds)} mult-adds"
         return table(head, list(map(_cells, self.rows)), 3, total)
 
 
@@ -172,7 +172,7 @@ def dot(graph: Network, shapes: Mapping[str, Shape]) -> str:
     lines += [f"  {_quoted(entry.name)} [shape=ellipse];" for entry in graph.inputs]
     for node in graph.nodes:
         label = [node.name, node.operator.__name__]
-        label += [_shape(shapes[node.name])] if node.name in shapes else []
+        label += [times(shapes[node.name])] if node.name in shapes else []
         bold = ", style=bold" if node.name in outputs else ""
         lines.append(f"  {_quoted(node.name)} [label={_quoted(*label)}{bold}];")
         lines += [
@@ -187,20 +187,21 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.node,
         row.operator,
-        _shape(row.shape),
+        times(row.shape),
         f"{row.parameters:,}" if row.parameters else "",
-        _short(row.multiply_adds) if row.multiply_adds else "",
-        _both(row.receptive_field),
-        _both(row.stride),
-        _both(row.offset),
+        shortened(row.multiply_adds) if row.multiply_adds else "",
+        both(row.receptive_field),
+        both(row.stride),
+        both(row.offset),
     )
 
 
-def _shape(shape: Shape) -> str:
+def times(shape: Shape) -> str:
+    """``1x3x256x256``."""
     return "x".join(map(str, shape)) or "scalar"
 
 
-def _both(sizes: tuple[Any, Any] | None) -> str:
+def both(sizes: tuple[Any, Any] | None) -> str:
     """Rows and columns, once where they agree."""
     if sizes is None:
         return ""
@@ -208,7 +209,7 @@ def _both(sizes: tuple[Any, Any] | None) -> str:
     return f"{rows}" if rows == columns else f"{rows}x{columns}"
 
 
-def _short(number: float) -> str:
+def shortened(number: float) -> str:
     """Three digits and a unit."""
     for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if number >= 0.9995 * size:

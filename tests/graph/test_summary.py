@@ -56,9 +56,9 @@ def test_shared_parameters_count_once():
 
 
 def test_figures_have_three_digits():
-    from numseg.graph.summary import _short
+    from numseg.graph.summary import shortened
 
-    assert [_short(n) for n in (0.5, 12, 999, 999.5, 1234, 56_789, 999_499, 999_500)] == [
+    assert [shortened(n) for n in (0.5, 12, 999, 999.5, 1234, 56_789, 999_499, 999_500)] == [
         "0.5", "12", "999", "1.00 k", "1.23 k", "56.8 k", "999 k", "1.00 M",
     ]  # fmt: skip
 
