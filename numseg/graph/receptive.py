@@ -48,22 +48,22 @@ def field(graph: Network, plans: Mapping[str, Plan[Any]], name: str) -> Field | 
     shape = plans[name].outputs[0].shape
     if len(shape) != 4:
         return None
-    spans = {name: (_Span.of_pixels(shape[2]), _Span.of_pixels(shape[3]))}
+    rows = _Span.of_pixels(shape[2])
+    spans = {name: (rows, rows if shape[2] == shape[3] else _Span.of_pixels(shape[3]))}
     params = {param.name for param in graph.params}
     for node in reversed(graph.nodes):
         read = {value.source for value in node.reads()} - params
         if node.name not in spans or not read:
             continue
-        rows, columns = spans[node.name]
         reach = plans[node.name].reach
         if reach is None:
             return None
-        through = rows.through(reach[0]), columns.through(reach[1])
+        through = _both_through(*spans.pop(node.name), reach)
         for source in read:
             repeated = _repeated(plans, source, node.name)
-            given = tuple(span.of_one() if repeated else span for span in through)
-            known = spans.get(source, given)
-            spans[source] = known[0].union(given[0]), known[1].union(given[1])
+            given = _ones(through) if repeated else through
+            known = spans.get(source)
+            spans[source] = given if known is None else _united(known, given)
     if graph.inputs[0].name not in spans:
         return None
     rows, columns = spans[graph.inputs[0].name]
@@ -143,6 +143,29 @@ def offset(of: Reach, like: Reach) -> int:
 
 _NONE = 2**40
 """An empty interval is ``[_NONE, -_NONE]``, so that unions need no case for it."""
+
+
+Spans: TypeAlias = "tuple[_Span, _Span]"
+"""Of rows and of columns; one and the same object as long as both are alike."""
+
+
+def _both_through(rows: _Span, columns: _Span, reach: tuple[Reach, Reach]) -> Spans:
+    if reach is POINTWISE:
+        return rows, columns
+    through = rows.through(reach[0])
+    alike = rows is columns and reach[0] == reach[1]
+    return through, through if alike else columns.through(reach[1])
+
+
+def _ones(spans: Spans) -> Spans:
+    rows = spans[0].of_one()
+    return rows, rows if spans[0] is spans[1] else spans[1].of_one()
+
+
+def _united(one: Spans, other: Spans) -> Spans:
+    rows = one[0].union(other[0])
+    alike = one[0] is one[1] and other[0] is other[1]
+    return rows, rows if alike else one[1].union(other[1])
 
 
 class _Span(NamedTuple):
