@@ -54,6 +54,7 @@ from numseg.ops.minimum import minimum
 from numseg.ops.mish import mish
 from numseg.ops.multiply import multiply
 from numseg.ops.pad import pad
+from numseg.ops.permute import permute
 from numseg.ops.pixel_shuffle2d import pixel_shuffle2d
 from numseg.ops.pixel_unshuffle2d import pixel_unshuffle2d
 from numseg.ops.prelu import prelu
@@ -74,6 +75,7 @@ from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
 from numseg.ops.sqrt import sqrt
 from numseg.ops.subtract import subtract
 from numseg.ops.tanh import tanh
+from numseg.ops.transpose import transpose
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
 from numseg.ops.upsample_nearest2d import upsample_nearest2d
 
@@ -124,6 +126,7 @@ __all__ = [
     "mish",
     "multiply",
     "pad",
+    "permute",
     "pixel_shuffle2d",
     "pixel_unshuffle2d",
     "prelu",
@@ -144,6 +147,7 @@ __all__ = [
     "sqrt",
     "subtract",
     "tanh",
+    "transpose",
     "upsample_bilinear2d",
     "upsample_nearest2d",
 ]
@@ -195,6 +199,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "mish": mish,
     "multiply": multiply,
     "pad": pad,
+    "permute": permute,
     "pixel_shuffle2d": pixel_shuffle2d,
     "pixel_unshuffle2d": pixel_unshuffle2d,
     "prelu": prelu,
@@ -215,6 +220,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "sqrt": sqrt,
     "subtract": subtract,
     "tanh": tanh,
+    "transpose": transpose,
     "upsample_bilinear2d": upsample_bilinear2d,
     "upsample_nearest2d": upsample_nearest2d,
 }
