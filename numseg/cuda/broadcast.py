@@ -195,6 +195,7 @@ def _axes(g: Any, swapped: bool, saved: bool) -> list[tuple[int, int, int, int, 
 
 
 def walk(axes: Sequence[tuple[int, ...]]) -> Walk:
+    """What a kernel is given of axes, outermost first: their sizes and steps."""
     if len(axes) > AXES:
         raise DeviceError(
             f"the arrays are repeated along axes that alternate: CUDA kernels tell {AXES} apart"

@@ -1,4 +1,4 @@
-"""Inputs for permute: every order of up to five axes, axes of 1 and 0, matrices of several blocks."""
+"""Inputs for permute: every order of up to five axes, axes of 1 and 0, several blocks."""
 
 from __future__ import annotations
 
