@@ -45,6 +45,7 @@ from numseg.ops.interp2d import interp2d
 from numseg.ops.l2_norm import l2_norm
 from numseg.ops.leaky_relu import leaky_relu
 from numseg.ops.linear import linear
+from numseg.ops.local_response_norm import local_response_norm
 from numseg.ops.log import log
 from numseg.ops.log_softmax import log_softmax
 from numseg.ops.max_pool2d import max_pool2d
@@ -117,6 +118,7 @@ __all__ = [
     "l2_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log",
     "log_softmax",
     "max_pool2d",
@@ -190,6 +192,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "l2_norm": l2_norm,
     "leaky_relu": leaky_relu,
     "linear": linear,
+    "local_response_norm": local_response_norm,
     "log": log,
     "log_softmax": log_softmax,
     "max_pool2d": max_pool2d,
