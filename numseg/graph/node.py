@@ -68,6 +68,8 @@ class Input:
     name: str
     check: Callable[[Spec], None] | None = None
     """Raises ArgumentError for a shape that the network does not take."""
+    centred: bool = False
+    """Only sizes at which the pixels of every node lie centred on it are taken."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -116,9 +116,8 @@ def _frrn(
     width = checks.integer("width", width, 1)
     lanes = checks.integer("lanes", lanes, 1)
     classes = checks.integer("classes", classes, 1)
-    deepest = 2 ** len(down)
     net = Graph.build()
-    x = blocks.image(net, in_channels, deepest, step=deepest)
+    x = blocks.image(net, in_channels, centred=True)
     y = Stage(blocks.conv(net, "conv", x, in_channels, width, 5, 2, **NORMED), width)
     for number in (1, 2, 3):
         y = _residual_unit(net, f"ru{number}", y, width)

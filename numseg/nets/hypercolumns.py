@@ -85,7 +85,7 @@ def hypercolumns_vgg16(
     if checks.integer("kernel", kernel, 1) % 2 == 0:
         raise ArgumentError(f"kernel must be odd, got {kernel}")
     net = Graph.build()
-    x = blocks.image(net, in_channels, 32, step=32)
+    x = blocks.image(net, in_channels, centred=True)
 
     def conv(place: str, x: Value, channels: int, filters: int) -> Value:
         return vgg.caffe_conv(net, place, x, channels, filters)

@@ -45,6 +45,7 @@ from numseg.ops.interp2d import interp2d
 from numseg.ops.l2_norm import l2_norm
 from numseg.ops.leaky_relu import leaky_relu
 from numseg.ops.linear import linear
+from numseg.ops.local_response_norm import local_response_norm
 from numseg.ops.log import log
 from numseg.ops.log_softmax import log_softmax
 from numseg.ops.max_pool2d import max_pool2d
@@ -54,6 +55,7 @@ from numseg.ops.minimum import minimum
 from numseg.ops.mish import mish
 from numseg.ops.multiply import multiply
 from numseg.ops.pad import pad
+from numseg.ops.permute import permute
 from numseg.ops.pixel_shuffle2d import pixel_shuffle2d
 from numseg.ops.pixel_unshuffle2d import pixel_unshuffle2d
 from numseg.ops.prelu import prelu
@@ -74,6 +76,7 @@ from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
 from numseg.ops.sqrt import sqrt
 from numseg.ops.subtract import subtract
 from numseg.ops.tanh import tanh
+from numseg.ops.transpose import transpose
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
 from numseg.ops.upsample_nearest2d import upsample_nearest2d
 
@@ -115,6 +118,7 @@ __all__ = [
     "l2_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log",
     "log_softmax",
     "max_pool2d",
@@ -124,6 +128,7 @@ __all__ = [
     "mish",
     "multiply",
     "pad",
+    "permute",
     "pixel_shuffle2d",
     "pixel_unshuffle2d",
     "prelu",
@@ -144,6 +149,7 @@ __all__ = [
     "sqrt",
     "subtract",
     "tanh",
+    "transpose",
     "upsample_bilinear2d",
     "upsample_nearest2d",
 ]
@@ -186,6 +192,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "l2_norm": l2_norm,
     "leaky_relu": leaky_relu,
     "linear": linear,
+    "local_response_norm": local_response_norm,
     "log": log,
     "log_softmax": log_softmax,
     "max_pool2d": max_pool2d,
@@ -195,6 +202,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "mish": mish,
     "multiply": multiply,
     "pad": pad,
+    "permute": permute,
     "pixel_shuffle2d": pixel_shuffle2d,
     "pixel_unshuffle2d": pixel_unshuffle2d,
     "prelu": prelu,
@@ -215,6 +223,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "sqrt": sqrt,
     "subtract": subtract,
     "tanh": tanh,
+    "transpose": transpose,
     "upsample_bilinear2d": upsample_bilinear2d,
     "upsample_nearest2d": upsample_nearest2d,
 }

@@ -477,7 +477,9 @@ def test_errors_name_the_node():
         graph.run(graph.init(), image[:, :2])
     with pytest.raises(ns.ArgumentTypeError, match=r"^conv: conv2d: weight has dtype float64"):
         graph.run(graph.init(dtype=np.float64), image)
-    with pytest.raises(ns.ArgumentError, match=r"^pool: max_pool2d: the window spans 2 rows"):
+    with pytest.raises(
+        ns.ArgumentError, match=r"^x has 1 rows, but .* 2 at least \(pool: max_pool2d: the"
+    ):
         graph.shapes((1, 3, 1, 4))
     y, tape = graph.forward(graph.init(), image)
     with pytest.raises(ns.ArgumentError, match=r"^pool: max_pool2d.backward: grad_y has shape"):
