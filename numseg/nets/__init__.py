@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from numseg.nets.backbones.alexnet import alexnet
+from numseg.nets.backbones.deformable_resnet import deformable_resnet50
+from numseg.nets.backbones.densenet import densenet121
+from numseg.nets.backbones.efficientnet import efficientnet_b0
+from numseg.nets.backbones.googlenet import googlenet
 from numseg.nets.backbones.mobilenet_v2 import mobilenet_v2
 from numseg.nets.backbones.mobilenet_v3 import mobilenet_v3_large
 from numseg.nets.backbones.resnet import resnet18, resnet34, resnet50, resnet101
+from numseg.nets.backbones.seresnet import se_resnet50
 from numseg.nets.backbones.vgg import vgg16, vgg16_bn
 from numseg.nets.deeplabv3 import (
     deeplabv3_mobilenet_v3_large,
@@ -17,14 +23,19 @@ from numseg.nets.lraspp import lraspp_mobilenet_v3_large
 from numseg.nets.unet import unet
 
 __all__ = [
+    "alexnet",
     "deeplabv3_mobilenet_v3_large",
     "deeplabv3_resnet50",
     "deeplabv3_resnet101",
+    "deformable_resnet50",
+    "densenet121",
+    "efficientnet_b0",
     "fcn8s",
     "fcn16s",
     "fcn32s",
     "fcn_resnet50",
     "fcn_resnet101",
+    "googlenet",
     "lraspp_mobilenet_v3_large",
     "mobilenet_v2",
     "mobilenet_v3_large",
@@ -32,6 +43,7 @@ __all__ = [
     "resnet34",
     "resnet50",
     "resnet101",
+    "se_resnet50",
     "unet",
     "vgg16",
     "vgg16_bn",
