@@ -66,7 +66,7 @@ def deformable_resnet50(
     """
     layers = checks.integer("layers", layers, 0, 4)
     groups = checks.integer("offset_groups", offset_groups, 1)
-    middle = functools.partial(_layer, groups, checks.flag("modulated", modulated))
+    middle = functools.partial(layer, groups, checks.flag("modulated", modulated))
     plain, deformable = resnet.bottleneck(variant), resnet.bottleneck(variant, middle)
     return resnet.classifier(
         [plain] * (4 - layers) + [deformable] * layers, resnet.UNITS[50], in_channels, classes,
@@ -74,7 +74,7 @@ def deformable_resnet50(
     )  # fmt: skip
 
 
-def _layer(
+def layer(
     groups: int,
     modulated: bool,
     net: Builder,
