@@ -486,10 +486,15 @@ class Builder:
         self._inputs.append(Input(self._new_name(name), check, centred))
         return self._give(Value(name))
 
-    def param(self, name: str, shape: Sequence[int], init: Init) -> Value:
-        """An array that is learned, or kept as state; ``init(shape, rng)`` is its start value."""
+    def param(self, name: str, shape: Sequence[int], init: Init, trainable: bool = True) -> Value:
+        """An array that is learned, or kept as state; ``init(shape, rng)`` is its start value.
+
+        ``trainable=False`` makes it a constant: a parameter like others, of which training knows
+        nothing. It has a gradient, for those who ask :meth:`Graph.backward` for it by name.
+        """
         sizes = tuple(checks.integer(f"{name}'s shape", size, 0) for size in shape)
-        self._params.append(Param(self._new_name(name), sizes, init))
+        trainable = checks.flag("trainable", trainable)
+        self._params.append(Param(self._new_name(name), sizes, init, trainable))
         return self._give(Value(name))
 
     def add(
@@ -605,13 +610,12 @@ def _pruned(
 
 def _check_state(graph: Graph) -> None:
     """State that a training step replaces has one node that replaces it."""
-    owners: dict[Value, str] = {}
+    owners: dict[str, str] = {}
     for node in graph.nodes:
-        entries = node.entries(node.operator.facts.updates).values()
-        for value in (value for entry in entries for value in flat(entry)):
-            if value in owners:
-                raise ArgumentError(f"{owners[value]} and {node.name} both update {value.source}")
-            owners[value] = node.name
+        for name in node.updates():
+            if name in owners:
+                raise ArgumentError(f"{owners[name]} and {node.name} both update {name}")
+            owners[name] = node.name
 
 
 def _spec(name: str, given: Any, dtype: Any) -> Spec:

@@ -129,7 +129,7 @@ def _step(small: Trial, large: Trial) -> int:
     both = small.places.keys() & large.places.keys()
     pairs = ((a, b) for n in both for a, b in zip(small.places[n], large.places[n], strict=True))
     same = {a.stride for a, b in pairs if a.stride == b.stride}
-    return math.lcm(*(stride.numerator for stride in same if stride.denominator == 1))
+    return math.lcm(*(s.numerator for s in same if s and s.denominator == 1))
 
 
 def _far(step: int) -> int:

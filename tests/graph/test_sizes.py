@@ -169,11 +169,11 @@ def test_an_error_names_the_nearest_before_any_work():
 
 def test_an_error_that_is_no_size_s_stays_what_it_is():
     graph = ns.nets.unet(1, 2, width=2, depth=1)
-    with pytest.raises(ns.ArgumentError, match=r"^x has 3 channels, but this U-Net takes 1$"):
+    with pytest.raises(ns.ArgumentError, match=r"^x has 3 channels, but this network takes 1$"):
         graph.shapes((1, 3, 17, 18))
     with pytest.raises(ns.ArgumentError, match=r"^x has shape \(17, 18\), expected 4 axes"):
         graph.shapes((17, 18))
-    with pytest.raises(ns.ArgumentError, match=r"^x has 3 channels, but this U-Net takes 1$"):
+    with pytest.raises(ns.ArgumentError, match=r"^x has 3 channels, but this network takes 1$"):
         graph.legal_inputs((1, 3, None, None))
     net = Graph.build()
     net.input("a")

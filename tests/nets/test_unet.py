@@ -140,7 +140,7 @@ def test_sizes_are_checked_before_any_work():
     for call in (graph.run, graph.forward):
         with pytest.raises(ns.ArgumentError, match=r"x has 19 rows; .* are 18 and 20"):
             call(params, np.zeros((1, 1, 19, 18), np.float32))
-    with pytest.raises(ns.ArgumentError, match="x has 2 channels, but this U-Net takes 1"):
+    with pytest.raises(ns.ArgumentError, match="x has 2 channels, but this network takes 1"):
         graph.run(params, np.zeros((1, 2, 18, 18), np.float32))
     with pytest.raises(ns.ArgumentError, match=re.escape("x has shape (18, 18), expected 4 axes")):
         graph.run(params, np.zeros((18, 18), np.float32))
