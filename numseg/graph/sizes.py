@@ -125,11 +125,12 @@ def search(attempt: Callable[[int, int], Trial]) -> Sizes | None:
 
 def _step(small: Trial, large: Trial) -> int:
     """The rows and columns in which the coarsest node sees the image: the least common multiple of
-    all strides that are whole, and the same for an image of twice the size."""
+    all strides that are whole (0 is that of one pixel which is repeated), and the same for an image
+    of twice the size."""
     both = small.places.keys() & large.places.keys()
     pairs = ((a, b) for n in both for a, b in zip(small.places[n], large.places[n], strict=True))
     same = {a.stride for a, b in pairs if a.stride == b.stride}
-    return math.lcm(*(s.numerator for s in same if s and s.denominator == 1))
+    return math.lcm(*(stride.numerator for stride in same if stride and stride.denominator == 1))
 
 
 def _far(step: int) -> int:

@@ -78,8 +78,9 @@ def divisible(channels: float, divisor: int = 8) -> int:
 def image(
     net: Builder, channels: int, smallest: int = 1, name: str = "x", *, centred: bool = False
 ) -> Value:
-    """An input (N, channels, H, W), refused before any work where it has other channels, or fewer
-    than ``smallest`` rows or columns; ``centred`` as in :meth:`numseg.graph.Builder.input`."""
+    """An input (N, channels, H, W), refused before any work where it has other channels or fewer
+    than ``smallest`` rows or columns; and where pixels would not lie ``centred`` on it, if that is
+    asked for (:meth:`numseg.graph.Builder.input`)."""
     channels = checks.integer("in_channels", channels, 1)
     return net.input(name, functools.partial(_check_image, channels, smallest), centred=centred)
 

@@ -56,10 +56,10 @@ def deeplabv1_vgg16(
     -------
     Graph
         With one input ``x``, (N, in_channels, H, W), and an output ``upscore``, (N, classes, H, W).
-        H and W are of the form ``8 k + 1``, as the authors' ``32 k - 31`` are: then what is pooled
-        is odd each time, windows lie centred on the image, and pixel (p, q) of ``fc8_voc12``,
-        (N, classes, k + 1, k + 1), on its pixel (8 p, 8 q). Other sizes are an error that names the
-        nearest.
+        H and W are of the form ``8 k + 1``: then what is pooled is odd each time, windows lie
+        centred on the image, and pixel (p, q) of ``fc8_voc12``, (N, classes, k + 1, k + 1), on its
+        pixel (8 p, 8 q). Other sizes are an error that names the nearest. The authors take
+        ``32 k - 31``, 321 for one, so that a network of stride 32 could have the same images.
 
     Notes
     -----

@@ -74,7 +74,8 @@ def deeplabv2_vgg16(
     -------
     Graph
         With one input ``x``, (N, in_channels, H, W), and an output ``upscore``, (N, classes, H, W);
-        H and W of the form ``8 k + 1``, as in :func:`deeplabv1_vgg16`.
+        H and W of the form ``8 k + 1``, as in :func:`deeplabv1_vgg16`; of ``16 k + 1`` with the
+        paper's scales.
 
         Parameters have the names of the authors' Caffe models: ``conv1_1.weight``,
         ``fc6_1.weight``, ``fc7_1``, ``fc8_voc12_1`` to ``fc6_4``, ``fc7_4``, ``fc8_voc12_4``.

@@ -75,7 +75,8 @@ def unet(
     pair = functools.partial(_pair, net, padding=0 if valid else 1, norm=checks.flag("norm", norm))
     widths = [width * 2**level for level in range(depth + 1)]
 
-    x = blocks.image(net, in_channels, centred=True)  # every level is even where it is halved
+    # centred: every level is even where it is halved
+    x = blocks.image(net, in_channels, centred=True)
     channels, skips = in_channels, []
     for level, filters in enumerate(widths[:-1], 1):
         x = pair(f"enc{level}", x, channels, filters, dropout=dropout if level == depth else 0)

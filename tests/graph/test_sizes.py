@@ -118,6 +118,15 @@ def test_the_paper_s_unet_and_what_is_printed():
     assert str(segnet().legal_inputs((1, 1, None, None))) == "rows and columns: 2 or more"
 
 
+def test_one_pixel_that_is_made_many_asks_for_no_size():
+    """The mean of the image, at its size again: with align_corners its pixels do not advance."""
+    net = Graph.build()
+    x = net.input("x")
+    mean = net.add(ns.global_avg_pool2d, net.add(ns.max_pool2d, x, 2, name="pool"))
+    y = net.add(ns.upsample_bilinear2d, mean, x.size, align_corners=True)
+    assert str(net.output(y).legal_inputs((1, 3, None, None))) == "rows and columns: 2 or more"
+
+
 def test_rows_and_columns_are_apart():
     graph = rows_and_columns()  # no square fits
     found = graph.legal_inputs((1, 1, None, None))
