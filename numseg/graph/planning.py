@@ -34,7 +34,7 @@ def planned(network: Network, specs: Sequence[Spec], training: bool = False) -> 
             raise
         found = known_sizes(network, tuple(_opened(spec, image[2:]) for spec in specs))
         why = found and found.why_not(network.inputs[0].name, (image[2], image[3]))
-        if not why:
+        if not why or str(error).startswith(why):  # the network said it itself
             raise
         raise ArgumentError(f"{why} ({error})") from None
 

@@ -80,7 +80,7 @@ def deconvnet(in_channels: int = 3, classes: int = 21, *, width: int = 64) -> Gr
     """
     width = checks.integer("width", width, 1)
     net = Graph.build()
-    x = Stage(blocks.image(net, in_channels, 193), in_channels)
+    x = Stage(blocks.image(net, in_channels), in_channels)
     pooled: dict[str, tuple[Value, Value]] = {}
 
     def add(block: Any, x: Stage, filters: int, kernel: int, *names: str, **others: Any) -> Stage:

@@ -129,7 +129,7 @@ class _Net:
     def __init__(self, in_channels: int, classes: int, width: int, dropout: float) -> None:
         self.net = net = Graph.build()
         self.classes = checks.integer("classes", classes, 1)
-        self.x = blocks.image(net, in_channels, 1)
+        self.x = blocks.image(net, in_channels)
 
         def conv(place: str, x: Value, channels: int, filters: int) -> Value:
             padding = PAD if place == "1_1" else 1

@@ -61,7 +61,7 @@ def segnet(in_channels: int = 3, classes: int = 11, *, width: int = 64) -> Graph
     ((1, 512, 12, 15), (1, 512, 23, 30), (1, 11, 360, 480))
     """
     net = Graph.build()
-    x = Stage(blocks.image(net, in_channels, 17), in_channels)
+    x = Stage(blocks.image(net, in_channels), in_channels)
     pooled: dict[str, tuple[Value, Value]] = {}
 
     def conv(place: str, x: Value, channels: int, filters: int) -> Value:

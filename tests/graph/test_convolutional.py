@@ -256,3 +256,16 @@ def test_a_pooling_that_gates_stays_what_it_is():
     graph = made(make)
     sliding, _ = graph.convolutional(graph.init(), (1, 2, 12, 16))
     assert {n.name: n for n in sliding.nodes}["squeeze"].operator is ns.global_avg_pool2d
+
+
+def test_vgg_is_its_published_convolutional_form():
+    """Weights and all: the pooling to 7 x 7 goes, and the classifier is fc6, fc7, fc8 of FCN."""
+    graph = ns.nets.vgg16(3, 4, width=1)
+    published = ns.nets.vgg16(3, 4, width=1, fully_convolutional=True)
+    sliding, weights = graph.convolutional(graph.init(), (1, 3, 224, 224))
+    published.check(weights)
+    assert [node.name for node in sliding.nodes] == [node.name for node in published.nodes]
+    x = rng.random((1, 3, 256, 230), np.float32)
+    y = sliding.run(weights, x)
+    assert y.shape == (1, 4, 2, 1)
+    np.testing.assert_array_equal(y, published.run(weights, x))
