@@ -9,6 +9,7 @@ itself will do as well, and a pair adds arguments: ``activation=("leaky_relu", {
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -81,16 +82,21 @@ def image(
     smallest: int = 1,
     name: str = "x",
     *,
+    largest: float = math.inf,
     step: int = 1,
     offset: int = 0,
 ) -> Value:
     """An input (N, channels, H, W), refused before any work where it has other channels, fewer
-    than ``smallest`` rows or columns, or a number of them that is not ``step * k + offset``."""
+    than ``smallest`` rows or columns, more than ``largest``, or a number of them that is not
+    ``step * k + offset``."""
     channels = checks.integer("in_channels", channels, 1)
-    return net.input(name, functools.partial(_check_image, channels, smallest, step, offset))
+    check = functools.partial(_check_image, channels, smallest, largest, step, offset)
+    return net.input(name, check)
 
 
-def _check_image(expected: int, smallest: int, step: int, offset: int, x: Spec) -> None:
+def _check_image(
+    expected: int, smallest: int, largest: float, step: int, offset: int, x: Spec
+) -> None:
     _, channels, *sides = checks.axes("x", x, "n c h w")
     if channels != expected:
         raise ArgumentError(f"x has {channels} channels, but this network takes {expected}")
@@ -98,6 +104,8 @@ def _check_image(expected: int, smallest: int, step: int, offset: int, x: Spec) 
         below = (size - offset) // step * step + offset
         if size < smallest:
             raise ArgumentError(f"x has {size} {axis}, but this network takes {smallest} at least")
+        if size > largest:
+            raise ArgumentError(f"x has {size} {axis}, but this network takes {largest} at most")
         if size != below:
             raise ArgumentError(
                 f"x has {size} {axis}; the nearest that this network takes are {below} "
