@@ -83,34 +83,25 @@ def image(
     name: str = "x",
     *,
     largest: float = math.inf,
-    step: int = 1,
-    offset: int = 0,
+    centred: bool = False,
 ) -> Value:
     """An input (N, channels, H, W), refused before any work where it has other channels, fewer
-    than ``smallest`` rows or columns, more than ``largest``, or a number of them that is not
-    ``step * k + offset``."""
+    than ``smallest`` rows or columns or more than ``largest``; and where pixels would not lie
+    ``centred`` on it, if that is asked for (:meth:`numseg.graph.Builder.input`)."""
     channels = checks.integer("in_channels", channels, 1)
-    check = functools.partial(_check_image, channels, smallest, largest, step, offset)
-    return net.input(name, check)
+    check = functools.partial(_check_image, channels, smallest, largest)
+    return net.input(name, check, centred=centred)
 
 
-def _check_image(
-    expected: int, smallest: int, largest: float, step: int, offset: int, x: Spec
-) -> None:
+def _check_image(expected: int, smallest: int, largest: float, x: Spec) -> None:
     _, channels, *sides = checks.axes("x", x, "n c h w")
     if channels != expected:
         raise ArgumentError(f"x has {channels} channels, but this network takes {expected}")
     for axis, size in zip(("rows", "columns"), sides, strict=True):
-        below = (size - offset) // step * step + offset
         if size < smallest:
             raise ArgumentError(f"x has {size} {axis}, but this network takes {smallest} at least")
         if size > largest:
             raise ArgumentError(f"x has {size} {axis}, but this network takes {largest} at most")
-        if size != below:
-            raise ArgumentError(
-                f"x has {size} {axis}; the nearest that this network takes are {below} "
-                f"and {below + step}"
-            )
 
 
 def conv(
