@@ -33,6 +33,7 @@ from numseg.ops.divide import divide
 from numseg.ops.dropout import dropout
 from numseg.ops.elu import elu
 from numseg.ops.exp import exp
+from numseg.ops.flatten import flatten
 from numseg.ops.gelu import gelu
 from numseg.ops.global_avg_pool2d import global_avg_pool2d
 from numseg.ops.global_max_pool2d import global_max_pool2d
@@ -40,10 +41,13 @@ from numseg.ops.group_norm import group_norm
 from numseg.ops.hard_sigmoid import hard_sigmoid
 from numseg.ops.hard_swish import hard_swish
 from numseg.ops.im2col import im2col
+from numseg.ops.instance_norm import instance_norm
 from numseg.ops.interp2d import interp2d
 from numseg.ops.l2_norm import l2_norm
+from numseg.ops.layer_norm import layer_norm
 from numseg.ops.leaky_relu import leaky_relu
 from numseg.ops.linear import linear
+from numseg.ops.local_response_norm import local_response_norm
 from numseg.ops.log import log
 from numseg.ops.log_softmax import log_softmax
 from numseg.ops.max_pool2d import max_pool2d
@@ -53,10 +57,12 @@ from numseg.ops.minimum import minimum
 from numseg.ops.mish import mish
 from numseg.ops.multiply import multiply
 from numseg.ops.pad import pad
+from numseg.ops.permute import permute
 from numseg.ops.pixel_shuffle2d import pixel_shuffle2d
 from numseg.ops.pixel_unshuffle2d import pixel_unshuffle2d
 from numseg.ops.prelu import prelu
 from numseg.ops.relu import relu
+from numseg.ops.reshape import reshape
 from numseg.ops.roi_align import roi_align
 from numseg.ops.roi_pool import roi_pool
 from numseg.ops.selu import selu
@@ -72,6 +78,7 @@ from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
 from numseg.ops.sqrt import sqrt
 from numseg.ops.subtract import subtract
 from numseg.ops.tanh import tanh
+from numseg.ops.transpose import transpose
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
 from numseg.ops.upsample_nearest2d import upsample_nearest2d
 
@@ -101,6 +108,7 @@ __all__ = [
     "dropout",
     "elu",
     "exp",
+    "flatten",
     "gelu",
     "global_avg_pool2d",
     "global_max_pool2d",
@@ -108,10 +116,13 @@ __all__ = [
     "hard_sigmoid",
     "hard_swish",
     "im2col",
+    "instance_norm",
     "interp2d",
     "l2_norm",
+    "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log",
     "log_softmax",
     "max_pool2d",
@@ -121,10 +132,12 @@ __all__ = [
     "mish",
     "multiply",
     "pad",
+    "permute",
     "pixel_shuffle2d",
     "pixel_unshuffle2d",
     "prelu",
     "relu",
+    "reshape",
     "roi_align",
     "roi_pool",
     "selu",
@@ -140,6 +153,7 @@ __all__ = [
     "sqrt",
     "subtract",
     "tanh",
+    "transpose",
     "upsample_bilinear2d",
     "upsample_nearest2d",
 ]
@@ -170,6 +184,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "dropout": dropout,
     "elu": elu,
     "exp": exp,
+    "flatten": flatten,
     "gelu": gelu,
     "global_avg_pool2d": global_avg_pool2d,
     "global_max_pool2d": global_max_pool2d,
@@ -177,10 +192,13 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "hard_sigmoid": hard_sigmoid,
     "hard_swish": hard_swish,
     "im2col": im2col,
+    "instance_norm": instance_norm,
     "interp2d": interp2d,
     "l2_norm": l2_norm,
+    "layer_norm": layer_norm,
     "leaky_relu": leaky_relu,
     "linear": linear,
+    "local_response_norm": local_response_norm,
     "log": log,
     "log_softmax": log_softmax,
     "max_pool2d": max_pool2d,
@@ -190,10 +208,12 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "mish": mish,
     "multiply": multiply,
     "pad": pad,
+    "permute": permute,
     "pixel_shuffle2d": pixel_shuffle2d,
     "pixel_unshuffle2d": pixel_unshuffle2d,
     "prelu": prelu,
     "relu": relu,
+    "reshape": reshape,
     "roi_align": roi_align,
     "roi_pool": roi_pool,
     "selu": selu,
@@ -209,6 +229,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "sqrt": sqrt,
     "subtract": subtract,
     "tanh": tanh,
+    "transpose": transpose,
     "upsample_bilinear2d": upsample_bilinear2d,
     "upsample_nearest2d": upsample_nearest2d,
 }
