@@ -204,6 +204,17 @@ def test_wrong_arguments():
             call()
 
 
+def test_stochastic_depth_rises():
+    """16 blocks; those whose shape stays can be left out, with 0.2 * (blocks before) / 16."""
+    found = {n.name: dict(n.attributes) for n in nets.efficientnet_b0(3, 2).nodes}
+    depth = {name: a for name, a in found.items() if name.endswith(".stochastic_depth")}
+    assert {a["unit"] for a in depth.values()} == {"image"}
+    before = [2, 4, 6, 7, 9, 10, 12, 13, 14]
+    assert [a["p"] for a in depth.values()] == pytest.approx([0.2 * j / 16 for j in before])
+    none = nets.efficientnet_b0(3, 2, width=0.1, dropout=0.0, stochastic_depth=0.0)
+    assert not any("p" in dict(node.attributes) for node in none.nodes)
+
+
 def deformable(modulated):
     units = resnet.bottleneck(middle=resnet_middle(modulated))
     return resnet.classifier(units, (1, 1, 1, 1), 3, 4, width=2, output_stride=8)
