@@ -12,6 +12,8 @@ from numseg.ops.abs import abs
 from numseg.ops.adaptive_avg_pool2d import adaptive_avg_pool2d
 from numseg.ops.adaptive_max_pool2d import adaptive_max_pool2d
 from numseg.ops.add import add
+from numseg.ops.amax import amax
+from numseg.ops.amin import amin
 from numseg.ops.aspp2d import aspp2d
 from numseg.ops.avg_pool2d import avg_pool2d
 from numseg.ops.batch_norm import batch_norm
@@ -53,6 +55,7 @@ from numseg.ops.log_softmax import log_softmax
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.max_unpool2d import max_unpool2d
 from numseg.ops.maximum import maximum
+from numseg.ops.mean import mean
 from numseg.ops.minimum import minimum
 from numseg.ops.mish import mish
 from numseg.ops.multiply import multiply
@@ -77,6 +80,7 @@ from numseg.ops.softsign import softsign
 from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
 from numseg.ops.sqrt import sqrt
 from numseg.ops.subtract import subtract
+from numseg.ops.sum import sum
 from numseg.ops.tanh import tanh
 from numseg.ops.transpose import transpose
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
@@ -87,6 +91,8 @@ __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_max_pool2d",
     "add",
+    "amax",
+    "amin",
     "aspp2d",
     "avg_pool2d",
     "batch_norm",
@@ -128,6 +134,7 @@ __all__ = [
     "max_pool2d",
     "max_unpool2d",
     "maximum",
+    "mean",
     "minimum",
     "mish",
     "multiply",
@@ -152,6 +159,7 @@ __all__ = [
     "spatial_pyramid_pool2d",
     "sqrt",
     "subtract",
+    "sum",
     "tanh",
     "transpose",
     "upsample_bilinear2d",
@@ -163,6 +171,8 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "adaptive_avg_pool2d": adaptive_avg_pool2d,
     "adaptive_max_pool2d": adaptive_max_pool2d,
     "add": add,
+    "amax": amax,
+    "amin": amin,
     "aspp2d": aspp2d,
     "avg_pool2d": avg_pool2d,
     "batch_norm": batch_norm,
@@ -204,6 +214,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "max_pool2d": max_pool2d,
     "max_unpool2d": max_unpool2d,
     "maximum": maximum,
+    "mean": mean,
     "minimum": minimum,
     "mish": mish,
     "multiply": multiply,
@@ -228,6 +239,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "spatial_pyramid_pool2d": spatial_pyramid_pool2d,
     "sqrt": sqrt,
     "subtract": subtract,
+    "sum": sum,
     "tanh": tanh,
     "transpose": transpose,
     "upsample_bilinear2d": upsample_bilinear2d,
