@@ -52,6 +52,7 @@ from numseg.ops.linear import linear
 from numseg.ops.local_response_norm import local_response_norm
 from numseg.ops.log import log
 from numseg.ops.log_softmax import log_softmax
+from numseg.ops.lp_pool2d import lp_pool2d
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.max_unpool2d import max_unpool2d
 from numseg.ops.maximum import maximum
@@ -131,6 +132,7 @@ __all__ = [
     "local_response_norm",
     "log",
     "log_softmax",
+    "lp_pool2d",
     "max_pool2d",
     "max_unpool2d",
     "maximum",
@@ -211,6 +213,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "local_response_norm": local_response_norm,
     "log": log,
     "log_softmax": log_softmax,
+    "lp_pool2d": lp_pool2d,
     "max_pool2d": max_pool2d,
     "max_unpool2d": max_unpool2d,
     "maximum": maximum,
