@@ -19,7 +19,14 @@ DOCS = Path(__file__).parent
 IMAGES = DOCS / "images" / "nets"
 ARGUMENTS = {"in_channels": 3, "classes": 21}
 """Of those that want to be told."""
-SIZES = {"unet": 572}
+SIZES = {
+    "unet": 572,
+    "deconvnet": 224,
+    "deeplabv1_vgg16": 321,
+    "deeplabv2_resnet101": 321,
+    "deeplabv2_vgg16": 321,
+    "deeplabv3plus_xception65": 513,
+}
 """The paper's, where it is neither 224 for a classifier nor the first from 512 on for an image."""
 
 HEAD = """# Gallery

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from numseg.nets.backbones.alexnet import alexnet
+from numseg.nets.backbones.deformable_resnet import deformable_resnet50
+from numseg.nets.backbones.densenet import densenet121
+from numseg.nets.backbones.efficientnet import efficientnet_b0
+from numseg.nets.backbones.googlenet import googlenet
 from numseg.nets.backbones.mobilenet_v2 import mobilenet_v2
 from numseg.nets.backbones.mobilenet_v3 import mobilenet_v3_large
 from numseg.nets.backbones.resnet import resnet18, resnet34, resnet50, resnet101
+from numseg.nets.backbones.seresnet import se_resnet50
 from numseg.nets.backbones.vgg import vgg16, vgg16_bn
 from numseg.nets.backbones.xception import xception65
 from numseg.nets.deconvnet import deconvnet
@@ -25,6 +31,7 @@ from numseg.nets.segnet import segnet
 from numseg.nets.unet import unet
 
 __all__ = [
+    "alexnet",
     "deconvnet",
     "deeplabv1_vgg16",
     "deeplabv2_resnet101",
@@ -33,6 +40,9 @@ __all__ = [
     "deeplabv3_resnet50",
     "deeplabv3_resnet101",
     "deeplabv3plus_xception65",
+    "deformable_resnet50",
+    "densenet121",
+    "efficientnet_b0",
     "fcn8s",
     "fcn16s",
     "fcn32s",
@@ -40,6 +50,7 @@ __all__ = [
     "fcn_resnet101",
     "frrn_a",
     "frrn_b",
+    "googlenet",
     "hypercolumns_vgg16",
     "lraspp_mobilenet_v3_large",
     "mobilenet_v2",
@@ -48,6 +59,7 @@ __all__ = [
     "resnet34",
     "resnet50",
     "resnet101",
+    "se_resnet50",
     "segnet",
     "unet",
     "vgg16",

@@ -41,8 +41,10 @@ from numseg.ops.group_norm import group_norm
 from numseg.ops.hard_sigmoid import hard_sigmoid
 from numseg.ops.hard_swish import hard_swish
 from numseg.ops.im2col import im2col
+from numseg.ops.instance_norm import instance_norm
 from numseg.ops.interp2d import interp2d
 from numseg.ops.l2_norm import l2_norm
+from numseg.ops.layer_norm import layer_norm
 from numseg.ops.leaky_relu import leaky_relu
 from numseg.ops.linear import linear
 from numseg.ops.local_response_norm import local_response_norm
@@ -114,8 +116,10 @@ __all__ = [
     "hard_sigmoid",
     "hard_swish",
     "im2col",
+    "instance_norm",
     "interp2d",
     "l2_norm",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "local_response_norm",
@@ -188,8 +192,10 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "hard_sigmoid": hard_sigmoid,
     "hard_swish": hard_swish,
     "im2col": im2col,
+    "instance_norm": instance_norm,
     "interp2d": interp2d,
     "l2_norm": l2_norm,
+    "layer_norm": layer_norm,
     "leaky_relu": leaky_relu,
     "linear": linear,
     "local_response_norm": local_response_norm,

@@ -67,7 +67,7 @@ def test_alexnets(op):
 @both
 def test_gradient_by_hand(op):
     # y0 = x0 / (x0^2 + x1^2) and y1 = x1 / (x0^2 + x1^2) at (1, 2): s = 5
-    y, saved = op.forward(np.array([[1.0, 2.0]]), 3, alpha=3.0, beta=1.0, k=0.0)
+    _, saved = op.forward(np.array([[1.0, 2.0]]), 3, alpha=3.0, beta=1.0, k=0.0)
     (gx,) = op.backward(saved, np.array([[1.0, 0.0]]))
     np.testing.assert_allclose(gx, [[1 / 5 - 2 / 25, -4 / 25]])
     (gx,) = op.backward(saved, np.array([[0.0, 1.0]]))
