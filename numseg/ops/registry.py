@@ -12,6 +12,8 @@ from numseg.ops.abs import abs
 from numseg.ops.adaptive_avg_pool2d import adaptive_avg_pool2d
 from numseg.ops.adaptive_max_pool2d import adaptive_max_pool2d
 from numseg.ops.add import add
+from numseg.ops.amax import amax
+from numseg.ops.amin import amin
 from numseg.ops.aspp2d import aspp2d
 from numseg.ops.avg_pool2d import avg_pool2d
 from numseg.ops.batch_norm import batch_norm
@@ -50,9 +52,11 @@ from numseg.ops.linear import linear
 from numseg.ops.local_response_norm import local_response_norm
 from numseg.ops.log import log
 from numseg.ops.log_softmax import log_softmax
+from numseg.ops.lp_pool2d import lp_pool2d
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.max_unpool2d import max_unpool2d
 from numseg.ops.maximum import maximum
+from numseg.ops.mean import mean
 from numseg.ops.minimum import minimum
 from numseg.ops.mish import mish
 from numseg.ops.multiply import multiply
@@ -77,6 +81,7 @@ from numseg.ops.softsign import softsign
 from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
 from numseg.ops.sqrt import sqrt
 from numseg.ops.subtract import subtract
+from numseg.ops.sum import sum
 from numseg.ops.tanh import tanh
 from numseg.ops.transpose import transpose
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
@@ -87,6 +92,8 @@ __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_max_pool2d",
     "add",
+    "amax",
+    "amin",
     "aspp2d",
     "avg_pool2d",
     "batch_norm",
@@ -125,9 +132,11 @@ __all__ = [
     "local_response_norm",
     "log",
     "log_softmax",
+    "lp_pool2d",
     "max_pool2d",
     "max_unpool2d",
     "maximum",
+    "mean",
     "minimum",
     "mish",
     "multiply",
@@ -152,6 +161,7 @@ __all__ = [
     "spatial_pyramid_pool2d",
     "sqrt",
     "subtract",
+    "sum",
     "tanh",
     "transpose",
     "upsample_bilinear2d",
@@ -163,6 +173,8 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "adaptive_avg_pool2d": adaptive_avg_pool2d,
     "adaptive_max_pool2d": adaptive_max_pool2d,
     "add": add,
+    "amax": amax,
+    "amin": amin,
     "aspp2d": aspp2d,
     "avg_pool2d": avg_pool2d,
     "batch_norm": batch_norm,
@@ -201,9 +213,11 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "local_response_norm": local_response_norm,
     "log": log,
     "log_softmax": log_softmax,
+    "lp_pool2d": lp_pool2d,
     "max_pool2d": max_pool2d,
     "max_unpool2d": max_unpool2d,
     "maximum": maximum,
+    "mean": mean,
     "minimum": minimum,
     "mish": mish,
     "multiply": multiply,
@@ -228,6 +242,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "spatial_pyramid_pool2d": spatial_pyramid_pool2d,
     "sqrt": sqrt,
     "subtract": subtract,
+    "sum": sum,
     "tanh": tanh,
     "transpose": transpose,
     "upsample_bilinear2d": upsample_bilinear2d,
