@@ -413,11 +413,18 @@ class Graph(Network):
     def _opened(self, inputs: Sequence[Any]) -> tuple[Spec, ...]:
         """Specs, in which rows and columns may be None."""
         given = inputs or ((1, planning.image_channels(self), None, None),)
-        shapes = [tuple(shape) for shape in self._named(given).values()]
-        closed = [[1 if size is None else size for size in shape] for shape in shapes]
-        return tuple(
-            Spec(shape, spec.dtype) for shape, spec in zip(shapes, self._specs(closed), strict=True)
-        )
+        shapes = {}
+        for name, shape in self._named(given).items():
+            shape = getattr(shape, "shape", shape)
+            if not isinstance(shape, (list, tuple)):
+                raise ArgumentTypeError(f"{name} must be a shape, got {shown(shape)}")
+            if None in shape[:-2] or (None in shape and len(shape) < 3):
+                rule = "None stands for rows and columns, the last two"
+                raise ArgumentError(f"{name} has shape {tuple(shape)}: {rule}")
+            shapes[name] = tuple(shape)
+        closed = [[1 if size is None else size for size in shape] for shape in shapes.values()]
+        dtypes = [spec.dtype for spec in self._specs(closed)]
+        return tuple(map(Spec, shapes.values(), dtypes))
 
     def receptive_field(self, name: str, *inputs: Any) -> receptive.Field | None:
         """Which pixels of the (first) input each output pixel of a node reads.
