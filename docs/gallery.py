@@ -34,7 +34,7 @@ HEAD = """# Gallery
 The networks of `numseg.nets` as they come by default, drawn by `numseg draw`
 ([how to read a drawing](graph.md#drawings)). Written by `python docs/gallery.py`.
 
-| network | nodes | parameters | image | multiply-adds | takes | a pixel sees |
+| network | nodes | learned numbers | image | multiply-adds | takes | a pixel sees |
 |---|---|---|---|---|---|---|
 """
 

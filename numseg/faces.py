@@ -133,8 +133,10 @@ def forward(
     *,
     plain: bool = False,
     epilogue: Mapping[str, Any] | None = None,
+    into: Array | None = None,
 ) -> tuple[Any, ...]:
-    """The outputs of a call. A ``plain`` one has no ``backward`` after it."""
+    """The outputs of a call. A ``plain`` one has no ``backward`` after it. Kernels on the CPU put
+    the first output ``into`` an array, if there is one."""
     where, arrays, plan = call
     face, kernels = _running(op, where, op.inputs, arrays)
     check_values(op, where, kernels, arrays, plan)
@@ -144,7 +146,7 @@ def forward(
         outputs = kernels.forward(*arrays, *plan.outputs, plan.geometry)
         return outputs if isinstance(outputs, tuple) else (outputs,)
     skipped = op.facts.skippable if plain and face == "cpu" else ()
-    outputs = _allocated(op, where, plan, skipped)
+    outputs = _allocated(op, where, plan, skipped, into if face == "cpu" else None)
     if plan.fills_nothing:
         return outputs
     if epilogue:
@@ -263,9 +265,16 @@ def _visible(op: Operator[..., Any], where: Device, arrays: Sequence[Any]) -> It
 
 
 def _allocated(
-    op: Operator[..., Any], where: Device, plan: Plan[Any], skipped: Collection[str]
+    op: Operator[..., Any],
+    where: Device,
+    plan: Plan[Any],
+    skipped: Collection[str],
+    into: Array | None,
 ) -> tuple[Any, ...]:
     """The outputs, without entries where they are skipped and are no results."""
+    if into is not None:
+        others = plan.outputs[1:]
+        return into, *(where.empty(s.shape, s.dtype) for s in others)
     if not skipped:
         return tuple([where.empty(spec.shape, spec.dtype) for spec in plan.outputs])
     shapes = [spec.shape for spec in plan.outputs]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from numseg.errors import ArgumentError, DeviceError
-from numseg.graph.network import Network, downstream
-from numseg.graph.node import Entry, Late, Node, SizeOf, Value, flat, seed_from
+from numseg.graph.network import Network, Step, downstream
+from numseg.graph.node import Late, Node, Value, flat, seed_from
 from numseg.operator import Operator
 from numseg.ops.add import add
 from numseg.plan import Saved
@@ -38,52 +38,52 @@ Call = Callable[[Node, dict[str, Any]], Any]
 """Gives a node's results (a tuple, if there are several), given all its arguments by name."""
 
 
-def walk(graph: Network, values: dict[Value, Any], mode: Mode, call: Call) -> tuple[Any, ...]:
+def walk(graph: Network, values: Mapping[Value, Any], mode: Mode, call: Call) -> tuple[Any, ...]:
     """Visit the nodes in order; the outputs. ``values`` holds the inputs and the parameters.
 
     A value is forgotten as soon as its last reader is done.
     """
-    shapes = {value: tuple(array.shape) for value, array in values.items()}
-    for node in graph.nodes:
-        with named_errors(node):
-            _visit(node, values, shapes, mode, call)
-        for value in graph.last_reads[node.name]:
-            del values[value]
-    return tuple(values[value] for value in graph.outputs)
+    numbers, steps, sized = graph.program
+    slots: list[Any] = [None] * len(numbers)
+    for value, array in values.items():
+        slots[numbers[value]] = array
+    shapes = {number: tuple(slots[number].shape) for number in sized if slots[number] is not None}
+    for step in steps:
+        with named_errors(step.node):
+            _visit(step, slots, shapes, mode, call)
+        for number in step.results:
+            if number in sized:
+                shapes[number] = tuple(slots[number].shape)
+        for number in step.spent:
+            slots[number] = None
+    return tuple(slots[numbers[value]] for value in graph.outputs)
 
 
 def _visit(
-    node: Node,
-    values: dict[Value, Any],
-    shapes: dict[Value, tuple[int, ...]],
-    mode: Mode,
-    call: Call,
+    step: Step, slots: list[Any], shapes: dict[int, tuple[int, ...]], mode: Mode, call: Call
 ) -> None:
-    def array(entry: Entry) -> Any:
-        if isinstance(entry, tuple):
-            return tuple(values[value] for value in entry)
-        return None if entry is None else values[entry]
-
-    def attribute(given: Any) -> Any:
+    node, arguments = step.node, dict(step.given)
+    for name, entry in step.entries:
+        if isinstance(entry, int):
+            arguments[name] = slots[entry]
+        else:
+            arguments[name] = None if entry is None else tuple([slots[j] for j in entry])
+    for name, given in step.late:
         if given is Late.TRAINING:
-            return mode.training
-        if given is Late.SEED:
-            return seed_from(mode.seed, mode.step, node.name)
-        if isinstance(given, SizeOf):
-            return given.of(shapes[given.value])
-        return given
-
-    arguments = dict(zip(node.operator.inputs, map(array, node.inputs), strict=True))
-    arguments |= {name: attribute(given) for name, given in node.attributes}
+            arguments[name] = mode.training
+        elif given is Late.SEED:
+            arguments[name] = seed_from(mode.seed, mode.step, node.name)
+        else:
+            of, size = given
+            arguments[name] = size.of(shapes[of])
     results = call(node, arguments)
     results = results if isinstance(results, tuple) else (results,)
     if len(results) != node.results:
         raise ArgumentError(
             f"gives {len(results)} results, but was added with results={node.results}"
         )
-    for value, result in zip(node.values, results, strict=True):
-        values[value] = result
-        shapes[value] = tuple(result.shape)
+    for number, result in zip(step.results, results, strict=True):
+        slots[number] = result
 
 
 @contextlib.contextmanager

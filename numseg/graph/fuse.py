@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from numseg.graph.execute import named_errors
@@ -44,6 +45,10 @@ class Chain:
         return Node(last.name, self, tuple(self.entries.values()), attributes)  # type: ignore[arg-type]
 
     def __call__(self, **arguments: Any) -> Any:
+        return self.into(None, arguments)
+
+    def into(self, place: Any, arguments: Mapping[str, Any]) -> Any:
+        """The result; ``place``, if it could be written there."""
         parts: list[dict[str, Any]] = [{} for _ in self.nodes]
         for name, value in arguments.items():
             number, _, argument = name.partition(".")
@@ -51,7 +56,7 @@ class Chain:
         first, *others = self.nodes
         operators = [node.operator for node in others]
         y = first.operator.fused(
-            parts[0], list(zip(operators, self.places, parts[1:], strict=True))
+            parts[0], list(zip(operators, self.places, parts[1:], strict=True)), place
         )
         if y is None:  # then one after the other
             with named_errors(first):

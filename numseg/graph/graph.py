@@ -19,6 +19,7 @@ from numseg.graph import (
     execute,
     fold,
     fuse,
+    placing,
     planning,
     profile,
     receptive,
@@ -28,12 +29,13 @@ from numseg.graph.choose import Deviation
 from numseg.graph.execute import Mode, Tape
 from numseg.graph.network import Network
 from numseg.graph.node import Entry, Init, Input, Late, Node, Param, SizeOf, Value, flat, seed_from
+from numseg.graph.placing import Layout, Placed
 from numseg.graph.sizes import Sizes
 from numseg.operator import Operator, Plan, Spec
 from numseg.typing import Array, ArrayLike, Shape
 
 _MOST = 256
-"""Inputs whose plans are known to have no error."""
+"""Shapes of inputs that are remembered, and that nothing was wrong with their plans."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -202,8 +204,8 @@ class Graph(Network):
         apply in the store of another node, they do; the bits are those of one node after the other.
         """
         values = self._values(params, inputs)
-        outputs = execute.walk(self.fused, values, Mode(), lambda n, args: n.operator(**args))
-        return _single(outputs)
+        call = self._call(values)
+        return _single(execute.walk(self.fused, values, Mode(), call))
 
     def profile(
         self, params: Mapping[str, ArrayLike], *inputs: ArrayLike, runs: int = 5
@@ -215,7 +217,8 @@ class Graph(Network):
         """
         values = self._values(params, inputs)
         runs = checks.integer("runs", runs, 1)
-        return profile.profile(self.fused, values, self.plans(*inputs), runs)
+        plans = self.plans(*inputs)
+        return profile.profile(self.fused, values, plans, runs, lambda: self._call(values))
 
     def deviation(
         self,
@@ -306,18 +309,32 @@ class Graph(Network):
                 kind = type(array).__name__
                 raise ArgumentTypeError(f"{name} must be an array, got {kind}")
         specs = [Spec(tuple(array.shape), array.dtype) for array in named.values()]
-        if (*specs, training) not in self._taken:
-            planning.planned(self, specs, training)
-            if len(self._taken) >= _MOST:
-                self._taken.clear()
-            self._taken.add((*specs, training))
+        self._layout(specs, training)
         values = {Value(name): device.seen(name, array) for name, array in params.items()}
         return values | {Value(name): array for name, array in named.items()}
 
+    def _call(self, values: Mapping[Value, Any]) -> Placed:
+        """How the nodes of an inference run."""
+        inputs = [values[Value(entry.name)] for entry in self.inputs]
+        if device.of(list(values.values())) is not device.Host:
+            return Placed(Layout({}, {}))
+        return Placed(self._layout([Spec(tuple(x.shape), x.dtype) for x in inputs], False))
+
+    def _layout(self, specs: Sequence[Spec], training: bool) -> Layout:
+        """Which results lie within others, if all nodes can be planned."""
+        key = (*specs, training)
+        found = self._layouts.get(key)
+        if found is None:
+            found = placing.layout(self.fused, planning.planned(self, specs, training))
+            if len(self._layouts) >= _MOST:
+                self._layouts.clear()
+            self._layouts[key] = found
+        return found
+
     @cached_property
-    def _taken(self) -> set[Any]:
-        """What inputs of runs were like for which all nodes were planned, and nothing was wrong."""
-        return set()
+    def _layouts(self) -> dict[Any, Layout]:
+        """By what inputs of runs were like."""
+        return {}
 
     def _named(self, inputs: Sequence[Any]) -> dict[str, Any]:
         if len(inputs) != len(self.inputs):
@@ -396,11 +413,18 @@ class Graph(Network):
     def _opened(self, inputs: Sequence[Any]) -> tuple[Spec, ...]:
         """Specs, in which rows and columns may be None."""
         given = inputs or ((1, planning.image_channels(self), None, None),)
-        shapes = [tuple(shape) for shape in self._named(given).values()]
-        closed = [[1 if size is None else size for size in shape] for shape in shapes]
-        return tuple(
-            Spec(shape, spec.dtype) for shape, spec in zip(shapes, self._specs(closed), strict=True)
-        )
+        shapes = {}
+        for name, shape in self._named(given).items():
+            shape = getattr(shape, "shape", shape)
+            if not isinstance(shape, (list, tuple)):
+                raise ArgumentTypeError(f"{name} must be a shape, got {shown(shape)}")
+            if None in shape[:-2] or (None in shape and len(shape) < 3):
+                rule = "None stands for rows and columns, the last two"
+                raise ArgumentError(f"{name} has shape {tuple(shape)}: {rule}")
+            shapes[name] = tuple(shape)
+        closed = [[1 if size is None else size for size in shape] for shape in shapes.values()]
+        dtypes = [spec.dtype for spec in self._specs(closed)]
+        return tuple(map(Spec, shapes.values(), dtypes))
 
     def receptive_field(self, name: str, *inputs: Any) -> receptive.Field | None:
         """Which pixels of the (first) input each output pixel of a node reads.

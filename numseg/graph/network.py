@@ -3,10 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from numseg.forks import cached_property
-from numseg.graph.node import Input, Node, Param, Value, flat
+from numseg.graph.node import Entry, Input, Late, Node, Param, SizeOf, Value, flat
+
+
+class Step(NamedTuple):
+    """A node as a walk sees it, with numbers in the place of values."""
+
+    node: Node
+    entries: tuple[tuple[str, int | tuple[int, ...] | None], ...]
+    """Its array arguments."""
+    given: dict[str, Any]
+    """Its attributes that are what they are."""
+    late: tuple[tuple[str, Any], ...]
+    """Those that the run says; a number and its SizeOf, where it is a value's size."""
+    results: range
+    spent: tuple[int, ...]
+    """What nobody needs afterwards."""
+
+
+class Program(NamedTuple):
+    """The nodes as a walk sees them, so that a run looks up no value by its name."""
+
+    numbers: dict[Value, int]
+    steps: tuple[Step, ...]
+    sized: frozenset[int]
+    """The values whose sizes are asked for."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -50,6 +75,39 @@ class Network:
             if value not in self.outputs:
                 reads[name].append(value)
         return {name: tuple(values) for name, values in reads.items()}
+
+    @cached_property
+    def program(self) -> Program:
+        """What a walk follows."""
+        given = [*(param.name for param in self.params), *(entry.name for entry in self.inputs)]
+        numbers = {Value(name): number for number, name in enumerate(given)}
+        steps = []
+        for node in self.nodes:
+            results = range(len(numbers), len(numbers) + node.results)
+            numbers.update(zip(node.values, results, strict=True))
+            steps.append(_step(node, numbers, results, self.last_reads[node.name]))
+        sized = (entry[0] for step in steps for _, entry in step.late if isinstance(entry, tuple))
+        return Program(numbers, tuple(steps), frozenset(sized))
+
+
+def _step(node: Node, numbers: Mapping[Value, int], results: range, spent: Sequence[Value]) -> Step:
+    def number(entry: Entry) -> int | tuple[int, ...] | None:
+        if isinstance(entry, tuple):
+            return tuple(numbers[value] for value in entry)
+        return None if entry is None else numbers[entry]
+
+    given: dict[str, Any] = {}
+    late: list[tuple[str, Any]] = []
+    for name, value in node.attributes:
+        if isinstance(value, SizeOf):
+            late.append((name, (numbers[value.value], value)))
+        elif isinstance(value, Late):
+            late.append((name, value))
+        else:
+            given[name] = value
+    entries = zip(node.operator.inputs, map(number, node.inputs), strict=True)
+    last = tuple(numbers[value] for value in spent)
+    return Step(node, tuple(entries), given, tuple(late), results, last)
 
 
 def downstream(network: Network, names: Collection[str]) -> set[Value]:

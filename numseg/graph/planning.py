@@ -17,6 +17,7 @@ from numseg.graph.network import Network
 from numseg.graph.node import Input, Node, Value
 from numseg.graph.sizes import Sizes, Trial
 from numseg.operator import Plan, Spec
+from numseg.typing import Shape
 
 Plans = dict[str, Plan[Any]]
 
@@ -95,21 +96,22 @@ def _trial(network: Network, plans: Plans, fits: bool) -> Trial:
     return Trial(fits, places, square and all(len(set(image)) < 2 for image in images))
 
 
-def _opened(spec: Spec, image: Sequence[int]) -> Spec:
+def _opened(spec: Spec, image: Shape) -> Spec:
     """With None in the place of rows and columns that are those of the image."""
-    *lead, rows, columns = spec.shape if len(spec.shape) == 4 else (*spec.shape, 0, 0)
-    same = len(spec.shape) == 4 and (rows, columns) == tuple(image)
-    return Spec((*lead, None, None), spec.dtype) if same else spec  # type: ignore[arg-type]
+    if len(spec.shape) != 4 or spec.shape[2:] != image:
+        return spec
+    return Spec((*spec.shape[:2], None, None), spec.dtype)  # type: ignore[arg-type]
 
 
 def closed(opened: Sequence[Spec], rows: int, columns: int) -> list[Spec]:
     """With rows and columns in the place of None."""
-    filled = []
-    for spec in opened:
-        *lead, h, w = spec.shape if len(spec.shape) > 1 else (0, 0, *spec.shape)
-        open_ends = (rows if h is None else h, columns if w is None else w)
-        filled.append(spec if None not in spec.shape else Spec((*lead, *open_ends), spec.dtype))
-    return filled
+
+    def filled(spec: Spec) -> Spec:
+        *lead, h, w = spec.shape
+        sides = rows if h is None else h, columns if w is None else w
+        return Spec((*lead, *sides), spec.dtype)
+
+    return [filled(spec) if None in spec.shape else spec for spec in opened]
 
 
 def representative(network: Network, opened: tuple[Spec, ...], taken: Sizes) -> list[Plans]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numseg.graph import execute
-from numseg.graph.execute import Mode
+from numseg.graph.execute import Call, Mode
 from numseg.graph.fuse import parts
 from numseg.graph.network import Network
 from numseg.graph.node import Node, Value
@@ -68,22 +68,29 @@ class Profile:
 
 
 def profile(
-    fused: Network, values: Mapping[Value, Any], plans: Mapping[str, Plan[Any]], runs: int
+    fused: Network,
+    values: Mapping[Value, Any],
+    plans: Mapping[str, Plan[Any]],
+    runs: int,
+    make_call: Callable[[], Call],
 ) -> Profile:
-    """Time every node of an inference."""
+    """Time every node of an inference; ``make_call()`` gives what runs the nodes of one."""
     from numseg.kernels.machine.limits import measure
 
     nodes = fused.nodes
     times: dict[str, list[float]] = {node.name: [] for node in nodes}
 
-    def call(node: Node, arguments: dict[str, Any]) -> Any:
-        begin = time.perf_counter()
-        results = node.operator(**arguments)
-        times[node.name].append(1e3 * (time.perf_counter() - begin))
-        return results
+    def timed(run: Call) -> Call:
+        def call(node: Node, arguments: dict[str, Any]) -> Any:
+            begin = time.perf_counter()
+            results = run(node, arguments)
+            times[node.name].append(1e3 * (time.perf_counter() - begin))
+            return results
+
+        return call
 
     for _ in range(1 + runs):
-        execute.walk(fused, dict(values), Mode(), call)
+        execute.walk(fused, dict(values), Mode(), timed(make_call()))
     timings = (
         Timing(
             " + ".join(part.name for part in parts(node)),

@@ -184,6 +184,10 @@ def test_an_error_that_is_no_size_s_stays_what_it_is():
         graph.shapes((17, 18))
     with pytest.raises(ns.ArgumentError, match=r"^x has 3 channels, but this network takes 1$"):
         graph.legal_inputs((1, 3, None, None))
+    with pytest.raises(ns.ArgumentError, match=r"^x has shape \(None, 1, 9, 9\): None stands for"):
+        graph.smallest_input((None, 1, 9, 9))
+    with pytest.raises(ns.ArgumentTypeError, match=r"^x must be a shape, got 5$"):
+        graph.legal_inputs(5)
     net = Graph.build()
     net.input("a")
     with pytest.raises(ns.ArgumentError, match="b: centred is for the first input, a"):
