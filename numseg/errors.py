@@ -1,4 +1,5 @@
-"""The errors numseg raises on purpose. Each is one line that names the argument and both values."""
+"""The errors numseg raises on purpose. Each is one line that names the argument and both values;
+:class:`MismatchError` has a line for each name."""
 
 from __future__ import annotations
 
@@ -9,6 +10,11 @@ class ArgumentError(ValueError):
 
 class ArgumentTypeError(ArgumentError, TypeError):
     """An argument has the wrong type or dtype."""
+
+
+class MismatchError(ArgumentError):
+    """Arrays are not a graph's parameters. If more than three differ, a line for each, under one
+    that counts them."""
 
 
 class DeviceError(RuntimeError):
