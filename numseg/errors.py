@@ -49,6 +49,11 @@ def shown(value: object) -> str:
     return text if len(text) <= MOST else f"{text[: MOST - 20]}... ({type(value).__name__})"
 
 
+def printable(name: str) -> str:
+    """A name out of a file, in one line and with no signs that a terminal would obey."""
+    return name if name.isprintable() else repr(name)[1:-1]
+
+
 def one_line(error: BaseException) -> str:
     """What another library's error says, in one line."""
     return " ".join(str(error).split())

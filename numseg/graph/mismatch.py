@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 
-from numseg.errors import MismatchError
+from numseg.errors import MismatchError, printable
 from numseg.typing import Shape
 
 _CANDIDATES = 40
@@ -29,12 +29,12 @@ def mismatch(expected: Mapping[str, Shape], given: Mapping[str, Shape]) -> Misma
     near = (*_near(missing, unexpected), *_near(unexpected, missing))
     lines = wrong + [line + hint for line, hint in zip(lacks + extra, near, strict=True)]
     if len(lines) <= 3:
-        return MismatchError("; ".join(lines))
+        return MismatchError(printable("; ".join(lines)))
     counts = ((len(missing), "missing"), (len(unexpected), "unexpected"), (len(wrong), "misshapen"))
     counted = ", ".join(f"{count} {word}" for count, word in counts if count)
     first = f"{len(expected)} parameters expected, {len(given)} given: {counted}"
     hint = _hint(missing, unexpected)
-    return MismatchError(f"{first}{hint}:\n  " + ";\n  ".join(lines))
+    return MismatchError(f"{first}{hint}:\n  " + ";\n  ".join(map(printable, lines)))
 
 
 def _near(names: Mapping[str, Shape], others: Mapping[str, Shape]) -> Iterator[str]:

@@ -64,7 +64,10 @@ def _inflated(raw: memoryview, entry: zipfile.ZipInfo) -> memoryview:
     try:
         stream = zlib.decompressobj(-zlib.MAX_WBITS)
         # a byte more than stated tells a longer stream; 0 would mean no limit
-        return memoryview(stream.decompress(raw, min(entry.file_size, len(raw) * 1100) + 1))
+        content = stream.decompress(raw, min(entry.file_size, len(raw) * 1100) + 1)
+        if not stream.eof or stream.unused_data:
+            raise zlib.error("it does not end where it is stated to")
+        return memoryview(content)
     except zlib.error as error:
         raise FileError(f"entry {shown(entry.filename)} is damaged: {one_line(error)}") from None
 

@@ -54,18 +54,23 @@ def load(path: str | os.PathLike[str], key: str | None = None) -> dict[str, Arra
     """
     content = read_whole(path)
     try:
-        kind = kind_of(content)
-        if kind == "pth":
-            return pth.read(content, key)
-        if key is not None:
-            raise ArgumentError(f"key is for PyTorch's files, but {path} is a {kind} file")
-        if kind == "npz":
-            return npz.read(Archive(content))
-        if kind == "safetensors":
-            return safetensors.read(content)[0]
-        return caffemodel.read(content)
+        return read(content, key)
     except FileError as error:
         raise FileError(f"{path}: {error}") from None
+
+
+def read(content: bytes, key: str | None = None) -> dict[str, Array]:
+    """What :func:`load` gives, of a file's content."""
+    kind = kind_of(content)
+    if key is not None and kind != "pth":
+        raise ArgumentError(f"key is for PyTorch's files, but this one is a {kind} file")
+    if kind == "pth":
+        return pth.read(content, key)
+    if kind == "npz":
+        return npz.read(Archive(content))
+    if kind == "safetensors":
+        return safetensors.read(content)[0]
+    return caffemodel.read(content)
 
 
 def kind_of(content: bytes) -> str:

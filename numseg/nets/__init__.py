@@ -1,7 +1,8 @@
-"""Segmentation networks, as graphs."""
+"""Published networks, as graphs."""
 
 from __future__ import annotations
 
+from numseg.nets.pnet import pnet
 from numseg.nets.unet import unet
 
-__all__ = ["unet"]
+__all__ = ["pnet", "unet"]
