@@ -46,9 +46,11 @@ def _near(names: Mapping[str, Shape], others: Mapping[str, Shape]) -> Iterator[s
     seen: dict[Shape, int] = {}
     for name, shape in names.items():
         place = seen[shape] = seen.get(shape, -1) + 1
-        alike = [other for other, its in others.items() if its == shape] or list(others)
+        alike = [other for other, its in others.items() if its == shape]
+        cutoff = 0.6 if alike else 0.8  # another shape needs a name that is nearly the same
+        alike = alike or list(others)
         start = max(0, min(place - _CANDIDATES // 2, len(alike) - _CANDIDATES))
-        close = difflib.get_close_matches(name, alike[start : start + _CANDIDATES], n=2)
+        close = difflib.get_close_matches(name, alike[start : start + _CANDIDATES], 2, cutoff)
         yield f" (is it {' or '.join(close)}?)" if close else ""
 
 
