@@ -305,10 +305,15 @@ class Builder:
         self._inputs.append(Input(self._new_name(name), check))
         return self._give(Value(name))
 
-    def param(self, name: str, shape: Sequence[int], init: Init) -> Value:
-        """An array that is learned, or kept as state; ``init(shape, rng)`` is its start value."""
+    def param(self, name: str, shape: Sequence[int], init: Init, trainable: bool = True) -> Value:
+        """An array that is learned, or kept as state; ``init(shape, rng)`` is its start value.
+
+        ``trainable=False`` makes it a constant: a parameter like others, of which training knows
+        nothing. It has a gradient, for those who ask :meth:`Graph.backward` for it by name.
+        """
         sizes = tuple(checks.integer(f"{name}'s shape", size, 0) for size in shape)
-        self._params.append(Param(self._new_name(name), sizes, init))
+        trainable = checks.flag("trainable", trainable)
+        self._params.append(Param(self._new_name(name), sizes, init, trainable))
         return self._give(Value(name))
 
     def add(

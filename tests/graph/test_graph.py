@@ -356,6 +356,24 @@ def test_a_part_of_a_graph():
         small().at("convolution")
 
 
+def test_a_constant_is_not_trained():
+    net = Graph.build()
+    x = net.input("x")
+    kept = net.add(ns.conv2d, x, net.param("kept", (1, 1, 1, 1), ones, trainable=False))
+    graph = net.output(scaled(net, kept, "learned"))
+    assert graph.trainable == ("learned",)
+    assert graph.differentiable == ("kept", "learned", "x")
+    params = {"kept": number(3), "learned": number(5)}
+    y, tape = graph.forward(params, number(2))
+    assert y.item() == 30
+    assert graph.backward(tape, number(1), needs=graph.trainable) == {"learned": number(6)}
+    assert graph.backward(tape, number(1), needs=["kept"]) == {"kept": number(10)}
+    summary = graph.summary((1, 1, 1, 1))
+    assert (summary.parameters, summary.state) == (1, 1)
+    with pytest.raises(ns.ArgumentError, match="trainable must be True or False, got 1"):
+        Graph.build().param("w", (1,), ones, trainable=1)
+
+
 def test_names_are_unique():
     net = Graph.build()
     x = net.input("x")
