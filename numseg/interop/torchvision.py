@@ -51,9 +51,9 @@ def load(
     drop : patterns
         What the file may have though the graph has not: by default auxiliary heads, which are in
         torchvision's published files. ``()`` makes them an error. What the graph has is never
-        dropped: with an auxiliary head in it, its parameters are the file's.
+        dropped: with ``aux=True`` the auxiliary head's parameters are the file's.
     **arguments
-        Of the function: ``classes=2``.
+        Of the function: ``classes=2``, ``aux=True``.
 
     Returns
     -------
@@ -66,8 +66,14 @@ def load(
         If the file cannot be read.
     MismatchError
         If it is of another network; with all names that differ.
+
+    Notes
+    -----
+    Graphs take what torchvision's models take: pictures whose colours are normalised, by the means
+    and deviations of its documentation (ImageNet's).
     """
-    graph: Graph = getattr(nets, checks.choice("name", name, NETWORKS))(**arguments)
+    there = [known for known in NETWORKS if known in nets.__all__]
+    graph: Graph = getattr(nets, checks.choice("name", name, there))(**arguments)
     arrays = weights.load(path, key)
     known, patterns = {param.name for param in graph.params}, tuple(drop)
     kept = {
