@@ -424,24 +424,21 @@ class _Arrays:
 
 
 def _check_place(tensor: Tensor, count: int) -> None:
-    """Every element lies in the storage, and no two at one place."""
+    """Every element lies in the storage, and no two at one place. A tensor of none may lie
+    anywhere, and PyTorch's do."""
     offset, shape, strides = tensor.offset, tensor.shape, tensor.strides
+    said = f"shape {shown(shape)}, strides {shown(strides)}, offset {shown(offset)}"
     if offset < 0 or min((*shape, *strides), default=0) < 0:
-        raise FileError(f"has offset {offset}, shape {shape} and strides {strides}: none is < 0")
+        raise FileError(f"has {said}: none may be < 0")
     if math.prod(size for size in shape if size) > 2**48:
-        raise FileError(f"has the shape {shape}, which no memory holds")
+        raise FileError(f"has {said}, which no memory holds")
     reach = 1
     for stride, size in sorted(zip(strides, shape, strict=True)):
         if size > 1 and stride < reach and 0 not in shape:
-            raise FileError(f"has shape {shape} and strides {strides}: its elements overlap")
+            raise FileError(f"has {said}: its elements overlap")
         reach += stride * max(size - 1, 0)
     if 0 not in shape and offset + reach > count:
-        raise FileError(
-            f"reaches to element {offset + reach} of a storage of {count} "
-            f"(offset {offset}, shape {shape}, strides {strides})"
-        )
-    if offset > count:
-        raise FileError(f"begins at element {offset} of a storage of {count}")
+        raise FileError(f"has {said}: reaches past its storage of {count} elements")
 
 
 def _native(view: Array, kind: Kind) -> Array:
