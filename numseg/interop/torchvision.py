@@ -6,7 +6,9 @@ state dict needs no table: what differs is only what a file may have and a graph
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
+import functools
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from numseg import checks, nets
-from numseg.graph import Graph
+from numseg.graph import Entry, Graph, Node, Param, Value
 from numseg.interop import weights
-from numseg.typing import Array, ArrayLike
+from numseg.ops.conv2d import conv2d
+from numseg.typing import Array, ArrayLike, Shape
 
 NETWORKS = (
     "alexnet", "deeplabv3_mobilenet_v3_large", "deeplabv3_resnet101", "deeplabv3_resnet50",
@@ -24,6 +27,10 @@ NETWORKS = (
     "lraspp_mobilenet_v3_large", "mobilenet_v2", "mobilenet_v3_large", "resnet101", "resnet18",
     "resnet34", "resnet50", "vgg16", "vgg16_bn",
 )  # fmt: skip
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+"""Of ImageNet's red, green and blue, in [0, 1]."""
 
 AUXILIARY = ("aux_classifier.*", "aux1.*", "aux2.*")
 """The heads that help to train, which a graph for inference has not."""
@@ -69,19 +76,26 @@ def load(
 
     Notes
     -----
-    Graphs take what torchvision's models take: pictures whose colours are normalised, by the means
-    and deviations of its documentation (ImageNet's).
+    Graphs take what torchvision's models take: pictures whose colours are normalised.
+    :func:`normalised` makes one that takes them as they are.
     """
     there = [known for known in NETWORKS if known in nets.__all__]
     graph: Graph = getattr(nets, checks.choice("name", name, there))(**arguments)
-    arrays = weights.load(path, key)
+    return graph, match(graph, weights.load(path, key), drop)
+
+
+def match(
+    graph: Graph, arrays: Mapping[str, Array], drop: Iterable[str] = AUXILIARY
+) -> dict[str, Array]:
+    """:func:`numseg.interop.weights.match` for torchvision's arrays: what ``drop`` names goes
+    where the graph has it not, and stays where it has."""
     known, patterns = {param.name for param in graph.params}, tuple(drop)
     kept = {
         name: array
         for name, array in arrays.items()
         if name in known or not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
     }
-    return graph, weights.match(graph, kept)
+    return weights.match(graph, kept)
 
 
 def state_dict(graph: Graph, params: Mapping[str, ArrayLike]) -> dict[str, Any]:
@@ -105,3 +119,45 @@ def state_dict(graph: Graph, params: Mapping[str, ArrayLike]) -> dict[str, Any]:
             counter = f"{param.name.removesuffix('running_var')}num_batches_tracked"
             found[counter] = np.zeros((), np.int64)
     return found
+
+
+def normalised(graph: Graph, params: Mapping[str, ArrayLike]) -> tuple[Graph, dict[str, Any]]:
+    """The same network for pictures whose colours are red, green and blue in [0, 1], as
+    :func:`numseg.training.predict` gives them.
+
+    A first node takes off the means of ImageNet's colours and divides by their deviations: a 1 x 1
+    convolution of each channel by itself, with constants. It rounds otherwise than torchvision's
+    ``Normalize``, by 1e-6 at most.
+    """
+    graph.check(params)
+    x = graph.inputs[0].name
+    name = f"{x}.normalised"
+    dtype = next(iter(params.values())).dtype
+    constants = {
+        f"{name}.weight": (1 / np.array(STD)).astype(dtype).reshape(3, 1, 1, 1),
+        f"{name}.bias": (-np.array(MEAN) / np.array(STD)).astype(dtype),
+    }
+    first = Node(name, conv2d, tuple(map(Value, (x, *constants))), (("groups", 3),))
+    nodes = [
+        dataclasses.replace(
+            node, inputs=tuple(_moved(e, Value(x), Value(name)) for e in node.inputs)
+        )
+        for node in graph.nodes
+    ]
+    added = [
+        Param(key, array.shape, functools.partial(_constant, value=array), trainable=False)
+        for key, array in constants.items()
+    ]
+    whole = dataclasses.replace(graph, params=(*added, *graph.params), nodes=(first, *nodes))
+    return whole, {**constants, **params}
+
+
+def _moved(entry: Entry, old: Value, new: Value) -> Entry:
+    """What a node reads, the new value in the place of the old one."""
+    if isinstance(entry, tuple):
+        return tuple(new if value == old else value for value in entry)
+    return new if entry == old else entry
+
+
+def _constant(shape: Shape, rng: np.random.Generator, value: Array) -> Array:
+    return value
