@@ -10,6 +10,7 @@ import dataclasses
 import fnmatch
 import functools
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -88,14 +89,19 @@ def match(
     graph: Graph, arrays: Mapping[str, Array], drop: Iterable[str] = AUXILIARY
 ) -> dict[str, Array]:
     """:func:`numseg.interop.weights.match` for torchvision's arrays: what ``drop`` names goes
-    where the graph has it not, and stays where it has."""
+    where the graph has it not, and stays where it has. Published files of DenseNet have the names
+    of an older torchvision, ``denselayer1.norm.1.weight``, which are read as today's."""
     known, patterns = {param.name for param in graph.params}, tuple(drop)
+    renamed = {name: _DENSENET.sub(r"\1\2", name) for name in arrays}
     kept = {
         name: array
         for name, array in arrays.items()
-        if name in known or not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+        if renamed[name] in known or not any(fnmatch.fnmatchcase(name, p) for p in patterns)
     }
-    return weights.match(graph, kept)
+    return weights.match(graph, kept, rename=renamed)
+
+
+_DENSENET = re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.([12]\.)")
 
 
 def state_dict(graph: Graph, params: Mapping[str, ArrayLike]) -> dict[str, Any]:

@@ -196,7 +196,7 @@ def test_long_names_are_not_repeated():
 
 
 def test_tuples_in_tuples():
-    deep = b")" + b"\x85" * 50_000
+    deep = b")" + b"\x85" * 20_000
     refused(zipped(deep, SIX), 40 * MEGABYTE)
     refused(zipped(b"}" + deep + b"Ns", SIX), 40 * MEGABYTE)
     refused(legacy(deep, SIX), 40 * MEGABYTE)
@@ -204,7 +204,7 @@ def test_tuples_in_tuples():
 
 
 def test_marks_without_end():
-    refused(zipped(b"(" * 50_000, SIX), 40 * MEGABYTE)
+    refused(zipped(b"(" * 20_000, SIX), 40 * MEGABYTE)
 
 
 def _lying(content: bytes, **claims: int) -> bytes:
@@ -304,9 +304,10 @@ def test_good_files_are_good(name):
 
 @each_file
 def test_cut_short_at_every_byte(name):
-    """Protobuf has no end: a network that is cut between two layers is one of fewer layers."""
+    """Protobuf has no end: a network that is cut between two layers is one of fewer layers. Of
+    PyTorch's own files, which are larger, every seventh byte."""
     content, whole = GOOD[name], read(GOOD[name])
-    for length in range(len(content)):
+    for length in range(0, len(content), 7 if name.startswith("torch") else 1):
         try:
             found = weights.read(content[:length])
         except FileError:

@@ -85,3 +85,17 @@ def test_colours_are_normalised():
     np.testing.assert_allclose(summed[0, 0, 0], [0, 3, -6], atol=3e-6)
     np.testing.assert_array_equal(given, colours)  # an output that is the input stays so
     np.testing.assert_array_equal(whole.init()["x.normalised.bias"], more["x.normalised.bias"])
+
+
+def test_published_names_of_densenet():
+    """densenet121-a639ec97.pth says norm.1 where torchvision now says norm1."""
+    net = ns.Graph.build()
+    x, names = net.input("x"), ("norm1.weight", "conv2.weight")
+    start = "features.denseblock1.denselayer12"
+    for name in names:
+        x = net.add(ns.multiply, x, net.param(f"{start}.{name}", (1,), ns.graph.ones))
+    graph = net.output(x)
+    old = {f"{start}.norm.1.weight": np.ones(1), f"{start}.conv.2.weight": np.ones(1)}
+    assert list(torchvision.match(graph, old)) == [f"{start}.{name}" for name in names]
+    with pytest.raises(ns.MismatchError, match=r"unexpected parameter features\.norm\.1\.weight"):
+        torchvision.match(graph, old | {"features.norm.1.weight": np.ones(1)})
