@@ -1,7 +1,8 @@
 """The command line. A command is a module here, with ``add_parser(subparsers)`` and ``run(args)``.
 
 ``run`` returns the exit code, or None for 0. What the user can put right ends in one line on stderr
-and exit code 2; anything else is a defect of numseg and keeps its traceback.
+(names that do not fit a network in a line each) and exit code 2; anything else is a defect of
+numseg and keeps its traceback.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def trained(args: argparse.Namespace) -> tuple[Graph, Checkpoint]:
     from numseg.training import Checkpoint, load_network
 
     path, net = args.weights, args.net
-    if _is_ours(path):
+    if is_ours(path):
         apply_to(args, ["set", "key"], "weights that others wrote", f"{path}, a checkpoint")
         return load_network(path, net and names.load(net))
     arrays = weights.load(path, args.key)
@@ -64,7 +64,7 @@ def fitted(
     return graph, match(graph, arrays)
 
 
-def _is_ours(path: Path) -> bool:
+def is_ours(path: Path) -> bool:
     """Whether a file is a checkpoint; or one that was, whose reader will say what is wrong."""
     from numseg.errors import FileError
     from numseg.files import read_whole

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numseg.cli._options import apply_to, values
-from numseg.cli._trained import fitted
+from numseg.cli._trained import fitted, is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> None:
     from numseg.errors import ArgumentError
     from numseg.files import check_writable
     from numseg.interop import weights
+    from numseg.training import load_checkpoint
 
     if args.net is None:
         apply_to(args, ["set"], "networks", "a file without --net")
@@ -62,7 +63,9 @@ def run(args: argparse.Namespace) -> None:
         check_writable(args.to)
     arrays = weights.load(args.file, args.key)
     if args.net is not None:
-        fitted(args.net, values("--set", args.set), arrays)
+        # a checkpoint has the optimiser's arrays besides
+        given = load_checkpoint(args.file).params if is_ours(args.file) else arrays
+        fitted(args.net, values("--set", args.set), given)
     if args.to is not None:
         weights.save(args.to, arrays)
     print("\n".join(table(arrays)))

@@ -52,6 +52,19 @@ def test_a_network(file: Path, capsys: pytest.CaptureFixture[str]):
     assert not file.with_name("o.npz").exists()
 
 
+def test_a_checkpoint_and_its_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    from numseg.nets import pnet
+    from numseg.training import Checkpoint, save_checkpoint
+
+    params = pnet().init()
+    state = {"momentum.conv1.weight": params["conv1.weight"]}
+    save_checkpoint(tmp_path / "c.safetensors", Checkpoint(params, state, 1, [], {}))
+    assert main(["weights", str(tmp_path / "c.safetensors"), "--net", "pnet"]) == 0
+    shown = capsys.readouterr().out
+    assert "optimiser.momentum.conv1.weight  10x3x3x3  float32" in shown
+    assert shown.endswith("they are the parameters of pnet\n")
+
+
 def test_files_that_mean_harm(file: Path, capsys: pytest.CaptureFixture[str]):
     file.write_bytes(b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R.")
     assert main(["weights", str(file)]) == 2

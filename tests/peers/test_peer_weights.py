@@ -269,3 +269,77 @@ def test_pnet_is_its_classifier_slid_over_the_picture(trained):
         window = x[:, :, 2 * r : 2 * r + 12, 2 * c : 2 * c + 12]
         for heat, alone in zip(maps, net.run(params, window), strict=True):
             np.testing.assert_allclose(heat[:, :, r, c], alone[:, :, 0, 0], rtol=0, atol=1e-5)
+
+
+# -- Caffe ----------------------------------------------------------------------------------------
+
+
+def caffe():
+    """The messages of caffe.proto that have to do with weights, for Google's protobuf."""
+    protobuf = pytest.importorskip("google.protobuf")
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    del protobuf
+    file = descriptor_pb2.FileDescriptorProto(name="caffe.proto", package="caffe", syntax="proto2")
+    kinds = descriptor_pb2.FieldDescriptorProto
+    for message, fields in {
+        "BlobShape": "dim=1 int64 packed",
+        "BlobProto": "shape=7 BlobShape one, data=5 float packed, diff=6 float packed,"
+        "double_data=8 double packed, num=1 int32 one, channels=2 int32 one, height=3 int32 one,"
+        "width=4 int32 one",
+        "Unpacked": "shape=7 BlobShape one, data=5 float many",
+        "LayerParameter": "name=1 string one, type=2 string one, bottom=3 string many,"
+        "blobs=7 BlobProto many, phase=10 int32 one",
+        "V1LayerParameter": "bottom=2 string many, name=4 string one, type=5 int32 one,"
+        "blobs=6 BlobProto many, loss_weight=35 float many",
+        "NetParameter": "name=1 string one, layers=2 V1LayerParameter many, input=3 string many,"
+        "input_dim=4 int32 many, layer=100 LayerParameter many",
+    }.items():
+        made = file.message_type.add(name=message)
+        for text in fields.split(","):
+            named, kind, how = text.split()
+            field = made.field.add(name=named.split("=")[0], number=int(named.split("=")[1]))
+            field.label = kinds.LABEL_OPTIONAL if how == "one" else kinds.LABEL_REPEATED
+            field.options.packed = how == "packed"
+            if kind[0].isupper():
+                field.type, field.type_name = kinds.TYPE_MESSAGE, f".caffe.{kind}"
+            else:
+                field.type = getattr(kinds, f"TYPE_{kind.upper()}")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    names = [message.name for message in file.message_type]
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"caffe.{name}"))
+        for name in names
+    }
+
+
+def test_caffe_s_files_as_protobuf_writes_them():
+    messages, rng = caffe(), np.random.default_rng(0)
+    weight, bias = rng.normal(size=(5, 3, 2, 2)), rng.normal(size=5).astype(np.float32)
+    net = messages["NetParameter"](name="net", input=["data"], input_dim=[1, 3, 500, 500])
+    new = net.layer.add(name="conv1", type="Convolution", bottom=["data"], phase=1)
+    new.blobs.add(double_data=weight.ravel(), shape={"dim": weight.shape})
+    new.blobs.add(data=bias, diff=bias + 1, shape={"dim": bias.shape})
+    old = net.layers.add(name="fc1", type=14, bottom=["conv1"], loss_weight=[0.5])
+    old.blobs.add(data=weight.ravel(), num=1, channels=1, height=5, width=12)
+    old.blobs.add(data=bias, num=1, channels=1, height=1, width=5)
+    arrays = weights.read(net.SerializeToString())
+    assert set(arrays) == {"conv1.weight", "conv1.bias", "fc1.weight", "fc1.bias"}
+    np.testing.assert_array_equal(arrays["conv1.weight"], weight, strict=True)
+    np.testing.assert_array_equal(arrays["conv1.bias"], bias, strict=True)
+    np.testing.assert_array_equal(
+        arrays["fc1.weight"], weight.reshape(5, 12).astype(np.float32), strict=True
+    )
+    np.testing.assert_array_equal(arrays["fc1.bias"], bias, strict=True)
+
+
+def test_unpacked_numbers_as_protobuf_writes_them():
+    messages = caffe()
+    blob = messages["Unpacked"](data=[1.5, 2.5], shape={"dim": [2]}).SerializeToString()
+    net = messages["NetParameter"]()
+    net.layer.add(name="a", type="PReLU").blobs.add().MergeFromString(blob)
+    packed = weights.read(net.SerializeToString())  # which packs them
+    raw = b"\x0a\x01a\x12\x05PReLU\x3a" + bytes([len(blob)]) + blob
+    single = weights.read(b"\xa2\x06" + bytes([len(raw)]) + raw)
+    assert packed["a.weight"].tolist() == single["a.weight"].tolist() == [1.5, 2.5]
