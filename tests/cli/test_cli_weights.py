@@ -61,7 +61,7 @@ def test_a_checkpoint_and_its_network(tmp_path: Path, capsys: pytest.CaptureFixt
     save_checkpoint(tmp_path / "c.safetensors", Checkpoint(params, state, 1, [], {}))
     assert main(["weights", str(tmp_path / "c.safetensors"), "--net", "pnet"]) == 0
     shown = capsys.readouterr().out
-    assert "optimiser.momentum.conv1.weight  10x3x3x3  float32" in shown
+    assert "optimiser.momentum.conv1.weight  10x3x3x3   float32" in shown
     assert shown.endswith("they are the parameters of pnet\n")
 
 
