@@ -7,7 +7,6 @@ state dict needs no table: what differs is only what a file may have and a graph
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import functools
 import os
 import re
@@ -96,7 +95,7 @@ def match(
     kept = {
         name: array
         for name, array in arrays.items()
-        if renamed[name] in known or not any(fnmatch.fnmatchcase(name, p) for p in patterns)
+        if renamed[name] in known or not weights.matches(patterns, name)
     }
     return weights.match(graph, kept, rename=renamed)
 

@@ -164,7 +164,7 @@ def match(
     ArgumentTypeError
         If a parameter's array holds no real numbers.
     """
-    kept = _renamed({n: a for n, a in arrays.items() if not _any(drop, n)}, rename)
+    kept = _renamed({n: a for n, a in arrays.items() if not matches(drop, n)}, rename)
     known = {param.name for param in graph.params}
     given = {name: array for name, array in (fill or {}).items() if name in known} | kept
     graph.check(given)
@@ -176,7 +176,8 @@ def match(
     return {param.name: np.asarray(given[param.name], chosen) for param in graph.params}
 
 
-def _any(patterns: Iterable[str], name: str) -> bool:
+def matches(patterns: Iterable[str], name: str) -> bool:
+    """Whether a name is what any of the patterns says, with ``*``."""
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
