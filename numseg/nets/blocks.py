@@ -9,6 +9,7 @@ itself will do as well, and a pair adds arguments: ``activation=("leaky_relu", {
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -81,28 +82,26 @@ def image(
     smallest: int = 1,
     name: str = "x",
     *,
-    step: int = 1,
-    offset: int = 0,
+    largest: float = math.inf,
+    centred: bool = False,
 ) -> Value:
     """An input (N, channels, H, W), refused before any work where it has other channels, fewer
-    than ``smallest`` rows or columns, or a number of them that is not ``step * k + offset``."""
+    than ``smallest`` rows or columns or more than ``largest``; and where pixels would not lie
+    ``centred`` on it, if that is asked for (:meth:`numseg.graph.Builder.input`)."""
     channels = checks.integer("in_channels", channels, 1)
-    return net.input(name, functools.partial(_check_image, channels, smallest, step, offset))
+    check = functools.partial(_check_image, channels, smallest, largest)
+    return net.input(name, check, centred=centred)
 
 
-def _check_image(expected: int, smallest: int, step: int, offset: int, x: Spec) -> None:
+def _check_image(expected: int, smallest: int, largest: float, x: Spec) -> None:
     _, channels, *sides = checks.axes("x", x, "n c h w")
     if channels != expected:
         raise ArgumentError(f"x has {channels} channels, but this network takes {expected}")
     for axis, size in zip(("rows", "columns"), sides, strict=True):
-        below = (size - offset) // step * step + offset
         if size < smallest:
             raise ArgumentError(f"x has {size} {axis}, but this network takes {smallest} at least")
-        if size != below:
-            raise ArgumentError(
-                f"x has {size} {axis}; the nearest that this network takes are {below} "
-                f"and {below + step}"
-            )
+        if size > largest:
+            raise ArgumentError(f"x has {size} {axis}, but this network takes {largest} at most")
 
 
 def conv(
@@ -289,14 +288,17 @@ def linear(
     return _finished(net, name, y, outputs, None, activation, None, activation_name)
 
 
-def dropout(net: Builder, name: str, x: Value, p: float = 0.5) -> Value:
-    """Dropout in training, with a seed of its own in each step; x itself where p is 0."""
+def dropout(net: Builder, name: str, x: Value, p: float = 0.5, unit: str = "number") -> Value:
+    """Dropout in training, with a seed of its own in each step; x itself where p is 0. It drops
+    numbers, or as a whole each ``"channel"`` or ``"image"``."""
     p = checks.real("dropout", p)
     if not 0 <= p < 1:
         raise ArgumentError(f"dropout must lie in [0, 1), got {p}")
     if p == 0:
         return x
-    return net.add(dropout_.dropout, x, p, seed=net.seed, training=net.training, name=name)
+    return net.add(
+        dropout_.dropout, x, p, seed=net.seed, training=net.training, unit=unit, name=name
+    )
 
 
 def means(net: Builder, x: Value, name: str = "avgpool") -> Value:

@@ -18,7 +18,7 @@ from numseg.data.dataset import Dataset, Sample
 from numseg.device import Device
 from numseg.errors import ArgumentError, ArgumentTypeError, FileError
 from numseg.files import optional, remove_parts
-from numseg.graph import Graph, digest
+from numseg.graph import Graph, digest, image_channels
 from numseg.operator import Operator
 from numseg.training import devices
 from numseg.training.batches import Batch, Sampling, batches
@@ -34,7 +34,7 @@ from numseg.training.checkpoints import (
 from numseg.training.losses import Criterion, Loss, terms
 from numseg.training.metrics import Scores, scores
 from numseg.training.optimisers import SGD, Adam, Optimiser
-from numseg.training.predict import check_takes, evaluate, image_channels
+from numseg.training.predict import check_takes, evaluate
 from numseg.training.survey import survey
 from numseg.typing import Array
 
