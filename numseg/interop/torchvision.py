@@ -79,8 +79,7 @@ def load(
     Graphs take what torchvision's models take: pictures whose colours are normalised.
     :func:`normalised` makes one that takes them as they are.
     """
-    there = [known for known in NETWORKS if known in nets.__all__]
-    graph: Graph = getattr(nets, checks.choice("name", name, there))(**arguments)
+    graph: Graph = getattr(nets, checks.choice("name", name, NETWORKS))(**arguments)
     return graph, match(graph, weights.load(path, key), drop)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from numseg import checks
 from numseg.errors import ArgumentError
 from numseg.graph import Builder, Graph, Value, initialiser
@@ -12,7 +14,7 @@ from numseg.ops.prelu import prelu
 from numseg.ops.softmax import softmax
 
 
-def pnet() -> Graph:
+def pnet(in_channels: int = 3) -> Graph:
     """P-Net: whether 12 x 12 pixels are a face, and how its box lies in them.
 
     No layer is padded and none looks at the whole image. On a larger image it is therefore that
@@ -20,10 +22,15 @@ def pnet() -> Graph:
     (r, c) of each output looks at rows ``2 r`` to ``2 r + 11``, columns ``2 c`` to ``2 c + 11``.
     On an odd number of rows a last one looks at the 11 that are left, for pooling rounds up.
 
+    Parameters
+    ----------
+    in_channels : int
+        Channels of the image.
+
     Returns
     -------
     Graph
-        With one input ``x``, (N, 3, H, W), H and W at least 12: red, green and blue as
+        With one input ``x``, (N, in_channels, H, W), H and W at least 12: red, green and blue as
         ``(value - 127.5) / 128``. Two outputs: ``probability``, (N, 2, h, w), of no face and of a
         face, and ``box``, (N, 4, h, w), how far the box's left, top, right and bottom lie from the
         window's, in window sizes; h is ``(H - 9) // 2``.
@@ -40,8 +47,10 @@ def pnet() -> Graph:
     >>> sum(a.size for a in net.init().values())
     6632
     """
+    in_channels = checks.integer("in_channels", in_channels, 1)
     net = Graph.build()
-    h = _layer(net, 1, net.input("x", _check_size), 3, 10)
+    x = net.input("x", functools.partial(_check_size, in_channels))
+    h = _layer(net, 1, x, in_channels, 10)
     h = net.add(max_pool2d, h, 2, ceil_mode=True, name="pool1")
     h = _layer(net, 2, h, 10, 16)
     h = _layer(net, 3, h, 16, 32)
@@ -60,10 +69,10 @@ def _layer(net: Builder, number: int, x: Value, channels: int, filters: int) -> 
     return net.add(prelu, h, slopes, name=f"prelu{number}")
 
 
-def _check_size(x: Spec) -> None:
+def _check_size(in_channels: int, x: Spec) -> None:
     _, channels, rows, columns = checks.axes("x", x, "n c h w")
-    if channels != 3:
-        raise ArgumentError(f"x has {channels} channels, but P-Net takes 3")
+    if channels != in_channels:
+        raise ArgumentError(f"x has {channels} channels, but this P-Net takes {in_channels}")
     for axis, size in (("rows", rows), ("columns", columns)):
         if size < 12:
-            raise ArgumentError(f"x has {size} {axis}, but P-Net takes 12 at least")
+            raise ArgumentError(f"x has {size} {axis}, but this P-Net takes 12 at least")

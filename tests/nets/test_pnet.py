@@ -49,9 +49,9 @@ def test_by_the_definitions():
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((1, 3, 11, 12), "x has 11 rows, but P-Net takes 12 at least"),
-        ((1, 3, 12, 11), "x has 11 columns, but P-Net takes 12 at least"),
-        ((1, 1, 12, 12), "x has 1 channels, but P-Net takes 3"),
+        ((1, 3, 11, 12), "x has 11 rows, but this P-Net takes 12 at least"),
+        ((1, 3, 12, 11), "x has 11 columns, but this P-Net takes 12 at least"),
+        ((1, 1, 12, 12), "x has 1 channels, but this P-Net takes 3"),
     ],
 )
 def test_other_sizes(shape, message):
