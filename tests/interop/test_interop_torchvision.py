@@ -19,6 +19,10 @@ def saved(path, **arguments) -> dict[str, np.ndarray]:
     return params
 
 
+def test_every_network_of_torchvision_s_is_one_of_ours():
+    assert set(torchvision.NETWORKS) <= set(ns.nets.__all__)
+
+
 def test_a_model_s_file(tmp_path):
     params = saved(tmp_path / "fcn.pth")
     graph, loaded = torchvision.load("fcn_resnet50", tmp_path / "fcn.pth", **SMALL)
