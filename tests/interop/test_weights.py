@@ -176,6 +176,18 @@ def test_an_error_lists_all_names_with_the_nearest():
     assert pickle.loads(pickle.dumps(error.value)).args == error.value.args
 
 
+def test_the_nearest_of_many_are_found_where_some_are_missing():
+    """The file lacks the first ten layers: what is left of it lies earlier than in the graph."""
+    net = graph(150)
+    arrays = {f"module.{name}": array for name, array in net.init().items()}
+    arrays = {name: array for name, array in arrays.items() if ".layer0." not in name}
+    with pytest.raises(ns.MismatchError) as error:
+        weights.match(net, arrays)
+    for name in ("layer1.0.conv.weight", "layer7.3.conv.weight", "layer14.9.conv.weight"):
+        assert f"missing parameter {name} (1, 1, 1, 1) (is it module.{name}" in str(error.value)
+        assert f"unexpected parameter module.{name} (1, 1, 1, 1) (is it {name}" in str(error.value)
+
+
 def test_few_names_are_one_line():
     net = graph(1)
     arrays = {"layer0.0.conv.weigth": net.init()["layer0.0.conv.weight"]}
