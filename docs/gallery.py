@@ -43,7 +43,7 @@ def network(name: str) -> Graph:
     """With its defaults."""
     make = getattr(nets, name)
     needed = inspect.signature(make).parameters
-    missing = [name for name in ARGUMENTS if needed[name].default is inspect.Parameter.empty]
+    missing = [n for n in ARGUMENTS if n in needed and needed[n].default is inspect.Parameter.empty]
     return make(**{name: ARGUMENTS[name] for name in missing})
 
 

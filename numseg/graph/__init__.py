@@ -21,7 +21,7 @@ from numseg.graph.init import (
     xavier_uniform,
     zeros,
 )
-from numseg.graph.node import Init, Input, Late, Node, Param, SizeOf, Value
+from numseg.graph.node import Entry, Init, Input, Late, Node, Param, SizeOf, Value
 from numseg.graph.planning import image_channels
 from numseg.graph.receptive import Field
 from numseg.graph.sizes import Axis, Sizes
@@ -31,6 +31,7 @@ __all__ = [
     "Axis",
     "Builder",
     "Deviation",
+    "Entry",
     "Extent",
     "Extents",
     "Field",

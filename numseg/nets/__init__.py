@@ -27,6 +27,7 @@ from numseg.nets.fcn_resnet import fcn_resnet50, fcn_resnet101
 from numseg.nets.frrn import frrn_a, frrn_b
 from numseg.nets.hypercolumns import hypercolumns_vgg16
 from numseg.nets.lraspp import lraspp_mobilenet_v3_large
+from numseg.nets.pnet import pnet
 from numseg.nets.segnet import segnet
 from numseg.nets.unet import unet
 
@@ -55,6 +56,7 @@ __all__ = [
     "lraspp_mobilenet_v3_large",
     "mobilenet_v2",
     "mobilenet_v3_large",
+    "pnet",
     "resnet18",
     "resnet34",
     "resnet50",
