@@ -127,7 +127,7 @@ def _all(op: Any, arguments: dict[str, Any], make: Callable[[Any], Any]) -> list
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", OPERATORS)
 def test_whatever_comes_in_plain_arrays_come_out(name: str, kind: str) -> None:
-    """New, writable, with the same bits; all of the contract."""
+    """New and writable, but for views, with the same bits; all of the contract."""
     op = OPERATORS[name]
     if kind == "DLPack" and np.lib.NumpyVersion(np.__version__) < "2.1.0":
         pytest.skip("this NumPy exports no read-only arrays")
