@@ -56,7 +56,7 @@ def deeplabv3plus_xception65(
         Channels of the first convolution; others are in proportion.
     middle : int
         Units of the middle flow.
-    output_stride : {16, 8, 32}
+    output_stride : {16, 8, 4, 32}
         Pixels of the image from one pixel of the encoder's features to the next. The paper trains
         at 16 and evaluates at 16 and at 8, with the same parameters.
     rates : sequence of int, optional

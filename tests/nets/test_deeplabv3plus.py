@@ -56,7 +56,7 @@ def test_names():
     assert biases == {"logits.bias"}  # a norm takes the others away
 
 
-@pytest.mark.parametrize(("stride", "side"), [(32, 17), (16, 33), (8, 65)])
+@pytest.mark.parametrize(("stride", "side"), [(32, 17), (16, 33), (8, 65), (4, 129)])
 def test_sizes(stride: int, side: int):
     shapes = deeplabv3plus_xception65(width=1, middle=1, output_stride=stride).shapes(
         (1, 3, 513, 513)
@@ -122,7 +122,7 @@ def test_wrong_arguments():
     for call, message in (
         (lambda: xception65(0), "in_channels must be at least 1, got 0"),
         (lambda: xception65(3, 0), "classes must be at least 1, got 0"),
-        (lambda: xception65(output_stride=4), "output_stride must be 8, 16 or 32, got 4"),
+        (lambda: xception65(output_stride=2), "output_stride must be 4, 8, 16 or 32, got 2"),
         (lambda: xception65(multi_grid=(1, 2)), "multi_grid holds 2 factors, expected 3"),
         (lambda: xception65(multi_grid=(1, 0, 2)), "multi_grid[1] must be at least 1, got 0"),
         (lambda: xception65(middle=0), "middle must be at least 1, got 0"),

@@ -56,7 +56,7 @@ def xception65(
         Channels of the first convolution; others are in proportion.
     middle : int
         Units of the middle flow.
-    output_stride : {32, 16, 8}
+    output_stride : {32, 16, 8, 4}
         Pixels of the image from one pixel of the last features to the next.
     multi_grid : three ints
         Factors of the dilations of the last block's convolutions: (1, 2, 4) in DeepLab v3. v3+ has
@@ -120,25 +120,19 @@ def features(
     """
     width = checks.integer("width", width, 1)
     middle = checks.integer("middle", middle, 1)
-    if output_stride not in (8, 16, 32):
-        raise ArgumentError(f"output_stride must be 8, 16 or 32, got {output_stride}")
+    dilated = blocks.Dilated(output_stride)
     if len(multi_grid) != 3:
         raise ArgumentError(f"multi_grid holds {len(multi_grid)} factors, expected 3")
     grid = [checks.integer(f"multi_grid[{j}]", g, 1) for j, g in enumerate(multi_grid)]
-    place, rate = 2, 1
     low_level = x
 
     def unit(name: str, x: Stage, filters: tuple[int, int, int], stride: int = 1) -> Stage:
         """A block, with its stride, or with the dilation that earlier strides became."""
-        nonlocal place, rate, low_level
-        strided = place < output_stride
-        place *= stride if strided else 1
+        nonlocal low_level
+        step = dilated.step(stride)
         last = name == "exit_flow.block2"
-        h = _unit(
-            net, name, x, [scaled(f, width) for f in filters], stride if strided else 1,
-            [rate * g for g in grid] if last else [rate] * 3, inside=last,
-        )  # fmt: skip
-        rate *= 1 if strided else stride
+        rates = [step.before * (factor if last else 1) for factor in grid]
+        h = _unit(net, name, x, [scaled(f, width) for f in filters], step.stride, rates, last)
         if name == "entry_flow.block2":
             low_level = h[1]
         if last:
@@ -147,15 +141,15 @@ def features(
         if not name.startswith("middle_flow"):
             shortcut = blocks.conv(
                 net, f"{name}.shortcut", shortcut, x.channels, h[2].channels, 1,
-                stride=stride if strided else 1, norm=NORM,
+                stride=step.stride, norm=NORM,
             )  # fmt: skip
         return Stage(net.add(add, h[2].value, shortcut, name=name), h[2].channels)
 
     for name, channels, stride in (("conv1_1", 32, 2), ("conv1_2", 64, 1)):
         filters = scaled(channels, width)
         y = blocks.conv(
-            net, f"entry_flow.{name}", x.value, x.channels, filters, 3, 1, stride=stride,
-            norm=NORM, activation="relu",
+            net, f"entry_flow.{name}", x.value, x.channels, filters, 3, 1,
+            stride=dilated.step(stride).stride, norm=NORM, activation="relu",
         )  # fmt: skip
         x = Stage(y, filters)
     for number, channels in enumerate((128, 256, 728), 1):
