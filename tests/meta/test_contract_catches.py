@@ -20,6 +20,7 @@ from numseg.ops.conv2d import reference as conv2d_reference
 from numseg.ops.cross_entropy import cpu as cross_entropy_cpu
 from numseg.ops.max_pool2d import cpu as max_pool2d_cpu
 from numseg.ops.max_pool2d import reference as max_pool2d_reference
+from numseg.ops.reshape import composite as reshape_composite
 from numseg.ops.softmax import cpu as softmax_cpu
 from numseg.plan import Plans
 from numseg.pointwise import Geometry
@@ -71,6 +72,11 @@ def wrap(module: Any, call: str, change: Callable[..., None]) -> Break:
         patch.setattr(module, call, lambda *args: change(original, *args))
 
     return apply
+
+
+def writable(original: Any, x: Any, y: Any, g: Any) -> Any:
+    """What looks like a view that can be written to."""
+    return original(x, y, g).copy()
 
 
 def shifted(original: Any, *args: Any) -> None:
@@ -255,6 +261,11 @@ def wrong_definition(patch: pytest.MonkeyPatch) -> None:
 
 
 BROKEN: dict[str, tuple[Any, Break, Check]] = {
+    "a view that can be written to": (
+        ns.reshape,
+        wrap(reshape_composite, "forward", writable),
+        plan,
+    ),
     "off by one in padding": (
         ns.max_pool2d,
         wrap(max_pool2d_cpu, "forward", shifted),
