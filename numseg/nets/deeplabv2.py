@@ -220,6 +220,7 @@ def _conv(
             net.param(f"bn{norm}.running_var", (channels,), ones),
             net.param(f"scale{norm}.weight", (channels,), ones),
             net.param(f"scale{norm}.bias", (channels,), zeros),
+            # of several scales, each would replace the one running mean
             training=not isinstance(net, _Scale) and net.training,
             name=name,
         )

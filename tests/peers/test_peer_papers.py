@@ -98,7 +98,9 @@ def fcn_8s(at_once: bool):
         def cut(h, like, at):
             return h[:, :, at : at + like.shape[2], at : at + like.shape[3]]
 
-        scales = {4: 0.01, 3: 0.0001} if at_once else {4: 1.0, 3: 1.0}
+        scales = {4: 1, 3: 1}
+        if at_once:
+            scales = {level: p[f"scale_pool{level}.weight"][:, None, None] for level in scales}
         h = F.conv_transpose2d(score("score_fr", h), p["upscore2.weight"], stride=2)
         h = h + cut(score("score_pool4", pools[4] * scales[4]), h, 5)
         h = F.conv_transpose2d(h, p["upscore_pool4.weight"], stride=2)
