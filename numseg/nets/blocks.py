@@ -288,14 +288,17 @@ def linear(
     return _finished(net, name, y, outputs, None, activation, None, activation_name)
 
 
-def dropout(net: Builder, name: str, x: Value, p: float = 0.5) -> Value:
-    """Dropout in training, with a seed of its own in each step; x itself where p is 0."""
+def dropout(net: Builder, name: str, x: Value, p: float = 0.5, unit: str = "number") -> Value:
+    """Dropout in training, with a seed of its own in each step; x itself where p is 0. It drops
+    numbers, or as a whole each ``"channel"`` or ``"image"``."""
     p = checks.real("dropout", p)
     if not 0 <= p < 1:
         raise ArgumentError(f"dropout must lie in [0, 1), got {p}")
     if p == 0:
         return x
-    return net.add(dropout_.dropout, x, p, seed=net.seed, training=net.training, name=name)
+    return net.add(
+        dropout_.dropout, x, p, seed=net.seed, training=net.training, unit=unit, name=name
+    )
 
 
 def means(net: Builder, x: Value, name: str = "avgpool") -> Value:

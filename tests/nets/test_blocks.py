@@ -166,6 +166,98 @@ def test_start_values_by_name_and_by_function():
     np.testing.assert_array_equal(wide, he_normal((2, 2), np.random.default_rng(0), fan_in=8))
 
 
+# -- torchvision's and what classifiers have -------------------------------------------------------
+
+
+def test_names_of_their_own():
+    graph = _built(
+        blocks.conv,
+        3,
+        4,
+        norm="batch_norm",
+        norm_name="bn",
+        activation="relu",
+        activation_name="act",
+    )
+    assert [node.name for node in graph.nodes] == ["b", "bn", "act"]
+    assert "bn.running_var" in _params(graph)
+    graph = _built(blocks.linear, 3, 4, activation="relu", activation_name="act")
+    assert [node.name for node in graph.nodes] == ["b", "act"]
+    assert _params(graph) == {"b.weight": (4, 3), "b.bias": (4,)}
+    assert _params(_built(blocks.linear, 3, 4, False)) == {"b.weight": (4, 3)}
+
+
+@pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (3, 4), (5, 2)])
+def test_conv_norm_act_keeps_the_size(kernel: int, dilation: int):
+    graph = _built(blocks.conv_norm_act, 3, 4, kernel, dilation=dilation)
+    assert [node.name for node in graph.nodes] == ["b.0", "b.1", "b.2"]
+    assert graph.shapes((1, 3, 7, 10))["b.2"] == (1, 4, 7, 10)
+    half = _built(blocks.conv_norm_act, 3, 4, kernel, stride=2, activation=None)
+    assert [node.name for node in half.nodes] == ["b.0", "b.1"]
+    assert half.shapes((1, 3, 7, 10))["b.1"] == (1, 4, 4, 5)
+
+
+def test_squeeze_and_excitation_by_hand():
+    """Means 2 and 4: fc1 gives 2 * 1 + 4 * -1 + 3 = 1, fc2 gives 1 * (1, -2) + (0, 3)."""
+    graph = _built(blocks.squeeze_excitation, 2, 1, scale_activation="relu")
+    assert [node.name for node in graph.nodes] == [
+        "b.avgpool", "b.fc1", "b.activation", "b.fc2", "b.scale_activation", "b.scale",
+    ]  # fmt: skip
+    params = {
+        "b.fc1.weight": np.array([1.0, -1.0]).reshape(1, 2, 1, 1),
+        "b.fc1.bias": np.array([3.0]),
+        "b.fc2.weight": np.array([1.0, -2.0]).reshape(2, 1, 1, 1),
+        "b.fc2.bias": np.array([0.0, 3.0]),
+    }
+    x = np.array([[[[1.0, 3.0]], [[4.0, 4.0]]]])
+    np.testing.assert_array_equal(graph.run(params, x), [[[[1.0, 3.0]], [[4.0, 4.0]]]])
+    params["b.fc1.bias"] = np.array([4.0])  # 2, so (2, -4) + (0, 3), of which relu leaves (2, 0)
+    np.testing.assert_array_equal(graph.run(params, x), [[[[2.0, 6.0]], [[0.0, 0.0]]]])
+
+
+def test_means_are_rows():
+    net = Graph.build()
+    graph = net.output(blocks.means(net, net.input("x")))
+    x = np.array([[[[1.0, 3.0]], [[4.0, 8.0]]]])
+    np.testing.assert_array_equal(graph.run({}, x), [[2.0, 6.0]])
+
+
+def test_dropout_of_images():
+    net = Graph.build()
+    graph = net.output(blocks.dropout(net, "drop", net.input("x"), 0.5, "image"))
+    x = np.ones((64, 2, 3, 3), np.float32)
+    y, _ = graph.forward({}, x, seed=1)
+    assert set(map(tuple, y.reshape(64, -1))) == {(0.0,) * 18, (2.0,) * 18}
+    np.testing.assert_array_equal(graph.run({}, x), x)
+
+
+def test_strides_become_dilations():
+    """Strides 2, 2, 1, 2, 2, as by hand: at output stride 4 the last two are gone."""
+    for output_stride, expected in (
+        (16, [(2, 1, 1), (2, 1, 1), (1, 1, 1), (2, 1, 1), (2, 1, 1)]),
+        (8, [(2, 1, 1), (2, 1, 1), (1, 1, 1), (2, 1, 1), (1, 1, 2)]),
+        (4, [(2, 1, 1), (2, 1, 1), (1, 1, 1), (1, 1, 2), (1, 2, 4)]),
+    ):
+        dilated = blocks.Dilated(output_stride)
+        assert [tuple(dilated.step(stride)) for stride in (2, 2, 1, 2, 2)] == expected
+    with pytest.raises(ns.ArgumentError, match="output_stride must be 4, 8, 16 or 32, got 5"):
+        blocks.Dilated(5)
+
+
+def test_images_are_checked_before_any_work():
+    net = Graph.build()
+    graph = net.output(net.add(ns.relu, blocks.image(net, 3, 4, largest=9), name="y"))
+    assert graph.shapes((1, 3, 4, 9))["y"] == (1, 3, 4, 9)
+    for shape, message in (
+        ((1, 2, 4, 9), "x has 2 channels, but this network takes 3"),
+        ((1, 3, 3, 9), "x has 3 rows, but this network takes 4 at least"),
+        ((1, 3, 4, 10), "x has 10 columns, but this network takes 9 at most"),
+        ((3, 4, 4), "x has shape"),
+    ):
+        with pytest.raises(ns.ArgumentError, match=message):
+            graph.shapes(shape)
+
+
 # -- networks -------------------------------------------------------------------------------------
 
 

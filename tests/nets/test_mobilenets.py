@@ -108,7 +108,9 @@ SMALL = {
 @pytest.mark.parametrize("which", SMALL)
 def test_gradients_agree_with_differences(which: str):
     # norms as in inference: those of training, forty of them on a few pixels, bend too sharply
-    whole.check_gradients(SMALL[which](), whole.image((33, 35)), training=False)
+    whole.check_gradients(
+        SMALL[which](), whole.image((33, 35)), training=False, settle=True, every=True
+    )
 
 
 @pytest.mark.parametrize("which", SMALL)

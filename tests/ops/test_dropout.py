@@ -116,3 +116,22 @@ def test_the_number_of_threads_changes_no_bit():
     for threads in (1, 2, 3):
         with ns.num_threads(threads):
             np.testing.assert_array_equal(ns.dropout(x, 0.3, seed=9), expected)
+
+
+@FACES
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_channels_and_images_are_dropped_as_a_whole(op, dtype):
+    """Units are numbered as numbers are: image by image, and channel by channel."""
+    x = np.arange(1, 6 * 4 * 3 * 2 + 1, dtype=dtype).reshape(6, 4, 3, 2)
+    for unit, count in (("channel", 24), ("image", 6)):
+        kept = np.array(_kept(11, 0.5, count))
+        assert 0 < kept.sum() < count
+        y, saved = op.forward(x, 0.5, seed=11, unit=unit)
+        expected = np.where(kept[:, None], 2 * x.reshape(count, -1), 0)
+        np.testing.assert_array_equal(y.reshape(count, -1), expected)
+        (gx,) = op.backward(saved, x)
+        np.testing.assert_array_equal(gx, y)
+        np.testing.assert_array_equal(op(x, 0.5, training=False, unit=unit), x)
+    # of an image that is one number, and one without any
+    np.testing.assert_array_equal(op(x[:, 0, 0, 0], seed=11, unit="image"), y[:, 0, 0, 0])
+    assert op(x[:, :0], seed=11, unit="image").shape == (6, 0, 3, 2)

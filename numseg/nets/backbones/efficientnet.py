@@ -45,6 +45,7 @@ def efficientnet_b0(
     *,
     width: float = 1.0,
     dropout: float = 0.2,
+    stochastic_depth: float = 0.2,
 ) -> Graph:
     """EfficientNet-B0; by default torchvision's classifier.
 
@@ -56,6 +57,9 @@ def efficientnet_b0(
         The paper's multiplier of all channels, which are rounded to multiples of 8.
     dropout : float
         Probability before the last layer.
+    stochastic_depth : float
+        Probability with which a residual is left out of an image in training, at the end; it rises
+        from 0 at the first one, in equal steps.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def efficientnet_b0(
     """
     net = Graph.build()
     x = Stage(blocks.image(net, in_channels), in_channels)
-    *_, last = features(net, x, width=width)
+    *_, last = features(net, x, width=width, stochastic_depth=stochastic_depth)
     h = blocks.dropout(net, "classifier.0", blocks.means(net, last.value), dropout)
     classes = checks.integer("classes", classes, 1)
     return net.output(blocks.linear(net, "classifier.1", h, last.channels, classes, init=_linear))
@@ -86,19 +90,28 @@ def _linear(shape: Shape, rng: np.random.Generator) -> Array:
     return rng.uniform(-1, 1, shape) / np.sqrt(shape[0])
 
 
-def features(net: Builder, x: Stage, *, width: float = 1.0, name: str = "features") -> list[Stage]:
+def features(
+    net: Builder,
+    x: Stage,
+    *,
+    width: float = 1.0,
+    stochastic_depth: float = 0.2,
+    name: str = "features",
+) -> list[Stage]:
     """All that lies before the classifier: ``name.0`` to ``name.8``, in this order."""
     width = checks.positive("width", width)
     filters = blocks.divisible(FIRST * width)
     h = blocks.conv_norm_act(net, f"{name}.0", x.value, x.channels, filters, 3, stride=2, **USUAL)
     stages = [Stage(h, filters)]
+    total, done = sum(units for *_, units in SETTINGS), 0
     for number, (expansion, kernel, stride, channels, units) in enumerate(SETTINGS, 1):
         stage, filters = stages[-1], blocks.divisible(channels * width)
         for j in range(units):
             stage = mbconv(
                 net, f"{name}.{number}.{j}", stage, filters, expansion, kernel,
-                stride if j == 0 else 1,
+                stride if j == 0 else 1, stochastic_depth * done / total,
             )  # fmt: skip
+            done += 1
         stages.append(stage)
     before, filters = stages[-1], 4 * stages[-1].channels
     last = f"{name}.{len(stages)}"
@@ -107,10 +120,17 @@ def features(net: Builder, x: Stage, *, width: float = 1.0, name: str = "feature
 
 
 def mbconv(
-    net: Builder, name: str, x: Stage, filters: int, expansion: int, kernel: int, stride: int
+    net: Builder,
+    name: str,
+    x: Stage,
+    filters: int,
+    expansion: int,
+    kernel: int,
+    stride: int,
+    left_out: float = 0.0,
 ) -> Stage:
     """1 x 1 (where it expands), depthwise, squeeze and excitation, 1 x 1: ``name.block.0`` ...;
-    x is added where it has the same shape."""
+    x is added where it has the same shape, and in training may be all that there is."""
     h, expanded = x.value, blocks.divisible(x.channels * expansion)
     names = iter(f"{name}.block.{j}" for j in range(4))
     if expanded != x.channels:
@@ -124,5 +144,6 @@ def mbconv(
     )
     h = blocks.conv_norm_act(net, next(names), h, expanded, filters, 1, activation=None, init=INIT)
     if stride == 1 and x.channels == filters:
+        h = blocks.dropout(net, f"{name}.stochastic_depth", h, left_out, "image")
         h = net.add(add, h, x.value, name=f"{name}.add")
     return Stage(h, filters)

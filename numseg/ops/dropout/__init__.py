@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from numseg import checks
 from numseg.errors import ArgumentError
 from numseg.operator import Plan, Spec, operator
 from numseg.ops.dropout.geometry import Geometry
 from numseg.typing import Array, ArrayLike
+
+UNITS = {"number": None, "channel": 2, "image": 1}
+"""How many axes number the units; None for all."""
 
 
 @operator("x", linear="x")
@@ -17,6 +22,7 @@ def dropout(
     seed: int | None = None,
     training: bool = True,
     inverted: bool = True,
+    unit: str = "number",
 ) -> Plan[Array]:
     """Set a share ``p`` of the numbers to 0, at random, and divide the others by ``1 - p``.
 
@@ -34,6 +40,9 @@ def dropout(
         Scale in training, so that inference has nothing to do (PyTorch, TensorFlow, ONNX, BVLC
         Caffe). If False, training scales nothing, and inference multiplies by ``1 - p`` (Srivastava
         et al. 2014, Caffe's forks with ``scale_train: false``).
+    unit : {"number", "channel", "image"}
+        What is dropped as a whole: each number by itself, each channel of each image (axes from the
+        third on; PyTorch's dropout2d), or each image (axes from the second on; stochastic depth).
 
     Returns
     -------
@@ -43,7 +52,8 @@ def dropout(
     Raises
     ------
     ArgumentError
-        For a wrong dtype, p outside [0, 1], and in training without a seed.
+        For a wrong dtype, p outside [0, 1], in training without a seed, and for an x that has not
+        the axes of the unit.
 
     Notes
     -----
@@ -53,11 +63,13 @@ def dropout(
     The generator is SplitMix64 (Steele, Lea and Flood 2014), read at any place. With ``mix`` its
     output function, ``gamma = 0x9E3779B97F4A7C15`` and arithmetic modulo 2**64, number i is dropped
     if the upper 53 bits of ``mix(mix(seed + gamma) + (i + 1) * gamma)`` are below ``p * 2**53``.
+    Larger units are numbered likewise, in C order.
 
     Gradient: ``grad_y`` times the same number where x was kept, else 0. Nothing is saved: backward
     draws the mask again.
 
-    Source: ``torch.nn.functional.dropout`` of PyTorch 2.13 for the meaning of p; its mask comes
+    Source: ``torch.nn.functional.dropout`` and ``dropout2d`` of PyTorch 2.13 and
+    ``torchvision.ops.stochastic_depth(mode="row")`` of 0.28 for the meaning of p; their masks come
     from a hidden state.
 
     Examples
@@ -76,5 +88,17 @@ def dropout(
     else:
         scale = 1.0 if training else 1 - p
     spec = Spec(tuple(x.shape), dtype)
-    geometry = Geometry(spec.size, number, p if training else 0.0, scale)
+    geometry = Geometry(spec.size, _run(x, unit), number, p if training else 0.0, scale)
     return Plan(outputs=(spec,), geometry=geometry, flops=spec.size)
+
+
+def _run(x: ArrayLike, unit: str) -> int:
+    """How many numbers a unit has."""
+    axes = UNITS[checks.choice("unit", unit, tuple(UNITS))]
+    if axes is None:
+        return 1
+    if len(x.shape) < axes:
+        raise ArgumentError(
+            f"unit='{unit}' wants at least {axes} axes, but x has shape {tuple(x.shape)}"
+        )
+    return math.prod(x.shape[axes:])

@@ -22,7 +22,9 @@ def valid(draw: st.DrawFn) -> Case:
         "training": training,
         "inverted": draw(st.booleans()),
     }
-    return Case({"x": draw(shapes(min_axes=0, max_axes=4))}, params)
+    x = draw(shapes(min_axes=0, max_axes=4))
+    units = ["number", "image", "channel"][: 1 + len(x)]
+    return Case({"x": x}, {**params, "unit": draw(st.sampled_from(units))})
 
 
 _x = np.zeros((2, 3), np.float32)
@@ -44,6 +46,8 @@ invalid = [
     _bad("seed must be an integer, got 'one'", seed="one", training=False),
     _bad("training must be True or False, got 0", training=0),
     _bad("inverted must be True or False, got 1", inverted=1),
+    _bad("unit must be one of 'number', 'channel', 'image', got 'plane'", unit="plane"),
+    _bad("unit='channel' wants at least 2 axes, but x has shape (3,)", x=_x[0], unit="channel"),
 ]
 
 

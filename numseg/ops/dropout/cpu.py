@@ -1,4 +1,4 @@
-"""dropout on the CPU. A unit is one number."""
+"""dropout on the CPU."""
 
 from __future__ import annotations
 
@@ -17,10 +17,20 @@ def _apply(start, stop, x, y, g):
         y[i] = x[i] * g.scale if uniform(key, start + i) >= below else 0
 
 
+@kernel()
+def _apply_to_runs(start, stop, x, y, g):
+    key, below = stream(g.seed), g.p * 2.0**53
+    for unit in range(start, stop):
+        kept = uniform(key, unit) >= below
+        for i in range(unit * g.run, (unit + 1) * g.run):
+            y[i] = x[i] * g.scale if kept else 0
+
+
 def forward(x: Array, y: Array, g: Geometry) -> None:
-    launch(_apply, g.size, g.size, x.reshape(-1), y.reshape(-1), g)
+    kernel, units = (_apply, g.size) if g.run <= 1 else (_apply_to_runs, g.size // g.run)
+    launch(kernel, units, g.size, x.reshape(-1), y.reshape(-1), g)
 
 
 def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
     if gx is not None:
-        launch(_apply, g.size, g.size, gy.reshape(-1), gx.reshape(-1), g)
+        forward(gy, gx, g)

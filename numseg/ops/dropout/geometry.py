@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 class Geometry(NamedTuple):
     size: int
+    run: int
+    """Neighbours that are dropped together."""
     seed: int
     p: float
     """0 in inference."""

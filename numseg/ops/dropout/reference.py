@@ -28,8 +28,8 @@ def matrix(g: Geometry) -> Any:
 def _kept(g: Geometry) -> Array:
     gamma = np.uint64(0x9E3779B97F4A7C15)
     key = _mix(np.array([g.seed], np.uint64) + gamma)
-    places = np.arange(1, g.size + 1, dtype=np.uint64)
-    return _mix(key + places * gamma) // 2**11 >= g.p * 2.0**53
+    units = np.arange(1, g.size // max(g.run, 1) + 1, dtype=np.uint64)
+    return np.repeat(_mix(key + units * gamma) // 2**11 >= g.p * 2.0**53, g.run)
 
 
 def _mix(z: Array) -> Array:
