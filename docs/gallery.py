@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from numseg import nets
@@ -85,14 +86,18 @@ def row(name: str) -> str:
     )
 
 
-def page() -> str:
-    """The page of all networks."""
+def page(chosen: Iterable[str]) -> str:
+    """The page of all networks; the rows of those that are not drawn again stay as they are."""
+    old = (DOCS / "gallery.md").read_text().splitlines(keepends=True)
+    rows = {line[3 : line.index("]")]: line for line in old if line.startswith("| [")}
+    rows |= {name: row(name) for name in nets.__all__ if name in chosen or name not in rows}
     names = sorted(nets.__all__)
     pictures = [f"\n## {name}\n\n![{name}](images/nets/{name}.svg)\n" for name in names]
-    return HEAD + "".join(map(row, names)) + "".join(pictures)
+    return HEAD + "".join(rows[name] for name in names) + "".join(pictures)
 
 
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or sorted(nets.__all__):
-        print(draw(chosen))
-    (DOCS / "gallery.md").write_text(page())
+    chosen = sys.argv[1:] or sorted(nets.__all__)
+    for name in chosen:
+        print(draw(name))
+    (DOCS / "gallery.md").write_text(page(chosen))

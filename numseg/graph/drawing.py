@@ -146,7 +146,7 @@ def _levels(
 ) -> dict[str, int]:
     """How often rows were halved, about; vectors come last."""
     places = receptive.places(network, plans)
-    image = known[network.inputs[0].name]
+    image = known[network.inputs[0].name] if network.inputs else ()
     levels = {}
     for name, shape in known.items():
         place = places.get(name)

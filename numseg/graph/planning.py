@@ -30,7 +30,7 @@ def planned(network: Network, specs: Sequence[Spec], training: bool = False) -> 
     except ArgumentTypeError:
         raise
     except ArgumentError as error:
-        image = specs[0].shape
+        image = specs[0].shape if specs else ()
         if len(image) != 4:
             raise
         found = known_sizes(network, tuple(_opened(spec, image[2:]) for spec in specs))

@@ -64,7 +64,7 @@ def field(graph: Network, plans: Mapping[str, Plan[Any]], name: str) -> Field | 
             given = _ones(through) if repeated else through
             known = spans.get(source)
             spans[source] = given if known is None else _united(known, given)
-    if graph.inputs[0].name not in spans:
+    if not graph.inputs or graph.inputs[0].name not in spans:
         return None
     rows, columns = spans[graph.inputs[0].name]
     strides = rows.strides, columns.strides
@@ -83,7 +83,7 @@ def places(graph: Network, plans: Mapping[str, Plan[Any]]) -> dict[str, Place | 
     by name. In its stead a text that says so, where two paths to the node disagree: what it adds
     or stacks up does not lie together. What reads the whole image, or nothing of it, has none.
     """
-    known: dict[str, Place | str] = {graph.inputs[0].name: (Reach(), Reach())}
+    known: dict[str, Place | str] = {e.name: (Reach(), Reach()) for e in graph.inputs[:1]}
     for node in graph.nodes:
         reach = plans[node.name].reach
         sources = [value.source for value in node.reads() if value.source in known]

@@ -87,3 +87,11 @@ def test_dot_quotes_names():
     net = Graph.build()
     x = net.input('"x" \\')
     assert '  "\\"x\\" \\\\" -> "relu1";' in net.output(net.add(ns.relu, x)).to_dot()
+
+
+def test_a_graph_without_inputs():
+    net = Graph.build()
+    graph = net.output(net.add(ns.relu, net.param("w", (1, 2, 3, 3), ones), name="a"))
+    assert graph.summary().rows[0].offset is None
+    assert ">a<" in graph.to_svg()
+    assert graph.run(graph.init()).shape == (1, 2, 3, 3)
