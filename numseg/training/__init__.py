@@ -10,11 +10,12 @@ from numseg.training.checkpoints import (
     make_network,
     save_checkpoint,
 )
-from numseg.training.loop import Epoch, Recipe, Trained, train
+from numseg.training.loop import Epoch, Trained, train
 from numseg.training.losses import Loss
 from numseg.training.metrics import Scores, confusion_matrix, scores
 from numseg.training.optimisers import SGD, Adam, Optimiser
 from numseg.training.predict import Judged, evaluate, evaluate_each, predict
+from numseg.training.recipe import Recipe
 
 __all__ = [
     "SGD",

@@ -2,151 +2,39 @@
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
 import math
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from numseg import checks, names
 from numseg.data.dataset import Dataset, Sample
 from numseg.device import Device
-from numseg.errors import ArgumentError, ArgumentTypeError, FileError
-from numseg.files import optional, remove_parts
+from numseg.errors import ArgumentError, FileError
+from numseg.files import remove_parts
 from numseg.graph import Graph, digest
-from numseg.operator import Operator
-from numseg.training import devices
-from numseg.training.batches import Batch, Sampling, batches
+from numseg.training import devices, groups
+from numseg.training.batches import Batch, batches
 from numseg.training.checkpoints import (
     Checkpoint,
     check_saving,
     load_checkpoint,
     make_network,
-    plain,
     save_checkpoint,
     written,
 )
-from numseg.training.losses import Criterion, Loss, terms
+from numseg.training.losses import Criterion
 from numseg.training.metrics import Scores, scores
-from numseg.training.optimisers import SGD, Adam, Optimiser
 from numseg.training.predict import check_takes, evaluate, image_channels
+from numseg.training.progress import Bar, bar
+from numseg.training.recipe import ALWAYS, Recipe
 from numseg.training.survey import survey
 from numseg.typing import Array
 
-OPTIMISERS: dict[str, Callable[..., Optimiser]] = {"adam": Adam, "sgd": SGD}
-"""By name; made of ``lr``, ``weight_decay`` and a recipe's ``optimiser_arguments``."""
-
-
-def cosine(step: int, steps: int) -> float:
-    """From 1 to 0 along half a cosine."""
-    return 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
-def constant(step: int, steps: int) -> float:
-    """1."""
-    return 1.0
-
-
-SCHEDULES: dict[str, Callable[[int, int], float]] = {"cosine": cosine, "constant": constant}
-"""By name: what the learning rate of step ``step`` of ``steps`` is multiplied by."""
-
-ALWAYS: dict[str, Any] = {"loss": "cross_entropy", "loss_arguments": {}, "optimiser_arguments": {}}
-"""What a recipe was before it could say so: a checkpoint that does not name it has this."""
-
 DIVERGED = "the loss is not finite (epoch {epoch}): lower the learning rate, now {lr:g}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How to train. Equal recipes on equal data give equal parameters, bit for bit.
-
-    Where a word names something, the thing itself will do: ``loss=numseg.dice_loss``, a function
-    for a schedule. What a module can be asked for is kept by its name, ``"module:name"``; what it
-    cannot (a lambda) trains as well, but no checkpoint can hold it.
-    """
-
-    epochs: int = 20
-    optimiser: str | Callable[..., Optimiser] = "adam"
-    """"adam", "sgd" with a momentum of 0.9, or what makes an :class:`Optimiser`."""
-    lr: float = 2e-3
-    schedule: str | Callable[[int, int], float] = "cosine"
-    """"cosine": the learning rate falls to zero along half a cosine; "constant"; or a function
-    ``f(step, steps)`` that gives what it is multiplied by."""
-    weight_decay: float = 0.0
-    loss: str | Operator[..., Any] | Sequence[Any] = "cross_entropy"
-    """An operator or its name; or several, a list of :class:`Loss` or of as many values:
-    ``[("cross_entropy", 1.0), ("dice_loss", 0.5, {"batch": True})]``."""
-    loss_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """Of a single loss by name, such as ``{"gamma": 2.0}``."""
-    sampling: Sampling = dataclasses.field(default_factory=Sampling)
-    optimiser_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """Such as ``{"momentum": 0.5}``."""
-
-    def __post_init__(self) -> None:
-        self._keep("epochs", checks.integer("epochs", self.epochs, minimum=1))
-        self._keep("lr", checks.real("lr", self.lr))
-        self._keep("weight_decay", checks.real("weight_decay", self.weight_decay))
-        if not isinstance(self.sampling, Sampling):
-            raise ArgumentTypeError(f"sampling must be a Sampling, got {self.sampling!r}")
-        for name in ("loss_arguments", "optimiser_arguments"):
-            if not isinstance(given := getattr(self, name), Mapping):
-                raise ArgumentTypeError(f"{name} must be a dict of arguments, got {given!r}")
-            self._keep(name, plain(given))
-        self._keep("optimiser", names.named("optimiser", self.optimiser, OPTIMISERS))
-        self._keep("schedule", names.named("schedule", self.schedule, SCHEDULES))
-        losses = terms(self.loss, self.loss_arguments)
-        single = isinstance(self.loss, (str, Operator))
-        self._keep("loss", losses[0].operator if single else losses)
-        if single:
-            self._keep("loss_arguments", losses[0].arguments)
-        self.make_optimiser()
-        self.lr_at(0, 1)
-
-    def _keep(self, name: str, value: Any) -> None:
-        """In the form in which it can be written down, if there is one."""
-        object.__setattr__(self, name, value)
-
-    @property
-    def losses(self) -> tuple[Loss, ...]:
-        """The terms of the sum that is minimised."""
-        return terms(self.loss, self.loss_arguments)
-
-    def make_optimiser(self) -> Optimiser:
-        make = names.find("optimiser", self.optimiser, OPTIMISERS)
-        arguments = {"lr": self.lr, "weight_decay": self.weight_decay, **self.optimiser_arguments}
-        try:
-            bound = inspect.signature(make).bind(**arguments)
-        except TypeError as error:
-            raise ArgumentError(f"optimiser {self.optimiser}: {error}") from None
-        return make(*bound.args, **bound.kwargs)
-
-    def lr_at(self, step: int, steps: int) -> float:
-        """The learning rate of a step, of so many in all."""
-        factor = names.find("schedule", self.schedule, SCHEDULES)(step, steps)
-        return self.lr * checks.real("schedule", factor, minimum=0)
-
-    def written(self) -> dict[str, Any]:
-        """As a checkpoint holds it.
-
-        Raises
-        ------
-        ArgumentError
-            That names what cannot be written: what a module cannot be asked for by name.
-        """
-        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        plain["sampling"] = dataclasses.asdict(self.sampling)
-        if not self.sampling.drop_last:
-            del plain["sampling"]["drop_last"]  # as it was before there was a choice
-        if not isinstance(self.loss, (str, Operator)):
-            plain["loss"] = [loss._asdict() for loss in self.losses]
-        if not self.optimiser_arguments:
-            del plain["optimiser_arguments"]  # as it was before there were any
-        return {name: written(f"recipe.{name}", value) for name, value in plain.items()}
 
 
 class Epoch(NamedTuple):
@@ -229,6 +117,10 @@ def train(
             f"drop_last leaves no batch: batch is {recipe.sampling.batch}, but an epoch has "
             f"{len(dataset) * recipe.sampling.repeat} pieces"
         )
+    if recipe.warm_up >= recipe.epochs * run.steps > 0:
+        raise ArgumentError(
+            f"warm_up is {recipe.warm_up} steps, but the run has {recipe.epochs * run.steps}"
+        )
     run.check_crop()
     if checkpoint is not None:
         run.about = run.describe(net)
@@ -240,15 +132,15 @@ def train(
         remove_parts(checkpoint)
         if resume and Path(checkpoint).is_file():
             at = run.resumed(checkpoint, at)
-    bar = _bar(None, 0, 0)
+    shown = bar(None, 0, 0)
     try:
         run.check_pictures(progress)
-        bar = _bar(progress, at.epoch * run.steps, recipe.epochs * run.steps)
+        shown = bar(progress, at.epoch * run.steps, recipe.epochs * run.steps)
         while at.epoch < recipe.epochs:
-            at, result = run.epoch(at, bar)
+            at, result = run.epoch(at, shown)
             if checkpoint is not None:
                 save_checkpoint(checkpoint, at)
-            bar.show(miou=result.scores.mean_iou)
+            shown.show(miou=result.scores.mean_iou)
             if report is not None:
                 report(result)
     except (KeyboardInterrupt, BrokenPipeError) as stop:  # from ``report``, which prints
@@ -256,7 +148,7 @@ def train(
         stop.add_note(kept if checkpoint is not None and at.epoch else "nothing was kept")
         raise
     finally:
-        bar.close()
+        shown.close()
     return Trained(at.params, at.history)
 
 
@@ -271,10 +163,12 @@ class _Run:
         recipe: Recipe,
         where: Device,
     ) -> None:
-        self.graph = net if isinstance(net, Graph) else make_network(net)
-        self.channels = image_channels(self.graph)
+        graph = net if isinstance(net, Graph) else make_network(net)
+        self.channels = image_channels(graph)
         self.dataset, self.held_out, self.recipe, self.where = dataset, held_out, recipe, where
-        self.optimiser = recipe.make_optimiser()
+        self.graph, norms = groups.with_frozen_norms(graph, recipe.frozen_norms)
+        self.trainable = groups.trained(self.graph, recipe.frozen, norms)
+        self.optimiser = recipe.make_optimiser(self.trainable)
         self.criterion = Criterion(recipe.losses, len(dataset.classes), dataset.ignored)
         self.steps = recipe.sampling.steps(dataset)
         self.about: dict[str, Any] = {}
@@ -305,14 +199,14 @@ class _Run:
     def check_pictures(self, progress: str | None) -> None:
         """Every picture fits its labels and the network: what does not is found before the work."""
         pictures = len(self.dataset) + len(self.held_out)
-        bar = _bar(progress and f"{progress}: pictures", 0, pictures, "picture")
+        shown = bar(progress and f"{progress}: pictures", 0, pictures, "picture")
         try:
-            said = survey(self.dataset, "pictures to train on", self.channels, bar.count)
+            said = survey(self.dataset, "pictures to train on", self.channels, shown.count)
             said += survey(
-                self.held_out, "held-out pictures", self.channels, bar.count, self._check_size
+                self.held_out, "held-out pictures", self.channels, shown.count, self._check_size
             )
         finally:
-            bar.close()
+            shown.close()
         for line in said:
             warnings.warn(line, stacklevel=3)
 
@@ -321,7 +215,7 @@ class _Run:
 
     def start(self) -> Checkpoint:
         params = devices.all_moved(self.graph.init(self.recipe.sampling.seed), self.where)
-        trainable = {name: params[name] for name in self.graph.trainable}
+        trainable = {name: params[name] for name in self.trainable}
         return Checkpoint(params, self.optimiser.start(trainable), 0, [], self.about)
 
     def resumed(self, path: str | os.PathLike[str], start: Checkpoint) -> Checkpoint:
@@ -352,7 +246,7 @@ class _Run:
         }
         return Checkpoint(params, state, found.epoch, found.history, self.about)
 
-    def epoch(self, at: Checkpoint, bar: _Bar) -> tuple[Checkpoint, Epoch]:
+    def epoch(self, at: Checkpoint, shown: Bar) -> tuple[Checkpoint, Epoch]:
         """One epoch's steps, and its scores."""
         params, state = at.params, at.state
         losses = []
@@ -360,7 +254,7 @@ class _Run:
         for i, batch in enumerate(batches(self.dataset, sampling, self.channels, at.epoch)):
             params, state, loss = self.step(params, state, batch, at.epoch * self.steps + i)
             losses.append(loss)
-            bar.advance(loss)
+            shown.advance(loss)
         found = scores(evaluate(self.graph, params, self.held_out))
         result = Epoch(at.epoch + 1, sum(losses) / len(losses), found)
         history = [*at.history, _entry(result)]
@@ -379,7 +273,7 @@ class _Run:
         if not np.isfinite(loss):
             raise ArgumentError(DIVERGED.format(epoch=step // self.steps + 1, lr=lr))
         grads_y = self.criterion.backward(kept, len(outputs))
-        grads = self.graph.backward(tape, grads_y, needs=self.graph.trainable)
+        grads = self.graph.backward(tape, grads_y, needs=self.trainable)
         params, state = self.optimiser.step(params, grads, state, lr, donate=True)
         return params | tape.updates, state, loss
 
@@ -407,37 +301,3 @@ def _difference(part: str, earlier: Any, now: Any) -> str:
             if earlier.get(key) != now[key]:
                 return _difference(f"{part}.{key}", earlier.get(key), now[key])
     return f"{part} was {earlier!r}, now it is {now!r}"
-
-
-class _Bar:
-    """A progress bar that may be none."""
-
-    def __init__(self, bar: Any) -> None:
-        self._bar = bar
-        self._shown: dict[str, str] = {}
-
-    def advance(self, loss: float) -> None:
-        if self._bar is not None:
-            self._shown["loss"] = f"{loss:.3f}"
-            self._bar.set_postfix(self._shown, refresh=False)
-            self._bar.update()
-
-    def count(self) -> None:
-        if self._bar is not None:
-            self._bar.update()
-
-    def show(self, miou: float) -> None:
-        if self._bar is not None:
-            self._shown["mIoU"] = f"{miou:.3f}"
-            self._bar.set_postfix(self._shown)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-
-def _bar(title: str | None, done: int, total: int, unit: str = "step") -> _Bar:
-    if title is None:
-        return _Bar(None)
-    tqdm = optional("tqdm", "tqdm", "train", "a progress bar").tqdm
-    return _Bar(tqdm(desc=title, initial=done, total=total, unit=unit, dynamic_ncols=True))
