@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numseg.training.balance import Frequencies, class_weights
 from numseg.training.batches import Batch, Sampling, batches
 from numseg.training.checkpoints import (
     Checkpoint,
@@ -23,6 +24,7 @@ __all__ = [
     "Batch",
     "Checkpoint",
     "Epoch",
+    "Frequencies",
     "Judged",
     "Loss",
     "Optimiser",
@@ -31,6 +33,7 @@ __all__ = [
     "Scores",
     "Trained",
     "batches",
+    "class_weights",
     "confusion_matrix",
     "evaluate",
     "evaluate_each",

@@ -16,7 +16,7 @@ from numseg.device import Device
 from numseg.errors import ArgumentError, FileError
 from numseg.files import remove_parts
 from numseg.graph import Graph, digest
-from numseg.training import devices, groups
+from numseg.training import balance, devices, groups
 from numseg.training.batches import Batch, batches
 from numseg.training.checkpoints import (
     Checkpoint,
@@ -30,7 +30,7 @@ from numseg.training.losses import Criterion
 from numseg.training.metrics import Scores, scores
 from numseg.training.predict import check_takes, evaluate, image_channels
 from numseg.training.progress import Bar, bar
-from numseg.training.recipe import ALWAYS, Recipe
+from numseg.training.recipe import Recipe, completed
 from numseg.training.survey import survey
 from numseg.typing import Array
 
@@ -201,13 +201,15 @@ class _Run:
         pictures = len(self.dataset) + len(self.held_out)
         shown = bar(progress and f"{progress}: pictures", 0, pictures, "picture")
         try:
-            said = survey(self.dataset, "pictures to train on", self.channels, shown.count)
-            said += survey(
+            seen = survey(self.dataset, "pictures to train on", self.channels, shown.count)
+            unseen = survey(
                 self.held_out, "held-out pictures", self.channels, shown.count, self._check_size
             )
         finally:
             shown.close()
-        for line in said:
+        if self.recipe.balance is not None:
+            self.criterion.weigh(balance.weights(self.recipe.balance, seen.frequencies))
+        for line in seen.warnings + unseen.warnings:
             warnings.warn(line, stacklevel=3)
 
     def _check_size(self, sample: Sample) -> None:
@@ -224,7 +226,8 @@ class _Run:
         for part in ("net", "classes", "pictures", "recipe"):
             value, earlier = self.about[part], found.about.get(part)
             if part == "recipe" and isinstance(earlier, dict):
-                value, earlier = ALWAYS | value, ALWAYS | earlier | {"epochs": self.recipe.epochs}
+                value = completed(value)
+                earlier = completed(earlier | {"epochs": self.recipe.epochs})
             if earlier != value:
                 raise ArgumentError(
                     f"{path} is of another run: {_difference(part, earlier, value)}"

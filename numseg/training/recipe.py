@@ -10,24 +10,22 @@ from typing import Any
 from numseg import checks, names
 from numseg.errors import ArgumentError, ArgumentTypeError
 from numseg.operator import Operator
-from numseg.training import groups, schedules
+from numseg.training import balance, groups, schedules
 from numseg.training.batches import Sampling
 from numseg.training.checkpoints import plain, written
-from numseg.training.losses import Loss, terms
+from numseg.training.losses import Loss, takes_weights, terms
 from numseg.training.optimisers import SGD, Adam, Optimiser
 
 OPTIMISERS: dict[str, Callable[..., Optimiser]] = {"adam": Adam, "sgd": SGD}
 """By name; made of ``lr``, ``weight_decay`` and a recipe's ``optimiser_arguments``."""
 
-ALWAYS: dict[str, Any] = {"loss": "cross_entropy", "loss_arguments": {}}
-"""What a recipe was before it could say so: a checkpoint that does not name it has this."""
-
 FIRST = {
-    "recipe": {"epochs", "optimiser", "lr", "schedule", "weight_decay", "sampling", *ALWAYS},
+    "recipe": {"epochs", "optimiser", "lr", "schedule", "weight_decay", "loss", "loss_arguments",
+               "sampling"},
     "sampling": {"crop", "batch", "repeat", "flip", "turn", "light", "seed"},
-}
-"""What is always written. Of all that came later, only what is not the default: so that a
-checkpoint of before is one of the same recipe."""
+}  # fmt: skip
+"""What is always written. Of all that came later, only what is not the default: a checkpoint of
+before is then one of the same recipe."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +70,10 @@ class Recipe:
     frozen_norms: Sequence[str] = ()
     """Patterns of the names of batch normalisations that go by their running statistics while the
     rest is trained; their scale and shift keep their start values. ``["*"]`` are all."""
+    balance: str | balance.Balance | None = None
+    """"median_frequency" (SegNet) or "inverse_frequency": classes weigh by how rare they are in the
+    pictures to train on, in every loss that takes a weight for each and is given none; or a
+    function of :class:`~numseg.training.balance.Frequencies`."""
 
     def __post_init__(self) -> None:
         self._keep("epochs", checks.integer("epochs", self.epochs, minimum=1))
@@ -95,6 +97,13 @@ class Recipe:
         self._keep("groups", groups.as_groups(self.groups))
         for name in ("frozen", "frozen_norms"):
             self._keep(name, groups.as_patterns(name, getattr(self, name)))
+        if self.balance is not None:
+            self._keep("balance", names.named("balance", self.balance, balance.BALANCES))
+            if not any(map(takes_weights, losses)):
+                raise ArgumentError(
+                    f"balance is {self.balance!r}, but no loss takes a weight for each class, as "
+                    "cross_entropy does, that is not given"
+                )
         self._check_factors()
         self._factor(0, 1)
 
@@ -158,6 +167,17 @@ class Recipe:
         if not isinstance(self.loss, (str, Operator)):
             plain["loss"] = [loss._asdict() for loss in self.losses]
         return {name: written(f"recipe.{name}", value) for name, value in plain.items()}
+
+
+def completed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe as a file holds it, with the defaults of all that it does not say."""
+
+    def defaults(of: Any) -> dict[str, Any]:
+        return {field.name: plain(getattr(of, field.name)) for field in dataclasses.fields(of)}
+
+    sampling = given.get("sampling")
+    sampling = defaults(Sampling()) | sampling if isinstance(sampling, dict) else sampling
+    return {**defaults(Recipe()), **given, "sampling": sampling}
 
 
 def _told(what: str, given: Any) -> dict[str, Any]:
