@@ -188,12 +188,13 @@ class _Run:
 
     def check_crop(self) -> None:
         """The network takes pieces of this size, and gives the losses what they score."""
-        crop = self.recipe.sampling.crop
-        image = 1, self.channels, crop, crop
+        sampling = self.recipe.sampling
+        sampling.check(self.channels)
+        image = 1, self.channels, *sampling.size
         try:
             self.graph.shapes(image)
         except ArgumentError as error:
-            raise ArgumentError(f"crop {crop}: {error}") from None
+            raise ArgumentError(f"crop {sampling.crop}: {error}") from None
         self.criterion.check(self.graph, image)
 
     def check_pictures(self, progress: str | None) -> None:
