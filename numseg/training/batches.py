@@ -3,8 +3,10 @@ without those before it, and a resumed run sees what an uninterrupted one would.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,12 +114,40 @@ class Sampling:
         return pieces // self.batch if self.drop_last else -(-pieces // self.batch)
 
 
-def batches(dataset: Dataset, sampling: Sampling, channels: int, epoch: int) -> Iterator[Batch]:
-    """The batches of one epoch: every picture ``sampling.repeat`` times, in shuffled order."""
+def batches(
+    dataset: Dataset, sampling: Sampling, channels: int, epoch: int, workers: int = 0
+) -> Generator[Batch, None, None]:
+    """The batches of one epoch: every picture ``sampling.repeat`` times, in shuffled order.
+
+    ``workers`` threads make some batches ahead, at most two each; the batches are the same. They
+    end with the generator.
+    """
     sampling.check(channels)
     order = permutation(len(dataset) * sampling.repeat, sampling.seed, epoch)
-    for start in range(0, sampling.steps(dataset) * sampling.batch, sampling.batch):
-        yield _batch(dataset, order[start : start + sampling.batch], sampling, channels, epoch)
+    starts = range(0, sampling.steps(dataset) * sampling.batch, sampling.batch)
+    parts = [order[start : start + sampling.batch] for start in starts]
+
+    def make(items: Array) -> Batch:
+        return _batch(dataset, items, sampling, channels, epoch)
+
+    yield from (map(make, parts) if workers == 0 else _ahead(make, parts, workers))
+
+
+def _ahead(
+    make: Callable[[Array], Batch], parts: Sequence[Array], workers: int
+) -> Generator[Batch, None, None]:
+    """The batches in their order, made by threads, a few ahead of the one that is asked for."""
+    pool = ThreadPoolExecutor(workers, "numseg-batches")
+    waiting: collections.deque[Future[Batch]] = collections.deque()
+    try:
+        for part in parts:
+            waiting.append(pool.submit(make, part))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _batch(dataset: Dataset, items: Array, sampling: Sampling, channels: int, epoch: int) -> Batch:

@@ -22,6 +22,9 @@ from numseg.typing import Array
 _STATE = "optimiser."
 """Put in front of the names of the optimiser's arrays; the parameters keep theirs."""
 
+_AVERAGE = "moving_average."
+"""The same for the moving averages of the parameters."""
+
 FORMAT = 1
 
 
@@ -42,6 +45,8 @@ class Checkpoint(NamedTuple):
     ``about["net"]`` is what :func:`make_network` takes; or, of a graph that was handed over without
     that, ``{"graph": its digest}``.
     """
+    average: Mapping[str, Array] = {}
+    """Moving averages of the parameters, if the recipe asks for them."""
 
 
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
@@ -53,7 +58,9 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
         If it cannot be written (a full disk); the earlier checkpoint stays as it is.
     """
     state = {_STATE + name: array for name, array in checkpoint.state.items()}
-    arrays = {name: to_host(array) for name, array in (checkpoint.params | state).items()}
+    average = {_AVERAGE + name: array for name, array in checkpoint.average.items()}
+    every = {**checkpoint.params, **state, **average}
+    arrays = {name: to_host(array) for name, array in every.items()}
     about = {"format": FORMAT, "epoch": checkpoint.epoch, "history": checkpoint.history}
     safetensors.save(path, arrays, about | checkpoint.about)
 
@@ -86,13 +93,18 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise FileError(f"{path}: is not a checkpoint that numseg wrote") from None
     if version != FORMAT:
         raise FileError(f"{path}: has format {version}, this numseg reads {FORMAT}")
-    state = {n.removeprefix(_STATE): a for n, a in arrays.items() if n.startswith(_STATE)}
-    params = {n: a for n, a in arrays.items() if not n.startswith(_STATE)}
-    return Checkpoint(params, state, epoch, history, about)
+
+    def cut(prefix: str) -> dict[str, Array]:
+        return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+    params = {n: a for n, a in arrays.items() if not n.startswith((_STATE, _AVERAGE))}
+    return Checkpoint(params, cut(_STATE), epoch, history, about, cut(_AVERAGE))
 
 
 def load_network(
-    path: str | os.PathLike[str], graph: Graph | Callable[..., Graph] | None = None
+    path: str | os.PathLike[str],
+    graph: Graph | Callable[..., Graph] | None = None,
+    average: bool = False,
 ) -> tuple[Graph, Checkpoint]:
     """The network a checkpoint was made with, and the checkpoint.
 
@@ -104,6 +116,8 @@ def load_network(
         The network, where the file cannot say how to make it: one that is not of
         :mod:`numseg.nets`. A function is called with the arguments that the file holds, if any. No
         module is ever imported because a file names it.
+    average : bool
+        The moving averages of the parameters in the place of the parameters.
 
     Raises
     ------
@@ -112,6 +126,10 @@ def load_network(
         not the one that was trained, or there is none.
     """
     checkpoint = load_checkpoint(path)
+    if average:
+        if not checkpoint.average:
+            raise FileError(f"{path}: has no moving averages: its recipe had no average")
+        checkpoint = checkpoint._replace(params=dict(checkpoint.average))
     try:
         net, classes = checkpoint.about["net"], checkpoint.about["classes"]
         graph = _graph(net, graph)

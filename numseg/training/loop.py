@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from numseg import checks
 from numseg.data.dataset import Dataset, Sample
 from numseg.device import Device
-from numseg.errors import ArgumentError, FileError
+from numseg.errors import ArgumentError
 from numseg.files import remove_parts
 from numseg.graph import Graph, digest
+from numseg.kernels.machine.threads import MOST_THREADS
 from numseg.training import balance, devices, groups
-from numseg.training.batches import Batch, batches
+from numseg.training.batches import batches
 from numseg.training.checkpoints import (
     Checkpoint,
     check_saving,
-    load_checkpoint,
     make_network,
     save_checkpoint,
     written,
@@ -30,11 +30,12 @@ from numseg.training.losses import Criterion
 from numseg.training.metrics import Scores, scores
 from numseg.training.predict import check_takes, evaluate, image_channels
 from numseg.training.progress import Bar, bar
-from numseg.training.recipe import Recipe, completed
+from numseg.training.recipe import Recipe
+from numseg.training.resuming import resumed
+from numseg.training.starting import Weights, digest_of, with_weights
+from numseg.training.stepping import Step, Stepper, Trainee
 from numseg.training.survey import survey
 from numseg.typing import Array
-
-DIVERGED = "the loss is not finite (epoch {epoch}): lower the learning rate, now {lr:g}"
 
 
 class Epoch(NamedTuple):
@@ -46,6 +47,8 @@ class Epoch(NamedTuple):
     """Mean of the steps' losses."""
     scores: Scores
     """On the held-out pictures."""
+    steps: tuple[Step, ...] = ()
+    """Loss and learning rate of each step."""
 
 
 class Trained(NamedTuple):
@@ -55,6 +58,8 @@ class Trained(NamedTuple):
     """On the device on which they were trained."""
     history: list[dict[str, Any]]
     """By epoch: loss, mean_iou, pixel_accuracy, class_iou, class_accuracy; None for NaN."""
+    average: Mapping[str, Array] = {}
+    """Moving averages of the parameters, if the recipe asks for them."""
 
 
 def train(
@@ -65,6 +70,9 @@ def train(
     *,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    weights: Weights | None = None,
+    fresh: Sequence[str] = (),
+    workers: int = 0,
     device: str = "cpu",
     progress: str | None = None,
     report: Callable[[Epoch], None] | None = None,
@@ -89,6 +97,14 @@ def train(
     resume : bool
         Go on from the checkpoint, if there is one. It must be of the same network and recipe, but
         for the number of epochs: with ``schedule="constant"`` a longer recipe continues the run.
+    weights : path or mapping of str to array, optional
+        Start with these parameters: a checkpoint, or any file of arrays that have the parameters'
+        names and shapes. A run that goes on must be given the same.
+    fresh : sequence of str
+        Patterns of names (``["head.*"]``) that are not taken from ``weights``, or not wanted of it.
+    workers : int
+        Threads that make batches ahead; by default they are made between the steps. The bits do not
+        depend on it. A dataset that reads files must be able to do so in several threads.
     device : {"cpu", "cuda"}
         Where to train. Parameters are moved there once, batches one by one.
     progress : str, optional
@@ -107,7 +123,8 @@ def train(
     FileError
         If the checkpoint cannot be read or written; an earlier one stays as it is.
     """
-    run = _Run(net, dataset, held_out, recipe, devices.named(device))
+    workers = checks.integer("workers", workers, 0, MOST_THREADS)
+    run = _Run(net, dataset, held_out, recipe, devices.named(device), workers)
     if len(dataset) == 0 or len(held_out) == 0:
         raise ArgumentError(f"{len(dataset)} pictures to train on, {len(held_out)} held out")
     if dataset.classes != held_out.classes:
@@ -122,16 +139,16 @@ def train(
             f"warm_up is {recipe.warm_up} steps, but the run has {recipe.epochs * run.steps}"
         )
     run.check_crop()
+    about = {} if checkpoint is None else run.describe(net)
     if checkpoint is not None:
-        run.about = run.describe(net)
         check_saving(checkpoint)
     elif resume:
         raise ArgumentError("resume=True goes on from a checkpoint, but checkpoint is None")
-    at = run.start()
+    at = run.start(about, weights, fresh)
     if checkpoint is not None:
         remove_parts(checkpoint)
         if resume and Path(checkpoint).is_file():
-            at = run.resumed(checkpoint, at)
+            at = resumed(checkpoint, at, run.graph, recipe)
     shown = bar(None, 0, 0)
     try:
         run.check_pictures(progress)
@@ -149,7 +166,7 @@ def train(
         raise
     finally:
         shown.close()
-    return Trained(at.params, at.history)
+    return Trained(at.params, at.history, at.average)
 
 
 class _Run:
@@ -162,16 +179,24 @@ class _Run:
         held_out: Dataset,
         recipe: Recipe,
         where: Device,
+        workers: int,
     ) -> None:
         graph = net if isinstance(net, Graph) else make_network(net)
         self.channels = image_channels(graph)
-        self.dataset, self.held_out, self.recipe, self.where = dataset, held_out, recipe, where
+        self.dataset, self.held_out, self.recipe, self.workers = dataset, held_out, recipe, workers
         self.graph, norms = groups.with_frozen_norms(graph, recipe.frozen_norms)
-        self.trainable = groups.trained(self.graph, recipe.frozen, norms)
-        self.optimiser = recipe.make_optimiser(self.trainable)
+        trainable = groups.trained(self.graph, recipe.frozen, norms)
         self.criterion = Criterion(recipe.losses, len(dataset.classes), dataset.ignored)
-        self.steps = recipe.sampling.steps(dataset)
-        self.about: dict[str, Any] = {}
+        self.stepper = Stepper(
+            self.graph,
+            trainable,
+            self.criterion,
+            recipe.make_optimiser(trainable),
+            recipe,
+            where,
+            recipe.sampling.steps(dataset),
+        )
+        self.steps = self.stepper.steps
 
     def describe(self, net: Graph | Mapping[str, Any]) -> dict[str, Any]:
         """What makes another run the same, as a file holds it."""
@@ -216,70 +241,38 @@ class _Run:
     def _check_size(self, sample: Sample) -> None:
         check_takes(self.graph, sample.image, len(self.held_out.classes))
 
-    def start(self) -> Checkpoint:
-        params = devices.all_moved(self.graph.init(self.recipe.sampling.seed), self.where)
-        trainable = {name: params[name] for name in self.trainable}
-        return Checkpoint(params, self.optimiser.start(trainable), 0, [], self.about)
-
-    def resumed(self, path: str | os.PathLike[str], start: Checkpoint) -> Checkpoint:
-        """The checkpoint, if it is of this run, which began with ``start``."""
-        found = load_checkpoint(path)
-        for part in ("net", "classes", "pictures", "recipe"):
-            value, earlier = self.about[part], found.about.get(part)
-            if part == "recipe" and isinstance(earlier, dict):
-                value = completed(value)
-                earlier = completed(earlier | {"epochs": self.recipe.epochs})
-            if earlier != value:
-                raise ArgumentError(
-                    f"{path} is of another run: {_difference(part, earlier, value)}"
-                )
-        if found.epoch > self.recipe.epochs:
-            raise ArgumentError(
-                f"{path} has {found.epoch} epochs, but epochs is {self.recipe.epochs}"
-            )
-        try:
-            self.graph.check(found.params)
-        except ArgumentError as error:
-            raise FileError(f"{path}: does not fit its network: {error}") from None
-        if found.state.keys() != start.state.keys():
-            raise FileError(f"{path}: its state is not that of {self.recipe.optimiser}")
-        params = devices.all_moved(found.params, self.where)
-        state = {  # a parameter's goes where the parameter is, the number of steps stays here
-            name: devices.moved(array, devices.of({name: start.state[name]}))
-            for name, array in found.state.items()
-        }
-        return Checkpoint(params, state, found.epoch, found.history, self.about)
+    def start(
+        self, about: dict[str, Any], weights: Weights | None, fresh: Sequence[str]
+    ) -> Checkpoint:
+        """Before the first step."""
+        params = self.graph.init(self.recipe.sampling.seed)
+        if weights is not None:
+            params = with_weights(self.graph, params, weights, fresh)
+            about = about | {"start": digest_of(params)}
+        elif len(fresh):
+            raise ArgumentError(f"fresh is {fresh!r}, but no weights are given")
+        at = self.stepper.start(devices.all_moved(params, self.stepper.where))
+        return Checkpoint(at.params, at.state, 0, [], about, at.average)
 
     def epoch(self, at: Checkpoint, shown: Bar) -> tuple[Checkpoint, Epoch]:
         """One epoch's steps, and its scores."""
-        params, state = at.params, at.state
-        losses = []
-        sampling = self.recipe.sampling
-        for i, batch in enumerate(batches(self.dataset, sampling, self.channels, at.epoch)):
-            params, state, loss = self.step(params, state, batch, at.epoch * self.steps + i)
-            losses.append(loss)
-            shown.advance(loss)
-        found = scores(evaluate(self.graph, params, self.held_out))
-        result = Epoch(at.epoch + 1, sum(losses) / len(losses), found)
+        now, steps = Trainee(at.params, at.state, dict(at.average)), []
+        every = batches(
+            self.dataset, self.recipe.sampling, self.channels, at.epoch, workers=self.workers
+        )
+        with contextlib.closing(every):
+            for number in range(self.steps):
+                now, step = self.stepper.step(now, every, at.epoch, number)
+                steps.append(step)
+                shown.advance(step.loss)
+        scored = now.average if self.recipe.score_average else now.params
+        found = scores(evaluate(self.graph, scored, self.held_out))
+        loss = sum(step.loss for step in steps) / len(steps)
+        result = Epoch(at.epoch + 1, loss, found, tuple(steps))
         history = [*at.history, _entry(result)]
-        return Checkpoint(params, state, at.epoch + 1, history, self.about), result
-
-    def step(
-        self, params: dict[str, Array], state: dict[str, Array], batch: Batch, step: int
-    ) -> tuple[dict[str, Array], dict[str, Array], float]:
-        """New parameters, new state, and the loss. The old ones are given up."""
-        seed = self.recipe.sampling.seed
-        x = devices.moved(batch.x, self.where)
-        outputs, tape = self.graph.forward(params, x, training=True, seed=seed, step=step)
-        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-        loss, kept = self.criterion.forward(outputs, batch.labels)
-        lr = self.recipe.lr_at(step, self.recipe.epochs * self.steps)
-        if not np.isfinite(loss):
-            raise ArgumentError(DIVERGED.format(epoch=step // self.steps + 1, lr=lr))
-        grads_y = self.criterion.backward(kept, len(outputs))
-        grads = self.graph.backward(tape, grads_y, needs=self.trainable)
-        params, state = self.optimiser.step(params, grads, state, lr, donate=True)
-        return params | tape.updates, state, loss
+        return Checkpoint(
+            now.params, now.state, at.epoch + 1, history, at.about, now.average
+        ), result
 
 
 def _entry(result: Epoch) -> dict[str, Any]:
@@ -296,12 +289,3 @@ def _entry(result: Epoch) -> dict[str, Any]:
         "class_iou": [plain(v) for v in found.class_iou],
         "class_accuracy": [plain(v) for v in found.class_accuracy],
     }
-
-
-def _difference(part: str, earlier: Any, now: Any) -> str:
-    """What differs, in words."""
-    if isinstance(earlier, dict) and isinstance(now, dict) and earlier.keys() & now.keys():
-        for key in now:
-            if earlier.get(key) != now[key]:
-                return _difference(f"{part}.{key}", earlier.get(key), now[key])
-    return f"{part} was {earlier!r}, now it is {now!r}"

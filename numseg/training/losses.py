@@ -188,11 +188,11 @@ class Criterion:
             tape.append((value, saved))
         return total, tape
 
-    def backward(self, tape: Sequence[Any], outputs: int) -> list[Any]:
-        """The gradient of each output; None for one without."""
+    def backward(self, tape: Sequence[Any], outputs: int, share: float = 1.0) -> list[Any]:
+        """The gradient of ``share`` times the sum, for each output; None for one without."""
         grads: list[Any] = [None] * outputs
         for (op, term), (value, saved) in zip(self.terms, tape, strict=True):
-            one = np.full(value.shape, term.weight, value.dtype)
+            one = np.full(value.shape, term.weight * share, value.dtype)
             grad, *_ = op.backward(saved, moved(one, device.of([value])), needs=[op.inputs[0]])
             had = grads[term.output]
             grads[term.output] = grad if had is None else add(had, grad)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -74,6 +75,18 @@ class Recipe:
     """"median_frequency" (SegNet) or "inverse_frequency": classes weigh by how rare they are in the
     pictures to train on, in every loss that takes a weight for each and is given none; or a
     function of :class:`~numseg.training.balance.Frequencies`."""
+    accumulate: int = 1
+    """Batches per step: the step is made with the mean of their gradients, each taken with the same
+    parameters. (An epoch's last step may have fewer.)"""
+    clip_value: float | None = None
+    """The largest that a number of the gradient may be, either way."""
+    clip_norm: float | None = None
+    """The greatest length of the gradient of all parameters together."""
+    average: float = 0.0
+    """Keep a moving average of the parameters, running statistics included: after each step ``d
+    average + (1 - d) parameters`` for this d, such as 0.999. It does not change the training."""
+    score_average: bool = False
+    """Score the held-out pictures with the moving average."""
 
     def __post_init__(self) -> None:
         self._keep("epochs", checks.integer("epochs", self.epochs, minimum=1))
@@ -97,6 +110,14 @@ class Recipe:
         self._keep("groups", groups.as_groups(self.groups))
         for name in ("frozen", "frozen_norms"):
             self._keep(name, groups.as_patterns(name, getattr(self, name)))
+        self._keep("accumulate", checks.integer("accumulate", self.accumulate, minimum=1))
+        for name in ("clip_value", "clip_norm"):
+            if getattr(self, name) is not None:
+                self._keep(name, checks.positive(name, getattr(self, name)))
+        self._keep("average", checks.real("average", self.average, 0, math.nextafter(1, 0)))
+        self._keep("score_average", checks.flag("score_average", self.score_average))
+        if self.score_average and not self.average:
+            raise ArgumentError("score_average is True, but average is 0: there is none")
         if self.balance is not None:
             self._keep("balance", names.named("balance", self.balance, balance.BALANCES))
             if not any(map(takes_weights, losses)):
