@@ -44,6 +44,7 @@ def add_parser(subparsers: Any) -> None:
         help="the overlay (OUT with .overlay.png at its end); or a folder for several",
     )  # fmt: skip
     add("--tile", metavar="N", type=int, default=512, help="pixels per tile and side (512)")
+    add("--average", action="store_true", help="with the moving average of the parameters")
     add("--net", metavar="NAME", help="module:function that makes the network, if it is your own")
     add_device(add)
 
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         check_ending("--overlay", job.overlay, (".png",), "an overlay")
     check_writable(jobs[0].mask)
     check_writable(jobs[0].overlay)
-    graph, checkpoint = load_network(args.weights, args.net and names.load(args.net))
+    graph, checkpoint = load_network(args.weights, args.net and names.load(args.net), args.average)
     params = devices.all_moved(checkpoint.params, devices.named(args.device))
     checkpoint = checkpoint._replace(params=params)
     classes = checkpoint.about["classes"]

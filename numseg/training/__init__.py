@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from numseg.training.balance import Frequencies, class_weights
 from numseg.training.batches import Batch, Sampling, batches
+from numseg.training.boundary import boundary_f1, mean_boundary_f1
 from numseg.training.checkpoints import (
     Checkpoint,
     load_checkpoint,
@@ -11,12 +12,15 @@ from numseg.training.checkpoints import (
     make_network,
     save_checkpoint,
 )
+from numseg.training.history import write_history
+from numseg.training.logs import TensorBoard
 from numseg.training.loop import Epoch, Trained, train
 from numseg.training.losses import Loss
 from numseg.training.metrics import Scores, confusion_matrix, scores
 from numseg.training.optimisers import SGD, Adam, Optimiser
 from numseg.training.predict import Judged, evaluate, evaluate_each, predict
 from numseg.training.recipe import Recipe
+from numseg.training.stepping import Step
 
 __all__ = [
     "SGD",
@@ -31,8 +35,11 @@ __all__ = [
     "Recipe",
     "Sampling",
     "Scores",
+    "Step",
+    "TensorBoard",
     "Trained",
     "batches",
+    "boundary_f1",
     "class_weights",
     "confusion_matrix",
     "evaluate",
@@ -40,8 +47,10 @@ __all__ = [
     "load_checkpoint",
     "load_network",
     "make_network",
+    "mean_boundary_f1",
     "predict",
     "save_checkpoint",
     "scores",
     "train",
+    "write_history",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from numseg import checks
 from numseg.data.dataset import Dataset, Sample
 from numseg.device import Device
 from numseg.errors import ArgumentError
-from numseg.files import remove_parts
+from numseg.files import check_writable, remove_parts
 from numseg.graph import Graph, digest
 from numseg.kernels.machine.threads import MOST_THREADS
 from numseg.training import balance, devices, groups
@@ -26,6 +25,7 @@ from numseg.training.checkpoints import (
     save_checkpoint,
     written,
 )
+from numseg.training.history import check_ending, scored, write_history
 from numseg.training.losses import Criterion
 from numseg.training.metrics import Scores, scores
 from numseg.training.predict import check_takes, evaluate, image_channels
@@ -57,7 +57,7 @@ class Trained(NamedTuple):
     params: dict[str, Array]
     """On the device on which they were trained."""
     history: list[dict[str, Any]]
-    """By epoch: loss, mean_iou, pixel_accuracy, class_iou, class_accuracy; None for NaN."""
+    """By epoch: the loss and the scores by their names, None for NaN."""
     average: Mapping[str, Array] = {}
     """Moving averages of the parameters, if the recipe asks for them."""
 
@@ -73,6 +73,7 @@ def train(
     weights: Weights | None = None,
     fresh: Sequence[str] = (),
     workers: int = 0,
+    history: str | os.PathLike[str] | None = None,
     device: str = "cpu",
     progress: str | None = None,
     report: Callable[[Epoch], None] | None = None,
@@ -105,6 +106,8 @@ def train(
     workers : int
         Threads that make batches ahead; by default they are made between the steps. The bits do not
         depend on it. A dataset that reads files must be able to do so in several threads.
+    history : path, optional
+        Write what every epoch gave there, ``.csv`` or ``.jsonl`` (:func:`write_history`).
     device : {"cpu", "cuda"}
         Where to train. Parameters are moved there once, batches one by one.
     progress : str, optional
@@ -144,6 +147,9 @@ def train(
         check_saving(checkpoint)
     elif resume:
         raise ArgumentError("resume=True goes on from a checkpoint, but checkpoint is None")
+    if history is not None:
+        check_ending(history)
+        check_writable(history)
     at = run.start(about, weights, fresh)
     if checkpoint is not None:
         remove_parts(checkpoint)
@@ -152,11 +158,15 @@ def train(
     shown = bar(None, 0, 0)
     try:
         run.check_pictures(progress)
+        if history is not None and at.history:  # a run that was killed may not have come to it
+            write_history(history, at.history, dataset.classes)
         shown = bar(progress, at.epoch * run.steps, recipe.epochs * run.steps)
         while at.epoch < recipe.epochs:
             at, result = run.epoch(at, shown)
             if checkpoint is not None:
                 save_checkpoint(checkpoint, at)
+            if history is not None:
+                write_history(history, at.history, dataset.classes)
             shown.show(miou=result.scores.mean_iou)
             if report is not None:
                 report(result)
@@ -265,27 +275,11 @@ class _Run:
                 now, step = self.stepper.step(now, every, at.epoch, number)
                 steps.append(step)
                 shown.advance(step.loss)
-        scored = now.average if self.recipe.score_average else now.params
-        found = scores(evaluate(self.graph, scored, self.held_out))
+        judged = now.average if self.recipe.score_average else now.params
+        found = scores(evaluate(self.graph, judged, self.held_out))
         loss = sum(step.loss for step in steps) / len(steps)
         result = Epoch(at.epoch + 1, loss, found, tuple(steps))
-        history = [*at.history, _entry(result)]
+        history = [*at.history, {"loss": loss, **scored(found)}]
         return Checkpoint(
             now.params, now.state, at.epoch + 1, history, at.about, now.average
         ), result
-
-
-def _entry(result: Epoch) -> dict[str, Any]:
-    """An epoch as JSON."""
-
-    def plain(value: float) -> float | None:
-        return None if math.isnan(value) else float(value)
-
-    found = result.scores
-    return {
-        "loss": plain(result.loss),
-        "mean_iou": plain(found.mean_iou),
-        "pixel_accuracy": plain(found.pixel_accuracy),
-        "class_iou": [plain(v) for v in found.class_iou],
-        "class_accuracy": [plain(v) for v in found.class_accuracy],
-    }
