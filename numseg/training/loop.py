@@ -127,20 +127,8 @@ def train(
         If the checkpoint cannot be read or written; an earlier one stays as it is.
     """
     workers = checks.integer("workers", workers, 0, MOST_THREADS)
-    run = _Run(net, dataset, held_out, recipe, devices.named(device), workers)
-    if len(dataset) == 0 or len(held_out) == 0:
-        raise ArgumentError(f"{len(dataset)} pictures to train on, {len(held_out)} held out")
-    if dataset.classes != held_out.classes:
-        raise ArgumentError("the pictures to train on and those held out have different classes")
-    if run.steps == 0:
-        raise ArgumentError(
-            f"drop_last leaves no batch: batch is {recipe.sampling.batch}, but an epoch has "
-            f"{len(dataset) * recipe.sampling.repeat} pieces"
-        )
-    if recipe.warm_up >= recipe.epochs * run.steps > 0:
-        raise ArgumentError(
-            f"warm_up is {recipe.warm_up} steps, but the run has {recipe.epochs * run.steps}"
-        )
+    run = Run(net, dataset, held_out, recipe, devices.named(device), workers)
+    run.check_run()
     run.check_crop()
     about = {} if checkpoint is None else run.describe(net)
     if checkpoint is not None:
@@ -179,7 +167,7 @@ def train(
     return Trained(at.params, at.history, at.average)
 
 
-class _Run:
+class Run:
     """What stays the same from epoch to epoch."""
 
     def __init__(
@@ -220,6 +208,25 @@ class _Run:
         if self.dataset.colours is not None:
             about["colours"] = written("colours", self.dataset.colours)
         return about
+
+    def check_run(self) -> None:
+        """There is something to train on and to score, and a step is made."""
+        dataset, held_out, recipe = self.dataset, self.held_out, self.recipe
+        if len(dataset) == 0 or len(held_out) == 0:
+            raise ArgumentError(f"{len(dataset)} pictures to train on, {len(held_out)} held out")
+        if dataset.classes != held_out.classes:
+            raise ArgumentError(
+                "the pictures to train on and those held out have different classes"
+            )
+        if self.steps == 0:
+            raise ArgumentError(
+                f"drop_last leaves no batch: batch is {recipe.sampling.batch}, but an epoch has "
+                f"{len(dataset) * recipe.sampling.repeat} pieces"
+            )
+        if recipe.warm_up >= recipe.epochs * self.steps > 0:
+            raise ArgumentError(
+                f"warm_up is {recipe.warm_up} steps, but the run has {recipe.epochs * self.steps}"
+            )
 
     def check_crop(self) -> None:
         """The network takes pieces of this size, and gives the losses what they score."""
