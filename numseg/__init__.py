@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from numseg import boxes, nets
-from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError, FileError, MissingExtra
+from numseg.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DeviceError,
+    FileError,
+    MismatchError,
+    MissingExtra,
+)
 from numseg.graph import Graph
 from numseg.kernels.machine.threads import get_num_threads, num_threads, set_num_threads
 from numseg.operator import Cost, Operator, Plan, Spec, use
@@ -24,6 +31,7 @@ __all__ = [
     "DeviceError",
     "FileError",
     "Graph",
+    "MismatchError",
     "MissingExtra",
     "Operator",
     "Plan",

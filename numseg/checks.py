@@ -75,11 +75,12 @@ def leading_axes(
     return tuple(array.shape[: len(expected)]), tuple(array.shape[len(expected) :])
 
 
-def dim(value: Any, name: str, array: ArrayLike) -> int:
-    """The argument ``dim``, a number of an axis of the array, counted from the first."""
-    number, count = integer("dim", value), len(array.shape)
+def dim(value: Any, name: str, array: ArrayLike, argument: str = "dim") -> int:
+    """An argument that is the number of an axis of the array, counted from the first."""
+    number, count = integer(argument, value), len(array.shape)
     if not -count <= number < count:
-        raise ArgumentError(f"dim is {number}, but {name} has {count} axes: {tuple(array.shape)}")
+        shape = tuple(array.shape)
+        raise ArgumentError(f"{argument} is {number}, but {name} has {count} axes: {shape}")
     return number % count
 
 

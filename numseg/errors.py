@@ -1,4 +1,5 @@
-"""The errors numseg raises on purpose. Each is one line that names the argument and both values."""
+"""The errors numseg raises on purpose. Each is one line that names the argument and both values;
+:class:`MismatchError` has a line for each name."""
 
 from __future__ import annotations
 
@@ -9,6 +10,11 @@ class ArgumentError(ValueError):
 
 class ArgumentTypeError(ArgumentError, TypeError):
     """An argument has the wrong type or dtype."""
+
+
+class MismatchError(ArgumentError):
+    """Arrays are not a graph's parameters. If more than three differ, a line for each, under one
+    that counts them."""
 
 
 class DeviceError(RuntimeError):
@@ -41,6 +47,11 @@ def shown(value: object) -> str:
     except Exception:  # an integer of too many digits, or somebody's own class
         return f"a value of type {type(value).__name__}"
     return text if len(text) <= MOST else f"{text[: MOST - 20]}... ({type(value).__name__})"
+
+
+def printable(name: str) -> str:
+    """A name out of a file, in one line and with no signs that a terminal would obey."""
+    return name if name.isprintable() else repr(name)[1:-1]
 
 
 def one_line(error: BaseException) -> str:

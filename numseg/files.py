@@ -1,4 +1,4 @@
-"""Files that are either written whole or not at all, and optional packages."""
+"""Files that are read whole, written whole or not at all; and optional packages."""
 
 from __future__ import annotations
 
@@ -14,6 +14,24 @@ from typing import Any
 
 from numseg import forks
 from numseg.errors import FileError, MissingExtra, one_line
+
+
+def read_whole(path: str | os.PathLike[str]) -> bytes:
+    """All that a file holds.
+
+    Raises
+    ------
+    FileError
+        If there is no such file, or it cannot be read.
+    """
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise FileError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise FileError(f"{path}: is a folder, not a file") from None
+    except (OSError, ValueError) as error:  # ValueError for names that the system cannot have
+        raise FileError(f"{path}: cannot be read: {_reason(error)}") from None
 
 
 def write_whole(path: str | os.PathLike[str], content: bytes) -> None:

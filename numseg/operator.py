@@ -53,6 +53,7 @@ class Facts:
     finite: tuple[str, ...] = ()
     like: Operator[..., Any] | None = None
     family: ModuleType | None = None
+    view: bool = False
     face: str | None = None
     """``reference``, or whichever fits the call."""
 
@@ -73,6 +74,7 @@ def operator(
     finite: str = "",
     like: Operator[..., Any] | None = None,
     family: ModuleType | None = None,
+    view: bool = False,
 ) -> Callable[[Callable[P, Plan[R]]], Operator[P, R]]:
     """Make an operator of a function that checks the arguments and returns the :class:`Plan`.
 
@@ -121,6 +123,9 @@ def operator(
     family : module, optional
         What makes the faces and derivatives of formulas that the folder states
         (:mod:`numseg.pointwise`, :mod:`numseg.broadcasting`).
+    view : bool
+        The result is the memory of x, and its gradient that of ``grad_y``: read-only, as whoever
+        writes to the one would change the other.
     """
 
     def make(plan: Callable[P, Plan[R]]) -> Operator[P, R]:
@@ -142,6 +147,7 @@ def operator(
                 finite=tuple(finite.split()),
                 like=like,
                 family=family,
+                view=view,
             ),
         )
 

@@ -129,6 +129,11 @@ def test_files_of_others(tmp_path):
     with pytest.raises(FileError, match="its metadata is not numseg's"):
         safetensors.load(plain)
     header = b'{"w":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
-    plain.write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0")
-    with pytest.raises(FileError, match="has arrays of type 'BF16', which NumPy has not"):
+    plain.write_bytes(len(header).to_bytes(8, "little") + header + b"\xc0\x3f")
+    found = safetensors.load(plain)[0]["w"]  # 0x3fc0 is the upper half of 1.5 in float32
+    assert found.dtype == np.float32
+    assert found.tolist() == [1.5]
+    header = b'{"w":{"dtype":"F8_E5M2","shape":[1],"data_offsets":[0,1]}}'
+    plain.write_bytes(len(header).to_bytes(8, "little") + header + b"\0")
+    with pytest.raises(FileError, match="has arrays of type 'F8_E5M2', which NumPy has not"):
         safetensors.load(plain)

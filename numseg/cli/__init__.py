@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Sequence
 
 from numseg.cli import _terminal
-from numseg.errors import ArgumentError, DeviceError, FileError, MissingExtra
+from numseg.errors import ArgumentError, DeviceError, FileError, MismatchError, MissingExtra
 
 USER_ERRORS = (ArgumentError, DeviceError, FileError, MissingExtra, OSError)
 
@@ -46,12 +46,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         _terminal.say(f"\nnumseg: interrupted{': ' if kept else ''}{kept}")
         return 130
     except USER_ERRORS as error:
-        _terminal.say(f"numseg{command}: error: {' '.join(str(error).split())}")
+        _terminal.say(f"numseg{command}: error: {_said(error)}")
         try:
             _terminal.flush()
         except OSError:  # a full disk, of which there will be no more to say
             _terminal.drop(sys.stdout)
         return 2
+
+
+def _said(error: Exception) -> str:
+    """One line; of names that do not fit, one for each."""
+    if isinstance(error, MismatchError):
+        return str(error)
+    return " ".join(str(error).split())
 
 
 def _warn(command: str, message: Warning | str, *rest: object) -> None:

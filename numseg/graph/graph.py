@@ -14,6 +14,7 @@ from numseg.errors import ArgumentError, ArgumentTypeError, shown
 from numseg.forks import cached_property
 from numseg.graph import execute, fold, fuse, profile, receptive, summary
 from numseg.graph.execute import Mode, Tape
+from numseg.graph.mismatch import mismatch
 from numseg.graph.network import Network
 from numseg.graph.node import Entry, Init, Input, Late, Node, Param, SizeOf, Value, flat, seed_from
 from numseg.operator import Operator, Plan, Spec
@@ -75,19 +76,18 @@ class Graph(Network):
         return {p.name: np.asarray(p.init(p.shape, rng), dtype) for p, rng in generators.items()}
 
     def check(self, params: Mapping[str, ArrayLike]) -> None:
-        """Raise ArgumentError unless ``params`` are this graph's: the same names and shapes."""
-        shapes = {param.name: param.shape for param in self.params}
-        wrong = [f"missing parameter {n} {shapes[n]}" for n in shapes if n not in params]
-        for name, array in params.items():
-            seen = device.seen(name, array)
-            given = tuple(seen.shape if hasattr(seen, "shape") else np.shape(seen))
-            if name not in shapes:
-                wrong.append(f"unexpected parameter {name} {given}")
-            elif given != shapes[name]:
-                wrong.append(f"parameter {name} has shape {given}, expected {shapes[name]}")
-        if wrong:
-            more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-            raise ArgumentError("; ".join(wrong[:3]) + more)
+        """Raise MismatchError unless ``params`` are this graph's: the same names and shapes.
+
+        It lists all names that differ, with those that they may have been meant to be.
+        """
+        expected = {param.name: param.shape for param in self.params}
+        seen = {name: device.seen(name, array) for name, array in params.items()}
+        given = {
+            name: tuple(array.shape if hasattr(array, "shape") else np.shape(array))
+            for name, array in seen.items()
+        }
+        if given != expected:
+            raise mismatch(expected, given)
 
     def folded(self, params: Mapping[str, ArrayLike]) -> tuple[Graph, dict[str, Any]]:
         """A graph for inference and its parameters, in which batch normalisation is part of the
@@ -305,10 +305,15 @@ class Builder:
         self._inputs.append(Input(self._new_name(name), check))
         return self._give(Value(name))
 
-    def param(self, name: str, shape: Sequence[int], init: Init) -> Value:
-        """An array that is learned, or kept as state; ``init(shape, rng)`` is its start value."""
+    def param(self, name: str, shape: Sequence[int], init: Init, trainable: bool = True) -> Value:
+        """An array that is learned, or kept as state; ``init(shape, rng)`` is its start value.
+
+        ``trainable=False`` makes it a constant: a parameter like others, of which training knows
+        nothing. It has a gradient, for those who ask :meth:`Graph.backward` for it by name.
+        """
         sizes = tuple(checks.integer(f"{name}'s shape", size, 0) for size in shape)
-        self._params.append(Param(self._new_name(name), sizes, init))
+        trainable = checks.flag("trainable", trainable)
+        self._params.append(Param(self._new_name(name), sizes, init, trainable))
         return self._give(Value(name))
 
     def add(

@@ -34,8 +34,9 @@ class Network:
 
     @cached_property
     def trainable(self) -> tuple[str, ...]:
-        """The parameters that have a gradient; the others are state, such as running means."""
-        params = {param.name for param in self.params}
+        """The parameters that have a gradient and are no constants; the others are kept: state,
+        such as running means, and constants, such as FCN's upsampling filters."""
+        params = {param.name for param in self.params if param.trainable}
         return tuple(name for name in self.differentiable if name in params)
 
     @cached_property

@@ -59,11 +59,13 @@ class Input:
 
 @dataclasses.dataclass(frozen=True)
 class Param:
-    """An array that is learned, or kept as state."""
+    """An array that is learned, kept as state, or constant."""
 
     name: str
     shape: Shape
     init: Init
+    trainable: bool = True
+    """False: a constant, which training leaves as it is."""
 
     @property
     def size(self) -> int:

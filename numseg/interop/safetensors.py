@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from numseg.errors import FileError
-from numseg.files import optional, write_whole
+from numseg.files import optional, read_whole, write_whole
+from numseg.interop.bfloat16 import widened
 from numseg.typing import Array
 
 _KEY = "numseg"
@@ -39,6 +39,9 @@ def save(
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]]:
     """Read a safetensors file: its arrays, and the metadata if :func:`save` wrote it.
 
+    Arrays are the caller's own, to be written to. bfloat16, which NumPy has not, is float32 of the
+    same values.
+
     Raises
     ------
     FileError
@@ -46,23 +49,44 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]
     MissingExtra
         Without the safetensors package.
     """
-    package = check_package("reading weights")
-    broken = optional("safetensors", "safetensors", "train", "reading weights").SafetensorError
-    if not Path(path).is_file():
-        reason = "is a folder, not a file" if Path(path).is_dir() else "no such file"
-        raise FileError(f"{path}: {reason}")
+    content = read_whole(path)
     try:
-        content = Path(path).read_bytes()
-        arrays = dict(package.load(content))
+        return read(content)
+    except FileError as error:
+        raise FileError(f"{path}: {error}") from None
+
+
+def read(content: bytes) -> tuple[dict[str, Array], dict[str, Any]]:
+    """What :func:`load` gives, of a file's content."""
+    package = optional("safetensors", "safetensors", "train", "reading weights")
+    try:
+        arrays = {name: _array(**described) for name, described in package.deserialize(content)}
         metadata = json.loads(_header(content).get("__metadata__", {}).get(_KEY, "{}"))
-    except KeyError as error:
-        raise FileError(f"{path}: has arrays of type {error}, which NumPy has not") from None
-    except (OSError, ValueError, broken) as error:
+    except FileError:
+        raise
+    except (ValueError, RecursionError, package.SafetensorError) as error:
         first = str(error).partition("\n")[0]
-        raise FileError(f"{path}: is damaged or not a safetensors file: {first}") from None
+        raise FileError(f"is damaged or not a safetensors file: {first}") from None
     if not isinstance(metadata, dict):
-        raise FileError(f"{path}: its metadata is not numseg's")
+        raise FileError("its metadata is not numseg's")
     return arrays, metadata
+
+
+_DTYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL": "?", "C64": "<c8",
+    "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
+    "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1",
+}  # fmt: skip
+
+
+def _array(dtype: str, shape: list[int], data: bytes) -> Array:
+    """An array of its own, of one that the package describes."""
+    if dtype not in _DTYPES:
+        raise FileError(f"has arrays of type {dtype!r}, which NumPy has not")
+    array = np.frombuffer(data, _DTYPES[dtype]).reshape(shape)
+    if dtype == "BF16":
+        return widened(array)
+    return np.require(array, array.dtype.newbyteorder("="), "W")
 
 
 def _header(content: bytes) -> dict[str, Any]:

@@ -366,5 +366,6 @@ def _tensor(array: Any) -> Tensor:
     if array is None or isinstance(array, torch.Tensor):
         return array
     if isinstance(array, (np.ndarray, np.generic)):
-        return torch.from_numpy(np.asarray(array))
+        array = np.asarray(array)
+        return torch.from_numpy(array if array.flags.writeable else array.copy())  # of a view
     return torch.as_tensor(array, device="cuda")

@@ -5,13 +5,10 @@ from __future__ import annotations
 import functools
 
 from numseg import checks
-from numseg.errors import ArgumentError
 from numseg.graph import Builder, Graph, Value
 from numseg.nets import blocks
-from numseg.operator import Spec
 from numseg.ops.center_crop import center_crop
 from numseg.ops.concat import concat
-from numseg.ops.dropout import dropout as drop
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.relu import relu
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
@@ -68,28 +65,25 @@ def unet(
     >>> ns.nets.unet(1, 2).shapes((1, 1, 572, 572))["head"]
     (1, 2, 388, 388)
     """
-    in_channels = checks.integer("in_channels", in_channels, 1)
     classes = checks.integer("classes", classes, 1)
     width = checks.integer("width", width, 1)
     depth = checks.integer("depth", depth, 0)
     valid = checks.choice("padding", padding, ("valid", "same")) == "valid"
     checks.choice("up", up, ("conv_transpose", "bilinear", "nearest"))
-    rate = checks.real("dropout", dropout)
-    if not 0 <= rate < 1:
-        raise ArgumentError(f"dropout must lie in [0, 1), got {rate}")
 
     net = Graph.build()
     pair = functools.partial(_pair, net, padding=0 if valid else 1, norm=checks.flag("norm", norm))
     widths = [width * 2**level for level in range(depth + 1)]
 
-    x = net.input("x", functools.partial(_check_size, in_channels, depth, valid))
+    smallest, step, offset = _sizes(depth, valid)
+    x = blocks.image(net, in_channels, smallest, step=step, offset=offset)
     channels, skips = in_channels, []
     for level, filters in enumerate(widths[:-1], 1):
-        x = pair(f"enc{level}", x, channels, filters, dropout=rate if level == depth else 0)
+        x = pair(f"enc{level}", x, channels, filters, dropout=dropout if level == depth else 0)
         skips.append(x)
         x = net.add(max_pool2d, x, 2, name=f"pool{level}")
         channels = filters
-    x = pair("mid", x, channels, widths[-1], dropout=rate)
+    x = pair("mid", x, channels, widths[-1], dropout=dropout)
     for level, filters, skip in reversed(
         list(zip(range(1, depth + 1), widths, skips, strict=False))
     ):
@@ -117,9 +111,7 @@ def _pair(
         if norm:
             x = blocks.normalise(net, f"{name}.norm{j}", x, filters)
         x = net.add(relu, x, name=f"{name}.relu{j}")
-    if dropout > 0:
-        x = net.add(drop, x, dropout, seed=net.seed, training=net.training, name=f"{name}.dropout")
-    return x
+    return blocks.dropout(net, f"{name}.dropout", x, dropout)
 
 
 def _up(net: Builder, name: str, x: Value, channels: int, filters: int, how: str) -> Value:
@@ -132,22 +124,11 @@ def _up(net: Builder, name: str, x: Value, channels: int, filters: int, how: str
     return net.add(upsample, x, scale_factor=2, name=f"{name}.{how}")
 
 
-def _check_size(in_channels: int, depth: int, valid: bool, x: Spec) -> None:
-    """Every level must be even where it is halved, and no level may vanish."""
-    _, channels, h, w = checks.axes("x", x, "n c h w")
-    if channels != in_channels:
-        raise ArgumentError(f"x has {channels} channels, but this U-Net takes {in_channels}")
-    step = 2**depth
+def _sizes(depth: int, valid: bool) -> tuple[int, int, int]:
+    """The smallest side of an image; each is ``step * k + offset``."""
+    step = 2**depth  # every level must be even where it is halved
     # Without padding a level takes s = 2 (size of the level below) + 4, the bottom takes b: solved,
     # s = step b + 4 (step - 1). On the way up o becomes 2 o - 4, which must not fall below 1.
     offset = 4 * (step - 1) if valid else 0
     smallest = step * ((5, 7, 8)[min(depth, 2)] if valid else 1) + offset
-    for axis, size in (("rows", h), ("columns", w)):
-        below = (size - offset) // step * step + offset
-        if size < smallest:
-            raise ArgumentError(f"x has {size} {axis}, but this U-Net takes {smallest} at least")
-        if size != below:
-            raise ArgumentError(
-                f"x has {size} {axis}; the nearest that this U-Net takes are {below} "
-                f"and {below + step}"
-            )
+    return smallest, step, offset

@@ -33,6 +33,7 @@ from numseg.ops.divide import divide
 from numseg.ops.dropout import dropout
 from numseg.ops.elu import elu
 from numseg.ops.exp import exp
+from numseg.ops.flatten import flatten
 from numseg.ops.gelu import gelu
 from numseg.ops.global_avg_pool2d import global_avg_pool2d
 from numseg.ops.global_max_pool2d import global_max_pool2d
@@ -57,6 +58,7 @@ from numseg.ops.pixel_shuffle2d import pixel_shuffle2d
 from numseg.ops.pixel_unshuffle2d import pixel_unshuffle2d
 from numseg.ops.prelu import prelu
 from numseg.ops.relu import relu
+from numseg.ops.reshape import reshape
 from numseg.ops.roi_align import roi_align
 from numseg.ops.roi_pool import roi_pool
 from numseg.ops.selu import selu
@@ -101,6 +103,7 @@ __all__ = [
     "dropout",
     "elu",
     "exp",
+    "flatten",
     "gelu",
     "global_avg_pool2d",
     "global_max_pool2d",
@@ -125,6 +128,7 @@ __all__ = [
     "pixel_unshuffle2d",
     "prelu",
     "relu",
+    "reshape",
     "roi_align",
     "roi_pool",
     "selu",
@@ -170,6 +174,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "dropout": dropout,
     "elu": elu,
     "exp": exp,
+    "flatten": flatten,
     "gelu": gelu,
     "global_avg_pool2d": global_avg_pool2d,
     "global_max_pool2d": global_max_pool2d,
@@ -194,6 +199,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "pixel_unshuffle2d": pixel_unshuffle2d,
     "prelu": prelu,
     "relu": relu,
+    "reshape": reshape,
     "roi_align": roi_align,
     "roi_pool": roi_pool,
     "selu": selu,

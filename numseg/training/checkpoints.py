@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numseg import names
-from numseg.errors import ArgumentError, FileError
+from numseg.errors import ArgumentError, FileError, one_line
 from numseg.files import check_writable
 from numseg.graph import Graph, digest
 from numseg.interop import safetensors
@@ -137,7 +137,7 @@ def load_network(
         if len(classes) != net.get("classes", len(classes)):
             raise ArgumentError(f"it names {len(classes)} classes, the network {net['classes']}")
     except (AttributeError, KeyError, TypeError, ArgumentError) as error:
-        raise FileError(f"{path}: does not fit its network: {error}") from None
+        raise FileError(f"{path}: does not fit its network: {one_line(error)}") from None
     return graph, checkpoint
 
 

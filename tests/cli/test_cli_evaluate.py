@@ -249,7 +249,7 @@ def test_a_checkpoint_in_short_and_in_time(weights, capsys):
         (["W", "--width", "3"], "--width is for networks by name, not for a checkpoint"),
         (["W", "--set", "a=1"], "--set is for networks by name, not for a checkpoint"),
         (["W", "--input", "1x8x8"], "--input has 1 channels, but "),
-        (["W", "--input", "3x9x8"], "x has 9 rows; the nearest that this U-Net takes"),
+        (["W", "--input", "3x9x8"], "x has 9 rows; the nearest that this network takes"),
         (["unet", "--net", "a:b"], "--net is for checkpoints, not for unet"),
         (["none.safetensors"], "none.safetensors: no such file"),
     ],

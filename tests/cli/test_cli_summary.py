@@ -54,7 +54,7 @@ def test_dot(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--input", "3x9x8"], "x has 9 rows; the nearest that this U-Net takes are 8 and 10"),
+        (["--input", "3x9x8"], "x has 9 rows; the nearest that this network takes are 8 and 10"),
         (["--width", "0"], "width must be at least 1, got 0"),
         (["--set", "up=cubic"], "up must be one of 'conv_transpose', 'bilinear', 'nearest'"),
         (["--dot", "/dev/null/unet.dot"], "cannot write /dev/null/unet.dot"),

@@ -110,13 +110,13 @@ def test_sizes_without_padding(depth: int):
             out = graph.shapes((1, 1, size, good[0]))["head"]
             assert out == (1, 1, size - good[0] + out[3], out[3])  # grows as the input does
         elif size < good[0]:
-            message = f"x has {size} rows, but this U-Net takes {good[0]} at least"
+            message = f"x has {size} rows, but this network takes {good[0]} at least"
             with pytest.raises(ns.ArgumentError, match=message):
                 graph.shapes((1, 1, size, good[0]))
         elif size < good[-1]:
             below, above = max(g for g in good if g < size), min(g for g in good if g > size)
             message = (
-                f"x has {size} columns; the nearest that this U-Net takes are {below} and {above}"
+                f"x has {size} columns; the nearest that this network takes are {below} and {above}"
             )
             with pytest.raises(ns.ArgumentError, match=message):
                 graph.shapes((1, 1, good[0], size))
@@ -128,7 +128,9 @@ def test_sizes_with_padding():
         assert graph.shapes((1, 2, size, 16))["head"] == (1, 3, size, 16)
     with pytest.raises(ns.ArgumentError, match=r"x has 20 rows; .* are 16 and 24"):
         graph.shapes((1, 2, 20, 16))
-    with pytest.raises(ns.ArgumentError, match="x has 4 columns, but this U-Net takes 8 at least"):
+    with pytest.raises(
+        ns.ArgumentError, match="x has 4 columns, but this network takes 8 at least"
+    ):
         graph.shapes((1, 2, 16, 4))
 
 
@@ -138,7 +140,7 @@ def test_sizes_are_checked_before_any_work():
     for call in (graph.run, graph.forward):
         with pytest.raises(ns.ArgumentError, match=r"x has 19 rows; .* are 18 and 20"):
             call(params, np.zeros((1, 1, 19, 18), np.float32))
-    with pytest.raises(ns.ArgumentError, match="x has 2 channels, but this U-Net takes 1"):
+    with pytest.raises(ns.ArgumentError, match="x has 2 channels, but this network takes 1"):
         graph.run(params, np.zeros((1, 2, 18, 18), np.float32))
     with pytest.raises(ns.ArgumentError, match=re.escape("x has shape (18, 18), expected 4 axes")):
         graph.run(params, np.zeros((18, 18), np.float32))

@@ -101,6 +101,7 @@ OTHER_DEFAULTS = {
     ("batch_norm", "running_var"): "left out in training, where PyTorch wants a None",
     ("concat", "dim"): "the channels, which networks concatenate",
     ("cross_entropy", "ignore_index"): "no label is ignored that nobody named",
+    ("flatten", "start_dim"): "torch.nn.Flatten's, which networks are made of",
     ("log_softmax", "dim"): "the channels; PyTorch's None guesses, and is deprecated",
     ("softmax", "dim"): "the channels; PyTorch's None guesses, and is deprecated",
     ("pad", "value"): "0, which PyTorch's None means",

@@ -201,7 +201,7 @@ def test_another_runs_checkpoint_is_refused(data, tmp_path, net, recipe, message
         (
             NET,
             dataclasses.replace(RECIPE, sampling=Sampling(crop=15)),
-            "crop 15: x has 15 rows; the nearest that this U-Net takes are 14 and 16",
+            "crop 15: x has 15 rows; the nearest that this network takes are 14 and 16",
         ),
         (NET | {"classes": 7}, RECIPE, "the network gives 7 classes, the data has 8"),
         (NET | {"in_channels": 2}, RECIPE, "image has 3 channels, but the network takes 2"),

@@ -1,0 +1,1 @@
+"""Classifiers, and what segmentation networks take of them; one file for each publication."""
