@@ -97,8 +97,12 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     def cut(prefix: str) -> dict[str, Array]:
         return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
 
-    params = {n: a for n, a in arrays.items() if not n.startswith((_STATE, _AVERAGE))}
-    return Checkpoint(params, cut(_STATE), epoch, history, about, cut(_AVERAGE))
+    return Checkpoint(parameters(arrays), cut(_STATE), epoch, history, about, cut(_AVERAGE))
+
+
+def parameters(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Of all arrays in a checkpoint, or in any other file, those that are parameters."""
+    return {n: a for n, a in arrays.items() if not n.startswith((_STATE, _AVERAGE))}
 
 
 def load_network(

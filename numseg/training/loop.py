@@ -100,7 +100,8 @@ def train(
         for the number of epochs: with ``schedule="constant"`` a longer recipe continues the run.
     weights : path or mapping of str to array, optional
         Start with these parameters: a checkpoint, or any file of arrays that have the parameters'
-        names and shapes. A run that goes on must be given the same.
+        names and shapes (:func:`numseg.interop.weights.load`; what has other names, its ``match``
+        renames). A run that goes on must be given the same.
     fresh : sequence of str
         Patterns of names (``["head.*"]``) that are not taken from ``weights``, or not wanted of it.
     workers : int

@@ -11,21 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from numseg import names
-from numseg.errors import ArgumentError, FileError
+from numseg.errors import MismatchError
 from numseg.graph import Graph
-from numseg.interop import safetensors
-from numseg.training.checkpoints import load_checkpoint
+from numseg.interop import weights as files
+from numseg.training.checkpoints import parameters
 from numseg.training.groups import as_patterns, matching
 from numseg.typing import Array
 
 Weights = str | os.PathLike[str] | Mapping[str, Any]
 
-
-def read(path: str | os.PathLike[str]) -> dict[str, Array]:
-    """The parameters in a file: of a checkpoint of numseg, or of any safetensors file."""
-    arrays, about = safetensors.load(path)
-    return load_checkpoint(path).params if {"format", "epoch"} <= about.keys() else arrays
+COUNTERS = "*num_batches_tracked"
+"""Of PyTorch's batch norms: nothing here reads them."""
 
 
 def with_weights(
@@ -39,52 +35,33 @@ def with_weights(
     start : mapping of str to array
         Its own, which those that ``fresh`` matches keep.
     weights : path or mapping of str to array
-        By the names of the parameters. Other floats are rounded to the parameter's dtype.
+        By the names of the parameters. A checkpoint, or whatever
+        :func:`numseg.interop.weights.load` reads. Other floats are rounded to float32.
     fresh : sequence of str
         Patterns of names. Parameters that match are not looked for among the weights, and weights
         that match are not used.
 
     Raises
     ------
+    MismatchError
+        That lists all names that are missing, unknown, or of another shape.
     ArgumentError, FileError
-        That lists all names that are missing, unknown, or of another shape; for a pattern that
-        matches nothing; if the file cannot be read.
+        For a pattern that matches nothing; if the file cannot be read.
     """
     file = None if isinstance(weights, Mapping) else Path(weights)
-    given = dict(weights) if isinstance(weights, Mapping) else read(weights)
+    given = dict(weights) if isinstance(weights, Mapping) else parameters(files.load(weights))
     patterns = as_patterns("fresh", fresh)
     matching("fresh", patterns, [*start, *given], "parameters and weights")
-
-    def left_out(name: str) -> bool:
-        return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-    wanted = {p.name: p.shape for p in graph.params if not left_out(p.name)}
-    there = {name: np.asarray(array) for name, array in given.items() if not left_out(name)}
-    if wrong := _wrong(wanted, there):
-        error = ArgumentError if file is None else FileError
-        raise error(f"{file or 'weights'}: {'; '.join(wrong)}")
-    return {
-        name: np.array(there[name], own.dtype, order="C") if name in there else own
-        for name, own in start.items()
-    }
+    own = {name: array for name, array in start.items() if _any(patterns, name)}
+    try:
+        found = files.match(graph, given, drop=(*patterns, COUNTERS), fill=own, dtype=np.float32)
+    except MismatchError as error:
+        raise MismatchError(f"{file or 'weights'}: {error}") from None
+    return {name: np.array(array, order="C") for name, array in found.items()}
 
 
-def _wrong(wanted: Mapping[str, Any], there: Mapping[str, Array]) -> list[str]:
-    """What does not fit, in words: all of it."""
-    said = []
-    missing = [name for name in wanted if name not in there]
-    unknown = [name for name in there if name not in wanted]
-    if missing:
-        near = (f"{name}{names.close_to(name, unknown)}" for name in missing)
-        said.append(f"has no {', '.join(near)}")
-    if unknown:
-        said.append(f"has {', '.join(unknown)}, which the network has not")
-    for name in (name for name in wanted if name in there):
-        if there[name].shape != wanted[name]:
-            said.append(f"{name} has shape {there[name].shape}, expected {wanted[name]}")
-        elif there[name].dtype.kind != "f":
-            said.append(f"{name} has dtype {there[name].dtype}, expected floats")
-    return said
+def _any(patterns: Sequence[str], name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def digest_of(params: Mapping[str, Array]) -> str:
