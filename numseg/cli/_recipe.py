@@ -21,8 +21,9 @@ EXAMPLES = """\
   numseg train mine --out runs/g --crop 360x480 --batch 2 --accumulate 4 --clip-norm 1
   numseg train mine --out runs/h --average 0.999 --score-average --workers 2
   numseg train mine --out runs/i --history runs/i/history.csv --logs runs/i/logs
-  numseg train mine --out runs/j --net my_nets:two_heads --loss cross_entropy \\
-    --loss cross_entropy@1=0.4"""
+  numseg train mine --out runs/j --net fcn_resnet50 --set aux=true --set normalise=imagenet \\
+    --loss cross_entropy --loss cross_entropy@1=0.5 --weights fcn_resnet50.pth \\
+    --fresh 'classifier.4.*' --fresh 'aux_classifier.4.*'"""
 
 TRAINING = (
     *("epochs", "optimiser", "lr", "weight_decay", "schedule", "warm_up", "balance", "accumulate"),

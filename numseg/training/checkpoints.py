@@ -16,6 +16,7 @@ from numseg.errors import ArgumentError, FileError, one_line
 from numseg.files import check_writable
 from numseg.graph import Graph, digest
 from numseg.interop import safetensors
+from numseg.nets.inputs import normalised
 from numseg.training.devices import to_host
 from numseg.typing import Array
 
@@ -157,7 +158,7 @@ def _graph(net: Mapping[str, Any], given: Graph | Callable[..., Graph] | None) -
         )
     if given is None:
         return make_network(net)
-    graph = given if isinstance(given, Graph) else _made("graph", given, arguments)
+    graph = given if isinstance(given, Graph) else _prepared("graph", given, arguments)
     if trained is not None and (found := digest(graph)) != trained:
         raise ArgumentError(f"the graph that was trained is {trained}, the one given {found}")
     return graph
@@ -167,14 +168,23 @@ def make_network(about: Mapping[str, Any]) -> Graph:
     """A network from ``{"name": "unet", ...its arguments}``.
 
     The name is one of :mod:`numseg.nets`, or ``"module:function"`` of any function that makes a
-    :class:`~numseg.Graph`, which is imported.
+    :class:`~numseg.Graph`, which is imported. ``"normalise"`` is no argument of it, but says what
+    it expects of colours: :func:`numseg.nets.inputs.normalised`.
     """
     from numseg import nets
 
     arguments = dict(about)
     given = arguments.pop("name", None)
     known = {name: getattr(nets, name) for name in nets.__all__}
-    return _made(str(given), names.find("net", given, known), arguments)
+    return _prepared(str(given), names.find("net", given, known), arguments)
+
+
+def _prepared(name: str, make: Any, arguments: Mapping[str, Any]) -> Graph:
+    """What a function makes of the arguments, behind a normalisation if they say so."""
+    others = dict(arguments)
+    normalisation = others.pop("normalise", None)
+    graph = _made(name, make, others)
+    return graph if normalisation is None else normalised(graph, normalisation)
 
 
 def _made(name: str, make: Any, arguments: Mapping[str, Any]) -> Graph:

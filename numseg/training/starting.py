@@ -14,6 +14,7 @@ import numpy as np
 from numseg.errors import MismatchError
 from numseg.graph import Graph
 from numseg.interop import weights as files
+from numseg.nets.inputs import NODE
 from numseg.training.checkpoints import parameters
 from numseg.training.groups import as_patterns, matching
 from numseg.typing import Array
@@ -22,6 +23,9 @@ Weights = str | os.PathLike[str] | Mapping[str, Any]
 
 COUNTERS = "*num_batches_tracked"
 """Of PyTorch's batch norms: nothing here reads them."""
+
+CONSTANTS = f"{NODE}.*"
+"""Of what a network expects of colours: no other program's file has them."""
 
 
 def with_weights(
@@ -52,7 +56,7 @@ def with_weights(
     given = dict(weights) if isinstance(weights, Mapping) else parameters(files.load(weights))
     patterns = as_patterns("fresh", fresh)
     matching("fresh", patterns, [*start, *given], "parameters and weights")
-    own = {name: array for name, array in start.items() if _any(patterns, name)}
+    own = {name: array for name, array in start.items() if _any((*patterns, CONSTANTS), name)}
     try:
         found = files.match(graph, given, drop=(*patterns, COUNTERS), fill=own, dtype=np.float32)
     except MismatchError as error:

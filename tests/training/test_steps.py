@@ -208,6 +208,20 @@ def test_a_run_begins_with_the_weights_of_a_file(data, tmp_path):
     assert found.params["mid.conv1.weight"].tobytes() == first.params["mid.conv1.weight"].tobytes()
 
 
+def test_what_weights_expect_of_colours_is_part_of_the_network(data, tmp_path):
+    """It is in no other program's file; checkpoints have it, and training leaves it alone."""
+    path = tmp_path / "c.safetensors"
+    plain = make_network(NET).init(1)
+    net = NET | {"normalise": "imagenet"}
+    found = _resumes(net, data, RECIPE, path, weights=plain)
+    graph, checkpoint = load_network(path)
+    for name in ("normalise.weight", "normalise.bias"):
+        assert found.params[name].tobytes() == graph.init(0)[name].tobytes()
+        assert checkpoint.params[name].tobytes() == found.params[name].tobytes()
+    confusion = evaluate(graph, checkpoint.params, data[1])
+    assert scores(confusion).mean_iou == found.history[-1]["mean_iou"]
+
+
 def test_weights_that_do_not_fit_are_listed(data, tmp_path):
     own = make_network(NET).init(0)
     wrong = dict(own)
