@@ -65,7 +65,7 @@ def normalised(graph: Graph, normalisation: str | Mapping[str, Any] = "imagenet"
     --------
     >>> import numpy as np, numseg as ns
     >>> from numseg.nets.inputs import normalised
-    >>> graph = normalised(ns.nets.unet(3, 2, width=1, depth=1, padding="same"), "caffe")
+    >>> graph = normalised(ns.nets.unet(3, 2, width=1, depth=0, padding="same"), "caffe")
     >>> white = np.ones((1, 3, 1, 1), np.float32)
     >>> first = graph.at("normalise")
     >>> [f"{value:.2f}" for value in first.run(first.init(), white).ravel()]  # 255 less the mean
