@@ -2,11 +2,13 @@
 
 A figure is a function decorated ``@figure`` that draws and returns a matplotlib figure; it is saved
 as ``docs/images/<name>.svg``. The same matplotlib writes the same bytes every time, so a picture
-that did not change is not a change.
+that did not change is not a change. Figures of a trained network need its weights in the folder
+``$NUMSEG_MODELS`` (docs/weights.md says where they come from).
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +33,8 @@ STYLE = {
     "axes.spines.right": False,
 }
 FIGURES: dict[str, Callable[[], Figure]] = {}
+TRAINED = {"pnet": "pnet.pt"}
+"""The files of weights that figures need."""
 
 
 def figure(draw: Callable[[], Figure]) -> Callable[[], Figure]:
@@ -45,6 +49,12 @@ def save(name: str, folder: Path = IMAGES) -> Path:
     with mpl.rc_context({**mpl.rcParamsDefault, "backend": "svg", **STYLE}):
         FIGURES[name]().savefig(path, metadata={"Date": None, "Creator": None})
     return path
+
+
+def weights_of(name: str) -> Path | None:
+    """The file that a figure needs, if it is there."""
+    path = Path(os.environ.get("NUMSEG_MODELS", "")) / TRAINED[name]
+    return path if path.is_file() else None
 
 
 def cells(axes: Any, values: np.ndarray, title: str = "", cmap: str = "RdBu_r") -> None:
@@ -329,6 +339,43 @@ def _cell(axes: Any, column: float, row: float, text: Any, kind: int, width: flo
     axes.text(column + width / 2, row + 0.5, f"{text}", ha="center", va="center", fontsize=8)
 
 
+@figure
+def pnet() -> Figure:
+    """A picture of 76 x 76 pixels, P-Net's heat map on it, and the window that is most a face."""
+    from skimage.data import astronaut
+
+    from numseg.interop import weights
+
+    path = weights_of("pnet")
+    if path is None:
+        raise FileNotFoundError(f"{TRAINED['pnet']} is not in $NUMSEG_MODELS")
+    net = ns.nets.pnet()
+    picture = ns.adaptive_avg_pool2d(astronaut().transpose(2, 0, 1)[None].astype(np.float32), 76)
+    probability, _ = net.run(weights.match(net, weights.load(path)), (picture - 127.5) / 128)
+    face = probability[0, 1]
+    row, column = (int(place) for place in np.unravel_index(face.argmax(), face.shape))
+    page = Figure(figsize=(8.4, 4.2), layout="constrained")
+    left, right = page.subplots(1, 2)
+    shown = np.rint(picture[0].transpose(1, 2, 0)).astype(np.uint8)
+    left.imshow(shown)
+    left.set_title("76 x 76 pixels, and the 12 x 12 that are most a face", fontsize=9)
+    right.imshow(shown.mean(2), cmap="gray", vmax=510)
+    rows, columns = face.shape  # each value is drawn on the middle 2 x 2 pixels of its window
+    extent = (4.5, 4.5 + 2 * columns, 4.5 + 2 * rows, 4.5)
+    heat = right.imshow(face, cmap="inferno", alpha=0.75, extent=extent, vmin=0, vmax=1)
+    right.set_title(f"{rows} x {columns} probabilities; the highest {face.max():.4f}", fontsize=9)
+    page.colorbar(heat, ax=right, shrink=0.8)
+    for axes in (left, right):
+        axes.add_patch(
+            Rectangle((2 * column - 0.5, 2 * row - 0.5), 12, 12, fill=False, edgecolor="C2")
+        )
+        axes.set(xlim=(-0.5, 75.5), ylim=(75.5, -0.5), xticks=[], yticks=[])
+    return page
+
+
 if __name__ == "__main__":
     for chosen in sys.argv[1:] or FIGURES:
-        print(save(chosen))
+        if chosen not in TRAINED or weights_of(chosen) is not None:
+            print(save(chosen))
+        else:
+            print(f"{chosen}: needs $NUMSEG_MODELS/{TRAINED[chosen]}", file=sys.stderr)

@@ -19,9 +19,11 @@ _spec.loader.exec_module(figures)
 
 @pytest.mark.parametrize("name", sorted(figures.FIGURES))
 def test_redrawing_changes_nothing(name, tmp_path):
+    assert (figures.IMAGES / f"{name}.svg").is_file()
+    if name in figures.TRAINED and figures.weights_of(name) is None:
+        pytest.skip(f"needs $NUMSEG_MODELS/{figures.TRAINED[name]}")
     first = figures.save(name, tmp_path).read_bytes()
     assert figures.save(name, tmp_path).read_bytes() == first
-    assert (figures.IMAGES / f"{name}.svg").is_file()
 
 
 def test_every_picture_has_its_function():

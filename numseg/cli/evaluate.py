@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from numseg.cli._data import LAYOUT, add_data, held_out
 from numseg.cli._options import add_device, check_folder
+from numseg.cli._trained import HELP, add_trained, trained
 
 if TYPE_CHECKING:
     from numseg.data import Dataset
@@ -21,6 +22,7 @@ EXAMPLES = f"""examples:
   numseg evaluate runs/voc/checkpoint.safetensors mine --held-out-list test --out report
   numseg evaluate runs/scenes/checkpoint.safetensors scenes --count 400 --worst 10 --out report
   numseg evaluate runs/scenes/checkpoint.safetensors scenes --boundary --average
+  numseg evaluate fcn_resnet50_coco.pth VOCdevkit/VOC2012 --net fcn_resnet50
 
 Prints the IoU and accuracy of every class, over all pixels together, and names the worst pictures.
 --out makes a folder with confusion.png (a picture of the confusion matrix), evaluation.json (all
@@ -36,28 +38,27 @@ def add_parser(subparsers: Any) -> None:
         description="Score a trained network on held-out pictures, class by class.",
         epilog=EXAMPLES,
     )
-    parser.add_argument("weights", metavar="W", type=Path, help="a checkpoint that numseg wrote")
+    parser.add_argument("weights", metavar="W", type=Path, help=HELP)
     add_data(parser, training=False)
     add = parser.add_argument
     add("--seed", metavar="N", type=int, default=0, help="of scenes: that of the training (0)")
     add("--out", metavar="FOLDER", type=Path, help="write the report there")
     add("--worst", metavar="N", type=int, default=5, help="how many of the worst pictures (5)")
-    add("--average", action="store_true", help="with the moving average of the parameters")
     add(
         "--boundary", metavar="TOLERANCE", type=float, nargs="?", const=0.0075,
         help="boundary F1 too: what a boundary may be off, in shares of the diagonal (0.0075)",
     )  # fmt: skip
-    add("--net", metavar="NAME", help="module:function that makes the network, if it is your own")
+    add_trained(add)
     add_device(add)
 
 
 def run(args: argparse.Namespace) -> None:
-    from numseg import checks, names
+    from numseg import checks
     from numseg.cli._picture import drawing
     from numseg.cli._running import progress
     from numseg.errors import ArgumentError
     from numseg.files import check_writable
-    from numseg.training import devices, evaluate_each, load_network
+    from numseg.training import devices, evaluate_each
 
     tqdm = progress()
     checks.integer("--worst", args.worst, minimum=0)
@@ -67,9 +68,9 @@ def run(args: argparse.Namespace) -> None:
         check_folder("--out", args.out, "the report")
         check_writable(args.out / "evaluation.json")
         drawing()
-    graph, checkpoint = load_network(args.weights, args.net and names.load(args.net), args.average)
-    classes = tuple(checkpoint.about["classes"])
-    dataset = held_out(args, classes)
+    graph, checkpoint = trained(args)
+    dataset = held_out(args, checkpoint.about.get("classes"))
+    classes = tuple(checkpoint.about.get("classes", dataset.classes))
     if dataset.classes != classes:
         raise ArgumentError(
             f"{args.weights} was trained on {len(classes)} classes ({_some(classes)}), but the "

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numseg.cli import _terminal
-from numseg.cli._options import add_device, check_ending, check_folder
+from numseg.cli._data import class_table
+from numseg.cli._options import add_device, apply_to, check_ending, check_folder
+from numseg.cli._trained import HELP, add_trained, trained
 
 if TYPE_CHECKING:
     from numseg.graph import Graph
@@ -19,10 +21,13 @@ EXAMPLES = """examples:
   numseg segment street.jpg --weights runs/fcn/checkpoint.safetensors --out m.png --net my_nets:fcn
   numseg segment scan.png --weights numseg-demo/coins.safetensors --out mask.png --overlay seen.png
   numseg segment photos more/*.jpg --weights runs/voc/checkpoint.safetensors --out masks
+  numseg segment cat.jpg --weights deeplabv3_resnet50_coco.pth --net deeplabv3_resnet50 --out m.png
 
 The mask is a PNG of palette indices: its pixels are classes, its colours those the network was
 trained with, or PASCAL VOC's. Pictures may be of any size, grey or colour, 8 or 16 bits;
-transparent ones are laid on white, those that a camera stored turned are turned upright. Of several
+transparent ones are laid on white, those that a camera stored turned are turned upright. Weights of
+torchvision's networks are given colours normalised as torchvision does, others colours in [0, 1];
+their classes are PASCAL VOC's unless --classes names them. Of several
 pictures, or those in a folder, --out is a folder of NAME.png and NAME.overlay.png; one that cannot
 be read is named, the others are done, and the exit code is 2.
 """
@@ -37,15 +42,15 @@ def add_parser(subparsers: Any) -> None:
     )
     add = parser.add_argument
     add("images", metavar="IMAGE", type=Path, nargs="+", help="pictures, or folders of them")
-    add("--weights", metavar="W", type=Path, required=True, help="a checkpoint that numseg wrote")
+    add("--weights", metavar="W", type=Path, required=True, help=HELP)
     add("--out", metavar="PNG", type=Path, required=True, help="the mask; or a folder for several")
     add(
         "--overlay", metavar="PNG", type=Path,
         help="the overlay (OUT with .overlay.png at its end); or a folder for several",
     )  # fmt: skip
     add("--tile", metavar="N", type=int, default=512, help="pixels per tile and side (512)")
-    add("--average", action="store_true", help="with the moving average of the parameters")
-    add("--net", metavar="NAME", help="module:function that makes the network, if it is your own")
+    add("--classes", metavar="A,B,... | FILE", help="of weights that others wrote (VOC's)")
+    add_trained(add)
     add_device(add)
 
 
@@ -60,10 +65,10 @@ class _Job(NamedTuple):
 def run(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from numseg import checks, names
+    from numseg import checks
     from numseg.errors import FileError
     from numseg.files import check_writable
-    from numseg.training import devices, load_network
+    from numseg.training import devices
 
     checks.integer("tile", args.tile, minimum=1)
     many = len(args.images) > 1 or args.images[0].is_dir()
@@ -74,7 +79,8 @@ def run(args: argparse.Namespace) -> int:
         check_ending("--overlay", job.overlay, (".png",), "an overlay")
     check_writable(jobs[0].mask)
     check_writable(jobs[0].overlay)
-    graph, checkpoint = load_network(args.weights, args.net and names.load(args.net), args.average)
+    graph, checkpoint = trained(args)
+    checkpoint = checkpoint._replace(about=_with_classes(args, checkpoint.about))
     params = devices.all_moved(checkpoint.params, devices.named(args.device))
     checkpoint = checkpoint._replace(params=params)
     classes = checkpoint.about["classes"]
@@ -98,14 +104,29 @@ def run(args: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
+def _with_classes(args: argparse.Namespace, about: dict[str, Any]) -> dict[str, Any]:
+    """What is known of the classes: the checkpoint's, or those that are said."""
+    from numseg import data
+
+    if "classes" in about:
+        apply_to(args, ["classes"], "weights that others wrote", f"{args.weights}, a checkpoint")
+        return about
+    names, colours = class_table(args.classes) if args.classes else (data.VOC_CLASSES, None)
+    return {**about, "classes": names, "colours": colours}
+
+
 def _segment(job: _Job, graph: Graph, checkpoint: Checkpoint, tile: int) -> Array:
     """The classes of a picture's pixels. Both files are made before either is written."""
     from numseg import data
     from numseg.files import write_all
     from numseg.training import predict
+    from numseg.training.predict import check_takes, image_channels
 
     colours = checkpoint.about.get("colours")
     image = data.read_image(job.image)
+    check_takes(
+        graph, data.as_input(image, image_channels(graph)), len(checkpoint.about["classes"])
+    )
     labels = predict(graph, checkpoint.params, image, tile=tile)
     files = {
         job.mask: data.encode_mask(labels, colours),

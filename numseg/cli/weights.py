@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numseg.cli._options import values
+from numseg.cli._options import apply_to, values
+from numseg.cli._trained import fitted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,11 +49,9 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from numseg import checks
-    from numseg.cli._options import apply_to
     from numseg.errors import ArgumentError
     from numseg.files import check_writable
     from numseg.interop import weights
-    from numseg.training import make_network
 
     if args.net is None:
         apply_to(args, ["set"], "networks", "a file without --net")
@@ -63,8 +62,7 @@ def run(args: argparse.Namespace) -> None:
         check_writable(args.to)
     arrays = weights.load(args.file, args.key)
     if args.net is not None:
-        graph = make_network({"name": args.net, **values("--set", args.set)})
-        weights.match(graph, arrays)
+        fitted(args.net, values("--set", args.set), arrays)
     if args.to is not None:
         weights.save(args.to, arrays)
     print("\n".join(table(arrays)))

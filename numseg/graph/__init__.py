@@ -20,12 +20,13 @@ from numseg.graph.init import (
     xavier_uniform,
     zeros,
 )
-from numseg.graph.node import Init, Input, Late, Node, Param, SizeOf, Value
+from numseg.graph.node import Entry, Init, Input, Late, Node, Param, SizeOf, Value
 from numseg.graph.receptive import Field
 from numseg.graph.summary import Row, Summary
 
 __all__ = [
     "Builder",
+    "Entry",
     "Field",
     "Graph",
     "Init",

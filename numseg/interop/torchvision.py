@@ -16,6 +16,7 @@ import numpy as np
 from numseg import checks, nets
 from numseg.graph import Graph
 from numseg.interop import weights
+from numseg.nets import inputs
 from numseg.typing import Array, ArrayLike
 
 NETWORKS = (
@@ -24,6 +25,9 @@ NETWORKS = (
     "lraspp_mobilenet_v3_large", "mobilenet_v2", "mobilenet_v3_large", "resnet101", "resnet18",
     "resnet34", "resnet50", "vgg16", "vgg16_bn",
 )  # fmt: skip
+
+MEAN, STD, _ = inputs.NORMALISATIONS["imagenet"]
+"""Of ImageNet's red, green and blue, in [0, 1]."""
 
 AUXILIARY = ("aux_classifier.*", "aux1.*", "aux2.*")
 """The heads that help to train, which a graph for inference has not."""
@@ -69,19 +73,26 @@ def load(
 
     Notes
     -----
-    Graphs take what torchvision's models take: pictures whose colours are normalised, by the means
-    and deviations of its documentation (ImageNet's).
+    Graphs take what torchvision's models take: pictures whose colours are normalised.
+    :func:`normalised` makes one that takes them as they are.
     """
     there = [known for known in NETWORKS if known in nets.__all__]
     graph: Graph = getattr(nets, checks.choice("name", name, there))(**arguments)
-    arrays = weights.load(path, key)
+    return graph, match(graph, weights.load(path, key), drop)
+
+
+def match(
+    graph: Graph, arrays: Mapping[str, Array], drop: Iterable[str] = AUXILIARY
+) -> dict[str, Array]:
+    """:func:`numseg.interop.weights.match` for torchvision's arrays: what ``drop`` names goes
+    where the graph has it not, and stays where it has."""
     known, patterns = {param.name for param in graph.params}, tuple(drop)
     kept = {
         name: array
         for name, array in arrays.items()
         if name in known or not any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
     }
-    return graph, weights.match(graph, kept)
+    return weights.match(graph, kept)
 
 
 def state_dict(graph: Graph, params: Mapping[str, ArrayLike]) -> dict[str, Any]:
@@ -105,3 +116,19 @@ def state_dict(graph: Graph, params: Mapping[str, ArrayLike]) -> dict[str, Any]:
             counter = f"{param.name.removesuffix('running_var')}num_batches_tracked"
             found[counter] = np.zeros((), np.int64)
     return found
+
+
+def normalised(graph: Graph, params: Mapping[str, ArrayLike]) -> tuple[Graph, dict[str, Any]]:
+    """The same network for pictures whose colours are red, green and blue in [0, 1], as
+    :func:`numseg.training.predict` gives them.
+
+    A first node takes off the means of ImageNet's colours and divides by their deviations
+    (:func:`numseg.nets.inputs.normalised`). It rounds otherwise than torchvision's
+    ``Normalize``, by 1e-6 at most.
+    """
+    graph.check(params)
+    whole = inputs.normalised(graph, "imagenet")
+    dtype, rng = next(iter(params.values())).dtype, np.random.default_rng()  # which nothing reads
+    new = [param for param in whole.params if param.name not in params]
+    constants = {p.name: np.asarray(p.init(p.shape, rng), dtype) for p in new}
+    return whole, {**constants, **params}

@@ -272,7 +272,7 @@ class _Frame:
                 _, _, oh, ow = graph.shapes((1, channels, h, w))[output]
             except ArgumentError:
                 return None
-            return oh, ow
+            return (oh, ow) if _aligned(graph, channels, (h, w), (oh, ow)) else None
 
         def fitting(axis: int, wanted: int, other: int) -> tuple[int, int]:
             """The smallest input size whose output has ``wanted`` pixels, and the next."""
@@ -302,6 +302,15 @@ class _Frame:
             _Axis(w, ow, step_w, *_surroundings(field.columns, w - ow)),
             classes,
         )
+
+
+def _aligned(graph: Graph, channels: int, image: tuple[int, int], out: tuple[int, int]) -> bool:
+    """Not where scores are interpolated to the image's size, and their grid to a little more of it:
+    the 3 x 3 scores of 17 rows at stride 8 are those of 24. Tiles would lie on other grids."""
+    if image != out:
+        return True
+    field = graph.receptive_field(graph.outputs[0].source, (1, channels, *image))
+    return field is None or field.stride is None or set(field.stride) == {1}
 
 
 def _surroundings(intervals: Array, lost: int) -> tuple[int, int]:

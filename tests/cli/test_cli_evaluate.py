@@ -73,6 +73,21 @@ def test_the_figures_are_the_libraries(tmp_path, weights, folder, capsys):
     assert read_image(out / "confusion.png").shape[0] == 3
 
 
+def test_weights_that_others_wrote(tmp_path, weights, folder, capsys):
+    """The same figures as the checkpoint's; the classes are those of the data."""
+    from numseg.interop import weights as files
+
+    file, classes = str(tmp_path / "w.pth"), ["--classes", ",".join(SCENE_CLASSES)]
+    files.save(file, load_checkpoint(weights).params)
+    assert main(["evaluate", weights, str(folder), *classes]) == 0
+    expected = capsys.readouterr().out
+    net = [part for n, v in NET.items() if n != "name" for part in ("--set", f"{n}={v}")]
+    assert main(["evaluate", file, str(folder), *classes, "--net", "unet", *net]) == 0
+    assert capsys.readouterr().out == expected
+    assert main(["evaluate", file, str(folder), "--net", "unet", *net]) == 2
+    assert "the network gives 8 classes, the data has 21" in capsys.readouterr().err
+
+
 def test_the_networks_classes_are_those_of_the_folder(tmp_path, weights, folder, capsys):
     assert main(["evaluate", weights, str(folder), "--classes", "a,b,c,d,e,f,g,h"]) == 2
     message = "was trained on 8 classes (sky, mountain, meadow, ...), but the data has 8 (a, b, c,"

@@ -208,3 +208,57 @@ def test_the_second_of_two_files_that_cannot_be_written_leaves_no_first(tmp_path
     assert main([*argv, "--overlay", str(tmp_path / "p.png" / "o.png")]) == 2
     assert "cannot write" in capsys.readouterr().err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["p.png", "w.safetensors"]
+
+
+# -- weights that others wrote --------------------------------------------------------------------
+
+
+def test_weights_of_a_network_by_name(tmp_path, capsys):
+    from numseg.interop import weights as files
+
+    picture, out, file = tmp_path / "p.png", tmp_path / "m.png", tmp_path / "w.pth"
+    PICTURES["colour.png"].save(picture)
+    graph = make_network(NET)
+    files.save(file, graph.init(0))
+    argv = ["segment", str(picture), "--weights", str(file), "--out", str(out)]
+    assert main(argv) == 2
+    assert (
+        "w.pth is no checkpoint that numseg wrote: --net says for which" in capsys.readouterr().err
+    )
+    argv += ["--net", "unet"]
+    argv += [part for n, v in NET.items() if n != "name" for part in ("--set", f"{n}={v}")]
+    assert main(argv) == 2
+    assert "the network gives 8 classes, the data has 21" in capsys.readouterr().err
+    assert not out.exists()
+    assert main([*argv, "--classes", "a,b,c,d,e,f,g,h"]) == 0
+    expected = predict(graph, graph.init(0), read_image(picture))
+    np.testing.assert_array_equal(read_mask(out), expected)
+
+
+def test_weights_of_torchvision_get_normalised_colours(tmp_path):
+    from numseg import nets
+    from numseg.interop import torchvision
+    from numseg.interop import weights as files
+
+    picture, out, file = tmp_path / "p.png", tmp_path / "m.png", tmp_path / "w.pth"
+    PICTURES["colour.png"].save(picture)
+    trained = nets.fcn_resnet50(width=1, aux=True).init(0)
+    files.save(file, trained)
+    argv = ["segment", str(picture), "--weights", str(file), "--out", str(out)]
+    assert main([*argv, "--net", "fcn_resnet50", "--set", "width=1"]) == 0
+    graph = nets.fcn_resnet50(width=1)
+    mean, std = (
+        np.float32(given).reshape(3, 1, 1) for given in (torchvision.MEAN, torchvision.STD)
+    )
+    x = (read_image(picture).astype(np.float32) / 255 - mean) / std
+    x = np.pad(x, ((0, 0), (0, 3), (0, 2)), mode="symmetric")  # to 16 x 24: scores at stride 8
+    scores = graph.run(torchvision.match(graph, trained), x[None])
+    np.testing.assert_array_equal(read_mask(out), scores[0, :, :13, :22].argmax(0))
+
+
+def test_options_for_others_weights_are_not_for_checkpoints(tmp_path, weights, capsys):
+    argv = ["segment", "p.png", "--weights", str(weights), "--out", str(tmp_path / "m.png")]
+    for option in (["--classes", "a,b"], ["--key", "model"], ["--set", "width=2"]):
+        assert main([*argv, *option]) == 2
+        err = capsys.readouterr().err
+        assert f"{option[0]} is for weights that others wrote, not for" in err

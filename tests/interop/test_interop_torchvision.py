@@ -67,3 +67,21 @@ def test_another_network_s_file(tmp_path):
         torchvision.load("fcn_resnet50", tmp_path / "fcn.pth", width=4, classes=5)
     with pytest.raises(ns.ArgumentError, match=r"name must be one of .*'fcn_resnet50'.*got 'unet'"):
         torchvision.load("unet", tmp_path / "fcn.pth")
+
+
+def test_colours_are_normalised():
+    """The means become 0, and a deviation more becomes 1."""
+    net = ns.Graph.build()
+    x = net.input("x")
+    w = net.param("w", (1, 3, 1, 1), ns.graph.ones)
+    graph = net.output(net.add(ns.conv2d, x, w), x)
+    params = graph.init()
+    whole, more = torchvision.normalised(graph, params)
+    assert [param.name for param in whole.params if param.trainable] == ["w"]
+    assert set(whole.init()) == set(more) == {"w", "normalise.weight", "normalise.bias"}
+    mean, std = np.float32(torchvision.MEAN), np.float32(torchvision.STD)
+    colours = np.stack([mean, mean + std, mean - 2 * std], 1).reshape(1, 3, 1, 3)
+    summed, given = whole.run(more, colours)
+    np.testing.assert_allclose(summed[0, 0, 0], [0, 3, -6], atol=3e-6)
+    np.testing.assert_array_equal(given, colours)  # an output that is the input stays so
+    np.testing.assert_array_equal(whole.init()["normalise.bias"], more["normalise.bias"])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import numseg as ns
 from numseg import ArgumentError
 from numseg.data import Dataset, Sample
-from numseg.nets import unet
+from numseg.nets import blocks, unet
 from numseg.training import evaluate, predict
 
 
@@ -97,3 +98,27 @@ def test_evaluation_adds_up_pictures_and_leaves_out_ignored_pixels():
     confusion = evaluate(graph, params, Dataset(samples, tuple("abcd"), 255))
     assert confusion.sum() == 7 * 8 + 9 * 11
     assert np.trace(confusion) == confusion.sum()
+
+
+def _interpolated():
+    """Scores at stride 4, interpolated to the size of the image, as torchvision's networks do."""
+    net = ns.Graph.build()
+    x = net.input("x")
+    scores = blocks.conv(net, "scores", x, 1, 3, 3, padding=1, stride=4)
+    graph = net.output(net.add(ns.upsample_bilinear2d, scores, x.size, name="out"))
+    return graph, graph.init(1)
+
+
+@pytest.mark.parametrize("size", [(13, 22), (61, 43), (30, 50)])
+def test_scores_that_are_interpolated_to_the_image(size):
+    """The image is continued to where a pixel of the output is one of the image, and tiles lie on
+    the grid of the scores: there are no seams."""
+    graph, params = _interpolated()
+    image = _image(*size)
+    rows, columns = (-(-length // 4) * 4 for length in size)
+    padded = np.pad(image, ((0, 0), (0, rows - size[0]), (0, columns - size[1])), mode="symmetric")
+    scores = graph.run(params, padded[None].astype(np.float32) / np.float32(255))
+    expected = np.argmax(scores[0], axis=0)[: size[0], : size[1]]
+    assert len(np.unique(expected)) > 1
+    np.testing.assert_array_equal(predict(graph, params, image), expected)
+    np.testing.assert_array_equal(predict(graph, params, image, tile=8), expected)
