@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import time
@@ -12,40 +13,59 @@ from typing import Any, NamedTuple
 from numseg.bench.timing import in_turns
 from numseg.data import Dataset
 from numseg.device import Host
+from numseg.errors import ArgumentError
 from numseg.graph import Graph
 from numseg.training import Recipe, make_network, predict, train
 from numseg.training.batches import batches
 from numseg.training.loop import Run
+from numseg.training.predict import image_channels, padded_size
 from numseg.training.stepping import Step, Trainee
 
 TRIAL = 3
 """Steps by which it is estimated how many fit into a number of seconds, after one more."""
 
 
+FARTHEST = 256
+"""How much larger than it is asked for a piece may be for a network to take it."""
+
+
 class Contestant(NamedTuple):
-    """A network, and the data it is trained and scored on."""
+    """A network, the data it is trained and scored on, and how."""
 
     net: Mapping[str, Any]
     """As :func:`numseg.training.make_network` takes it."""
     dataset: Dataset
     held_out: Dataset
+    recipe: Recipe
 
     @property
     def graph(self) -> Graph:
         return make_network(self.net)
 
-    def prepared(self, recipe: Recipe) -> Run:
+    def fitted(self) -> Contestant:
+        """With pieces of the smallest size that the network takes, from the recipe's on."""
+        graph, sampling = self.graph, self.recipe.sampling
+        try:
+            rows, columns = (_taken(graph, size) for size in sampling.size)
+        except ArgumentError as error:
+            raise ArgumentError(f"crop {sampling.crop}: {error}") from None
+        if (rows, columns) == sampling.size:
+            return self
+        fitting = dataclasses.replace(sampling, crop=rows if rows == columns else (rows, columns))
+        return self._replace(recipe=dataclasses.replace(self.recipe, sampling=fitting))
+
+    def prepared(self) -> Run:
         """What trains it; an error for a network that does not fit data or recipe."""
-        run = Run(self.net, self.dataset, self.held_out, recipe, Host, 0)
+        run = Run(self.net, self.dataset, self.held_out, self.recipe, Host, 0)
         run.check_run()
         run.check_crop()
         return run
 
-    def step(self, recipe: Recipe) -> Callable[[], Step]:
+    def step(self) -> Callable[[], Step]:
         """A function that makes one step of training more, always with the same pieces."""
-        run = self.prepared(recipe)
-        every = batches(self.dataset, recipe.sampling, run.channels, 0)
-        found = list(itertools.islice(every, recipe.accumulate))
+        run = self.prepared()
+        every = batches(self.dataset, self.recipe.sampling, run.channels, 0)
+        found = list(itertools.islice(every, self.recipe.accumulate))
         first = run.start({}, None, ())
         now = Trainee(first.params, first.state, dict(first.average))
 
@@ -63,29 +83,43 @@ class Contestant(NamedTuple):
         return lambda: predict(graph, params, image)
 
 
-def epochs_within(contestant: Contestant, recipe: Recipe, seconds: float) -> int:
+def _taken(graph: Graph, size: int) -> int:
+    """The smallest number of rows and columns from this on that the network takes."""
+    channels, refused = image_channels(graph), None
+    for given in range(size, size + FARTHEST):
+        try:
+            graph.shapes((1, channels, given, given))
+        except ArgumentError as error:
+            refused = refused or error
+        else:
+            return given
+    raise refused or ArgumentError(f"no size from {size} on")
+
+
+def epochs_within(contestant: Contestant, seconds: float) -> int:
     """How many epochs' steps take about so many seconds, at least one: scores are not counted."""
-    step = contestant.step(recipe)
+    step = contestant.step()
     step()  # kernels are compiled, memory is mapped
     start = time.perf_counter()
     for _ in range(TRIAL):
         step()
     each = (time.perf_counter() - start) / TRIAL
-    return max(int(seconds / (each * contestant.prepared(recipe).steps)), 1)
+    return max(int(seconds / (each * contestant.prepared().steps)), 1)
 
 
-def costs(contestant: Contestant, recipe: Recipe) -> dict[str, Any]:
+def costs(contestant: Contestant) -> dict[str, Any]:
     """What is known without a clock: learned numbers, multiply-adds of a held-out picture, and the
     greatest number of bytes that NumPy's arrays take in a step and in a prediction, parameters
     included."""
-    graph, run = contestant.graph, contestant.prepared(recipe)
-    rows, columns = contestant.held_out.checked(0).labels.shape
-    summary = graph.summary((1, run.channels, rows, columns))
+    graph, run = contestant.graph, contestant.prepared()
+    size = padded_size(graph, contestant.held_out.checked(0).image)
+    summary = graph.summary((1, run.channels, *size))
     return {
         "parameters": summary.parameters,
         "multiply_adds": summary.multiply_adds,
         "steps_per_epoch": run.steps,
-        "step_bytes": _peak(lambda: contestant.step(recipe)),
+        "crop": list(run.recipe.sampling.size),
+        "step_bytes": _peak(contestant.step),
         "picture_bytes": _peak(contestant.predict),
     }
 
@@ -102,29 +136,22 @@ def _peak(make: Callable[[], Callable[[], Any]]) -> int:
         tracemalloc.stop()
 
 
-def times(
-    contestants: Mapping[str, Contestant], recipe: Recipe, turns: int
-) -> dict[str, dict[str, float]]:
+def times(contestants: Mapping[str, Contestant], turns: int) -> dict[str, dict[str, float]]:
     """Median milliseconds of a training step and of a picture, measured in turns: by label,
     ``step_ms`` and ``picture_ms``."""
-    calls: dict[tuple[str, str], Callable[[], object]] = {
-        (label, "step_ms"): c.step(recipe) for label, c in contestants.items()
-    }
-    calls |= {(label, "picture_ms"): c.predict() for label, c in contestants.items()}
-    named = {f"{kind} {label}": call for (label, kind), call in calls.items()}
-    measured = in_turns(named, 0.0, least=turns)
+    calls: dict[str, Callable[[], object]] = {}
+    for label, contestant in contestants.items():
+        calls[f"step_ms {label}"] = contestant.step()
+        calls[f"picture_ms {label}"] = contestant.predict()
+    measured = in_turns(calls, 0.0, least=turns)
     return {
         label: {kind: measured[f"{kind} {label}"]["median"] for kind in ("step_ms", "picture_ms")}
         for label in contestants
     }
 
 
-def trained(
-    contestant: Contestant, recipe: Recipe, path: str | os.PathLike[str], **how: Any
-) -> dict[str, Any]:
+def trained(contestant: Contestant, path: str | os.PathLike[str], **how: Any) -> dict[str, Any]:
     """The scores of every epoch and the last, from the checkpoint if it is done already."""
-    net = dict(contestant.net)
-    found = train(
-        net, contestant.dataset, contestant.held_out, recipe, checkpoint=path, resume=True, **how
-    )
+    net, dataset, held_out, recipe = contestant
+    found = train(dict(net), dataset, held_out, recipe, checkpoint=path, resume=True, **how)
     return {"epochs": recipe.epochs, "scores": found.history[-1], "history": found.history}

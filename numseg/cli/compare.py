@@ -13,6 +13,7 @@ from numseg.cli._data import LAYOUT, add_data, held_out, to_train_on
 from numseg.cli._options import check_folder, values
 from numseg.cli._recipe import add_recipe, recipe
 from numseg.cli.train import UNET
+from numseg.errors import ArgumentError
 
 if TYPE_CHECKING:
     from numseg.bench.compare import Contestant
@@ -25,10 +26,10 @@ EXAMPLES = f"""examples:
   numseg compare unet my_nets:fcn --set fcn.width=32 --data mine --classes classes.txt --out both
   numseg compare unet deep=unet --set deep.depth=4 --epochs 10 --out compared --resume
 
-Every network is trained on the same pieces of the same pictures: for --epochs, or for about
---seconds (as many epochs as fit, by the time of a step, scores not counted). The folder will hold a
-checkpoint of each, compare.json (all figures) and compare.png. Killed at any moment, the same
-command with --resume goes on.
+Every network is trained on the same pieces of the same pictures, of the smallest size from --crop
+on that it takes: for --epochs, or for about --seconds (as many epochs as fit, by the time of a
+step, scores not counted). The folder will hold a checkpoint of each, compare.json (all figures) and
+compare.png. Killed at any moment, the same command with --resume goes on.
 
 A NET is a name of numseg.nets, or module:function, called with in_channels, classes and what --set
 says; LABEL=NET gives it another name. --set LABEL.NAME=VALUE is for one of them, --set NAME=VALUE
@@ -65,7 +66,6 @@ def run(args: argparse.Namespace) -> None:
     from numseg.cli._compared import drawn, table
     from numseg.cli._picture import drawing
     from numseg.cli._running import progress, resumable
-    from numseg.errors import ArgumentError
     from numseg.files import check_writable, write_all
 
     check_folder("--out", args.out, RECORD)
@@ -77,27 +77,21 @@ def run(args: argparse.Namespace) -> None:
     args.epochs = 20 if args.epochs is None else args.epochs
     drawing(), progress()  # what is missing is said before the work
     check_writable(args.out / RECORD)
-    how, contestants = recipe(args), networks(args)
-    for label, contestant in contestants.items():
-        try:
-            contestant.prepared(how)
-        except ArgumentError as error:
-            raise ArgumentError(f"{label}: {error}") from None
+    how = recipe(args)
+    contestants = networks(args, how)
     record = _Record(args, how, contestants)
     with resumable():
         for label, contestant in contestants.items():
-            mine = dataclasses.replace(how, epochs=record.epochs(label, contestant, how))
+            epochs = record.epochs(label, contestant)
+            mine = dataclasses.replace(contestant.recipe, epochs=epochs)
+            path = args.out / f"{label}.safetensors"
             found = compare.trained(
-                contestant,
-                mine,
-                args.out / f"{label}.safetensors",
-                workers=args.workers,
-                progress=label,
+                contestant._replace(recipe=mine), path, workers=args.workers, progress=label
             )
             record.add(label, **found)
     for label, contestant in contestants.items():
-        record.add(label, **compare.costs(contestant, how))
-    for label, measured in compare.times(contestants, how, args.turns).items():
+        record.add(label, **compare.costs(contestant))
+    for label, measured in compare.times(contestants, args.turns).items():
         record.add(label, **measured)
     predictions = {label: _predictions(args.out, label, c) for label, c in contestants.items()}
     some = next(iter(contestants.values())).held_out
@@ -106,8 +100,8 @@ def run(args: argparse.Namespace) -> None:
     print(args.out / RECORD, args.out / "compare.png", sep="\n")
 
 
-def networks(args: argparse.Namespace) -> dict[str, Contestant]:
-    """By label, with their arguments."""
+def networks(args: argparse.Namespace, how: Recipe) -> dict[str, Contestant]:
+    """By label, with their arguments: what does not fit is said before the work."""
     from numseg.bench.compare import Contestant
 
     dataset, unseen = to_train_on(args), held_out(args)
@@ -117,13 +111,17 @@ def networks(args: argparse.Namespace) -> dict[str, Contestant]:
     found = {}
     for label, name in names.items():
         usual = UNET if name == "unet" else {}
-        found[label] = Contestant({"name": name, **sizes, **usual, **given[label]}, dataset, unseen)
+        net = {"name": name, **sizes, **usual, **given[label]}
+        try:
+            found[label] = Contestant(net, dataset, unseen, how).fitted()
+            found[label].prepared()
+        except ArgumentError as error:
+            raise ArgumentError(f"{label}: {error}") from None
     return found
 
 
 def _labels(nets: list[str]) -> dict[str, str]:
     """What each is called, and what it is."""
-    from numseg.errors import ArgumentError
 
     found: dict[str, str] = {}
     for text in nets:
@@ -142,7 +140,6 @@ def _labels(nets: list[str]) -> dict[str, str]:
 def _arguments(given: list[str], labels: list[str]) -> dict[str, dict[str, Any]]:
     """By label; those of all networks come first, so that one's own have their way."""
     from numseg import names
-    from numseg.errors import ArgumentError
 
     found: dict[str, dict[str, Any]] = {label: {} for label in labels}
     every = values("--set", given)
@@ -162,7 +159,6 @@ class _Record:
     def __init__(
         self, args: argparse.Namespace, how: Recipe, contestants: dict[str, Contestant]
     ) -> None:
-        from numseg.errors import ArgumentError
 
         self.path = args.out / RECORD
         self.content = _about(args, how, contestants)
@@ -174,7 +170,6 @@ class _Record:
 
     def _go_on(self, earlier: dict[str, Any]) -> None:
         """Keep what is known already, if it is of the same comparison."""
-        from numseg.errors import ArgumentError
 
         now = json.loads(json.dumps(self.content))
         for part in ("data", "recipe", "budget"):
@@ -193,14 +188,16 @@ class _Record:
                     f"{mine['net']}"
                 )
 
-    def epochs(self, label: str, contestant: Contestant, how: Recipe) -> int:
+    def epochs(self, label: str, contestant: Contestant) -> int:
         """How many the budget allows, and stays allowing if the run is resumed."""
         from numseg.bench.compare import epochs_within
 
         seconds = self.content["budget"].get("seconds")
         if "epochs" not in self.content["networks"][label]:
-            fit = how.epochs if seconds is None else epochs_within(contestant, how, seconds)
-            self.add(label, epochs=fit)
+            if seconds is None:
+                self.add(label, epochs=contestant.recipe.epochs)
+            else:
+                self.add(label, epochs=epochs_within(contestant, seconds))
         return int(self.content["networks"][label]["epochs"])
 
     def add(self, label: str, **found: Any) -> None:

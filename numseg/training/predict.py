@@ -132,6 +132,13 @@ def check_takes(graph: Graph, image: Array, classes: int) -> None:
         raise ArgumentError(f"the network gives {found} classes, the data has {classes}")
 
 
+def padded_size(graph: Graph, image: Array) -> tuple[int, int]:
+    """Rows and columns to which a picture is continued so that the network takes it."""
+    head = _scores(graph)
+    frame = _Frame.of(head, image_channels(head), *image.shape[1:])
+    return frame.rows.inputs, frame.columns.inputs
+
+
 @functools.lru_cache(maxsize=32)
 def _scores(graph: Graph) -> Graph:
     """The part of the graph that gives its first output."""

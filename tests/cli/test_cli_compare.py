@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
 
 import pytest
 
+from numseg import ArgumentError
 from numseg.bench import compare
 from numseg.cli import main
-from numseg.data import read_image
-from numseg.training import load_checkpoint, loop, make_network
+from numseg.data import read_image, scenes
+from numseg.training import Recipe, Sampling, load_checkpoint, loop, make_network
 
 DATA = ["--count", "5", "--size", "16", "--crop", "16", "--batch", "4", "--turns", "2"]
 NETS = ["unet", "wide=unet", "--set", "depth=1", "--set", "width=2", "--set", "wide.width=3"]
@@ -85,7 +87,7 @@ def test_a_comparison_that_was_stopped_goes_on(compared, tmp_path, monkeypatch, 
 def test_seconds_are_a_number_of_epochs(tmp_path, monkeypatch):
     """By the time of a step; a run that goes on keeps what was found."""
     argv = ["compare", "unet", *NETS[2:6], *DATA, "--out", str(tmp_path), "--seconds"]
-    monkeypatch.setattr(compare, "epochs_within", lambda contestant, recipe, seconds: 3)
+    monkeypatch.setattr(compare, "epochs_within", lambda contestant, seconds: 3)
     assert main([*argv, "7"]) == 0
     monkeypatch.undo()
     assert main([*argv, "7", "--resume"]) == 0
@@ -95,21 +97,38 @@ def test_seconds_are_a_number_of_epochs(tmp_path, monkeypatch):
     assert load_checkpoint(tmp_path / "unet.safetensors").epoch == 3
 
 
+def test_pieces_are_of_a_size_that_each_network_takes():
+    """From the one that is asked for on; they show the same where pictures are no larger."""
+    unet = {"name": "unet", "in_channels": 3, "classes": 8, "width": 1, "padding": "same"}
+    data = scenes(2, (17, 20))
+    recipe = Recipe(sampling=Sampling(crop=(15, 18), batch=2, flip=False))
+    found = compare.Contestant(unet | {"depth": 2}, data, data, recipe)
+    with pytest.raises(ArgumentError, match=r"crop \(15, 18\): x has 15 rows"):
+        found.prepared()
+    fitted = found.fitted()
+    assert fitted.recipe.sampling.crop == (16, 20)
+    square = dataclasses.replace(recipe, sampling=Sampling(crop=17, batch=2, flip=False))
+    assert found._replace(recipe=square).fitted().recipe.sampling.crop == 20
+    assert fitted.prepared().steps == 1
+    plain = compare.Contestant(unet | {"depth": 0}, data, data, square)
+    assert plain.fitted() is plain
+
+
 def test_epochs_that_fit(monkeypatch):
     """A step takes 2 seconds, an epoch 3 steps: 13 seconds are two of them."""
     clock = iter([10.0, 10.0 + 2 * compare.TRIAL])
 
     class Contestant:
-        def step(self, recipe):
+        def step(self):
             return lambda: None
 
-        def prepared(self, recipe):
+        def prepared(self):
             return type("Run", (), {"steps": 3})
 
     monkeypatch.setattr(compare.time, "perf_counter", lambda: next(clock))
-    assert compare.epochs_within(Contestant(), None, 13.0) == 2
+    assert compare.epochs_within(Contestant(), 13.0) == 2
     clock = iter([0.0, 100.0])
-    assert compare.epochs_within(Contestant(), None, 13.0) == 1
+    assert compare.epochs_within(Contestant(), 13.0) == 1
 
 
 @pytest.mark.parametrize(
@@ -120,7 +139,8 @@ def test_epochs_that_fit(monkeypatch):
         (["a/b=unet"], "'a/b' names a file"),
         (["vnet"], "vnet: net must be one of"),
         (["unet", "--set", "colour=1"], "unet: unet: got an unexpected keyword"),
-        (["unet", "x=unet", "--set", "x.depth=5", "--crop", "16"], "x: crop 16: x has 16 rows"),
+        (["unet", "x=unet", "--set", "x.classes=5"], "x: the network gives 5 classes, the data"),
+        (["unet", "x=unet", "--set", "x.depth=9"], "x: crop 96: x has 96 rows"),
         (["unet", "--epochs", "2", "--seconds", "3"], "--epochs and --seconds are two budgets"),
         (["unet", "--seconds", "0"], "--seconds must be positive"),
         (["unet", "--turns", "1"], "--turns must be at least 2, got 1"),
