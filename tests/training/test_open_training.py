@@ -145,7 +145,7 @@ def test_a_module_names_a_network(data, tmp_path, module):
 @pytest.mark.parametrize(
     ("about", "message"),
     [
-        ({"name": "vnet"}, "net must be one of 'unet', or module:name, got 'vnet'"),
+        ({"name": "vnet"}, "net must be one of .*'unet'.*, or module:name, got 'vnet'"),
         ({"name": "somebodys:vnet"}, "somebodys has no function 'vnet'"),
         ({"name": "nobodys:net"}, "cannot import nobodys"),
         ({"name": "unet", "colour": 3}, "unet: .*in_channels|unet: .*colour"),
