@@ -373,6 +373,27 @@ def pnet() -> Figure:
     return page
 
 
+@figure
+def sliding() -> Figure:
+    """A classifier on every window of a picture, and the heat map of the same by convolutions."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    import sliding as example  # the page's own
+
+    x = example.picture()
+    page = Figure(figsize=(8.4, 2.3), layout="constrained")
+    image, slid, heat = page.subplots(1, 3)
+    image.imshow(x[0].transpose(1, 2, 0) + 0.5)
+    image.add_patch(Rectangle((90, 48), 28, 28, facecolor="none", edgecolor="w", linewidth=1.2))
+    image.set_title("128 x 192 pixels, and a window", fontsize=9)
+    results = (slid, "the classifier slid", example.slid), (heat, "the heat map", example.heat_map)
+    for (axes, title, how), cost in zip(results, example.costs(x), strict=True):
+        axes.imshow(how(x), vmin=-1, vmax=1)
+        axes.set_title(f"{title}: {cost / 1e6:.0f} M multiply-adds", fontsize=9)
+    for axes in (image, slid, heat):
+        axes.set(xticks=[], yticks=[])
+    return page
+
+
 if __name__ == "__main__":
     for chosen in sys.argv[1:] or FIGURES:
         if chosen not in TRAINED or weights_of(chosen) is not None:

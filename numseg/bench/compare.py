@@ -14,11 +14,11 @@ from numseg.bench.timing import in_turns
 from numseg.data import Dataset
 from numseg.device import Host
 from numseg.errors import ArgumentError
-from numseg.graph import Graph
+from numseg.graph import Graph, image_channels
 from numseg.training import Recipe, make_network, predict, train
 from numseg.training.batches import batches
 from numseg.training.loop import Run
-from numseg.training.predict import image_channels, padded_size
+from numseg.training.predict import padded_size
 from numseg.training.stepping import Step, Trainee
 
 TRIAL = 3

@@ -119,8 +119,9 @@ def _segment(job: _Job, graph: Graph, checkpoint: Checkpoint, tile: int) -> Arra
     """The classes of a picture's pixels. Both files are made before either is written."""
     from numseg import data
     from numseg.files import write_all
+    from numseg.graph import image_channels
     from numseg.training import predict
-    from numseg.training.predict import check_takes, image_channels
+    from numseg.training.predict import check_takes
 
     colours = checkpoint.about.get("colours")
     image = data.read_image(job.image)

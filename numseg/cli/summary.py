@@ -74,8 +74,8 @@ def given_network(args: argparse.Namespace) -> tuple[Graph, Any, tuple[int, ...]
     one picture."""
     from numseg import names
     from numseg.errors import ArgumentError
+    from numseg.graph import image_channels
     from numseg.training import load_network, make_network
-    from numseg.training.predict import image_channels
 
     if not is_checkpoint(args.net):
         apply_to(args, ["made_by"], "checkpoints", args.net)

@@ -161,11 +161,11 @@ def _fill(kernel: Any, own: Any, partner: Any, gy: Any, out: Any, how: Any) -> N
         return
     if own.size == partner.size == out.size:
         row = Row(min(out.size, ROW), 1, 1, -(-out.size // ROW))
-        outer = _walk([(row.rows, ROW, ROW, ROW)])
+        outer = walk([(row.rows, ROW, ROW, ROW)])
     else:
         *others, (size, at, there, _, _) = _axes(*how)
         row = Row(size, at, there, out.size // max(size, 1))
-        outer = _walk([axis[:4] for axis in others])
+        outer = walk([axis[:4] for axis in others])
     launch(kernel, row.rows, min(row.size, ROW), own, partner, gy, out, row, outer)
 
 
@@ -178,7 +178,7 @@ def _add(kernel: Any, own: Any, partner: Any, gy: Any, grad: Any, how: Any) -> N
     whole = Split(parts.parts, terms)
     along = bool(axes) and axes[-1][4]
     count = (grad.size, whole.parts) if along else (whole.parts, grad.size)
-    arrays = own, partner, gy, addends, _walk(kept), _walk(added), whole, along
+    arrays = own, partner, gy, addends, walk(kept), walk(added), whole, along
     launch(kernel, *count, *arrays)
     add_up(addends, grad, parts)
 
@@ -194,7 +194,8 @@ def _axes(g: Any, swapped: bool, saved: bool) -> list[tuple[int, int, int, int, 
     return found
 
 
-def _walk(axes: Sequence[tuple[int, ...]]) -> Walk:
+def walk(axes: Sequence[tuple[int, ...]]) -> Walk:
+    """What a kernel is given of axes, outermost first: their sizes and steps."""
     if len(axes) > AXES:
         raise DeviceError(
             f"the arrays are repeated along axes that alternate: CUDA kernels tell {AXES} apart"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numseg.graph.choose import Deviation
 from numseg.graph.digest import digest
 from numseg.graph.execute import Tape
 from numseg.graph.graph import Builder, Graph
@@ -21,12 +22,18 @@ from numseg.graph.init import (
     zeros,
 )
 from numseg.graph.node import Entry, Init, Input, Late, Node, Param, SizeOf, Value
+from numseg.graph.planning import image_channels
 from numseg.graph.receptive import Field
-from numseg.graph.summary import Row, Summary
+from numseg.graph.sizes import Axis, Sizes
+from numseg.graph.summary import Extent, Extents, Row, Summary
 
 __all__ = [
+    "Axis",
     "Builder",
+    "Deviation",
     "Entry",
+    "Extent",
+    "Extents",
     "Field",
     "Graph",
     "Init",
@@ -36,6 +43,7 @@ __all__ = [
     "Param",
     "Row",
     "SizeOf",
+    "Sizes",
     "Summary",
     "Tape",
     "Value",
@@ -46,6 +54,7 @@ __all__ = [
     "digest",
     "he_normal",
     "he_uniform",
+    "image_channels",
     "initialiser",
     "normal",
     "ones",

@@ -57,7 +57,8 @@ def _value(value: Value) -> Any:
 def _plain(name: str, given: Any) -> Any:
     """An attribute as JSON, in which equal ones are equal and different ones are not."""
     if isinstance(given, SizeOf):
-        return {"size of": _value(given.value)}
+        size = {"size of": _value(given.value)}
+        return size if given.factor == 1 else size | {"factor": str(given.factor)}
     if isinstance(given, enum.Enum):
         return {"late": given.name}
     if isinstance(given, np.generic):

@@ -70,7 +70,7 @@ def _visit(
         if given is Late.SEED:
             return seed_from(mode.seed, mode.step, node.name)
         if isinstance(given, SizeOf):
-            return shapes[given.value][-2:]
+            return given.of(shapes[given.value])
         return given
 
     arguments = dict(zip(node.operator.inputs, map(array, node.inputs), strict=True))
@@ -105,9 +105,8 @@ def record(graph: Network, values: dict[Value, Any], mode: Mode) -> tuple[tuple[
         results, saved = node.operator.forward(**arguments)
         tape.saved[node.name] = saved
         if mode.training:
-            for name, entry in node.entries(node.operator.facts.updates).items():
-                for value in flat(entry):
-                    tape.updates[value.source] = getattr(saved, node.operator.facts.updates[name])
+            for name, kept in node.updates().items():
+                tape.updates[name] = getattr(saved, kept)
         return results
 
     return walk(graph, values, mode, call), tape

@@ -12,13 +12,29 @@ import numpy as np
 from numseg import checks, device
 from numseg.errors import ArgumentError, ArgumentTypeError, shown
 from numseg.forks import cached_property
-from numseg.graph import execute, fold, fuse, profile, receptive, summary
+from numseg.graph import (
+    choose,
+    convolutional,
+    drawing,
+    execute,
+    fold,
+    fuse,
+    planning,
+    profile,
+    receptive,
+    summary,
+)
+from numseg.graph.choose import Deviation
 from numseg.graph.execute import Mode, Tape
 from numseg.graph.mismatch import mismatch
 from numseg.graph.network import Network
 from numseg.graph.node import Entry, Init, Input, Late, Node, Param, SizeOf, Value, flat, seed_from
+from numseg.graph.sizes import Sizes
 from numseg.operator import Operator, Plan, Spec
 from numseg.typing import Array, ArrayLike, Shape
+
+_MOST = 256
+"""Inputs whose plans are known to have no error."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -104,6 +120,79 @@ class Graph(Network):
         graph = _pruned(graph.inputs, graph.params, graph.nodes, graph.outputs)
         return graph, {param.name: arrays[param.name] for param in graph.params}
 
+    def convolutional(
+        self, params: Mapping[str, ArrayLike], *inputs: Any
+    ) -> tuple[Graph, dict[str, Any]]:
+        """A classifier as a network that slides over larger images, and its parameters.
+
+        A vector that was an image of h x w pixels becomes a window of h x w pixels that slides over
+        the image: the first linear layer is a convolution of that kernel with the same weights, a
+        view of them, and those after it have kernels of 1 x 1. A pooling to a fixed number of
+        pixels between (adaptive, global) is one by windows of the size that it has here.
+
+        Parameters
+        ----------
+        params : mapping of str to array
+        *inputs : shape, Spec or array for each input
+            At the size for which the classifier was made, at which the result has one pixel.
+
+        Returns
+        -------
+        graph, params
+            Names are the same; poolings that do nothing, and what makes vectors, are gone. Inputs
+            have no check any more.
+
+        Raises
+        ------
+        ArgumentError
+            Where no image becomes a vector, where bins are not all of one size, and for an operator
+            on vectors that is no convolution.
+
+        Notes
+        -----
+        Pixel (p, q) of the result is the classifier applied to the image from row ``p * stride``
+        and column ``q * stride`` on, up to roundings (sums are in another order), as long as the
+        layers before the vector have no padding. With padding, a window on a larger image sees its
+        surroundings where it saw zeros, and a sum over the whole image (squeeze-and-excitation) is
+        over the larger one.
+
+        Source: Long, Shelhamer and Darrell 2015, "Fully convolutional networks", section 3.1;
+        Sermanet et al. 2014, "OverFeat".
+        """
+        self.check(params)
+        graph, shapes = convolutional.convolutional(self, self._specs(inputs))
+        graph = _pruned(graph.inputs, graph.params, graph.nodes, graph.outputs)
+        seen = {param.name: device.seen(param.name, params[param.name]) for param in graph.params}
+        moved = {name: seen[name].reshape(shape) for name, shape in shapes.items()}
+        return graph, seen | moved
+
+    def using(self, operator: Operator[..., Any], *inputs: Any, **arguments: Any) -> Graph:
+        """The graph in which every node of an operator has these arguments, as far as it takes
+        them: ``graph.using(ns.conv2d, algorithm="winograd4")``.
+
+        What the operator's plan refuses is left as it is; :meth:`refusals` says which nodes, and
+        why. It is an error if no node takes them. ``inputs``: shapes as for :meth:`plans`, for a
+        graph that takes none of its :meth:`smallest_input`.
+        """
+        shapes = self._small(inputs)
+        graph = choose.using(self, self.plans(*shapes), operator, arguments)
+        graph.plans(*shapes)
+        return graph
+
+    def refusals(
+        self, operator: Operator[..., Any], *inputs: Any, **arguments: Any
+    ) -> dict[str, str]:
+        """The nodes of an operator that do not take these arguments, and why: those that
+        :meth:`using` leaves as they are."""
+        return choose.refusals(self, self.plans(*self._small(inputs)), operator, arguments)
+
+    def _small(self, inputs: Sequence[Any]) -> Sequence[Any]:
+        """The shapes, or those of the smallest image."""
+        if inputs:
+            return inputs
+        found = self.smallest_input()
+        return (found,) if len(self.inputs) == 1 else found
+
     # -- runs ---------------------------------------------------------------------------------
 
     def run(self, params: Mapping[str, ArrayLike], *inputs: ArrayLike) -> Any:
@@ -128,6 +217,26 @@ class Graph(Network):
         runs = checks.integer("runs", runs, 1)
         return profile.profile(self.fused, values, self.plans(*inputs), runs)
 
+    def deviation(
+        self,
+        params: Mapping[str, ArrayLike],
+        other: Graph,
+        other_params: Mapping[str, ArrayLike],
+        *inputs: ArrayLike,
+    ) -> Deviation:
+        """By how much the outputs of another graph differ from this one's, at most, in inference:
+        what a faster way of computing costs. Both run on the same inputs."""
+        if len(other.outputs) != len(self.outputs):
+            counts = [_count(len(graph.outputs), "output") for graph in (self, other)]
+            raise ArgumentError(f"the graph has {counts[0]}, the other {counts[1]}")
+
+        def outputs(graph: Graph, arrays: Mapping[str, ArrayLike]) -> list[Array]:
+            found = graph.run(arrays, *inputs)
+            found = found if isinstance(found, tuple) else (found,)
+            return [device.of([array]).to_host(array) for array in found]
+
+        return choose.deviation(outputs(self, params), outputs(other, other_params))
+
     def forward(
         self,
         params: Mapping[str, ArrayLike],
@@ -147,7 +256,8 @@ class Graph(Network):
             checks.integer("seed", seed),
             checks.integer("step", step),
         )
-        outputs, tape = execute.record(self, self._values(params, inputs), mode)
+        values = self._values(params, inputs, mode.training)
+        outputs, tape = execute.record(self, values, mode)
         return _single(outputs), tape
 
     def backward(
@@ -186,28 +296,36 @@ class Graph(Network):
         return execute.backward(self, tape, grads_y, needs)
 
     def _values(
-        self, params: Mapping[str, ArrayLike], inputs: Sequence[ArrayLike]
+        self, params: Mapping[str, ArrayLike], inputs: Sequence[ArrayLike], training: bool = False
     ) -> dict[Value, Any]:
+        """What a run begins with; all shapes are checked, down to the last node's."""
         self.check(params)
-        self._check_inputs(inputs)
+        named = self._named(inputs)
+        for name, array in named.items():
+            if not hasattr(array, "shape") or not hasattr(array, "dtype"):
+                kind = type(array).__name__
+                raise ArgumentTypeError(f"{name} must be an array, got {kind}")
+        specs = [Spec(tuple(array.shape), array.dtype) for array in named.values()]
+        if (*specs, training) not in self._taken:
+            planning.planned(self, specs, training)
+            if len(self._taken) >= _MOST:
+                self._taken.clear()
+            self._taken.add((*specs, training))
         values = {Value(name): device.seen(name, array) for name, array in params.items()}
-        return values | {Value(entry.name): array for entry, array in self._named(inputs)}
+        return values | {Value(name): array for name, array in named.items()}
 
-    def _named(self, inputs: Sequence[Any]) -> list[tuple[Input, Any]]:
+    @cached_property
+    def _taken(self) -> set[Any]:
+        """What inputs of runs were like for which all nodes were planned, and nothing was wrong."""
+        return set()
+
+    def _named(self, inputs: Sequence[Any]) -> dict[str, Any]:
         if len(inputs) != len(self.inputs):
             names = ", ".join(entry.name for entry in self.inputs)
             expected = _count(len(self.inputs), "input")
             raise ArgumentError(f"the graph takes {expected} ({names}), got {len(inputs)}")
-        seen = [device.seen(e.name, given) for e, given in zip(self.inputs, inputs, strict=True)]
-        return list(zip(self.inputs, seen, strict=True))
-
-    def _check_inputs(self, inputs: Sequence[ArrayLike]) -> None:
-        for entry, array in self._named(inputs):
-            if not hasattr(array, "shape") or not hasattr(array, "dtype"):
-                kind = type(array).__name__
-                raise ArgumentTypeError(f"{entry.name} must be an array, got {kind}")
-            if entry.check is not None:
-                entry.check(Spec(tuple(array.shape), array.dtype))
+        given = zip(self.inputs, inputs, strict=True)
+        return {entry.name: device.seen(entry.name, array) for entry, array in given}
 
     # -- what is known without values ---------------------------------------------------------
 
@@ -218,34 +336,71 @@ class Graph(Network):
             for entry in node.entries(node.operator.facts.integers).values()
             for value in flat(entry)
         }
-        specs = [
-            _spec(entry.name, given, np.int64 if entry.name in integers else np.float32)
-            for entry, given in self._named(inputs)
+        return [
+            _spec(name, given, np.int64 if name in integers else np.float32)
+            for name, given in self._named(inputs).items()
         ]
-        self._check_inputs(specs)
-        return specs
 
     def plans(self, *inputs: Any, training: bool = False) -> dict[str, Plan[Any]]:
         """Each node's plan, given a shape, Spec or array for each input.
 
         A shape is taken as float32, or as int64 where an operator that reads it wants integers.
         """
-        specs = self._specs(inputs)
-        dtype = next((s.dtype for s in specs if s.dtype.kind == "f"), np.dtype(np.float32))
-        values: dict[Value, Any] = {Value(p.name): Spec(p.shape, dtype) for p in self.params}
-        values |= {Value(e.name): spec for e, spec in zip(self.inputs, specs, strict=True)}
-        plans: dict[str, Plan[Any]] = {}
-
-        def call(node: Node, arguments: dict[str, Any]) -> tuple[Spec, ...]:
-            plan = plans[node.name] = node.operator.plan(**arguments)
-            return plan.outputs[: plan.results]
-
-        execute.walk(self, values, Mode(training), call)
-        return plans
+        return planning.planned(self, self._specs(inputs), training)
 
     def shapes(self, *inputs: Any) -> dict[str, Shape]:
         """Each node's output shape (of its first result), given the shape of each input."""
         return {name: plan.outputs[0].shape for name, plan in self.plans(*inputs).items()}
+
+    def legal_inputs(self, *inputs: Any) -> Sizes:
+        """Which rows and columns of the image this network takes: ``sizes.rows.up_to(512)``.
+
+        Parameters
+        ----------
+        *inputs : shape for each input
+            With None for the rows and columns that are asked for: ``(1, 3, None, None)``. By
+            default an image, of as many channels as the first node with parameters takes.
+
+        Returns
+        -------
+        Sizes
+            ``(rows, columns) in sizes``, ``sizes.smallest``, and for each axis, ``sizes.rows`` and
+            ``sizes.columns``, the smallest sizes of each kind (``firsts``) and the ``step`` to the
+            next. It prints as a rule: ``rows and columns: 16 k + 188``.
+
+        Raises
+        ------
+        ArgumentError
+            If there are none, whose reason then is another than size.
+
+        Notes
+        -----
+        A size is legal if all nodes can be planned, and if, where the input was declared
+        ``centred``, their pixels lie centred on the image. The rule is found by planning some sizes
+        (about twice as many as the network's largest stride), on the understanding that what fits
+        depends on the remainder by that stride, and on a size being large enough.
+        """
+        opened = self._opened(inputs)
+        found = planning.known_sizes(self, opened)
+        if found is None:
+            planning.planned(self, planning.closed(opened, 1, 1))  # the error that is no size's
+            raise ArgumentError(f"the network takes no size of {self.inputs[0].name}")
+        return found
+
+    def smallest_input(self, *inputs: Any) -> Any:
+        """The shape of the smallest image that this network takes (a tuple of shapes, if it has
+        several inputs); arguments as in :meth:`legal_inputs`."""
+        rows, columns = self.legal_inputs(*inputs).smallest
+        return _single(tuple(s.shape for s in planning.closed(self._opened(inputs), rows, columns)))
+
+    def _opened(self, inputs: Sequence[Any]) -> tuple[Spec, ...]:
+        """Specs, in which rows and columns may be None."""
+        given = inputs or ((1, planning.image_channels(self), None, None),)
+        shapes = [tuple(shape) for shape in self._named(given).values()]
+        closed = [[1 if size is None else size for size in shape] for shape in shapes]
+        return tuple(
+            Spec(shape, spec.dtype) for shape, spec in zip(shapes, self._specs(closed), strict=True)
+        )
 
     def receptive_field(self, name: str, *inputs: Any) -> receptive.Field | None:
         """Which pixels of the (first) input each output pixel of a node reads.
@@ -254,6 +409,20 @@ class Graph(Network):
         """
         checks.choice("name", name, [node.name for node in self.nodes])
         return receptive.field(self, self.plans(*inputs), name)
+
+    def receptive_fields(self, *inputs: Any) -> summary.Extents:
+        """A table of the receptive field of every node: size, stride and offset; print it, or ask
+        for a node's, ``fields["pool5"].size``.
+
+        For images of one size, given the inputs' shapes; with None for rows and columns (or without
+        arguments, see :meth:`legal_inputs`) for all of them: None stands where they differ.
+        """
+        opened = self._opened(inputs)
+        if any(None in spec.shape for spec in opened):
+            several = planning.representative(self, opened, self.legal_inputs(*inputs))
+        else:
+            several = [planning.planned(self, opened)]
+        return summary.extents(self, several)
 
     def crop_offset(self, name: str, like: str, *inputs: Any) -> tuple[int, int]:
         """Where :func:`numseg.crop` must begin in a node, so that its pixels lie on those of
@@ -273,6 +442,12 @@ class Graph(Network):
         """A table of the nodes, given the shape of each input; print it."""
         shapes = [spec.shape for spec in self._specs(inputs)]
         return summary.summarise(self, shapes, self.plans(*inputs))
+
+    def to_svg(self, *inputs: Any) -> str:
+        """A drawing of the nodes with their shapes and receptive fields, given the shape of each
+        input; ``numseg draw`` writes it to a file."""
+        specs = self._specs(inputs)
+        return drawing.svg(self, [spec.shape for spec in specs], self.plans(*specs))
 
     def to_dot(self, *inputs: Any) -> str:
         """The graph in Graphviz's language; with output shapes, given the shape of each input."""
@@ -297,12 +472,18 @@ class Builder:
         self._names: set[str] = set()
         self._given: dict[int, Value] = {}
 
-    def input(self, name: str, check: Callable[[Spec], None] | None = None) -> Value:
+    def input(
+        self, name: str, check: Callable[[Spec], None] | None = None, *, centred: bool = False
+    ) -> Value:
         """An array that each run is given.
 
         ``check(spec)`` may raise ArgumentError for a shape that the network does not take.
+        ``centred``, of the first input: it takes only sizes at which the pixels of every node lie
+        centred on the image, so that no window of a stride leaves something out on one side.
         """
-        self._inputs.append(Input(self._new_name(name), check))
+        if checks.flag("centred", centred) and self._inputs:
+            raise ArgumentError(f"{name}: centred is for the first input, {self._inputs[0].name}")
+        self._inputs.append(Input(self._new_name(name), check, centred))
         return self._give(Value(name))
 
     def param(self, name: str, shape: Sequence[int], init: Init, trainable: bool = True) -> Value:
@@ -429,13 +610,12 @@ def _pruned(
 
 def _check_state(graph: Graph) -> None:
     """State that a training step replaces has one node that replaces it."""
-    owners: dict[Value, str] = {}
+    owners: dict[str, str] = {}
     for node in graph.nodes:
-        entries = node.entries(node.operator.facts.updates).values()
-        for value in (value for entry in entries for value in flat(entry)):
-            if value in owners:
-                raise ArgumentError(f"{owners[value]} and {node.name} both update {value.source}")
-            owners[value] = node.name
+        for name in node.updates():
+            if name in owners:
+                raise ArgumentError(f"{owners[name]} and {node.name} both update {name}")
+            owners[name] = node.name
 
 
 def _spec(name: str, given: Any, dtype: Any) -> Spec:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import enum
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -29,9 +31,20 @@ class Value:
 
 @dataclasses.dataclass(frozen=True)
 class SizeOf:
-    """An attribute: the rows and columns of a value."""
+    """An attribute: the rows and columns of a value, or a share of them."""
 
     value: Value
+    factor: Fraction = Fraction(1)
+
+    def scaled(self, factor: float) -> SizeOf:
+        """The pixels that it takes to go from the centre of the first to that of the last, a
+        ``factor`` apart: ``(n - 1) * factor + 1`` of n, rounded down, as Caffe's Interp layer has
+        it. An image resized to that with ``align_corners=True`` is scaled by the factor exactly."""
+        return SizeOf(self.value, self.factor * Fraction(factor))
+
+    def of(self, shape: Shape) -> Shape:
+        """The rows and columns, where the value has this shape."""
+        return tuple(math.floor((size - 1) * self.factor) + 1 for size in shape[-2:])
 
 
 class Late(enum.Enum):
@@ -55,6 +68,8 @@ class Input:
     name: str
     check: Callable[[Spec], None] | None = None
     """Raises ArgumentError for a shape that the network does not take."""
+    centred: bool = False
+    """Only sizes at which the pixels of every node lie centred on it are taken."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +117,17 @@ class Node:
     def differentiable(self) -> dict[str, Entry]:
         """The array arguments that its operator has a gradient for."""
         return self.entries(self.operator.differentiable)
+
+    def updates(self) -> dict[str, str]:
+        """State that it replaces in a training step, by the name of the parameter: what it saves.
+
+        None where it is told by ``training=False`` that it is never in training.
+        """
+        if dict(self.attributes).get("training") is False:
+            return {}
+        updates = self.operator.facts.updates
+        entries = self.entries(updates)
+        return {value.source: updates[n] for n, e in entries.items() for value in flat(e)}
 
 
 def flat(entry: Entry) -> tuple[Value, ...]:

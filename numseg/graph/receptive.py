@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from numseg.errors import ArgumentError
-from numseg.geometry import Reach
+from numseg.geometry import POINTWISE, Reach
 from numseg.graph.network import Network
 from numseg.operator import Plan
 from numseg.typing import Array
@@ -48,20 +48,22 @@ def field(graph: Network, plans: Mapping[str, Plan[Any]], name: str) -> Field | 
     shape = plans[name].outputs[0].shape
     if len(shape) != 4:
         return None
-    spans = {name: (_Span.of_pixels(shape[2]), _Span.of_pixels(shape[3]))}
+    rows = _Span.of_pixels(shape[2])
+    spans = {name: (rows, rows if shape[2] == shape[3] else _Span.of_pixels(shape[3]))}
     params = {param.name for param in graph.params}
     for node in reversed(graph.nodes):
         read = {value.source for value in node.reads()} - params
         if node.name not in spans or not read:
             continue
-        rows, columns = spans[node.name]
         reach = plans[node.name].reach
         if reach is None:
             return None
-        through = rows.through(reach[0]), columns.through(reach[1])
+        through = _both_through(*spans.pop(node.name), reach)
         for source in read:
-            known = spans.get(source, through)
-            spans[source] = known[0].union(through[0]), known[1].union(through[1])
+            repeated = _repeated(plans, source, node.name)
+            given = _ones(through) if repeated else through
+            known = spans.get(source)
+            spans[source] = given if known is None else _united(known, given)
     if graph.inputs[0].name not in spans:
         return None
     rows, columns = spans[graph.inputs[0].name]
@@ -71,32 +73,62 @@ def field(graph: Network, plans: Mapping[str, Plan[Any]], name: str) -> Field | 
     return Field(rows.intervals(), columns.intervals(), stride)
 
 
-def centres(graph: Network, plans: Mapping[str, Plan[Any]], name: str) -> tuple[Reach, Reach]:
-    """Where the pixels of a node, or of an input, lie on the first input: pixel o is centred at
-    ``stride * o + first``. Caffe's ``coord_map``, without a layer known by name.
+Place: TypeAlias = tuple[Reach, Reach]
+"""Where the pixels of a value lie on the first input, along rows and along columns: pixel o is
+centred at ``stride * o + first``."""
 
-    Raises where two paths to the node disagree: what it adds or stacks up does not lie together.
+
+def places(graph: Network, plans: Mapping[str, Plan[Any]]) -> dict[str, Place | str]:
+    """The place of each node and of the first input: Caffe's ``coord_map``, without a layer known
+    by name. In its stead a text that says so, where two paths to the node disagree: what it adds
+    or stacks up does not lie together. What reads the whole image, or nothing of it, has none.
     """
-    known = {graph.inputs[0].name: (Reach(), Reach())}
+    known: dict[str, Place | str] = {graph.inputs[0].name: (Reach(), Reach())}
     for node in graph.nodes:
-        found = {known[value.source] for value in node.reads() if value.source in known}
         reach = plans[node.name].reach
+        sources = [value.source for value in node.reads() if value.source in known]
+        found = {known[s]: s for s in sources if not _repeated(plans, s, node.name)}
         if found and reach is not None:
-            if len(found) > 1:
-                raise ArgumentError(
-                    f"the pixels that {node.name} reads do not lie together: {found}"
-                )
-            rows, columns = found.pop()
-            known[node.name] = _centred(rows, reach[0]), _centred(columns, reach[1])
-    if name not in known:
+            known[node.name] = _met(node.name, list(found), reach)
+    return known
+
+
+def _met(name: str, found: Sequence[Place | str], reach: Place) -> Place | str:
+    """Where a node's pixels lie, given where what it reads lies."""
+    for place in found:
+        if isinstance(place, str):
+            return place
+    if len(found) > 1:
+        return f"the pixels that {name} reads do not lie together: {found}"
+    return _through(found[0], reach)  # type: ignore[arg-type]
+
+
+def centres(graph: Network, plans: Mapping[str, Plan[Any]], name: str) -> Place:
+    """The place of a node or of the first input; raises where it has none."""
+    place = places(graph, plans).get(name)
+    if place is None:
         raise ArgumentError(f"{name} reads the whole of {graph.inputs[0].name}, or nothing of it")
-    return known[name]
+    if isinstance(place, str):
+        raise ArgumentError(place)
+    return place
 
 
-def _centred(outer: Reach, reach: Reach) -> Reach:
+def _repeated(plans: Mapping[str, Plan[Any]], source: str, reader: str) -> bool:
+    """Whether the reader repeats a source of one pixel all over its image, as a gate is."""
+    plan = plans[reader]
+    if source not in plans or plan.reach != POINTWISE:
+        return False
+    return plans[source].outputs[0].shape[2:] == (1, 1) != plan.outputs[0].shape[2:]
+
+
+def _through(place: Place, reach: Place) -> Place:
     """Through one more operator: its output pixel o is centred among the pixels it reads."""
-    at = outer.stride * (reach.first + reach.last) / 2 + outer.first
-    return Reach(outer.stride * reach.stride, at, at)
+
+    def centred(outer: Reach, inner: Reach) -> Reach:
+        at = outer.stride * (inner.first + inner.last) / 2 + outer.first
+        return Reach(outer.stride * inner.stride, at, at)
+
+    return centred(place[0], reach[0]), centred(place[1], reach[1])
 
 
 def offset(of: Reach, like: Reach) -> int:
@@ -111,6 +143,29 @@ def offset(of: Reach, like: Reach) -> int:
 
 _NONE = 2**40
 """An empty interval is ``[_NONE, -_NONE]``, so that unions need no case for it."""
+
+
+Spans: TypeAlias = "tuple[_Span, _Span]"
+"""Of rows and of columns; one and the same object as long as both are alike."""
+
+
+def _both_through(rows: _Span, columns: _Span, reach: tuple[Reach, Reach]) -> Spans:
+    if reach is POINTWISE:
+        return rows, columns
+    through = rows.through(reach[0])
+    alike = rows is columns and reach[0] == reach[1]
+    return through, through if alike else columns.through(reach[1])
+
+
+def _ones(spans: Spans) -> Spans:
+    rows = spans[0].of_one()
+    return rows, rows if spans[0] is spans[1] else spans[1].of_one()
+
+
+def _united(one: Spans, other: Spans) -> Spans:
+    rows = one[0].union(other[0])
+    alike = one[0] is one[1] and other[0] is other[1]
+    return rows, rows if alike else one[1].union(other[1])
 
 
 class _Span(NamedTuple):
@@ -135,6 +190,11 @@ class _Span(NamedTuple):
             np.where(empty, -_NONE, last),
             frozenset(stride * reach.stride for stride in self.strides),
         )
+
+    def of_one(self) -> _Span:
+        """Each pixel reads pixel 0, which is repeated all over the image."""
+        zeros = np.zeros_like(self.first)
+        return _Span(zeros, zeros, frozenset())
 
     def union(self, other: _Span) -> _Span:
         return _Span(

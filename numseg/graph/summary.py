@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from numseg import checks
 from numseg.graph import receptive
 from numseg.graph.network import Network
+from numseg.graph.receptive import Place
 from numseg.operator import Plan
 from numseg.typing import Shape
 
@@ -28,6 +30,35 @@ class Row(NamedTuple):
     """Rows and columns of the first input that an output pixel reads, at most; None for all."""
     stride: tuple[Fraction, Fraction] | None
     """Rows and columns of the first input from one output pixel to the next."""
+    offset: tuple[Fraction, Fraction] | None
+    """Where the first output pixel is centred: the row and the column of the first input."""
+
+
+class Extent(NamedTuple):
+    """The receptive field of a node, as far as it is the same for every size of the image."""
+
+    node: str
+    size: tuple[int, int] | None
+    """Rows and columns of the image that an output pixel reads, at most."""
+    stride: tuple[Fraction, Fraction] | None
+    offset: tuple[Fraction, Fraction] | None
+    """Output pixel ``o`` is centred at ``stride * o + offset``, along each axis."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Extents:
+    """A table of receptive fields. ``str(extents)`` is made to be read; ``extents["pool5"]`` is a
+    node's."""
+
+    rows: tuple[Extent, ...]
+
+    def __getitem__(self, node: str) -> Extent:
+        checks.choice("node", node, [row.node for row in self.rows])
+        return next(row for row in self.rows if row.node == node)
+
+    def __str__(self) -> str:
+        head = ("node", "field", "stride", "offset")
+        return table(head, [(row.node, *map(both, row[1:])) for row in self.rows], 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,9 +78,18 @@ class Summary:
         return sum(row.multiply_adds for row in self.rows)
 
     def __str__(self) -> str:
-        head = ("node", "operator", "output", "parameters", "mult-adds", "field", "stride")
+        head = (
+            "node",
+            "operator",
+            "output",
+            "parameters",
+            "mult-adds",
+            "field",
+            "stride",
+            "offset",
+        )
         state = f" (and {self.state:,} of state)" if self.state else ""
-        total = f"{self.parameters:,} parameters{state}, {_short(self.multiply_adds)} mult-adds"
+        total = f"{self.parameters:,} parameters{state}, {shortened(self.multiply_adds)} mult-adds"
         return table(head, list(map(_cells, self.rows)), 3, total)
 
 
@@ -63,7 +103,7 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]], words: int, *foot
     widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
     made = [padded(cells) for cells in (head, *lines)]
     rule = "-" * max(map(len, made))
-    return "\n".join([made[0], rule, *made[1:], rule, *foot])
+    return "\n".join([made[0], rule, *made[1:], *([rule, *foot] if foot else [])])
 
 
 def summarise(graph: Network, shapes: Sequence[Shape], plans: Mapping[str, Plan[Any]]) -> Summary:
@@ -72,9 +112,10 @@ def summarise(graph: Network, shapes: Sequence[Shape], plans: Mapping[str, Plan[
     sizes = {param.name: param.size for param in graph.params}
     unread = {name: sizes[name] for name in trainable}
     rows = [
-        Row(entry.name, "input", shape, 0, 0, None, None)
+        Row(entry.name, "input", shape, 0, 0, None, None, None)
         for entry, shape in zip(graph.inputs, shapes, strict=True)
     ]
+    places = receptive.places(graph, plans)
     for node in graph.nodes:
         plan = plans[node.name]
         found = receptive.field(graph, plans, node.name)
@@ -87,9 +128,40 @@ def summarise(graph: Network, shapes: Sequence[Shape], plans: Mapping[str, Plan[
                 plan.flops / 2,
                 None if found is None else found.size,
                 None if found is None else found.stride,
+                None if found is None else _offset(places.get(node.name)),
             )
         )
     return Summary(tuple(rows), sum(sizes.values()) - sum(sizes[name] for name in trainable))
+
+
+def extents(graph: Network, several: Sequence[Mapping[str, Plan[Any]]]) -> Extents:
+    """What the plans for images of several sizes agree on."""
+    found = [receptive.places(graph, plans) for plans in several]
+    ends = several[0], several[-1]
+
+    def extent(name: str) -> Extent:
+        fields = [receptive.field(graph, plans, name) for plans in ends]
+        places = [places.get(name) for places in found]
+        return Extent(
+            name,
+            _agreed([None if field is None else field.size for field in fields]),
+            _agreed(list(map(_stride, places))),
+            _agreed(list(map(_offset, places))),
+        )
+
+    return Extents(tuple(extent(node.name) for node in graph.nodes))
+
+
+def _agreed(values: Sequence[Any]) -> Any:
+    return values[0] if all(value == values[0] for value in values) else None
+
+
+def _stride(place: Place | str | None) -> tuple[Fraction, Fraction] | None:
+    return (place[0].stride, place[1].stride) if isinstance(place, tuple) else None
+
+
+def _offset(place: Place | str | None) -> tuple[Fraction, Fraction] | None:
+    return (place[0].first, place[1].first) if isinstance(place, tuple) else None
 
 
 def dot(graph: Network, shapes: Mapping[str, Shape]) -> str:
@@ -100,7 +172,7 @@ def dot(graph: Network, shapes: Mapping[str, Shape]) -> str:
     lines += [f"  {_quoted(entry.name)} [shape=ellipse];" for entry in graph.inputs]
     for node in graph.nodes:
         label = [node.name, node.operator.__name__]
-        label += [_shape(shapes[node.name])] if node.name in shapes else []
+        label += [times(shapes[node.name])] if node.name in shapes else []
         bold = ", style=bold" if node.name in outputs else ""
         lines.append(f"  {_quoted(node.name)} [label={_quoted(*label)}{bold}];")
         lines += [
@@ -115,19 +187,21 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.node,
         row.operator,
-        _shape(row.shape),
+        times(row.shape),
         f"{row.parameters:,}" if row.parameters else "",
-        _short(row.multiply_adds) if row.multiply_adds else "",
-        _both(row.receptive_field),
-        _both(row.stride),
+        shortened(row.multiply_adds) if row.multiply_adds else "",
+        both(row.receptive_field),
+        both(row.stride),
+        both(row.offset),
     )
 
 
-def _shape(shape: Shape) -> str:
+def times(shape: Shape) -> str:
+    """``1x3x256x256``."""
     return "x".join(map(str, shape)) or "scalar"
 
 
-def _both(sizes: tuple[Any, Any] | None) -> str:
+def both(sizes: tuple[Any, Any] | None) -> str:
     """Rows and columns, once where they agree."""
     if sizes is None:
         return ""
@@ -135,7 +209,7 @@ def _both(sizes: tuple[Any, Any] | None) -> str:
     return f"{rows}" if rows == columns else f"{rows}x{columns}"
 
 
-def _short(number: float) -> str:
+def shortened(number: float) -> str:
     """Three digits and a unit."""
     for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if number >= 0.9995 * size:

@@ -76,33 +76,22 @@ def divisible(channels: float, divisor: int = 8) -> int:
 
 
 def image(
-    net: Builder,
-    channels: int,
-    smallest: int = 1,
-    name: str = "x",
-    *,
-    step: int = 1,
-    offset: int = 0,
+    net: Builder, channels: int, smallest: int = 1, name: str = "x", *, centred: bool = False
 ) -> Value:
-    """An input (N, channels, H, W), refused before any work where it has other channels, fewer
-    than ``smallest`` rows or columns, or a number of them that is not ``step * k + offset``."""
+    """An input (N, channels, H, W), refused before any work where it has other channels or fewer
+    than ``smallest`` rows or columns; and where pixels would not lie ``centred`` on it, if that is
+    asked for (:meth:`numseg.graph.Builder.input`)."""
     channels = checks.integer("in_channels", channels, 1)
-    return net.input(name, functools.partial(_check_image, channels, smallest, step, offset))
+    return net.input(name, functools.partial(_check_image, channels, smallest), centred=centred)
 
 
-def _check_image(expected: int, smallest: int, step: int, offset: int, x: Spec) -> None:
+def _check_image(expected: int, smallest: int, x: Spec) -> None:
     _, channels, *sides = checks.axes("x", x, "n c h w")
     if channels != expected:
         raise ArgumentError(f"x has {channels} channels, but this network takes {expected}")
     for axis, size in zip(("rows", "columns"), sides, strict=True):
-        below = (size - offset) // step * step + offset
         if size < smallest:
             raise ArgumentError(f"x has {size} {axis}, but this network takes {smallest} at least")
-        if size != below:
-            raise ArgumentError(
-                f"x has {size} {axis}; the nearest that this network takes are {below} "
-                f"and {below + step}"
-            )
 
 
 def conv(

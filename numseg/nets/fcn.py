@@ -27,6 +27,7 @@ from numseg.ops.add import add
 from numseg.ops.crop import crop
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.multiply import multiply
+from numseg.ops.reshape import reshape
 
 PAD = 100
 """Of the first convolution: fc6 then has 7 x 7 pixels to read in any image."""
@@ -128,7 +129,7 @@ class _Net:
     def __init__(self, in_channels: int, classes: int, width: int, dropout: float) -> None:
         self.net = net = Graph.build()
         self.classes = checks.integer("classes", classes, 1)
-        self.x = blocks.image(net, in_channels, 1)
+        self.x = blocks.image(net, in_channels)
 
         def conv(place: str, x: Value, channels: int, filters: int) -> Value:
             padding = PAD if place == "1_1" else 1
@@ -156,15 +157,17 @@ class _Net:
         """Coarse scores, and those of a pooling where they lie on them."""
         fine = self.stages[name]
         if scale is not None:
-            init = initialiser((constant, {"value": scale}))
-            shape = fine.channels, 1, 1
-            factor = self.net.param(f"scale_{name}.weight", shape, init, trainable=False)
-            fine = fine._replace(
-                value=self.net.add(multiply, fine.value, factor, name=f"scale_{name}")
-            )
+            fine = Stage(self.scaled(f"scale_{name}", fine, scale), fine.channels)
         score = self.scored(f"score_{name}", fine)
         cut = self.net.add(crop, score, coarse.size, offset, name=f"score_{name}c")
         return self.net.add(add, coarse, cut, name=f"fuse_{name}")
+
+    def scaled(self, name: str, x: Stage, scale: float) -> Value:
+        """Each channel times a constant, all the same at first."""
+        init = initialiser((constant, {"value": scale}))
+        factor = self.net.param(f"{name}.weight", (x.channels,), init, trainable=False)
+        factor = self.net.add(reshape, factor, (x.channels, 1, 1), name=f"{name}.reshape")
+        return self.net.add(multiply, x.value, factor, name=name)
 
     def output(self, y: Value, offset: int) -> Graph:
         return self.net.output(self.net.add(crop, y, self.x.size, offset, name="score"))

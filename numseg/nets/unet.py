@@ -75,8 +75,8 @@ def unet(
     pair = functools.partial(_pair, net, padding=0 if valid else 1, norm=checks.flag("norm", norm))
     widths = [width * 2**level for level in range(depth + 1)]
 
-    smallest, step, offset = _sizes(depth, valid)
-    x = blocks.image(net, in_channels, smallest, step=step, offset=offset)
+    # centred: every level is even where it is halved
+    x = blocks.image(net, in_channels, centred=True)
     channels, skips = in_channels, []
     for level, filters in enumerate(widths[:-1], 1):
         x = pair(f"enc{level}", x, channels, filters, dropout=dropout if level == depth else 0)
@@ -122,13 +122,3 @@ def _up(net: Builder, name: str, x: Value, channels: int, filters: int, how: str
     x = blocks.conv(net, name, x, channels, filters, kernel=1)
     upsample = upsample_bilinear2d if how == "bilinear" else upsample_nearest2d
     return net.add(upsample, x, scale_factor=2, name=f"{name}.{how}")
-
-
-def _sizes(depth: int, valid: bool) -> tuple[int, int, int]:
-    """The smallest side of an image; each is ``step * k + offset``."""
-    step = 2**depth  # every level must be even where it is halved
-    # Without padding a level takes s = 2 (size of the level below) + 4, the bottom takes b: solved,
-    # s = step b + 4 (step - 1). On the way up o becomes 2 o - 4, which must not fall below 1.
-    offset = 4 * (step - 1) if valid else 0
-    smallest = step * ((5, 7, 8)[min(depth, 2)] if valid else 1) + offset
-    return smallest, step, offset

@@ -41,10 +41,13 @@ from numseg.ops.group_norm import group_norm
 from numseg.ops.hard_sigmoid import hard_sigmoid
 from numseg.ops.hard_swish import hard_swish
 from numseg.ops.im2col import im2col
+from numseg.ops.instance_norm import instance_norm
 from numseg.ops.interp2d import interp2d
 from numseg.ops.l2_norm import l2_norm
+from numseg.ops.layer_norm import layer_norm
 from numseg.ops.leaky_relu import leaky_relu
 from numseg.ops.linear import linear
+from numseg.ops.local_response_norm import local_response_norm
 from numseg.ops.log import log
 from numseg.ops.log_softmax import log_softmax
 from numseg.ops.max_pool2d import max_pool2d
@@ -54,6 +57,7 @@ from numseg.ops.minimum import minimum
 from numseg.ops.mish import mish
 from numseg.ops.multiply import multiply
 from numseg.ops.pad import pad
+from numseg.ops.permute import permute
 from numseg.ops.pixel_shuffle2d import pixel_shuffle2d
 from numseg.ops.pixel_unshuffle2d import pixel_unshuffle2d
 from numseg.ops.prelu import prelu
@@ -74,6 +78,7 @@ from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
 from numseg.ops.sqrt import sqrt
 from numseg.ops.subtract import subtract
 from numseg.ops.tanh import tanh
+from numseg.ops.transpose import transpose
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
 from numseg.ops.upsample_nearest2d import upsample_nearest2d
 
@@ -111,10 +116,13 @@ __all__ = [
     "hard_sigmoid",
     "hard_swish",
     "im2col",
+    "instance_norm",
     "interp2d",
     "l2_norm",
+    "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log",
     "log_softmax",
     "max_pool2d",
@@ -124,6 +132,7 @@ __all__ = [
     "mish",
     "multiply",
     "pad",
+    "permute",
     "pixel_shuffle2d",
     "pixel_unshuffle2d",
     "prelu",
@@ -144,6 +153,7 @@ __all__ = [
     "sqrt",
     "subtract",
     "tanh",
+    "transpose",
     "upsample_bilinear2d",
     "upsample_nearest2d",
 ]
@@ -182,10 +192,13 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "hard_sigmoid": hard_sigmoid,
     "hard_swish": hard_swish,
     "im2col": im2col,
+    "instance_norm": instance_norm,
     "interp2d": interp2d,
     "l2_norm": l2_norm,
+    "layer_norm": layer_norm,
     "leaky_relu": leaky_relu,
     "linear": linear,
+    "local_response_norm": local_response_norm,
     "log": log,
     "log_softmax": log_softmax,
     "max_pool2d": max_pool2d,
@@ -195,6 +208,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "mish": mish,
     "multiply": multiply,
     "pad": pad,
+    "permute": permute,
     "pixel_shuffle2d": pixel_shuffle2d,
     "pixel_unshuffle2d": pixel_unshuffle2d,
     "prelu": prelu,
@@ -215,6 +229,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "sqrt": sqrt,
     "subtract": subtract,
     "tanh": tanh,
+    "transpose": transpose,
     "upsample_bilinear2d": upsample_bilinear2d,
     "upsample_nearest2d": upsample_nearest2d,
 }

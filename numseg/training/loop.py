@@ -14,7 +14,7 @@ from numseg.data.dataset import Dataset, Sample
 from numseg.device import Device
 from numseg.errors import ArgumentError
 from numseg.files import check_writable, remove_parts
-from numseg.graph import Graph, digest
+from numseg.graph import Graph, digest, image_channels
 from numseg.kernels.machine.threads import MOST_THREADS
 from numseg.training import balance, devices, groups
 from numseg.training.batches import batches
@@ -28,7 +28,7 @@ from numseg.training.checkpoints import (
 from numseg.training.history import check_ending, scored, write_history
 from numseg.training.losses import Criterion
 from numseg.training.metrics import Scores, scores
-from numseg.training.predict import check_takes, evaluate, image_channels
+from numseg.training.predict import check_takes, evaluate
 from numseg.training.progress import Bar, bar
 from numseg.training.recipe import Recipe
 from numseg.training.resuming import resumed

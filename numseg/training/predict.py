@@ -14,7 +14,7 @@ from numseg import checks
 from numseg.data.dataset import Dataset, Sample
 from numseg.data.images import as_input, check_image
 from numseg.errors import ArgumentError
-from numseg.graph import Graph, Input, receptive
+from numseg.graph import Graph, image_channels, receptive
 from numseg.training import devices
 from numseg.training.metrics import confusion_matrix
 from numseg.typing import Array, Shape
@@ -143,45 +143,6 @@ def padded_size(graph: Graph, image: Array) -> tuple[int, int]:
 def _scores(graph: Graph) -> Graph:
     """The part of the graph that gives its first output."""
     return graph if len(graph.outputs) == 1 else graph.at(graph.outputs[0].source)
-
-
-_CHANNELS = 1024
-"""How many channels of an image are tried."""
-
-
-@functools.lru_cache(maxsize=32)
-def image_channels(graph: Graph) -> int:
-    """How many channels the network's image has: as many as the first node with parameters takes
-    that reads it, or what was made of it."""
-    if len(graph.inputs) != 1:
-        named = ", ".join(entry.name for entry in graph.inputs)
-        raise ArgumentError(f"the graph takes {named}, but pictures are all that it is given")
-    params = {param.name for param in graph.params}
-    made = {graph.inputs[0].name}
-    for node in graph.nodes:
-        read = {value.source for value in node.reads()}
-        if not read & made:
-            continue
-        made.add(node.name)
-        if read & params:
-            return _channels(graph, node.name)
-    raise ArgumentError("the network has no parameters that tell how many channels its image has")
-
-
-def _channels(graph: Graph, name: str) -> int:
-    """How many channels the image must have for the graph's part up to a node to run, whatever
-    sizes the whole graph takes."""
-    stem = graph.at(name)
-    stem = dataclasses.replace(stem, inputs=(Input(graph.inputs[0].name),))
-    error = None
-    for channels in range(1, _CHANNELS + 1):
-        try:
-            stem.shapes((1, channels, _SEARCH, _SEARCH))
-        except ArgumentError as found:
-            error = found
-        else:
-            return channels
-    raise ArgumentError(f"no image of up to {_CHANNELS} channels goes into {name}: {error}")
 
 
 def pixel_stride(graph: Graph, name: str, image: Shape) -> Stride | None:

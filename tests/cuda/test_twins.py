@@ -142,7 +142,7 @@ def _every_second(array: Array) -> Any:
 
 
 def _columns_first(array: Array) -> Any:
-    return Cuda.from_host(np.asfortranarray(array))
+    return Cuda.from_host(array.copy(order="F"))  # asfortranarray gives 0 axes one
 
 
 @each_operator

@@ -227,6 +227,17 @@ def test_state_belongs_to_one_node():
         net.output(x)
 
 
+def test_norms_that_are_never_in_training_may_share_their_state():
+    net = Graph.build()
+    x = net.input("x")
+    mean, var = net.param("mean", (1,), zeros), net.param("var", (1,), ones)
+    for _ in range(2):
+        x = net.add(ns.batch_norm, x, mean, var, training=False)
+    graph = net.output(x)
+    _, tape = graph.forward(graph.init(), np.array([[1.0], [3.0]], np.float32))
+    assert tape.updates == {}
+
+
 def test_a_loss_may_be_part_of_the_graph():
     net = Graph.build()
     scores = scaled(net, net.input("x"), "w")
@@ -474,7 +485,9 @@ def test_errors_name_the_node():
         graph.run(graph.init(), image[:, :2])
     with pytest.raises(ns.ArgumentTypeError, match=r"^conv: conv2d: weight has dtype float64"):
         graph.run(graph.init(dtype=np.float64), image)
-    with pytest.raises(ns.ArgumentError, match=r"^pool: max_pool2d: the window spans 2 rows"):
+    with pytest.raises(
+        ns.ArgumentError, match=r"^x has 1 rows, but .* 2 at least \(pool: max_pool2d: the"
+    ):
         graph.shapes((1, 3, 1, 4))
     y, tape = graph.forward(graph.init(), image)
     with pytest.raises(ns.ArgumentError, match=r"^pool: max_pool2d.backward: grad_y has shape"):
@@ -540,3 +553,14 @@ def test_he_normal_has_variance_two_over_the_fan_in():
     assert x.mean() == pytest.approx(0, abs=4 * np.sqrt(2 / 90 / 45_000))
     up = he_normal((10, 500, 2, 2), np.random.default_rng(0), fan_in=10)
     assert up.var() == pytest.approx(2 / 10, rel=0.05)
+
+
+def test_a_share_of_a_size():
+    """(n - 1) * factor + 1: 33 and 9 pixels are 25 and 7 at three quarters."""
+    net = Graph.build()
+    x = net.input("x")
+    y = net.add(ns.upsample_nearest2d, x, x.size.scaled(0.75))
+    graph = net.output(y)
+    assert graph.shapes((1, 1, 33, 9))["upsample_nearest2d1"] == (1, 1, 25, 7)
+    assert x.size.scaled(0.5).of((4, 7)) == (2, 4)  # rounded down: 2.5, 4
+    assert x.size.scaled(0.5).scaled(0.5).of((1, 1, 33, 0)) == (9, 0)

@@ -25,13 +25,13 @@ def small() -> Graph:
 
 
 SUMMARY = """\
-node   operator    output     parameters  mult-adds  field  stride
-------------------------------------------------------------------
+node   operator    output     parameters  mult-adds  field  stride  offset
+--------------------------------------------------------------------------
 image  input       1x3x10x10
-conv   conv2d      1x8x8x8           224     14.1 k      3       1
-norm   batch_norm  1x8x8x8                      768      3       1
-pool   max_pool2d  1x8x4x8                      256    4x3     2x1
-------------------------------------------------------------------
+conv   conv2d      1x8x8x8           224     14.1 k      3       1       1
+norm   batch_norm  1x8x8x8                      768      3       1       1
+pool   max_pool2d  1x8x4x8                      256    4x3     2x1   3/2x1
+--------------------------------------------------------------------------
 224 parameters (and 16 of state), 15.1 k mult-adds"""
 
 
@@ -56,9 +56,9 @@ def test_shared_parameters_count_once():
 
 
 def test_figures_have_three_digits():
-    from numseg.graph.summary import _short
+    from numseg.graph.summary import shortened
 
-    assert [_short(n) for n in (0.5, 12, 999, 999.5, 1234, 56_789, 999_499, 999_500)] == [
+    assert [shortened(n) for n in (0.5, 12, 999, 999.5, 1234, 56_789, 999_499, 999_500)] == [
         "0.5", "12", "999", "1.00 k", "1.23 k", "56.8 k", "999 k", "1.00 M",
     ]  # fmt: skip
 

@@ -10,7 +10,9 @@ import whole
 
 import numseg as ns
 from numseg import nets
+from numseg.data import scenes
 from numseg.graph import bilinear_weights
+from numseg.training import Recipe, Sampling, train
 
 TOTALS = {"fcn32s": 136_152_917, "fcn16s": 134_815_994, "fcn8s": 134_489_759}
 NETS = {
@@ -48,7 +50,7 @@ def test_names_are_those_of_the_authors_models():
     assert shapes["upscore8.weight"] == (21, 21, 16, 16)
     at_once = {param.name: param.shape for param in nets.fcn8s(at_once=True).params}
     more = {name: shape for name, shape in at_once.items() if name not in shapes}
-    assert more == {"scale_pool4.weight": (512, 1, 1), "scale_pool3.weight": (256, 1, 1)}
+    assert more == {"scale_pool4.weight": (512,), "scale_pool3.weight": (256,)}
 
 
 def test_a_stage_has_the_parameters_of_the_one_before():
@@ -124,4 +126,17 @@ def test_wrong_arguments():
 def test_gradients_and_definitions(name: str):
     graph = NETS[name](1, 2, width=1)
     whole.check_gradients(graph, whole.image((9, 12), batch=1, channels=1))
-    whole.check_reference(graph, whole.image((9, 12), batch=1, channels=1))
+    whole.check_reference(graph, whole.image((9, 12), batch=1, channels=1), training=False)
+
+
+def test_training_leaves_constants_alone():
+    data = scenes(2, size=16, seed=0)
+    net = {"name": "fcn8s", "in_channels": 3, "classes": 8, "width": 1, "at_once": True}
+    recipe = Recipe(epochs=1, sampling=Sampling(crop=16, batch=2))
+    trained = train(net, data, data, recipe)
+    graph = nets.fcn8s(3, 8, width=1, at_once=True)
+    start = graph.init(recipe.sampling.seed)
+    for param in graph.params:
+        changed = not np.array_equal(trained.params[param.name], start[param.name])
+        assert not (changed and not param.trainable), param.name
+    assert not np.array_equal(trained.params["score_fr.bias"], start["score_fr.bias"])

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from numseg import ArgumentError
-from numseg.graph import digest
+from numseg.graph import digest, image_channels
 from numseg.nets import unet
 from numseg.nets.inputs import normalised
 from numseg.training import make_network
-from numseg.training.predict import image_channels
 
 NET = {"name": "unet", "in_channels": 3, "classes": 2, "width": 2, "depth": 1, "padding": "same"}
 

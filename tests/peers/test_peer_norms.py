@@ -182,6 +182,62 @@ class _Ordered:
         return self.op.backward(saved, gy)
 
 
+@pytest.mark.parametrize("shape", [X.shape[-1:], X.shape[1:], X.shape])
+@pytest.mark.parametrize("affine", [True, False])
+def test_layer_norm(shape, affine):
+    weight, bias = RNG.normal(size=(2, *shape)) if affine else (None, None)
+
+    def theirs(x, weight, bias):
+        return F.layer_norm(x, shape, weight, bias, 1e-3)
+
+    layer = _Ordered(ns.layer_norm, {"normalized_shape": shape, "eps": 1e-3})
+    _compare(layer, theirs, X, weight, bias, rtol=1e-10)
+
+
+def test_convnexts_layer_norm():
+    weight, bias = RNG.normal(size=(2, 6))
+    last = ns.layer_norm(ns.permute(X, (0, 2, 3, 1)), 6, weight, bias, 1e-6)
+    x = torch.tensor(X).permute(0, 2, 3, 1)
+    theirs = F.layer_norm(x, (6,), torch.tensor(weight), torch.tensor(bias), 1e-6)
+    ours = ns.permute(last, (0, 3, 1, 2))
+    np.testing.assert_allclose(ours, theirs.permute(0, 3, 1, 2), rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+@pytest.mark.parametrize("use_input_stats", [True, False])
+def test_instance_norm(tracked, use_input_stats):
+    weight, bias = RNG.normal(size=(2, 6))
+    running = [RNG.normal(size=6), RNG.uniform(0.5, 2, 6)] if tracked else [None, None]
+    if not tracked and not use_input_stats:
+        with pytest.raises(RuntimeError):
+            F.instance_norm(torch.tensor(X), use_input_stats=False)
+        return
+    theirs = [None if r is None else torch.tensor(r) for r in running]
+    leaves = [torch.tensor(a, requires_grad=True) for a in (X, weight, bias)]
+    x, *affine = leaves
+    expected = F.instance_norm(x, *theirs, *affine, use_input_stats, 0.3, 1e-3)
+    how = {"use_input_stats": use_input_stats, "momentum": 0.3, "eps": 1e-3}
+    y, saved = ns.instance_norm.forward(X, *running, weight, bias, **how)
+    close = {"rtol": 1e-11, "atol": 1e-12}
+    np.testing.assert_allclose(y, expected.detach(), **close)
+    gy = RNG.normal(size=y.shape)
+    expected.backward(torch.tensor(gy))
+    for ours, leaf in zip(ns.instance_norm.backward(saved, gy), leaves, strict=True):
+        np.testing.assert_allclose(ours, leaf.grad, **close)
+    if tracked:
+        np.testing.assert_allclose(saved.running_mean, theirs[0], **close)
+        np.testing.assert_allclose(saved.running_var, theirs[1], **close)
+
+
+@BY
+def test_onnxs_layer_norm(by):
+    x = X.astype(np.float32)
+    weight, bias = RNG.normal(size=(2, *x.shape[2:])).astype(np.float32)
+    theirs = run("LayerNormalization", [x, weight, bias], 17, by, axis=2, epsilon=1e-3)
+    ours = ns.layer_norm(x, x.shape[2:], weight, bias, 1e-3)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
 def test_instance_norm_and_layer_norm_are_group_norms():
     x = torch.tensor(X)
     np.testing.assert_allclose(ns.group_norm(X, 6), F.instance_norm(x), rtol=1e-11, atol=1e-12)
@@ -205,6 +261,8 @@ def test_onnxs_group_and_instance_norm(by):
     np.testing.assert_allclose(ns.group_norm(x, 3, weight, bias), theirs, **close)
     theirs = run("InstanceNormalization", [x, weight, bias], 22, by)
     np.testing.assert_allclose(ns.group_norm(x, 6, weight, bias), theirs, **close)
+    ours = ns.instance_norm(x, weight=weight, bias=bias)
+    np.testing.assert_allclose(ours, theirs, **close)
 
 
 @pytest.mark.parametrize("eps", [1e-12, 0.5, 3.0, 100.0])

@@ -22,6 +22,13 @@ CALLS = [
     ("reshape", (2, 3, 4, 5), ((6, 4, 5, 1),)),
     ("reshape", (2, 0, 5), ((0, 7),)),
     ("reshape", (1, 1), ((),)),
+    ("permute", (2, 3, 4, 5), ((0, 2, 3, 1),)),
+    ("permute", (2, 3, 4, 5), ((3, -3, 0, 2),)),
+    ("permute", (2, 0, 4), ((2, 0, 1),)),
+    ("permute", (70, 1030), ((1, 0),)),
+    ("permute", (), ((),)),
+    ("transpose", (2, 3, 4, 5), (1, -1)),
+    ("transpose", (2, 3), (1, 1)),
 ]
 
 
@@ -46,6 +53,10 @@ REFUSED = [
     ("reshape", (2, 0), ((0, -1),)),
     ("reshape", (2, 3), ((-1, -1),)),
     ("reshape", (2, 3), ((-2, 3),)),
+    ("permute", (2, 3), ((0, 0),)),
+    ("permute", (2, 3), ((0,),)),
+    ("permute", (2, 3), ((0, 2),)),
+    ("transpose", (2, 3), (0, 2)),
 ]
 
 
@@ -84,6 +95,16 @@ def test_reshape_is_onnxs(by, shape, wanted, zero):
     theirs = run("Reshape", [x, wanted], 14, by, allowzero=zero)
     call = to_call(ns.reshape, "Reshape", [x, wanted], {"allowzero": zero}, 14)
     np.testing.assert_array_equal(ns.reshape(**call), theirs)
+
+
+@pytest.mark.parametrize("by", ["ort", "reference"])
+@pytest.mark.parametrize("perm", [[0, 2, 3, 1], [3, 0, 2, 1], None])
+def test_permute_is_onnxs(by, perm):
+    x = RNG.normal(size=(2, 3, 4, 5)).astype(np.float32)
+    stated = {} if perm is None else {"perm": perm}
+    call = to_call(ns.permute, "Transpose", [x], stated, 13)
+    theirs = _onnx_run()("Transpose", [x], 13, by, **stated)
+    np.testing.assert_array_equal(ns.permute(**call), theirs)
 
 
 def test_onnxs_zero_needs_the_shape_of_x():

@@ -50,6 +50,15 @@ def row_product(row, center, other):
 
 
 @in_compiled_order
+def row_product_of_three(row, center, other, third):
+    """The sum of ``(row - center) * other * third``."""
+    total = 0.0
+    for i in range(len(row)):
+        total += (row[i] - center) * other[i] * third[i]
+    return total
+
+
+@in_compiled_order
 def row_triple(row, other, third):
     """The sum of ``row * other * third``."""
     total = 0.0

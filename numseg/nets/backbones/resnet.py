@@ -131,7 +131,7 @@ def resnet101(
 
 
 def classifier(
-    residual: Residual,
+    residual: Residual | Sequence[Residual],
     units: Sequence[int],
     in_channels: int,
     classes: int,
@@ -159,7 +159,7 @@ def head(net: Builder, x: Stage, classes: int) -> Value:
 def features(
     net: Builder,
     x: Stage,
-    residual: Residual,
+    residual: Residual | Sequence[Residual],
     units: Sequence[int],
     *,
     width: int = 64,
@@ -174,8 +174,8 @@ def features(
     net : Builder
     x : Stage
         The image.
-    residual : function
-        What units are made of: :func:`basic` or :func:`bottleneck`.
+    residual : function, or four of them
+        What units are made of, :func:`basic` or :func:`bottleneck`; of all layers, or of each.
     units : sequence of int
         How many, in each of the four layers: (3, 4, 6, 3) in ResNet-50.
     width, output_stride, multi_grid
@@ -199,9 +199,11 @@ def features(
     stages["relu"] = Stage(h, width)
     h = net.add(max_pool2d, h, 3, 2, 1, name=f"{prefix}maxpool")
     stage = stages["maxpool"] = Stage(h, width)
-    for number, places in enumerate(_places(units, width, output_stride, multi_grid), 1):
+    layers = _places(units, width, output_stride, multi_grid)
+    residuals = [residual] * len(layers) if callable(residual) else residual
+    for number, (made_of, places) in enumerate(zip(residuals, layers, strict=True), 1):
         for j, place in enumerate(places):
-            stage = unit(net, f"{prefix}layer{number}.{j}", stage, residual, place)
+            stage = unit(net, f"{prefix}layer{number}.{j}", stage, made_of, place)
         stages[f"layer{number}"] = stage
     return stages
 

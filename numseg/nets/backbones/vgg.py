@@ -24,8 +24,9 @@ from numseg import checks
 from numseg.graph import Builder, Graph, Value
 from numseg.nets import blocks
 from numseg.nets.blocks import Stage
+from numseg.ops.adaptive_avg_pool2d import adaptive_avg_pool2d
+from numseg.ops.flatten import flatten
 from numseg.ops.max_pool2d import max_pool2d
-from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
 
 CONVS = (2, 2, 3, 3, 3)
 """Convolutions before each pooling."""
@@ -141,8 +142,8 @@ def _classifier(
 
     h = trunk(x, checks.integer("width", width, 1), conv, pool)["pool5"]
     if not convolutional:
-        bins = net.add(spatial_pyramid_pool2d, h.value, (7,), "avg", name="avgpool")
-        h = Stage(bins, 7 * 7 * h.channels)
+        y = net.add(adaptive_avg_pool2d, h.value, 7, name="avgpool")
+        h = Stage(net.add(flatten, y, name="flatten"), 7 * 7 * h.channels)
     h = hidden(3, hidden(0, h, 7))
     return net.output(fc(6, h, checks.integer("classes", classes, 1)))
 

@@ -25,7 +25,7 @@ def valid(draw: st.DrawFn) -> Case:
     arrays = {
         "x": shape,
         "running_mean": vector if tracked else None,
-        "running_var": (lambda rng, dtype: _variances(vector, rng, dtype)) if tracked else None,
+        "running_var": (lambda rng, dtype: variances(vector, rng, dtype)) if tracked else None,
         "weight": draw(st.sampled_from([vector, None])),
         "bias": draw(st.sampled_from([vector, None])),
     }
@@ -42,7 +42,7 @@ def valid(draw: st.DrawFn) -> Case:
     return Case(arrays, params)
 
 
-def _variances(shape: tuple[int, ...], rng: np.random.Generator, dtype: Any) -> Array:
+def variances(shape: tuple[int, ...], rng: np.random.Generator, dtype: Any) -> Array:
     return rng.uniform(0.5, 2.0, shape).astype(dtype)
 
 

@@ -1,0 +1,170 @@
+"""What is known of a network without values: every node's plan, and which inputs have any."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from numseg.errors import ArgumentError, ArgumentTypeError
+from numseg.geometry import Reach
+from numseg.graph import execute, receptive, sizes
+from numseg.graph.execute import Mode
+from numseg.graph.network import Network
+from numseg.graph.node import Input, Node, Value
+from numseg.graph.sizes import Sizes, Trial
+from numseg.operator import Plan, Spec
+
+Plans = dict[str, Plan[Any]]
+
+
+def planned(network: Network, specs: Sequence[Spec], training: bool = False) -> Plans:
+    """Each node's plan, given the inputs'. Where it is the size of the image that does not fit, the
+    error names the nearest that do."""
+    try:
+        return _fill({}, network, specs, training)
+    except ArgumentTypeError:
+        raise
+    except ArgumentError as error:
+        image = specs[0].shape
+        if len(image) != 4:
+            raise
+        found = known_sizes(network, tuple(_opened(spec, image[2:]) for spec in specs))
+        why = found and found.why_not(network.inputs[0].name, (image[2], image[3]))
+        if not why or str(error).startswith(why):  # the network said it itself
+            raise
+        raise ArgumentError(f"{why} ({error})") from None
+
+
+def _fill(plans: Plans, network: Network, specs: Sequence[Spec], training: bool = False) -> Plans:
+    """Put in the plans of the nodes, one by one, as far as there is no error."""
+    for entry, spec in zip(network.inputs, specs, strict=True):
+        if entry.check is not None:
+            entry.check(spec)
+    dtype = next((s.dtype for s in specs if s.dtype.kind == "f"), np.dtype(np.float32))
+    values: dict[Value, Any] = {Value(p.name): Spec(p.shape, dtype) for p in network.params}
+    values |= {Value(e.name): spec for e, spec in zip(network.inputs, specs, strict=True)}
+
+    def call(node: Node, arguments: dict[str, Any]) -> tuple[Spec, ...]:
+        plan = plans[node.name] = node.operator.plan(**arguments)
+        return plan.outputs[: plan.results]
+
+    execute.walk(network, values, Mode(training), call)
+    if network.inputs and network.inputs[0].centred:
+        _check_centred(network, plans, specs[0].shape[2:])
+    return plans
+
+
+def _check_centred(network: Network, plans: Plans, image: Sequence[int]) -> None:
+    for name, place in receptive.places(network, plans).items():
+        if name in plans and not isinstance(place, str):
+            counts = plans[name].outputs[0].shape[2:]
+            if not all(map(_is_centred, place, counts, image)):
+                raise ArgumentError(f"the pixels of {name} would not lie centred on the image")
+
+
+def _is_centred(at: Reach, count: int, size: int) -> bool:
+    """As far before the first pixel's centre as behind the last one's."""
+    return 2 * at.first + at.stride * (count - 1) == size - 1
+
+
+@functools.lru_cache(maxsize=64)
+def known_sizes(network: Network, opened: tuple[Spec, ...]) -> Sizes | None:
+    """The sizes that the network takes, if there are any. The inputs' shapes have None in the place
+    of rows and columns."""
+
+    def attempt(rows: int, columns: int) -> Trial:
+        plans: Plans = {}
+        try:
+            _fill(plans, network, closed(opened, rows, columns))
+        except ArgumentError:
+            return _trial(network, plans, False)
+        return _trial(network, plans, True)
+
+    return sizes.search(attempt)
+
+
+def _trial(network: Network, plans: Plans, fits: bool) -> Trial:
+    part = dataclasses.replace(network, nodes=network.nodes[: len(plans)])
+    places = {n: p for n, p in receptive.places(part, plans).items() if not isinstance(p, str)}
+    images = [plan.outputs[0].shape[2:] for plan in plans.values()]
+    square = all(rows == columns for rows, columns in places.values())
+    return Trial(fits, places, square and all(len(set(image)) < 2 for image in images))
+
+
+def _opened(spec: Spec, image: Sequence[int]) -> Spec:
+    """With None in the place of rows and columns that are those of the image."""
+    *lead, rows, columns = spec.shape if len(spec.shape) == 4 else (*spec.shape, 0, 0)
+    same = len(spec.shape) == 4 and (rows, columns) == tuple(image)
+    return Spec((*lead, None, None), spec.dtype) if same else spec  # type: ignore[arg-type]
+
+
+def closed(opened: Sequence[Spec], rows: int, columns: int) -> list[Spec]:
+    """With rows and columns in the place of None."""
+    filled = []
+    for spec in opened:
+        *lead, h, w = spec.shape if len(spec.shape) > 1 else (0, 0, *spec.shape)
+        open_ends = (rows if h is None else h, columns if w is None else w)
+        filled.append(spec if None not in spec.shape else Spec((*lead, *open_ends), spec.dtype))
+    return filled
+
+
+def representative(network: Network, opened: tuple[Spec, ...], taken: Sizes) -> list[Plans]:
+    """The plans for images of several sizes, which show what depends on the size: on whether the
+    map of a level is even or odd, say. All are large enough to have every kind of pixel."""
+    found = []
+    doublings = (2**j for j in range(taken.stride.bit_length()))
+    for distance in (0, *doublings, taken.stride, 8 * taken.stride):
+        larger = 2 * taken.stride + distance
+        rows = taken.rows.from_on(taken.rows.smallest + larger)
+        columns = taken.columns.from_on(taken.columns.smallest + larger)
+        found.append(_fill({}, network, closed(opened, rows, columns)))
+    return found
+
+
+_CHANNELS = 1024
+"""How many channels of an image are tried."""
+_LARGE = 2048
+"""An image on which nothing is too small."""
+
+
+@functools.lru_cache(maxsize=64)
+def image_channels(network: Network) -> int:
+    """How many channels the network's image has: as many as the first node with parameters takes
+    that reads it, or what was made of it."""
+    if len(network.inputs) != 1:
+        named = ", ".join(entry.name for entry in network.inputs)
+        raise ArgumentError(f"the graph takes {named}, but pictures are all that it is given")
+    params = {param.name for param in network.params}
+    made = {network.inputs[0].name}
+    for at, node in enumerate(network.nodes):
+        read = {value.source for value in node.reads()}
+        if read & made:
+            made.add(node.name)
+            if read & params:
+                return _channels(network, at)
+    raise ArgumentError("the network has no parameters that tell how many channels its image has")
+
+
+def _channels(network: Network, at: int) -> int:
+    """How many channels the image must have for the nodes up to this one to run, whatever sizes the
+    whole network takes."""
+    (image,), node = network.inputs, network.nodes[at]
+    stem = dataclasses.replace(
+        network,
+        inputs=(Input(image.name),),
+        nodes=network.nodes[: at + 1],
+        outputs=(Value(node.name),),
+    )
+    error = None
+    for channels in range(1, _CHANNELS + 1):
+        try:
+            _fill({}, stem, [Spec((1, channels, _LARGE, _LARGE))])
+        except ArgumentError as found:
+            error = found
+        else:
+            return channels
+    raise ArgumentError(f"no image of up to {_CHANNELS} channels goes into {node.name}: {error}")

@@ -1,0 +1,7 @@
+"""It slides as adaptive_avg_pool2d does."""
+
+from __future__ import annotations
+
+from numseg.ops.adaptive_avg_pool2d.sliding import pooling
+
+__all__ = ["pooling"]
