@@ -9,6 +9,7 @@ itself will do as well, and a pair adds arguments: ``activation=("leaky_relu", {
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -76,22 +77,31 @@ def divisible(channels: float, divisor: int = 8) -> int:
 
 
 def image(
-    net: Builder, channels: int, smallest: int = 1, name: str = "x", *, centred: bool = False
+    net: Builder,
+    channels: int,
+    smallest: int = 1,
+    name: str = "x",
+    *,
+    largest: float = math.inf,
+    centred: bool = False,
 ) -> Value:
-    """An input (N, channels, H, W), refused before any work where it has other channels or fewer
-    than ``smallest`` rows or columns; and where pixels would not lie ``centred`` on it, if that is
-    asked for (:meth:`numseg.graph.Builder.input`)."""
+    """An input (N, channels, H, W), refused before any work where it has other channels, fewer
+    than ``smallest`` rows or columns or more than ``largest``; and where pixels would not lie
+    ``centred`` on it, if that is asked for (:meth:`numseg.graph.Builder.input`)."""
     channels = checks.integer("in_channels", channels, 1)
-    return net.input(name, functools.partial(_check_image, channels, smallest), centred=centred)
+    check = functools.partial(_check_image, channels, smallest, largest)
+    return net.input(name, check, centred=centred)
 
 
-def _check_image(expected: int, smallest: int, x: Spec) -> None:
+def _check_image(expected: int, smallest: int, largest: float, x: Spec) -> None:
     _, channels, *sides = checks.axes("x", x, "n c h w")
     if channels != expected:
         raise ArgumentError(f"x has {channels} channels, but this network takes {expected}")
     for axis, size in zip(("rows", "columns"), sides, strict=True):
         if size < smallest:
             raise ArgumentError(f"x has {size} {axis}, but this network takes {smallest} at least")
+        if size > largest:
+            raise ArgumentError(f"x has {size} {axis}, but this network takes {largest} at most")
 
 
 def conv(

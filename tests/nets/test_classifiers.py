@@ -11,7 +11,7 @@ import whole
 
 import numseg as ns
 from numseg import nets
-from numseg.graph import Graph, digest
+from numseg.graph import Graph, Input, digest
 from numseg.nets import blocks
 from numseg.nets.backbones import densenet, efficientnet, resnet
 
@@ -44,6 +44,61 @@ def test_totals_of_what_is_added():
     assert whole.learned(nets.deformable_resnet50(layers=0)) == 25_557_032
 
 
+def test_totals_of_the_papers():
+    assert whole.learned(nets.alexnet(variant="paper")) == 60_965_224
+    assert whole.learned(nets.googlenet(variant="paper")) == 6_998_552
+    assert whole.learned(nets.googlenet(variant="paper", aux=True)) == 13_378_280
+
+
+def test_the_papers_variants():
+    graph = nets.alexnet(variant="paper")
+    shapes = graph.shapes((1, 3, 227, 227))
+    # figure 2 of the paper, both GPUs together
+    sizes = {"conv1": (96, 55), "conv2": (256, 27), "conv3": (384, 13), "pool5": (256, 6)}
+    for node, (channels, side) in sizes.items():
+        assert shapes[node] == (1, channels, side, side), node
+    assert shapes["fc7"] == (1, 4096)
+    groups = {node.name: dict(node.attributes).get("groups") for node in graph.nodes}
+    assert [groups[f"conv{j}"] for j in range(1, 6)] == [1, 2, 1, 2, 2]
+    names = [node.name for node in graph.nodes]
+    assert names[:8] == ["conv1", "relu1", "norm1", "pool1", "conv2", "relu2", "norm2", "pool2"]
+
+    graph = nets.googlenet(variant="paper", aux=True)
+    shapes = graph.shapes((1, 3, 224, 224))
+    sizes = {
+        "pool1/norm1": (64, 56), "conv2/norm2": (192, 56), "inception_3a/output": (256, 28),
+        "inception_4e/output": (832, 14), "inception_5b/output": (1024, 7),
+        "loss1/ave_pool": (512, 4), "loss2/ave_pool": (528, 4),
+    }  # fmt: skip
+    for node, (channels, side) in sizes.items():
+        assert shapes[node] == (1, channels, side, side), node
+    kernels = {p.name: p.shape[2] for p in graph.params if len(p.shape) == 4}
+    assert kernels["inception_3a/5x5.weight"] == 5
+    assert [v.source for v in graph.outputs] == [f"loss{j}/classifier" for j in (3, 2, 1)]
+
+
+def test_sizes_of_the_papers_variants():
+    """6 x 6 pixels, or 4 x 4 means, are left for linear layers: as many sizes as do that."""
+    for make, smallest, largest in (
+        (lambda: nets.alexnet(3, 2, width=6, variant="paper"), 199, 230),
+        (lambda: nets.googlenet(3, 2, width=0.02, variant="paper", aux=True), 191, 238),
+    ):
+        graph = make()
+        unchecked = Graph((Input("x"),), graph.params, graph.nodes, graph.outputs)
+        for size, good in (
+            (smallest - 1, False), (smallest, True), (largest, True), (largest + 1, False),
+        ):  # fmt: skip
+            shape = (1, 3, size, largest)
+            if good:
+                graph.shapes(shape)
+                continue
+            word = f"{smallest} at least" if size < smallest else f"{largest} at most"
+            with pytest.raises(ns.ArgumentError, match=f"x has {size} rows, .* takes {word}"):
+                graph.shapes(shape)
+            with pytest.raises(ns.ArgumentError):
+                unchecked.shapes(shape)
+
+
 @pytest.mark.parametrize(
     ("name", "sizes"),
     [
@@ -61,7 +116,8 @@ def test_totals_of_what_is_added():
         ("efficientnet_b0", {
             "features.0.2": (32, 112), "features.1.0.block.2.1": (16, 112),
             "features.2.1.add": (24, 56), "features.3.1.add": (40, 28),
-            "features.4.2.add": (80, 14), "features.5.2.add": (112, 14), "features.6.3.add": (192, 7), "features.8.2": (1280, 7),
+            "features.4.2.add": (80, 14), "features.5.2.add": (112, 14),
+            "features.6.3.add": (192, 7), "features.8.2": (1280, 7),
         }),
         ("alexnet", {"features.0": (64, 55), "features.3": (192, 27), "features.12": (256, 6)}),
     ],
@@ -78,12 +134,13 @@ def test_smallest_sizes():
         (lambda: nets.alexnet(3, 2, width=1), 63),
         (lambda: nets.densenet121(3, 2, growth_rate=1), 29),
         (lambda: nets.googlenet(3, 2, width=0.02), 31),
+        (lambda: nets.googlenet(3, 2, width=0.02, variant="paper"), 47),
         (lambda: nets.efficientnet_b0(3, 2, width=0.1), 1),
     ):
         graph = make()
         (output,) = (value.source for value in graph.outputs)
         assert graph.shapes((1, 3, smallest, smallest + 9))[output] == (1, 2)
-        unchecked = Graph((ns.graph.Input("x"),), graph.params, graph.nodes, graph.outputs)
+        unchecked = Graph((Input("x"),), graph.params, graph.nodes, graph.outputs)
         with pytest.raises(ns.ArgumentError):
             unchecked.shapes((1, 3, smallest - 1, smallest))
         message = f"x has {smallest - 1} rows, but this network takes {smallest} at least"
@@ -135,6 +192,7 @@ def test_features_give_every_stage():
 
 def test_wrong_arguments():
     for call, message in (
+        (lambda: nets.alexnet(variant="caffe"), "variant must be one of 'torchvision', 'paper'"),
         (lambda: nets.alexnet(width=0), "width must be at least 1, got 0"),
         (lambda: nets.densenet121(growth_rate=0), "growth_rate must be at least 1, got 0"),
         (lambda: nets.googlenet(aux=2), "aux must be True or False, got 2"),
@@ -159,6 +217,8 @@ def resnet_middle(modulated):
 
 SMALL = {
     "alexnet": (lambda: nets.alexnet(3, 4, width=2, dropout=0.0), 63),
+    "alexnet, paper": (lambda: nets.alexnet(3, 4, width=6, dropout=0.0, variant="paper"), 199),
+    "googlenet, paper": (lambda: nets.googlenet(3, 4, width=0.03, variant="paper"), 53),
     "densenet": (lambda: nets.densenet121(3, 4, growth_rate=1), 33),
     "efficientnet": (lambda: nets.efficientnet_b0(3, 4, width=0.1, dropout=0.0), 33),
     "googlenet": (lambda: nets.googlenet(3, 4, aux=True, width=0.03, transform_input=True), 33),

@@ -186,6 +186,82 @@ def test_resnets_that_torchvision_has_the_parts_of(which):
             assert_same_logits(graph.run(params, x), model(torch.from_numpy(x)), f"{which} {size}")
 
 
+def caffe_alexnet(x, p):
+    """bvlc_alexnet's prototxt, in PyTorch."""
+    f = torch.nn.functional
+
+    def conv(x, j, **shape):
+        return torch.relu(f.conv2d(x, p[f"conv{j}.weight"], p[f"conv{j}.bias"], **shape))
+
+    def linear(x, j):
+        return f.linear(x, p[f"fc{j}.weight"], p[f"fc{j}.bias"])
+
+    x = f.max_pool2d(f.local_response_norm(conv(x, 1, stride=4), 5), 3, 2)
+    x = f.max_pool2d(f.local_response_norm(conv(x, 2, padding=2, groups=2), 5), 3, 2)
+    x = conv(conv(x, 3, padding=1), 4, padding=1, groups=2)
+    x = f.max_pool2d(conv(x, 5, padding=1, groups=2), 3, 2).flatten(1)
+    return linear(torch.relu(linear(torch.relu(linear(x, 6)), 7)), 8)
+
+
+def caffe_googlenet(x, p):
+    """bvlc_googlenet's prototxt for images of 224 x 224, in PyTorch: all three losses' logits."""
+    f = torch.nn.functional
+
+    def conv(x, name, **shape):
+        return torch.relu(f.conv2d(x, p[f"{name}.weight"], p[f"{name}.bias"], **shape))
+
+    def linear(x, name):
+        return f.linear(x, p[f"{name}.weight"], p[f"{name}.bias"])
+
+    def pool(x):
+        return f.max_pool2d(x, 3, 2, ceil_mode=True)
+
+    def loss(x, j):
+        x = conv(f.avg_pool2d(x, 5, 3), f"loss{j}/conv").flatten(1)
+        return linear(torch.relu(linear(x, f"loss{j}/fc")), f"loss{j}/classifier")
+
+    x = f.local_response_norm(pool(conv(x, "conv1/7x7_s2", stride=2, padding=3)), 5)
+    x = conv(conv(x, "conv2/3x3_reduce"), "conv2/3x3", padding=1)
+    x = pool(f.local_response_norm(x, 5))
+    logits = []
+    for name in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"):
+        at = f"inception_{name}"
+        x = torch.cat(
+            [
+                conv(x, f"{at}/1x1"),
+                conv(conv(x, f"{at}/3x3_reduce"), f"{at}/3x3", padding=1),
+                conv(conv(x, f"{at}/5x5_reduce"), f"{at}/5x5", padding=2),
+                conv(f.max_pool2d(x, 3, 1, 1), f"{at}/pool_proj"),
+            ],
+            1,
+        )
+        if name in ("4a", "4d"):
+            logits.append(loss(x, len(logits) + 1))
+        if name in ("3b", "4e"):
+            x = pool(x)
+    return [linear(f.avg_pool2d(x, 7).flatten(1), "loss3/classifier"), *reversed(logits)]
+
+
+def test_logits_of_caffe_s_networks():
+    rng = np.random.default_rng(0)
+    for graph, network, size in (
+        (nets.alexnet(variant="paper"), caffe_alexnet, (227, 227)),
+        (nets.googlenet(variant="paper", aux=True), caffe_googlenet, (224, 224)),
+    ):
+        params = {}
+        for param in graph.params:
+            scale = np.sqrt(2 / np.prod(param.shape[1:])) if len(param.shape) > 1 else 0.1
+            params[param.name] = rng.normal(scale=scale, size=param.shape).astype(np.float32)
+        # two contrasts, the larger so large that responses are normalised
+        x = images(size) * np.float32([4, 1]).reshape(2, 1, 1, 1)
+        with torch.no_grad():
+            named = {name: torch.from_numpy(array) for name, array in params.items()}
+            expected = network(torch.from_numpy(x), named)
+        expected = expected if isinstance(expected, list) else [expected]
+        for actual, array in zip(several(graph.run(params, x)), expected, strict=True):
+            assert_same_logits(actual, array, network.__name__)
+
+
 def segmenter(name, **arguments):
     """The graph and torchvision's network, with the auxiliary head where there is one."""
     if name.startswith("lraspp"):
