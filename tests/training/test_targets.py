@@ -12,8 +12,9 @@ import numseg.training
 from numseg import ArgumentError
 from numseg.data import Dataset, Sample, scenes
 from numseg.graph import Graph
-from numseg.nets import blocks
+from numseg.nets import blocks, deeplabv1_vgg16
 from numseg.training import Loss, Recipe, Sampling, predict, train
+from numseg.training.losses import Criterion
 from numseg.training.targets import target
 
 RECIPE = Recipe(epochs=1, lr=1e-2, optimiser="sgd",
@@ -87,6 +88,15 @@ def test_the_rows_of_an_output(layers, size, expected):
         for j, column in enumerate(expected):
             inside = row >= 0 and column >= 0
             assert seen[0, i, j] == (size * row + column if inside else -7)
+
+
+def test_deeplab_v1_is_trained_on_every_eighth_label():
+    """As its authors do, 321 > 41; the scores of every pixel, by which it predicts, count for 0."""
+    graph = deeplabv1_vgg16(3, 8, width=1).at("upscore", "fc8_voc12")
+    found = target(graph, "fc8_voc12", (1, 3, 321, 321), first=False)
+    assert found.rows.tolist() == found.columns.tolist() == list(range(0, 321, 8))
+    losses = Recipe(loss=[("cross_entropy", 0.0), ("cross_entropy", 1.0, {}, 1)]).losses
+    Criterion(losses, 8, 255).check(graph, (1, 3, 321, 321))
 
 
 def test_a_loss_of_a_coarse_output_is_that_of_the_labels_at_its_centres(data):
