@@ -14,7 +14,7 @@ from numseg.bench.timing import in_turns
 from numseg.data import Dataset
 from numseg.device import Host
 from numseg.errors import ArgumentError
-from numseg.graph import Graph, image_channels
+from numseg.graph import Graph
 from numseg.training import Recipe, make_network, predict, train
 from numseg.training.batches import batches
 from numseg.training.loop import Run
@@ -45,10 +45,15 @@ class Contestant(NamedTuple):
     def fitted(self) -> Contestant:
         """With pieces of the smallest size that the network takes, from the recipe's on."""
         graph, sampling = self.graph, self.recipe.sampling
-        try:
-            rows, columns = (_taken(graph, size) for size in sampling.size)
-        except ArgumentError as error:
-            raise ArgumentError(f"crop {sampling.crop}: {error}") from None
+        sizes = graph.legal_inputs()
+        rows, columns = (
+            axis.from_on(size)
+            for axis, size in zip((sizes.rows, sizes.columns), sampling.size, strict=True)
+        )
+        if max(rows - sampling.size[0], columns - sampling.size[1]) > FARTHEST:
+            raise ArgumentError(
+                f"crop is {sampling.crop}, but the network takes {rows} x {columns} at least"
+            )
         if (rows, columns) == sampling.size:
             return self
         fitting = dataclasses.replace(sampling, crop=rows if rows == columns else (rows, columns))
@@ -81,19 +86,6 @@ class Contestant(NamedTuple):
         graph, image = self.graph, self.held_out.checked(0).image
         params = graph.init()
         return lambda: predict(graph, params, image)
-
-
-def _taken(graph: Graph, size: int) -> int:
-    """The smallest number of rows and columns from this on that the network takes."""
-    channels, refused = image_channels(graph), None
-    for given in range(size, size + FARTHEST):
-        try:
-            graph.shapes((1, channels, given, given))
-        except ArgumentError as error:
-            refused = refused or error
-        else:
-            return given
-    raise refused or ArgumentError(f"no size from {size} on")
 
 
 def epochs_within(contestant: Contestant, seconds: float) -> int:

@@ -97,7 +97,7 @@ def test_seconds_are_a_number_of_epochs(tmp_path, monkeypatch):
     assert load_checkpoint(tmp_path / "unet.safetensors").epoch == 3
 
 
-def test_pieces_are_of_a_size_that_each_network_takes():
+def test_pieces_are_of_a_size_that_each_network_takes(monkeypatch):
     """From the one that is asked for on; they show the same where pictures are no larger."""
     unet = {"name": "unet", "in_channels": 3, "classes": 8, "width": 1, "padding": "same"}
     data = scenes(2, (17, 20))
@@ -109,6 +109,9 @@ def test_pieces_are_of_a_size_that_each_network_takes():
     assert fitted.recipe.sampling.crop == (16, 20)
     square = dataclasses.replace(recipe, sampling=Sampling(crop=17, batch=2, flip=False))
     assert found._replace(recipe=square).fitted().recipe.sampling.crop == 20
+    monkeypatch.setattr(compare, "FARTHEST", 2)
+    with pytest.raises(ArgumentError, match="crop is 17, but the network takes 20 x 20 at least"):
+        found._replace(recipe=square).fitted()
     assert fitted.prepared().steps == 1
     plain = compare.Contestant(unet | {"depth": 0}, data, data, square)
     assert plain.fitted() is plain
@@ -140,7 +143,10 @@ def test_epochs_that_fit(monkeypatch):
         (["vnet"], "vnet: net must be one of"),
         (["unet", "--set", "colour=1"], "unet: unet: got an unexpected keyword"),
         (["unet", "x=unet", "--set", "x.classes=5"], "x: the network gives 5 classes, the data"),
-        (["unet", "x=unet", "--set", "x.depth=9"], "x: crop 96: x has 96 rows"),
+        (
+            ["unet", "x=unet", "--set", "x.depth=9"],
+            "x: crop is 96, but the network takes 512 x 512 at",
+        ),
         (["unet", "--epochs", "2", "--seconds", "3"], "--epochs and --seconds are two budgets"),
         (["unet", "--seconds", "0"], "--seconds must be positive"),
         (["unet", "--turns", "1"], "--turns must be at least 2, got 1"),
