@@ -19,6 +19,7 @@ import pytest
 import numseg as ns
 from numseg import nets, testing, training
 from numseg.errors import MissingExtra
+from numseg.graph import image_channels
 from numseg.ops.registry import OPERATORS
 from numseg.testing import cases
 
@@ -127,7 +128,9 @@ def test_networks_and_what_they_give(make: str) -> None:
     known = inspect.signature(getattr(nets, make)).parameters
     small = {"in_channels": 1, "classes": 2, "width": 2, "depth": 2, "padding": "same"}
     net = getattr(nets, make)(**{name: small[name] for name in small if name in known})
-    x = np.ones((1, 1, 64, 64), np.float32)
+    sizes = net.legal_inputs()
+    size = sizes.rows.from_on(64), sizes.columns.from_on(64)
+    x = np.ones((2, image_channels(net), *size), np.float32)  # a batch, for norms of one pixel
     params = net.init(seed=0)
     y, tape = net.forward(params, x)
     there, kept = pickle.loads(pickle.dumps((net, tape)))

@@ -38,9 +38,13 @@ FOLDER = {
 """What has meaning for which data, and what it is where it is not given."""
 
 
-def add_data(parser: argparse.ArgumentParser, training: bool) -> None:
-    """``DATA`` and the group of its options."""
-    parser.add_argument("data", metavar="DATA", help="scenes, coins, or a folder in VOC's layout")
+def add_data(parser: argparse.ArgumentParser, training: bool, usual: str | None = None) -> None:
+    """``DATA`` and the group of its options; ``--data``, where there is usual data."""
+    add, what = parser.add_argument, "scenes, coins, or a folder in VOC's layout"
+    if usual is None:
+        add("data", metavar="DATA", help=what)
+    else:
+        add("--data", metavar="DATA", default=usual, help=f"{what} ({usual})")
     add = parser.add_argument_group("data").add_argument
     add("--count", metavar="N", type=int, help="scenes to train on (400)")
     add("--size", metavar="N", type=int, help="rows and columns of a scene (96)")

@@ -19,7 +19,9 @@ HELP = "a checkpoint that numseg wrote, or with --net any file of weights (numse
 
 
 def add_trained(add: Any) -> None:
-    """``--net``, ``--set`` and ``--key``, by a parser's or a group's ``add_argument``."""
+    """``--average``, ``--net``, ``--set`` and ``--key``, by a parser's or a group's
+    ``add_argument``."""
+    add("--average", action="store_true", help="with a checkpoint's moving averages of parameters")
     add(
         "--net", metavar="NAME",
         help="module:function that makes a checkpoint's network, if it is your own; or the network "
@@ -40,8 +42,12 @@ def trained(args: argparse.Namespace) -> tuple[Graph, Checkpoint]:
     path, net = args.weights, args.net
     if is_ours(path):
         apply_to(args, ["set", "key"], "weights that others wrote", f"{path}, a checkpoint")
-        return load_network(path, net and names.load(net))
+        return load_network(path, net and names.load(net), args.average)
     arrays = weights.load(path, args.key)
+    if args.average:
+        raise ArgumentError(
+            f"--average is for checkpoints, not for {path}, weights that others wrote"
+        )
     if net is None:
         raise ArgumentError(
             f"{path} is no checkpoint that numseg wrote: --net says for which network"

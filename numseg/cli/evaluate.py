@@ -21,6 +21,7 @@ EXAMPLES = f"""examples:
   numseg evaluate runs/voc/checkpoint.safetensors VOCdevkit/VOC2012
   numseg evaluate runs/voc/checkpoint.safetensors mine --held-out-list test --out report
   numseg evaluate runs/scenes/checkpoint.safetensors scenes --count 400 --worst 10 --out report
+  numseg evaluate runs/scenes/checkpoint.safetensors scenes --boundary --average
   numseg evaluate fcn_resnet50_coco.pth VOCdevkit/VOC2012 --net fcn_resnet50
 
 Prints the IoU and accuracy of every class, over all pixels together, and names the worst pictures.
@@ -43,6 +44,10 @@ def add_parser(subparsers: Any) -> None:
     add("--seed", metavar="N", type=int, default=0, help="of scenes: that of the training (0)")
     add("--out", metavar="FOLDER", type=Path, help="write the report there")
     add("--worst", metavar="N", type=int, default=5, help="how many of the worst pictures (5)")
+    add(
+        "--boundary", metavar="TOLERANCE", type=float, nargs="?", const=0.0075,
+        help="boundary F1 too: what a boundary may be off, in shares of the diagonal (0.0075)",
+    )  # fmt: skip
     add_trained(add)
     add_device(add)
 
@@ -57,6 +62,8 @@ def run(args: argparse.Namespace) -> None:
 
     tqdm = progress()
     checks.integer("--worst", args.worst, minimum=0)
+    if args.boundary is not None:
+        checks.real("--boundary", args.boundary, minimum=0)
     if args.out is not None:  # what is missing is said before the work
         check_folder("--out", args.out, "the report")
         check_writable(args.out / "evaluation.json")
@@ -72,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
     params = devices.all_moved(checkpoint.params, devices.named(args.device))
     judged = evaluate_each(graph, params, dataset)
     shown = tqdm(judged, total=len(dataset), desc="evaluate", unit="picture", dynamic_ncols=True)
-    report(args, dataset, _Kept(shown, args.worst))
+    report(args, dataset, _Kept(shown, dataset, args.worst, args.boundary))
 
 
 def _some(names: tuple[str, ...]) -> str:
@@ -82,19 +89,29 @@ def _some(names: tuple[str, ...]) -> str:
 class _Kept:
     """What is kept of all pictures, and the worst of them whole."""
 
-    def __init__(self, judged: Any, worst: int) -> None:
+    def __init__(self, judged: Any, dataset: Dataset, worst: int, boundary: float | None) -> None:
         from numseg.training import scores
 
         self.matrix: Array = 0  # type: ignore[assignment]
         self.pictures: list[dict[str, Any]] = []
         self.worst: list[tuple[float, int, Judged]] = []
+        self.boundaries: list[Array] = []
         for index, found in enumerate(judged):
             miou = scores(found.confusion).mean_iou
             self.matrix = self.matrix + found.confusion
             self.pictures.append({"name": found.sample.name, "mean_iou": _plain(miou)})
+            if boundary is not None:
+                self.boundaries.append(_boundary(found, dataset, boundary))
             if not math.isnan(miou):
                 ordered = sorted([*self.worst, (miou, index, found)], key=lambda entry: entry[:2])
                 self.worst = ordered[:worst]
+
+
+def _boundary(judged: Judged, dataset: Dataset, tolerance: float) -> Array:
+    from numseg.training import boundary_f1
+
+    truth, classes = judged.sample.labels, len(dataset.classes)
+    return boundary_f1(truth, judged.prediction, classes, dataset.ignored, tolerance)
 
 
 def _plain(value: float) -> float | None:
@@ -103,18 +120,21 @@ def _plain(value: float) -> float | None:
 
 def report(args: argparse.Namespace, dataset: Dataset, kept: _Kept) -> None:
     """Print the figures, and write what ``--out`` asks for."""
+    import numpy as np
+
     from numseg.cli._panels import confusion, file_name, panels
     from numseg.cli.train import table
     from numseg.files import write_all
-    from numseg.training import scores
+    from numseg.training import mean_boundary_f1, scores
+    from numseg.training.history import scored
 
-    found = scores(kept.matrix)
-    entry = {
-        "mean_iou": _plain(found.mean_iou),
-        "pixel_accuracy": _plain(found.pixel_accuracy),
-        "class_iou": [_plain(value) for value in found.class_iou],
-        "class_accuracy": [_plain(value) for value in found.class_accuracy],
-    }
+    entry = scored(scores(kept.matrix))
+    if kept.boundaries:
+        each = mean_boundary_f1(kept.boundaries, len(dataset.classes))
+        entry["class_boundary_f1"] = [_plain(value) for value in each]
+        there = each[~np.isnan(each)]
+        entry["mean_boundary_f1"] = float(there.mean()) if there.size else None
+        entry["boundary_tolerance"] = args.boundary
     files: dict[Path, bytes] = {}
     if args.out is not None:
         every = entry | {

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from numseg.cli._data import LAYOUT, add_data, held_out, to_train_on
 from numseg.cli._options import add_device, check_folder, network
+from numseg.cli._recipe import EXAMPLES as RECIPES
+from numseg.cli._recipe import add_recipe, recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from numseg.data import Dataset
     from numseg.training import Epoch
@@ -25,6 +27,7 @@ EXAMPLES = f"""examples:
   numseg train mine --out runs/mine --classes classes.txt --overlays 8
   numseg train masks --out runs/masks --classes no,yes --label-map 0=0,255=1
   numseg train scenes --out runs/scenes --count 400 --epochs 20 --resume
+{RECIPES}
 
 The run folder holds checkpoint.safetensors, written whole after every epoch: a run that was stopped
 or killed goes on with the same command and --resume, and ends with the same bits.
@@ -70,23 +73,19 @@ def add_parser(subparsers: Any) -> None:
     add("--up", choices=("conv_transpose", "bilinear", "nearest"), help="(conv_transpose)")
     add("--no-norm", dest="norm", action="store_const", const=False, help="no batch normalisation")
     add("--dropout", metavar="P", type=float, help="at the lowest two levels (0)")
-    add = parser.add_argument_group("training").add_argument
-    add("--epochs", metavar="N", type=int, default=20, help="(20)")
-    add("--batch", metavar="N", type=int, default=8, help="pieces per step (8)")
-    add("--crop", metavar="N", type=int, default=96, help="rows and columns of a piece (96)")
-    add("--repeat", metavar="N", type=int, default=1, help="pieces of a picture per epoch (1)")
-    add("--optimiser", choices=("adam", "sgd"), default="adam", help="(adam)")
-    add("--lr", metavar="LR", type=float, default=2e-3, help="learning rate (0.002)")
-    add("--drop-last", action="store_true", help="leave out an epoch's last, smaller batch")
-    add("--schedule", choices=("cosine", "constant"), default="cosine", help="(cosine)")
     add(
-        "--loss", metavar="NAME[=WEIGHT]", action="append",
-        help="an operator, or module:name; several times for a sum (cross_entropy)",
+        "--weights", metavar="FILE", type=Path,
+        help="start with these: a checkpoint, or arrays of the parameters' names",
     )  # fmt: skip
-    add("--weight-decay", metavar="X", type=float, default=0.0, help="(0)")
-    add("--light", metavar="X", type=float, default=0.1, help="vary contrast and brightness (0.1)")
-    add("--turn", action="store_true", help="also turn pieces: for pictures without an upright")
-    add("--seed", metavar="N", type=int, default=0, help="(0)")
+    add(
+        "--fresh", metavar="PATTERN", action="append", default=[],
+        help="names that are not taken from --weights",
+    )  # fmt: skip
+    add_recipe(parser)
+    add = parser.add_argument_group("running").add_argument
+    add("--workers", metavar="N", type=int, default=0, help="threads that make batches ahead (0)")
+    add("--history", metavar="FILE", type=Path, help="a line for every epoch: .csv or .jsonl")
+    add("--logs", metavar="FOLDER", type=Path, help="logs for TensorBoard (extra: logs)")
     add_device(add)
 
 
@@ -94,7 +93,7 @@ def run(args: argparse.Namespace) -> None:
     from numseg import checks
     from numseg.cli._running import resumable, say_if_new
     from numseg.errors import ArgumentError
-    from numseg.training import Recipe, Sampling, train
+    from numseg.training import TensorBoard, train
 
     check_folder("--out", args.out, "checkpoint.safetensors")
     checks.integer("--overlays", args.overlays, minimum=0)
@@ -105,54 +104,39 @@ def run(args: argparse.Namespace) -> None:
         say_if_new("train", checkpoint)
     dataset, unseen = to_train_on(args), held_out(args)
     net = network(args, dataset[0].image.shape[0], len(dataset.classes), UNET)
-    sampling = Sampling(
-        crop=args.crop,
-        batch=args.batch,
-        repeat=args.repeat,
-        turn=args.turn,
-        light=args.light,
-        seed=args.seed,
-        drop_last=args.drop_last,
-    )
-    recipe = Recipe(
-        epochs=args.epochs,
-        optimiser=args.optimiser,
-        lr=args.lr,
-        schedule=args.schedule,
-        weight_decay=args.weight_decay,
-        loss=_losses(args.loss or ["cross_entropy"]),
-        sampling=sampling,
-    )
+    how = recipe(args)
+    report = _reporter(args.overlays, unseen, checkpoint)
+    if args.logs is not None:
+        check_folder("--logs", args.logs, "logs")
+        report = _both(TensorBoard(args.logs, dataset.classes), report)
     with resumable():
         trained = train(
             net,
             dataset,
             unseen,
-            recipe,
+            how,
             checkpoint=checkpoint,
             resume=args.resume,
+            weights=args.weights,
+            fresh=args.fresh,
+            workers=args.workers,
+            history=args.history,
             device=args.device,
             progress=args.out.name,
-            report=_reporter(args.overlays, unseen, checkpoint),
+            report=report,
         )
     print(table(dataset.classes, trained.history[-1]))
     print(checkpoint)
 
 
-def _losses(given: list[str]) -> Any:
-    """One loss by its name, or several with their weights."""
-    from numseg.errors import ArgumentError
+def _both(
+    first: Callable[[Epoch], None], second: Callable[[Epoch], None]
+) -> Callable[[Epoch], None]:
+    def report(result: Epoch) -> None:
+        first(result)
+        second(result)
 
-    if len(given) == 1 and "=" not in given[0]:
-        return given[0]
-    terms = []
-    for text in given:
-        name, _, weight = text.partition("=")
-        try:
-            terms.append((name, float(weight or 1)))
-        except ValueError:
-            raise ArgumentError(f"--loss wants NAME or NAME=WEIGHT, got {text!r}") from None
-    return terms
+    return report
 
 
 def _reporter(count: int, dataset: Dataset, checkpoint: Path) -> Callable[[Epoch], None]:
@@ -182,30 +166,44 @@ def _draw(count: int, dataset: Dataset, checkpoint: Path) -> None:
         return
     kept = load_checkpoint(checkpoint)
     graph = make_network(kept.about["net"])
+    average = kept.about["recipe"].get("score_average", False)
+    params = kept.average if average else kept.params
     chosen = sorted(
         {i * len(dataset) // min(count, len(dataset)) for i in range(min(count, len(dataset)))}
     )
     files = {}
     for index in chosen:
         sample = dataset.checked(index)
-        found = predict(graph, kept.params, sample.image)
+        found = predict(graph, params, sample.image)
         path = checkpoint.parent / "overlays" / file_name(index, sample)
         files[path] = panels(sample, found, dataset)
     write_all(files)
 
 
+COLUMNS = {"IoU": "class_iou", "accuracy": "class_accuracy", "boundary F1": "class_boundary_f1"}
+ROWS = {
+    "all": ("mean_iou", "pixel_accuracy", "mean_boundary_f1"),
+    "mean": (None, "mean_accuracy", None),
+    "by frequency": ("frequency_weighted_iou", None, None),
+}
+"""Names in an entry of a history. The first row has the mean IoU and the accuracy of all pixels."""
+
+
 def table(classes: tuple[str, ...], entry: dict[str, Any]) -> str:
-    """IoU and accuracy of every class on the held-out pictures, and overall."""
+    """The scores of every class on the held-out pictures, and overall, as far as there are any."""
+    columns = {head: name for head, name in COLUMNS.items() if name in entry}
 
-    def row(name: str, iou: float | None, accuracy: float | None) -> str:
-        cells = ("    -" if value is None else f"{value:.3f}" for value in (iou, accuracy))
-        return f"  {name:<16}" + "  ".join(f"{cell:>8}" for cell in cells)
+    def row(name: str, scores: Iterable[float | None]) -> str:
+        cells = ("-" if value is None else f"{value:.3f}" for value in scores)
+        return f"  {name:<16}" + "  ".join(
+            f"{cell:>{max(len(head), 8)}}" for head, cell in zip(columns, cells, strict=True)
+        )
 
-    rows = map(row, classes, entry["class_iou"], entry["class_accuracy"])
-    return "\n".join(
-        [
-            f"  {'held out':<16}{'IoU':>8}  {'accuracy':>8}",
-            *rows,
-            row("all", entry["mean_iou"], entry["pixel_accuracy"]),
-        ]
-    )
+    heads = "  ".join(f"{head:>8}" for head in columns)
+    rows = map(row, classes, zip(*(entry[name] for name in columns.values()), strict=True))
+    overall = [
+        row(title, [entry.get(name or "") for name in names[: len(columns)]])
+        for title, names in ROWS.items()
+        if any(name in entry for name in names)
+    ]
+    return "\n".join([f"  {'held out':<16}{heads}", *rows, *overall])

@@ -6,8 +6,6 @@ state dict needs no table: what differs is only what a file may have and a graph
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -16,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from numseg import checks, nets
-from numseg.graph import Entry, Graph, Node, Param, Value
+from numseg.graph import Graph
 from numseg.interop import weights
-from numseg.ops.conv2d import conv2d
-from numseg.typing import Array, ArrayLike, Shape
+from numseg.nets import inputs
+from numseg.typing import Array, ArrayLike
 
 NETWORKS = (
     "alexnet", "deeplabv3_mobilenet_v3_large", "deeplabv3_resnet101", "deeplabv3_resnet50",
@@ -28,8 +26,7 @@ NETWORKS = (
     "resnet34", "resnet50", "vgg16", "vgg16_bn",
 )  # fmt: skip
 
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
+MEAN, STD, _ = inputs.NORMALISATIONS["imagenet"]
 """Of ImageNet's red, green and blue, in [0, 1]."""
 
 AUXILIARY = ("aux_classifier.*", "aux1.*", "aux2.*")
@@ -129,39 +126,13 @@ def normalised(graph: Graph, params: Mapping[str, ArrayLike]) -> tuple[Graph, di
     """The same network for pictures whose colours are red, green and blue in [0, 1], as
     :func:`numseg.training.predict` gives them.
 
-    A first node takes off the means of ImageNet's colours and divides by their deviations: a 1 x 1
-    convolution of each channel by itself, with constants. It rounds otherwise than torchvision's
+    A first node takes off the means of ImageNet's colours and divides by their deviations
+    (:func:`numseg.nets.inputs.normalised`). It rounds otherwise than torchvision's
     ``Normalize``, by 1e-6 at most.
     """
     graph.check(params)
-    x = graph.inputs[0].name
-    name = f"{x}.normalised"
-    dtype = next(iter(params.values())).dtype
-    constants = {
-        f"{name}.weight": (1 / np.array(STD)).astype(dtype).reshape(3, 1, 1, 1),
-        f"{name}.bias": (-np.array(MEAN) / np.array(STD)).astype(dtype),
-    }
-    first = Node(name, conv2d, tuple(map(Value, (x, *constants))), (("groups", 3),))
-    nodes = [
-        dataclasses.replace(
-            node, inputs=tuple(_moved(e, Value(x), Value(name)) for e in node.inputs)
-        )
-        for node in graph.nodes
-    ]
-    added = [
-        Param(key, array.shape, functools.partial(_constant, value=array), trainable=False)
-        for key, array in constants.items()
-    ]
-    whole = dataclasses.replace(graph, params=(*added, *graph.params), nodes=(first, *nodes))
+    whole = inputs.normalised(graph, "imagenet")
+    dtype, rng = next(iter(params.values())).dtype, np.random.default_rng()  # which nothing reads
+    new = [param for param in whole.params if param.name not in params]
+    constants = {p.name: np.asarray(p.init(p.shape, rng), dtype) for p in new}
     return whole, {**constants, **params}
-
-
-def _moved(entry: Entry, old: Value, new: Value) -> Entry:
-    """What a node reads, the new value in the place of the old one."""
-    if isinstance(entry, tuple):
-        return tuple(new if value == old else value for value in entry)
-    return new if entry == old else entry
-
-
-def _constant(shape: Shape, rng: np.random.Generator, value: Array) -> Array:
-    return value

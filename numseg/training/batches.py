@@ -3,16 +3,26 @@ without those before it, and a resumed run sees what an uninterrupted one would.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from numseg import checks
+from numseg.data.augment import (
+    THOUSAND,
+    Axis,
+    Colours,
+    piece,
+    recoloured,
+    scaled_size,
+)
 from numseg.data.chance import Dice, permutation
 from numseg.data.dataset import Dataset, Sample
-from numseg.data.images import as_input
+from numseg.errors import ArgumentError
 from numseg.typing import Array
 
 
@@ -20,16 +30,16 @@ class Batch(NamedTuple):
     """What one training step sees."""
 
     x: Array
-    """(N, C, crop, crop) float32 in about [0, 1]."""
+    """(N, C, rows, columns) float32 in about [0, 1]."""
     labels: Array
-    """(N, crop, crop) int64."""
+    """(N, rows, columns) int64."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
     """How training pieces are cut out of pictures."""
 
-    crop: int = 96
+    crop: int | tuple[int, int] = 96
     """Rows and columns of a piece; what is beyond a smaller picture is zero, and ignored."""
     batch: int = 8
     repeat: int = 1
@@ -44,19 +54,59 @@ class Sampling:
     drop_last: bool = False
     """Leave out an epoch's last batch where it is smaller than the others, whose statistics batch
     normalisation would take for as good as theirs."""
+    scale: tuple[float, float] = (1.0, 1.0)
+    """Pictures are scaled by a factor between these two before a piece is cut out of them, rows and
+    columns alike, bilinearly; labels by the nearest pixel."""
+    brightness: float = 0.0
+    """This and the next three vary colours, as torchvision's ColorJitter does: a factor of 1 minus
+    to 1 plus so much, at most 1."""
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    """Colours are turned by up to this share of the circle either way, at most 0.5."""
 
     def __post_init__(self) -> None:
         kept: dict[str, Any] = {
             name: checks.integer(name, getattr(self, name), minimum=1)
-            for name in ("crop", "batch", "repeat")
+            for name in ("batch", "repeat")
         }
+        if checks.is_sequence(self.crop):
+            kept["crop"] = checks.pair("crop", self.crop, 1)
+        else:
+            kept["crop"] = checks.integer("crop", self.crop, 1)
         for name in ("flip", "turn", "drop_last"):
             value = getattr(self, name)
             kept[name] = checks.flag(name, bool(value) if value in (0, 1) else value)
-        kept["light"] = checks.real("light", self.light, 0, 1)
+        for name in ("light", "brightness", "contrast", "saturation"):
+            kept[name] = checks.real(name, getattr(self, name), 0, 1)
+        kept["hue"] = checks.real("hue", self.hue, 0, 0.5)
+        low, high = kept["scale"] = checks.positive_pair("scale", self.scale)
+        if low > high:
+            raise ArgumentError(f"scale goes from {low} to {high}, expected the smaller one first")
         kept["seed"] = checks.integer("seed", self.seed, minimum=0)
         for name, value in kept.items():  # plain numbers, which a checkpoint holds
             object.__setattr__(self, name, value)
+        if self.turn and self.size[0] != self.size[1]:
+            raise ArgumentError(f"turn lays pieces on their side, but crop is {self.crop}")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of a piece."""
+        return (self.crop, self.crop) if isinstance(self.crop, int) else self.crop
+
+    @property
+    def colours(self) -> Colours:
+        """By how much colours vary."""
+        return Colours(self.brightness, self.contrast, self.saturation, self.hue)
+
+    def check(self, channels: int) -> None:
+        """Raise ArgumentError for what has no meaning for pictures of so many channels."""
+        for name in ("saturation", "hue"):
+            if getattr(self, name) and channels != 3:
+                raise ArgumentError(
+                    f"{name} is {getattr(self, name)}, but the network takes {channels} "
+                    f"channel{'s' if channels > 1 else ''}, not red, green and blue"
+                )
 
     def steps(self, dataset: Dataset) -> int:
         """Batches per epoch; the last one may be smaller, unless it is dropped."""
@@ -64,23 +114,63 @@ class Sampling:
         return pieces // self.batch if self.drop_last else -(-pieces // self.batch)
 
 
-def batches(dataset: Dataset, sampling: Sampling, channels: int, epoch: int) -> Iterator[Batch]:
-    """The batches of one epoch: every picture ``sampling.repeat`` times, in shuffled order."""
+def batches(
+    dataset: Dataset, sampling: Sampling, channels: int, epoch: int, workers: int = 0
+) -> Generator[Batch, None, None]:
+    """The batches of one epoch: every picture ``sampling.repeat`` times, in shuffled order.
+
+    ``workers`` threads make some batches ahead, at most two each; the batches are the same. They
+    end with the generator.
+    """
+    sampling.check(channels)
     order = permutation(len(dataset) * sampling.repeat, sampling.seed, epoch)
-    for start in range(0, sampling.steps(dataset) * sampling.batch, sampling.batch):
-        pieces = [
-            _piece(dataset, int(item), sampling, channels, Dice(sampling.seed, epoch, int(item)))
-            for item in order[start : start + sampling.batch]
-        ]
-        yield Batch(np.stack([x for x, _ in pieces]), np.stack([labels for _, labels in pieces]))
+    starts = range(0, sampling.steps(dataset) * sampling.batch, sampling.batch)
+    parts = [order[start : start + sampling.batch] for start in starts]
+
+    def make(items: Array) -> Batch:
+        return _batch(dataset, items, sampling, channels, epoch)
+
+    yield from (map(make, parts) if workers == 0 else _ahead(make, parts, workers))
+
+
+def _ahead(
+    make: Callable[[Array], Batch], parts: Sequence[Array], workers: int
+) -> Generator[Batch, None, None]:
+    """The batches in their order, made by threads, a few ahead of the one that is asked for."""
+    pool = ThreadPoolExecutor(workers, "numseg-batches")
+    waiting: collections.deque[Future[Batch]] = collections.deque()
+    try:
+        for part in parts:
+            waiting.append(pool.submit(make, part))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _batch(dataset: Dataset, items: Array, sampling: Sampling, channels: int, epoch: int) -> Batch:
+    pieces = [
+        _piece(dataset, item, sampling, channels, Dice(sampling.seed, epoch, item))
+        for item in items.tolist()
+    ]
+    return Batch(np.stack([x for x, _ in pieces]), np.stack([labels for _, labels in pieces]))
 
 
 def _piece(
     dataset: Dataset, item: int, sampling: Sampling, channels: int, dice: Dice
 ) -> tuple[Array, Array]:
     """A piece of a picture and its labels."""
-    image, truth = _cut(dataset.checked(item % len(dataset)), sampling.crop, dataset.ignored, dice)
-    x = as_input(image, channels)
+    sample = dataset.checked(item % len(dataset))
+    rows, columns = _axes(sample, sampling, dice)
+    x, truth = piece(sample.image, sample.labels, rows, columns, channels)
+    if any(sampling.colours):
+        x = recoloured(x, sampling.colours, dice)
+    below, right = (want - have for want, have in zip(sampling.size, truth.shape, strict=True))
+    if below or right:
+        x = np.pad(x, ((0, 0), (0, below), (0, right)))
+        truth = np.pad(truth, ((0, below), (0, right)), constant_values=dataset.ignored)
     if sampling.flip and dice.one_in(2):
         x, truth = x[:, :, ::-1], truth[:, ::-1]
     if sampling.turn and dice.one_in(2):
@@ -95,15 +185,11 @@ def _piece(
     return x, truth
 
 
-def _cut(sample: Sample, crop: int, ignored: int, dice: Dice) -> tuple[Array, Array]:
-    """A square at a place of the dice's choice, the picture padded where it is smaller."""
-    image, labels = sample.image, sample.labels
-    rows, columns = (max(crop - size, 0) for size in labels.shape)
-    if rows or columns:
-        image = np.pad(image, ((0, 0), (0, rows), (0, columns)))
-        labels = np.pad(labels, ((0, rows), (0, columns)), constant_values=ignored)
-    top, left = (dice.between(0, size - crop) for size in labels.shape)
-    return (
-        image[:, top : top + crop, left : left + crop],
-        labels[top : top + crop, left : left + crop],
-    )
+def _axes(sample: Sample, sampling: Sampling, dice: Dice) -> Iterator[Axis]:
+    """Which rows and which columns of the scaled picture, at a place of the dice's choice."""
+    low, high = (round(factor * THOUSAND) for factor in sampling.scale)
+    thousandths = low if low == high else dice.between(low, high)
+    for size, wanted in zip(sample.labels.shape, sampling.size, strict=True):
+        scaled = scaled_size(size, thousandths)
+        start = dice.between(0, max(scaled - wanted, 0))
+        yield Axis(size, scaled, start, min(start + wanted, scaled))

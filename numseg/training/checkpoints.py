@@ -16,11 +16,15 @@ from numseg.errors import ArgumentError, FileError, one_line
 from numseg.files import check_writable
 from numseg.graph import Graph, digest
 from numseg.interop import safetensors
+from numseg.nets.inputs import normalised
 from numseg.training.devices import to_host
 from numseg.typing import Array
 
 _STATE = "optimiser."
 """Put in front of the names of the optimiser's arrays; the parameters keep theirs."""
+
+_AVERAGE = "moving_average."
+"""The same for the moving averages of the parameters."""
 
 FORMAT = 1
 
@@ -42,6 +46,8 @@ class Checkpoint(NamedTuple):
     ``about["net"]`` is what :func:`make_network` takes; or, of a graph that was handed over without
     that, ``{"graph": its digest}``.
     """
+    average: Mapping[str, Array] = {}
+    """Moving averages of the parameters, if the recipe asks for them."""
 
 
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
@@ -53,7 +59,9 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> Non
         If it cannot be written (a full disk); the earlier checkpoint stays as it is.
     """
     state = {_STATE + name: array for name, array in checkpoint.state.items()}
-    arrays = {name: to_host(array) for name, array in (checkpoint.params | state).items()}
+    average = {_AVERAGE + name: array for name, array in checkpoint.average.items()}
+    every = {**checkpoint.params, **state, **average}
+    arrays = {name: to_host(array) for name, array in every.items()}
     about = {"format": FORMAT, "epoch": checkpoint.epoch, "history": checkpoint.history}
     safetensors.save(path, arrays, about | checkpoint.about)
 
@@ -86,13 +94,22 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise FileError(f"{path}: is not a checkpoint that numseg wrote") from None
     if version != FORMAT:
         raise FileError(f"{path}: has format {version}, this numseg reads {FORMAT}")
-    state = {n.removeprefix(_STATE): a for n, a in arrays.items() if n.startswith(_STATE)}
-    params = {n: a for n, a in arrays.items() if not n.startswith(_STATE)}
-    return Checkpoint(params, state, epoch, history, about)
+
+    def cut(prefix: str) -> dict[str, Array]:
+        return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+    return Checkpoint(parameters(arrays), cut(_STATE), epoch, history, about, cut(_AVERAGE))
+
+
+def parameters(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Of all arrays in a checkpoint, or in any other file, those that are parameters."""
+    return {n: a for n, a in arrays.items() if not n.startswith((_STATE, _AVERAGE))}
 
 
 def load_network(
-    path: str | os.PathLike[str], graph: Graph | Callable[..., Graph] | None = None
+    path: str | os.PathLike[str],
+    graph: Graph | Callable[..., Graph] | None = None,
+    average: bool = False,
 ) -> tuple[Graph, Checkpoint]:
     """The network a checkpoint was made with, and the checkpoint.
 
@@ -104,6 +121,8 @@ def load_network(
         The network, where the file cannot say how to make it: one that is not of
         :mod:`numseg.nets`. A function is called with the arguments that the file holds, if any. No
         module is ever imported because a file names it.
+    average : bool
+        The moving averages of the parameters in the place of the parameters.
 
     Raises
     ------
@@ -112,6 +131,10 @@ def load_network(
         not the one that was trained, or there is none.
     """
     checkpoint = load_checkpoint(path)
+    if average:
+        if not checkpoint.average:
+            raise FileError(f"{path}: has no moving averages: its recipe had no average")
+        checkpoint = checkpoint._replace(params=dict(checkpoint.average))
     try:
         net, classes = checkpoint.about["net"], checkpoint.about["classes"]
         graph = _graph(net, graph)
@@ -135,7 +158,7 @@ def _graph(net: Mapping[str, Any], given: Graph | Callable[..., Graph] | None) -
         )
     if given is None:
         return make_network(net)
-    graph = given if isinstance(given, Graph) else _made("graph", given, arguments)
+    graph = given if isinstance(given, Graph) else _prepared("graph", given, arguments)
     if trained is not None and (found := digest(graph)) != trained:
         raise ArgumentError(f"the graph that was trained is {trained}, the one given {found}")
     return graph
@@ -145,14 +168,23 @@ def make_network(about: Mapping[str, Any]) -> Graph:
     """A network from ``{"name": "unet", ...its arguments}``.
 
     The name is one of :mod:`numseg.nets`, or ``"module:function"`` of any function that makes a
-    :class:`~numseg.Graph`, which is imported.
+    :class:`~numseg.Graph`, which is imported. ``"normalise"`` is no argument of it, but says what
+    it expects of colours: :func:`numseg.nets.inputs.normalised`.
     """
     from numseg import nets
 
     arguments = dict(about)
     given = arguments.pop("name", None)
     known = {name: getattr(nets, name) for name in nets.__all__}
-    return _made(str(given), names.find("net", given, known), arguments)
+    return _prepared(str(given), names.find("net", given, known), arguments)
+
+
+def _prepared(name: str, make: Any, arguments: Mapping[str, Any]) -> Graph:
+    """What a function makes of the arguments, behind a normalisation if they say so."""
+    others = dict(arguments)
+    normalisation = others.pop("normalise", None)
+    graph = _made(name, make, others)
+    return graph if normalisation is None else normalised(graph, normalisation)
 
 
 def _made(name: str, make: Any, arguments: Mapping[str, Any]) -> Graph:

@@ -2,151 +2,40 @@
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
-import math
+import contextlib
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from numseg import checks, names
+from numseg import checks
 from numseg.data.dataset import Dataset, Sample
 from numseg.device import Device
-from numseg.errors import ArgumentError, ArgumentTypeError, FileError
-from numseg.files import optional, remove_parts
+from numseg.errors import ArgumentError
+from numseg.files import check_writable, remove_parts
 from numseg.graph import Graph, digest, image_channels
-from numseg.operator import Operator
-from numseg.training import devices
-from numseg.training.batches import Batch, Sampling, batches
+from numseg.kernels.machine.threads import MOST_THREADS
+from numseg.training import balance, devices, groups
+from numseg.training.batches import batches
 from numseg.training.checkpoints import (
     Checkpoint,
     check_saving,
-    load_checkpoint,
     make_network,
-    plain,
     save_checkpoint,
     written,
 )
-from numseg.training.losses import Criterion, Loss, terms
+from numseg.training.history import check_ending, scored, write_history
+from numseg.training.losses import Criterion
 from numseg.training.metrics import Scores, scores
-from numseg.training.optimisers import SGD, Adam, Optimiser
 from numseg.training.predict import check_takes, evaluate
+from numseg.training.progress import Bar, bar
+from numseg.training.recipe import Recipe
+from numseg.training.resuming import resumed
+from numseg.training.starting import Weights, digest_of, with_weights
+from numseg.training.stepping import Step, Stepper, Trainee
 from numseg.training.survey import survey
 from numseg.typing import Array
-
-OPTIMISERS: dict[str, Callable[..., Optimiser]] = {"adam": Adam, "sgd": SGD}
-"""By name; made of ``lr``, ``weight_decay`` and a recipe's ``optimiser_arguments``."""
-
-
-def cosine(step: int, steps: int) -> float:
-    """From 1 to 0 along half a cosine."""
-    return 0.5 * (1 + math.cos(math.pi * step / steps))
-
-
-def constant(step: int, steps: int) -> float:
-    """1."""
-    return 1.0
-
-
-SCHEDULES: dict[str, Callable[[int, int], float]] = {"cosine": cosine, "constant": constant}
-"""By name: what the learning rate of step ``step`` of ``steps`` is multiplied by."""
-
-ALWAYS: dict[str, Any] = {"loss": "cross_entropy", "loss_arguments": {}, "optimiser_arguments": {}}
-"""What a recipe was before it could say so: a checkpoint that does not name it has this."""
-
-DIVERGED = "the loss is not finite (epoch {epoch}): lower the learning rate, now {lr:g}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How to train. Equal recipes on equal data give equal parameters, bit for bit.
-
-    Where a word names something, the thing itself will do: ``loss=numseg.dice_loss``, a function
-    for a schedule. What a module can be asked for is kept by its name, ``"module:name"``; what it
-    cannot (a lambda) trains as well, but no checkpoint can hold it.
-    """
-
-    epochs: int = 20
-    optimiser: str | Callable[..., Optimiser] = "adam"
-    """"adam", "sgd" with a momentum of 0.9, or what makes an :class:`Optimiser`."""
-    lr: float = 2e-3
-    schedule: str | Callable[[int, int], float] = "cosine"
-    """"cosine": the learning rate falls to zero along half a cosine; "constant"; or a function
-    ``f(step, steps)`` that gives what it is multiplied by."""
-    weight_decay: float = 0.0
-    loss: str | Operator[..., Any] | Sequence[Any] = "cross_entropy"
-    """An operator or its name; or several, a list of :class:`Loss` or of as many values:
-    ``[("cross_entropy", 1.0), ("dice_loss", 0.5, {"batch": True})]``."""
-    loss_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """Of a single loss by name, such as ``{"gamma": 2.0}``."""
-    sampling: Sampling = dataclasses.field(default_factory=Sampling)
-    optimiser_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """Such as ``{"momentum": 0.5}``."""
-
-    def __post_init__(self) -> None:
-        self._keep("epochs", checks.integer("epochs", self.epochs, minimum=1))
-        self._keep("lr", checks.real("lr", self.lr))
-        self._keep("weight_decay", checks.real("weight_decay", self.weight_decay))
-        if not isinstance(self.sampling, Sampling):
-            raise ArgumentTypeError(f"sampling must be a Sampling, got {self.sampling!r}")
-        for name in ("loss_arguments", "optimiser_arguments"):
-            if not isinstance(given := getattr(self, name), Mapping):
-                raise ArgumentTypeError(f"{name} must be a dict of arguments, got {given!r}")
-            self._keep(name, plain(given))
-        self._keep("optimiser", names.named("optimiser", self.optimiser, OPTIMISERS))
-        self._keep("schedule", names.named("schedule", self.schedule, SCHEDULES))
-        losses = terms(self.loss, self.loss_arguments)
-        single = isinstance(self.loss, (str, Operator))
-        self._keep("loss", losses[0].operator if single else losses)
-        if single:
-            self._keep("loss_arguments", losses[0].arguments)
-        self.make_optimiser()
-        self.lr_at(0, 1)
-
-    def _keep(self, name: str, value: Any) -> None:
-        """In the form in which it can be written down, if there is one."""
-        object.__setattr__(self, name, value)
-
-    @property
-    def losses(self) -> tuple[Loss, ...]:
-        """The terms of the sum that is minimised."""
-        return terms(self.loss, self.loss_arguments)
-
-    def make_optimiser(self) -> Optimiser:
-        make = names.find("optimiser", self.optimiser, OPTIMISERS)
-        arguments = {"lr": self.lr, "weight_decay": self.weight_decay, **self.optimiser_arguments}
-        try:
-            bound = inspect.signature(make).bind(**arguments)
-        except TypeError as error:
-            raise ArgumentError(f"optimiser {self.optimiser}: {error}") from None
-        return make(*bound.args, **bound.kwargs)
-
-    def lr_at(self, step: int, steps: int) -> float:
-        """The learning rate of a step, of so many in all."""
-        factor = names.find("schedule", self.schedule, SCHEDULES)(step, steps)
-        return self.lr * checks.real("schedule", factor, minimum=0)
-
-    def written(self) -> dict[str, Any]:
-        """As a checkpoint holds it.
-
-        Raises
-        ------
-        ArgumentError
-            That names what cannot be written: what a module cannot be asked for by name.
-        """
-        plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        plain["sampling"] = dataclasses.asdict(self.sampling)
-        if not self.sampling.drop_last:
-            del plain["sampling"]["drop_last"]  # as it was before there was a choice
-        if not isinstance(self.loss, (str, Operator)):
-            plain["loss"] = [loss._asdict() for loss in self.losses]
-        if not self.optimiser_arguments:
-            del plain["optimiser_arguments"]  # as it was before there were any
-        return {name: written(f"recipe.{name}", value) for name, value in plain.items()}
 
 
 class Epoch(NamedTuple):
@@ -158,6 +47,8 @@ class Epoch(NamedTuple):
     """Mean of the steps' losses."""
     scores: Scores
     """On the held-out pictures."""
+    steps: tuple[Step, ...] = ()
+    """Loss and learning rate of each step."""
 
 
 class Trained(NamedTuple):
@@ -166,7 +57,9 @@ class Trained(NamedTuple):
     params: dict[str, Array]
     """On the device on which they were trained."""
     history: list[dict[str, Any]]
-    """By epoch: loss, mean_iou, pixel_accuracy, class_iou, class_accuracy; None for NaN."""
+    """By epoch: the loss and the scores by their names, None for NaN."""
+    average: Mapping[str, Array] = {}
+    """Moving averages of the parameters, if the recipe asks for them."""
 
 
 def train(
@@ -177,6 +70,10 @@ def train(
     *,
     checkpoint: str | os.PathLike[str] | None = None,
     resume: bool = False,
+    weights: Weights | None = None,
+    fresh: Sequence[str] = (),
+    workers: int = 0,
+    history: str | os.PathLike[str] | None = None,
     device: str = "cpu",
     progress: str | None = None,
     report: Callable[[Epoch], None] | None = None,
@@ -201,6 +98,17 @@ def train(
     resume : bool
         Go on from the checkpoint, if there is one. It must be of the same network and recipe, but
         for the number of epochs: with ``schedule="constant"`` a longer recipe continues the run.
+    weights : path or mapping of str to array, optional
+        Start with these parameters: a checkpoint, or any file of arrays that have the parameters'
+        names and shapes (:func:`numseg.interop.weights.load`; what has other names, its ``match``
+        renames). A run that goes on must be given the same.
+    fresh : sequence of str
+        Patterns of names (``["head.*"]``) that are not taken from ``weights``, or not wanted of it.
+    workers : int
+        Threads that make batches ahead; by default they are made between the steps. The bits do not
+        depend on it. A dataset that reads files must be able to do so in several threads.
+    history : path, optional
+        Write what every epoch gave there, ``.csv`` or ``.jsonl`` (:func:`write_history`).
     device : {"cpu", "cuda"}
         Where to train. Parameters are moved there once, batches one by one.
     progress : str, optional
@@ -219,36 +127,36 @@ def train(
     FileError
         If the checkpoint cannot be read or written; an earlier one stays as it is.
     """
-    run = _Run(net, dataset, held_out, recipe, devices.named(device))
-    if len(dataset) == 0 or len(held_out) == 0:
-        raise ArgumentError(f"{len(dataset)} pictures to train on, {len(held_out)} held out")
-    if dataset.classes != held_out.classes:
-        raise ArgumentError("the pictures to train on and those held out have different classes")
-    if run.steps == 0:
-        raise ArgumentError(
-            f"drop_last leaves no batch: batch is {recipe.sampling.batch}, but an epoch has "
-            f"{len(dataset) * recipe.sampling.repeat} pieces"
-        )
+    workers = checks.integer("workers", workers, 0, MOST_THREADS)
+    run = Run(net, dataset, held_out, recipe, devices.named(device), workers)
+    run.check_run()
     run.check_crop()
+    about = {} if checkpoint is None else run.describe(net)
     if checkpoint is not None:
-        run.about = run.describe(net)
         check_saving(checkpoint)
     elif resume:
         raise ArgumentError("resume=True goes on from a checkpoint, but checkpoint is None")
-    at = run.start()
+    if history is not None:
+        check_ending(history)
+        check_writable(history)
+    at = run.start(about, weights, fresh)
     if checkpoint is not None:
         remove_parts(checkpoint)
         if resume and Path(checkpoint).is_file():
-            at = run.resumed(checkpoint, at)
-    bar = _bar(None, 0, 0)
+            at = resumed(checkpoint, at, run.graph, recipe)
+    shown = bar(None, 0, 0)
     try:
         run.check_pictures(progress)
-        bar = _bar(progress, at.epoch * run.steps, recipe.epochs * run.steps)
+        if history is not None and at.history:  # a run that was killed may not have come to it
+            write_history(history, at.history, dataset.classes)
+        shown = bar(progress, at.epoch * run.steps, recipe.epochs * run.steps)
         while at.epoch < recipe.epochs:
-            at, result = run.epoch(at, bar)
+            at, result = run.epoch(at, shown)
             if checkpoint is not None:
                 save_checkpoint(checkpoint, at)
-            bar.show(miou=result.scores.mean_iou)
+            if history is not None:
+                write_history(history, at.history, dataset.classes)
+            shown.show(miou=result.scores.mean_iou)
             if report is not None:
                 report(result)
     except (KeyboardInterrupt, BrokenPipeError) as stop:  # from ``report``, which prints
@@ -256,11 +164,11 @@ def train(
         stop.add_note(kept if checkpoint is not None and at.epoch else "nothing was kept")
         raise
     finally:
-        bar.close()
-    return Trained(at.params, at.history)
+        shown.close()
+    return Trained(at.params, at.history, at.average)
 
 
-class _Run:
+class Run:
     """What stays the same from epoch to epoch."""
 
     def __init__(
@@ -270,14 +178,24 @@ class _Run:
         held_out: Dataset,
         recipe: Recipe,
         where: Device,
+        workers: int,
     ) -> None:
-        self.graph = net if isinstance(net, Graph) else make_network(net)
-        self.channels = image_channels(self.graph)
-        self.dataset, self.held_out, self.recipe, self.where = dataset, held_out, recipe, where
-        self.optimiser = recipe.make_optimiser()
+        graph = net if isinstance(net, Graph) else make_network(net)
+        self.channels = image_channels(graph)
+        self.dataset, self.held_out, self.recipe, self.workers = dataset, held_out, recipe, workers
+        self.graph, norms = groups.with_frozen_norms(graph, recipe.frozen_norms)
+        trainable = groups.trained(self.graph, recipe.frozen, norms)
         self.criterion = Criterion(recipe.losses, len(dataset.classes), dataset.ignored)
-        self.steps = recipe.sampling.steps(dataset)
-        self.about: dict[str, Any] = {}
+        self.stepper = Stepper(
+            self.graph,
+            trainable,
+            self.criterion,
+            recipe.make_optimiser(trainable),
+            recipe,
+            where,
+            recipe.sampling.steps(dataset),
+        )
+        self.steps = self.stepper.steps
 
     def describe(self, net: Graph | Mapping[str, Any]) -> dict[str, Any]:
         """What makes another run the same, as a file holds it."""
@@ -292,152 +210,84 @@ class _Run:
             about["colours"] = written("colours", self.dataset.colours)
         return about
 
+    def check_run(self) -> None:
+        """There is something to train on and to score, and a step is made."""
+        dataset, held_out, recipe = self.dataset, self.held_out, self.recipe
+        if len(dataset) == 0 or len(held_out) == 0:
+            raise ArgumentError(f"{len(dataset)} pictures to train on, {len(held_out)} held out")
+        if dataset.classes != held_out.classes:
+            raise ArgumentError(
+                "the pictures to train on and those held out have different classes"
+            )
+        if self.steps == 0:
+            raise ArgumentError(
+                f"drop_last leaves no batch: batch is {recipe.sampling.batch}, but an epoch has "
+                f"{len(dataset) * recipe.sampling.repeat} pieces"
+            )
+        if recipe.warm_up >= recipe.epochs * self.steps > 0:
+            raise ArgumentError(
+                f"warm_up is {recipe.warm_up} steps, but the run has {recipe.epochs * self.steps}"
+            )
+
     def check_crop(self) -> None:
         """The network takes pieces of this size, and gives the losses what they score."""
-        crop = self.recipe.sampling.crop
-        image = 1, self.channels, crop, crop
+        sampling = self.recipe.sampling
+        sampling.check(self.channels)
+        image = 1, self.channels, *sampling.size
         try:
             self.graph.shapes(image)
         except ArgumentError as error:
-            raise ArgumentError(f"crop {crop}: {error}") from None
+            raise ArgumentError(f"crop {sampling.crop}: {error}") from None
         self.criterion.check(self.graph, image)
 
     def check_pictures(self, progress: str | None) -> None:
         """Every picture fits its labels and the network: what does not is found before the work."""
         pictures = len(self.dataset) + len(self.held_out)
-        bar = _bar(progress and f"{progress}: pictures", 0, pictures, "picture")
+        shown = bar(progress and f"{progress}: pictures", 0, pictures, "picture")
         try:
-            said = survey(self.dataset, "pictures to train on", self.channels, bar.count)
-            said += survey(
-                self.held_out, "held-out pictures", self.channels, bar.count, self._check_size
+            seen = survey(self.dataset, "pictures to train on", self.channels, shown.count)
+            unseen = survey(
+                self.held_out, "held-out pictures", self.channels, shown.count, self._check_size
             )
         finally:
-            bar.close()
-        for line in said:
+            shown.close()
+        if self.recipe.balance is not None:
+            self.criterion.weigh(balance.weights(self.recipe.balance, seen.frequencies))
+        for line in seen.warnings + unseen.warnings:
             warnings.warn(line, stacklevel=3)
 
     def _check_size(self, sample: Sample) -> None:
         check_takes(self.graph, sample.image, len(self.held_out.classes))
 
-    def start(self) -> Checkpoint:
-        params = devices.all_moved(self.graph.init(self.recipe.sampling.seed), self.where)
-        trainable = {name: params[name] for name in self.graph.trainable}
-        return Checkpoint(params, self.optimiser.start(trainable), 0, [], self.about)
+    def start(
+        self, about: dict[str, Any], weights: Weights | None, fresh: Sequence[str]
+    ) -> Checkpoint:
+        """Before the first step."""
+        params = self.graph.init(self.recipe.sampling.seed)
+        if weights is not None:
+            params = with_weights(self.graph, params, weights, fresh)
+            about = about | {"start": digest_of(params)}
+        elif len(fresh):
+            raise ArgumentError(f"fresh is {fresh!r}, but no weights are given")
+        at = self.stepper.start(devices.all_moved(params, self.stepper.where))
+        return Checkpoint(at.params, at.state, 0, [], about, at.average)
 
-    def resumed(self, path: str | os.PathLike[str], start: Checkpoint) -> Checkpoint:
-        """The checkpoint, if it is of this run, which began with ``start``."""
-        found = load_checkpoint(path)
-        for part in ("net", "classes", "pictures", "recipe"):
-            value, earlier = self.about[part], found.about.get(part)
-            if part == "recipe" and isinstance(earlier, dict):
-                value, earlier = ALWAYS | value, ALWAYS | earlier | {"epochs": self.recipe.epochs}
-            if earlier != value:
-                raise ArgumentError(
-                    f"{path} is of another run: {_difference(part, earlier, value)}"
-                )
-        if found.epoch > self.recipe.epochs:
-            raise ArgumentError(
-                f"{path} has {found.epoch} epochs, but epochs is {self.recipe.epochs}"
-            )
-        try:
-            self.graph.check(found.params)
-        except ArgumentError as error:
-            raise FileError(f"{path}: does not fit its network: {error}") from None
-        if found.state.keys() != start.state.keys():
-            raise FileError(f"{path}: its state is not that of {self.recipe.optimiser}")
-        params = devices.all_moved(found.params, self.where)
-        state = {  # a parameter's goes where the parameter is, the number of steps stays here
-            name: devices.moved(array, devices.of({name: start.state[name]}))
-            for name, array in found.state.items()
-        }
-        return Checkpoint(params, state, found.epoch, found.history, self.about)
-
-    def epoch(self, at: Checkpoint, bar: _Bar) -> tuple[Checkpoint, Epoch]:
+    def epoch(self, at: Checkpoint, shown: Bar) -> tuple[Checkpoint, Epoch]:
         """One epoch's steps, and its scores."""
-        params, state = at.params, at.state
-        losses = []
-        sampling = self.recipe.sampling
-        for i, batch in enumerate(batches(self.dataset, sampling, self.channels, at.epoch)):
-            params, state, loss = self.step(params, state, batch, at.epoch * self.steps + i)
-            losses.append(loss)
-            bar.advance(loss)
-        found = scores(evaluate(self.graph, params, self.held_out))
-        result = Epoch(at.epoch + 1, sum(losses) / len(losses), found)
-        history = [*at.history, _entry(result)]
-        return Checkpoint(params, state, at.epoch + 1, history, self.about), result
-
-    def step(
-        self, params: dict[str, Array], state: dict[str, Array], batch: Batch, step: int
-    ) -> tuple[dict[str, Array], dict[str, Array], float]:
-        """New parameters, new state, and the loss. The old ones are given up."""
-        seed = self.recipe.sampling.seed
-        x = devices.moved(batch.x, self.where)
-        outputs, tape = self.graph.forward(params, x, training=True, seed=seed, step=step)
-        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-        loss, kept = self.criterion.forward(outputs, batch.labels)
-        lr = self.recipe.lr_at(step, self.recipe.epochs * self.steps)
-        if not np.isfinite(loss):
-            raise ArgumentError(DIVERGED.format(epoch=step // self.steps + 1, lr=lr))
-        grads_y = self.criterion.backward(kept, len(outputs))
-        grads = self.graph.backward(tape, grads_y, needs=self.graph.trainable)
-        params, state = self.optimiser.step(params, grads, state, lr, donate=True)
-        return params | tape.updates, state, loss
-
-
-def _entry(result: Epoch) -> dict[str, Any]:
-    """An epoch as JSON."""
-
-    def plain(value: float) -> float | None:
-        return None if math.isnan(value) else float(value)
-
-    found = result.scores
-    return {
-        "loss": plain(result.loss),
-        "mean_iou": plain(found.mean_iou),
-        "pixel_accuracy": plain(found.pixel_accuracy),
-        "class_iou": [plain(v) for v in found.class_iou],
-        "class_accuracy": [plain(v) for v in found.class_accuracy],
-    }
-
-
-def _difference(part: str, earlier: Any, now: Any) -> str:
-    """What differs, in words."""
-    if isinstance(earlier, dict) and isinstance(now, dict) and earlier.keys() & now.keys():
-        for key in now:
-            if earlier.get(key) != now[key]:
-                return _difference(f"{part}.{key}", earlier.get(key), now[key])
-    return f"{part} was {earlier!r}, now it is {now!r}"
-
-
-class _Bar:
-    """A progress bar that may be none."""
-
-    def __init__(self, bar: Any) -> None:
-        self._bar = bar
-        self._shown: dict[str, str] = {}
-
-    def advance(self, loss: float) -> None:
-        if self._bar is not None:
-            self._shown["loss"] = f"{loss:.3f}"
-            self._bar.set_postfix(self._shown, refresh=False)
-            self._bar.update()
-
-    def count(self) -> None:
-        if self._bar is not None:
-            self._bar.update()
-
-    def show(self, miou: float) -> None:
-        if self._bar is not None:
-            self._shown["mIoU"] = f"{miou:.3f}"
-            self._bar.set_postfix(self._shown)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-
-def _bar(title: str | None, done: int, total: int, unit: str = "step") -> _Bar:
-    if title is None:
-        return _Bar(None)
-    tqdm = optional("tqdm", "tqdm", "train", "a progress bar").tqdm
-    return _Bar(tqdm(desc=title, initial=done, total=total, unit=unit, dynamic_ncols=True))
+        now, steps = Trainee(at.params, at.state, dict(at.average)), []
+        every = batches(
+            self.dataset, self.recipe.sampling, self.channels, at.epoch, workers=self.workers
+        )
+        with contextlib.closing(every):
+            for number in range(self.steps):
+                now, step = self.stepper.step(now, every, at.epoch, number)
+                steps.append(step)
+                shown.advance(step.loss)
+        judged = now.average if self.recipe.score_average else now.params
+        found = scores(evaluate(self.graph, judged, self.held_out))
+        loss = sum(step.loss for step in steps) / len(steps)
+        result = Epoch(at.epoch + 1, loss, found, tuple(steps))
+        history = [*at.history, {"loss": loss, **scored(found)}]
+        return Checkpoint(
+            now.params, now.state, at.epoch + 1, history, at.about, now.average
+        ), result

@@ -13,9 +13,9 @@ from numseg.errors import ArgumentError
 from numseg.graph import Graph
 from numseg.operator import Operator, Spec
 from numseg.ops.add import add
+from numseg.training import targets
 from numseg.training.checkpoints import plain
 from numseg.training.devices import moved, to_host
-from numseg.training.predict import check_stride
 from numseg.typing import Array, Shape
 
 
@@ -107,8 +107,19 @@ def _labels(op: Operator[..., Any]) -> bool:
     return op.inputs[1] in op.facts.integers
 
 
+def _ignores(op: Operator[..., Any]) -> bool:
+    """Whether it leaves out pixels with a label that it is told."""
+    return "ignore_index" in inspect.signature(op).parameters
+
+
 def _dtype(op: Operator[..., Any], name: str, real: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.int64) if name in op.facts.integers else real
+
+
+def takes_weights(term: Loss) -> bool:
+    """Whether it takes a weight for each class, and is given none."""
+    op = names.operator("loss", term.operator)
+    return _labels(op) and "weight" in op.inputs and "weight" not in term.arguments
 
 
 class Criterion:
@@ -118,11 +129,23 @@ class Criterion:
         self.terms = [(names.operator("loss", term.operator), term) for term in terms]
         self.classes = classes
         self.ignored = ignored
+        self.targets: list[targets.Target] = []
+        """By output, where its labels are; known once it is checked."""
+
+    def weigh(self, weights: Sequence[float]) -> None:
+        """Give these weights of classes to the losses that take them and have none."""
+        self.terms = [
+            (op, term._replace(arguments={**term.arguments, "weight": list(weights)}))
+            if takes_weights(term)
+            else (op, term)
+            for op, term in self.terms
+        ]
 
     def check(self, graph: Graph, image: Shape) -> None:
-        """Every output is scored, and has a number for each class and each of the image's pixels,
-        but for those at its borders."""
+        """Every output is scored, and has a number for each class; the first for each pixel of the
+        image, but for those at its borders."""
         shapes = graph.shapes(image)
+        self.targets = []
         for _, term in self.terms:
             if term.output >= len(graph.outputs):
                 last = len(graph.outputs) - 1
@@ -134,22 +157,27 @@ class Criterion:
             if value.result > 0 and (mine or j == 0):
                 raise ArgumentError(f"output {j} is a result of {value.source} without a gradient")
             if value.result > 0:
+                self.targets.append(targets.Target())
                 continue
             if not mine:
                 raise ArgumentError(f"no loss scores output {j} of the graph, {value.source}")
-            self._check_output(graph, value.source, shapes[value.source], image)
+            self._check_output(value.source, shapes[value.source])
+            self.targets.append(targets.target(graph, value.source, image, first=j == 0))
             for op, term in mine:
+                if self.targets[j].beyond and not _ignores(op):
+                    raise ArgumentError(
+                        f"{value.source} has pixels beyond the image, but {op.__name__} has no "
+                        "ignore_index to leave them out"
+                    )
                 _check_number(op, shapes[value.source], term.arguments)
 
-    def _check_output(self, graph: Graph, name: str, shape: Shape, image: Shape) -> None:
+    def _check_output(self, name: str, shape: Shape) -> None:
         if len(shape) != 4:
             raise ArgumentError(f"{name} has shape {shape}, expected scores (N, classes, H, W)")
         if shape[1] != self.classes:
             raise ArgumentError(
                 f"the network gives {shape[1]} classes, the data has {self.classes}"
             )
-        if shape[2:] != image[2:]:
-            check_stride(name, graph.receptive_field(name, image))
 
     def forward(self, outputs: Sequence[Any], labels: Array) -> tuple[float, list[Any]]:
         """The sum, and what :meth:`backward` needs."""
@@ -160,11 +188,11 @@ class Criterion:
             tape.append((value, saved))
         return total, tape
 
-    def backward(self, tape: Sequence[Any], outputs: int) -> list[Any]:
-        """The gradient of each output; None for one without."""
+    def backward(self, tape: Sequence[Any], outputs: int, share: float = 1.0) -> list[Any]:
+        """The gradient of ``share`` times the sum, for each output; None for one without."""
         grads: list[Any] = [None] * outputs
         for (op, term), (value, saved) in zip(self.terms, tape, strict=True):
-            one = np.full(value.shape, term.weight, value.dtype)
+            one = np.full(value.shape, term.weight * share, value.dtype)
             grad, *_ = op.backward(saved, moved(one, device.of([value])), needs=[op.inputs[0]])
             had = grads[term.output]
             grads[term.output] = grad if had is None else add(had, grad)
@@ -176,8 +204,8 @@ class Criterion:
         given = dict(term.arguments)
         for name in given.keys() & set(op.inputs):
             given[name] = moved(np.asarray(given[name], _dtype(op, name, scores.dtype)), where)
-        labels = centre(labels, scores.shape[-2:])
-        if "ignore_index" in inspect.signature(op).parameters:
+        labels = self.targets[term.output].of(labels, self.ignored)
+        if _ignores(op):
             given["ignore_index"] = self.ignored
         elif np.any(labels == self.ignored):
             raise ArgumentError(
@@ -188,9 +216,3 @@ class Criterion:
             classes = np.arange(self.classes).reshape(-1, 1, 1)
             labels = (labels[:, None] == classes).astype(scores.dtype)
         return op.forward(scores, moved(labels, where), **given)
-
-
-def centre(labels: Array, size: Sequence[int]) -> Array:
-    """The labels of the pixels that a network without padding has an output for."""
-    top, left = ((have - want) // 2 for have, want in zip(labels.shape[1:], size, strict=True))
-    return labels[:, top : top + size[0], left : left + size[1]]

@@ -24,6 +24,10 @@ class Scores(NamedTuple):
     """(C,) float64: ``TP / (TP + FP + FN)``; NaN for a class in neither truth nor prediction."""
     class_accuracy: Array
     """(C,) float64: ``TP / (TP + FN)``; NaN for a class that is not in the truth."""
+    mean_accuracy: float
+    """The mean of ``class_accuracy`` over the classes that have one; NaN if none has."""
+    frequency_weighted_iou: float
+    """The mean of ``class_iou``, each class by its share of the pixels; NaN if there are none."""
 
 
 def confusion_matrix(
@@ -72,7 +76,8 @@ def confusion_matrix(
 
 
 def scores(confusion: Array) -> Scores:
-    """Pixel accuracy and intersection over union, overall and per class.
+    """Pixel accuracy and intersection over union, overall and per class: those of the FCN paper
+    (Long, Shelhamer and Darrell, 2015), which calls them pixel acc., mean acc., mean IU, f.w. IU.
 
     Confusion matrices of several pictures are added before they are scored: the IoU is that of
     all pixels together, as in the PASCAL VOC challenge, not a mean over pictures.
@@ -91,13 +96,21 @@ def scores(confusion: Array) -> Scores:
     right = np.diagonal(confusion).astype(np.float64)
     there, guessed = confusion.sum(axis=1), confusion.sum(axis=0)
     iou = _ratio(right, there + guessed - right)
-    present = iou[~np.isnan(iou)]
+    accuracy = _ratio(right, there)
     return Scores(
         pixel_accuracy=float(_ratio(right.sum(), confusion.sum())),
-        mean_iou=float(present.mean()) if present.size else float("nan"),
+        mean_iou=_mean(iou),
         class_iou=iou,
-        class_accuracy=_ratio(right, there),
+        class_accuracy=accuracy,
+        mean_accuracy=_mean(accuracy),
+        frequency_weighted_iou=float(_ratio((there * np.nan_to_num(iou)).sum(), there.sum())),
     )
+
+
+def _mean(each: Array) -> float:
+    """Of those that are numbers."""
+    present = each[~np.isnan(each)]
+    return float(present.mean()) if present.size else float("nan")
 
 
 def _ratio(part: Array, whole: Array) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +14,12 @@ from numseg import checks
 from numseg.data.dataset import Dataset, Sample
 from numseg.data.images import as_input, check_image
 from numseg.errors import ArgumentError
-from numseg.graph import Field, Graph, image_channels
+from numseg.graph import Graph, image_channels, receptive
 from numseg.training import devices
 from numseg.training.metrics import confusion_matrix
-from numseg.typing import Array
+from numseg.typing import Array, Shape
+
+Stride = tuple[Fraction, Fraction]
 
 _SEARCH = 2048
 """How far beyond the size of a picture a size is looked for that a network takes."""
@@ -129,16 +132,35 @@ def check_takes(graph: Graph, image: Array, classes: int) -> None:
         raise ArgumentError(f"the network gives {found} classes, the data has {classes}")
 
 
+def padded_size(graph: Graph, image: Array) -> tuple[int, int]:
+    """Rows and columns to which a picture is continued so that the network takes it."""
+    head = _scores(graph)
+    frame = _Frame.of(head, image_channels(head), *image.shape[1:])
+    return frame.rows.inputs, frame.columns.inputs
+
+
 @functools.lru_cache(maxsize=32)
 def _scores(graph: Graph) -> Graph:
     """The part of the graph that gives its first output."""
     return graph if len(graph.outputs) == 1 else graph.at(graph.outputs[0].source)
 
 
-def check_stride(name: str, field: Field | None) -> None:
+def pixel_stride(graph: Graph, name: str, image: Shape) -> Stride | None:
+    """Rows and columns of the image from one output pixel to the next, as far as that is known."""
+    field = graph.receptive_field(name, image)
+    if field is not None:
+        return field.stride
+    try:  # something on the way reads the whole image, and is spread over what lies beside it
+        rows, columns = receptive.centres(graph, graph.plans(image), name)
+    except ArgumentError:
+        return None
+    return rows.stride, columns.stride
+
+
+def check_stride(name: str, stride: Stride | None) -> None:
     """An output has a pixel for each pixel of the image, as far as that is known."""
-    if field is not None and field.stride is not None and any(s != 1 for s in field.stride):
-        rows, columns = field.stride
+    if stride is not None and any(s != 1 for s in stride):
+        rows, columns = stride
         raise ArgumentError(
             f"{name} has one pixel for {rows} x {columns} of the image: upsample it to the image"
         )
@@ -238,8 +260,8 @@ class _Frame:
         h, step_h = fitting(0, rows, square)
         w, step_w = fitting(1, columns, h)
         oh, ow = outputs(h, w) or (0, 0)
+        check_stride(output, pixel_stride(graph, output, (1, channels, h, w)))
         field = graph.receptive_field(output, (1, channels, h, w))
-        check_stride(output, field)
         classes = graph.shapes((1, channels, h, w))[output][1]
         if field is None:  # every output reads the whole image: it cannot be cut
             return cls(_Axis(h, oh, h, h, h), _Axis(w, ow, w, w, w), classes)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from numseg.data.dataset import Dataset, Sample
 from numseg.data.images import check_image
 from numseg.errors import ArgumentError
+from numseg.training.balance import Frequencies
 
 GREY = (
     "some of {these} have {most} channels, some 1, as the network: colours are made grey. For "
@@ -24,13 +25,22 @@ ONE_CLASS = (
 )
 
 
+class Seen(NamedTuple):
+    """What all samples of a dataset are together."""
+
+    warnings: list[str]
+    """What deserves one: pictures in colour that are made grey because others are grey; all pixels
+    of one class but for those that are ignored, as in masks of 0 and 255."""
+    frequencies: Frequencies
+
+
 def survey(
     dataset: Dataset,
     what: str,
     channels: int,
     advance: Callable[[], Any],
     check: Callable[[Sample], Any] | None = None,
-) -> list[str]:
+) -> Seen:
     """Read every sample of a dataset, and see that it fits.
 
     Parameters
@@ -47,9 +57,7 @@ def survey(
 
     Returns
     -------
-    list of str
-        What deserves a warning: pictures in colour that are made grey because others are grey; all
-        pixels of one class but for those that are ignored, as in masks of 0 and 255.
+    Seen
 
     Raises
     ------
@@ -57,7 +65,7 @@ def survey(
         For a sample that does not fit or cannot be read, with its name; or if every pixel is
         ignored.
     """
-    counts, ignored = np.zeros(len(dataset.classes), np.int64), 0
+    counts, ignored = Frequencies.none(len(dataset.classes)), 0
     kinds: set[int] = set()
     for index in range(len(dataset)):
         sample = dataset.checked(index)
@@ -69,15 +77,15 @@ def survey(
             name = f" ({sample.name})" if sample.name else ""
             raise ArgumentError(f"sample {index}{name}: {error}") from None
         kinds.add(len(sample.image))
-        left = sample.labels != dataset.ignored
-        ignored += left.size - np.count_nonzero(left)
-        counts += np.bincount(sample.labels[left], minlength=len(counts))
+        left = sample.labels[sample.labels != dataset.ignored]
+        ignored += sample.labels.size - left.size
+        counts = counts.counted(left)
         advance()
     these = f"the {len(dataset)} {what}"
-    said = _one_class(dataset, these, np.flatnonzero(counts).tolist(), bool(ignored))
+    said = _one_class(dataset, these, np.flatnonzero(counts.pixels).tolist(), bool(ignored))
     if len(kinds) > 1 and channels == 1:
         said.append(GREY.format(these=these, most=max(kinds)))
-    return said
+    return Seen(said, counts)
 
 
 def _one_class(dataset: Dataset, these: str, there: list[int], ignored: bool) -> list[str]:

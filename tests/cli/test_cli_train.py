@@ -78,7 +78,7 @@ def test_coins(tmp_path):
         ([*SCENES, "--loss", "hinge", "--out", "x"], "loss: numseg has no operator 'hinge'"),
         (
             [*SCENES, "--loss", "dice_loss=x", "--out", "x"],
-            "--loss wants NAME or NAME=WEIGHT, got 'dice_loss=x'",
+            "--loss wants NAME, NAME=WEIGHT or NAME@OUTPUT=WEIGHT, got 'dice_loss=x'",
         ),
         ([*SCENES, "--net", "vnet", "--out", "x"], "net must be one of "),
         ([*SCENES, "--set", "colour=1", "--out", "x"], "unet: got an unexpected keyword"),

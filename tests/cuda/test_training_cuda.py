@@ -179,6 +179,25 @@ def test_a_run_on_the_gpu(tmp_path: Any, optimiser: str) -> None:
     np.testing.assert_array_equal(*both)
 
 
+def test_a_recipe_of_everything_on_the_gpu(tmp_path: Any) -> None:
+    """Several batches a step, clipped, averaged, in groups: as on the CPU, and it goes on."""
+    graph, data, path = fcn(1, 2), _halves(), tmp_path / "c.safetensors"
+    recipe = dataclasses.replace(
+        RECIPE, accumulate=2, clip_value=0.5, clip_norm=0.1, average=0.5, score_average=True,
+        groups={"*.bias": {"lr": 2.0}}, sampling=Sampling(crop=6, batch=1),
+    )  # fmt: skip
+    here = train(graph, data, data, recipe)
+    there = train(graph, data, data, recipe, device="cuda")
+    train(graph, data, data, dataclasses.replace(recipe, epochs=1), checkpoint=path, device="cuda")
+    again = train(graph, data, data, recipe, checkpoint=path, resume=True, device="cuda")
+    for name, array in here.params.items():
+        for ours, run in ((array, there.params), (here.average[name], there.average)):
+            assert hasattr(run[name], "copy_to_host")
+            np.testing.assert_allclose(_here(run[name]), ours, rtol=1e-4, atol=1e-5)
+        np.testing.assert_array_equal(_here(again.params[name]), _here(there.params[name]))
+        np.testing.assert_array_equal(_here(again.average[name]), _here(there.average[name]))
+
+
 def test_parameters_are_moved_once(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, data, moved = fcn(1, 2), _halves(), []
     real = Cuda.from_host

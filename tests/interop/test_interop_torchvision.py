@@ -82,13 +82,13 @@ def test_colours_are_normalised():
     params = graph.init()
     whole, more = torchvision.normalised(graph, params)
     assert [param.name for param in whole.params if param.trainable] == ["w"]
-    assert set(whole.init()) == set(more) == {"w", "x.normalised.weight", "x.normalised.bias"}
+    assert set(whole.init()) == set(more) == {"w", "normalise.weight", "normalise.bias"}
     mean, std = np.float32(torchvision.MEAN), np.float32(torchvision.STD)
     colours = np.stack([mean, mean + std, mean - 2 * std], 1).reshape(1, 3, 1, 3)
     summed, given = whole.run(more, colours)
     np.testing.assert_allclose(summed[0, 0, 0], [0, 3, -6], atol=3e-6)
     np.testing.assert_array_equal(given, colours)  # an output that is the input stays so
-    np.testing.assert_array_equal(whole.init()["x.normalised.bias"], more["x.normalised.bias"])
+    np.testing.assert_array_equal(whole.init()["normalise.bias"], more["normalise.bias"])
 
 
 def test_published_names_of_densenet():
