@@ -17,6 +17,7 @@ Script = Callable[..., "subprocess.CompletedProcess[str]"]
 
 _common = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("default", max_examples=25, **_common)
+settings.register_profile("few", max_examples=4, **_common)
 settings.register_profile("thorough", max_examples=500, **_common)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
