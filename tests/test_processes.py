@@ -19,7 +19,7 @@ import pytest
 import numseg as ns
 from numseg import nets, testing, training
 from numseg.errors import MissingExtra
-from numseg.graph import image_channels
+from numseg.graph import digest, image_channels
 from numseg.ops.registry import OPERATORS
 from numseg.testing import cases
 
@@ -123,14 +123,25 @@ def test_linear_operators() -> None:
     assert np.array_equal(there.T @ np.ones(9), products.T @ np.ones(9))
 
 
-@pytest.mark.parametrize("make", nets.__all__)
-def test_networks_and_what_they_give(make: str) -> None:
+def _small(make: str) -> ns.Graph:
     known = inspect.signature(getattr(nets, make)).parameters
     small = {"in_channels": 1, "classes": 2, "width": 2, "depth": 2, "padding": "same"}
-    net = getattr(nets, make)(**{name: small[name] for name in small if name in known})
-    sizes = net.legal_inputs()
-    size = sizes.rows.from_on(64), sizes.columns.from_on(64)
-    x = np.ones((2, image_channels(net), *size), np.float32)  # a batch, for norms of one pixel
+    return getattr(nets, make)(**{name: small[name] for name in small if name in known})
+
+
+@pytest.mark.parametrize("make", nets.__all__)
+def test_networks(make: str) -> None:
+    net = _small(make)
+    for travel in TRAVELS:
+        there = travel(net)
+        assert digest(there) == digest(net)
+        assert _same(tuple(there.init().values()), tuple(net.init().values()))
+
+
+@pytest.mark.parametrize("make", ["unet", "segnet", "deeplabv3_mobilenet_v3_large"])
+def test_what_networks_give(make: str) -> None:
+    net = _small(make)
+    x = np.ones((2, image_channels(net), 64, 64), np.float32)  # a batch, for norms of one pixel
     params = net.init(seed=0)
     y, tape = net.forward(params, x)
     there, kept = pickle.loads(pickle.dumps((net, tape)))
