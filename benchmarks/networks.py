@@ -1,9 +1,10 @@
 """Whole networks beside PyTorch, ONNX Runtime and OpenVINO: ``python -m benchmarks.networks``.
 
 Float32, one image for inference and two for a training step (forward, cross-entropy, backward, SGD
-with momentum). All contenders have the same weights, and their results are compared before anything
-is timed. Each number of threads has a process of its own; contenders take turns. Peak memory is of
-processes that do nothing else: their largest resident size less that before the first call.
+with momentum). All contenders have the same weights. Before anything is timed the results of
+inference are compared, and the loss of the first step where nothing is random (no dropout). Each
+number of threads has a process of its own; contenders take turns. Peak memory is of processes that
+do nothing else: their largest resident size less that before the first call.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -188,7 +188,11 @@ def times(order: dict[str, Any]) -> dict[str, Any]:
     """Medians of a network's contenders, in milliseconds."""
     contest = Contest(order["net"], order["size"], order["threads"])
     if order["training"]:
-        return in_turns({c: contest.step(c) for c in ("numseg", "torch")}, order["seconds"])
+        steps = {c: contest.step(c) for c in ("numseg", "torch")}
+        mine, theirs = (float(step()) for step in steps.values())
+        if not any(node.operator is ns.dropout for node in contest.graph.nodes):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-3)
+        return in_turns(steps, order["seconds"])
     calls = {c: contest.call(c) for c in CONTENDERS}
     want = calls["torch"]()
     scale = float(np.abs(want).max())
@@ -202,11 +206,10 @@ def memory(order: dict[str, Any]) -> dict[str, Any]:
     """Peak memory of inference of one contender, in MiB, beyond what it holds before."""
     call = Contest(order["net"], order["size"], order["threads"]).call(order["contender"])
 
-    def peak() -> int:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
     Path("/proc/self/clear_refs").write_text("5")  # the peak so far is the present size
-    before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1024
+    before = (
+        int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+    )
     for _ in range(3):
         call()
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
