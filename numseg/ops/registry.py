@@ -18,6 +18,7 @@ from numseg.ops.aspp2d import aspp2d
 from numseg.ops.avg_pool2d import avg_pool2d
 from numseg.ops.batch_norm import batch_norm
 from numseg.ops.bed_of_nails2d import bed_of_nails2d
+from numseg.ops.bilateral_features import bilateral_features
 from numseg.ops.binary_cross_entropy_with_logits import binary_cross_entropy_with_logits
 from numseg.ops.celu import celu
 from numseg.ops.center_crop import center_crop
@@ -78,6 +79,7 @@ from numseg.ops.smooth_l1_loss import smooth_l1_loss
 from numseg.ops.softmax import softmax
 from numseg.ops.softplus import softplus
 from numseg.ops.softsign import softsign
+from numseg.ops.spatial_features import spatial_features
 from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
 from numseg.ops.sqrt import sqrt
 from numseg.ops.subtract import subtract
@@ -98,6 +100,7 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "bed_of_nails2d",
+    "bilateral_features",
     "binary_cross_entropy_with_logits",
     "celu",
     "center_crop",
@@ -158,6 +161,7 @@ __all__ = [
     "softmax",
     "softplus",
     "softsign",
+    "spatial_features",
     "spatial_pyramid_pool2d",
     "sqrt",
     "subtract",
@@ -179,6 +183,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "avg_pool2d": avg_pool2d,
     "batch_norm": batch_norm,
     "bed_of_nails2d": bed_of_nails2d,
+    "bilateral_features": bilateral_features,
     "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
     "celu": celu,
     "center_crop": center_crop,
@@ -239,6 +244,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "softmax": softmax,
     "softplus": softplus,
     "softsign": softsign,
+    "spatial_features": spatial_features,
     "spatial_pyramid_pool2d": spatial_pyramid_pool2d,
     "sqrt": sqrt,
     "subtract": subtract,
