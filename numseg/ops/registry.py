@@ -31,6 +31,7 @@ from numseg.ops.crop import crop
 from numseg.ops.crop_and_resize import crop_and_resize
 from numseg.ops.cross_entropy import cross_entropy
 from numseg.ops.deform_conv2d import deform_conv2d
+from numseg.ops.dense_crf import dense_crf
 from numseg.ops.dice_loss import dice_loss
 from numseg.ops.divide import divide
 from numseg.ops.dropout import dropout
@@ -58,6 +59,7 @@ from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.max_unpool2d import max_unpool2d
 from numseg.ops.maximum import maximum
 from numseg.ops.mean import mean
+from numseg.ops.mean_field_step import mean_field_step
 from numseg.ops.minimum import minimum
 from numseg.ops.mish import mish
 from numseg.ops.multiply import multiply
@@ -113,6 +115,7 @@ __all__ = [
     "crop_and_resize",
     "cross_entropy",
     "deform_conv2d",
+    "dense_crf",
     "dice_loss",
     "divide",
     "dropout",
@@ -140,6 +143,7 @@ __all__ = [
     "max_unpool2d",
     "maximum",
     "mean",
+    "mean_field_step",
     "minimum",
     "mish",
     "multiply",
@@ -196,6 +200,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "crop_and_resize": crop_and_resize,
     "cross_entropy": cross_entropy,
     "deform_conv2d": deform_conv2d,
+    "dense_crf": dense_crf,
     "dice_loss": dice_loss,
     "divide": divide,
     "dropout": dropout,
@@ -223,6 +228,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "max_unpool2d": max_unpool2d,
     "maximum": maximum,
     "mean": mean,
+    "mean_field_step": mean_field_step,
     "minimum": minimum,
     "mish": mish,
     "multiply": multiply,
