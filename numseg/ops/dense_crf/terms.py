@@ -144,20 +144,25 @@ class Gradient:
             self.along -= term.own * (x * gy).sum(1, dtype=np.float64)
 
     def _add_kernel(self, x: Array, gy: Array) -> None:
-        """``-sum over j of K(i, j) (f_i - f_j) (gy_i x_j + x_i gy_j)``, by filtering f times x and
-        f times gy: Simplex-GP. Of the sum over all pairs, it is the derivative."""
+        """Of K itself, ``sum over j of K(i, j) (f_j - f_i) (gy_i x_j + x_i gy_j)``; a lattice's by
+        filtering f times x and f times gy (Simplex-GP)."""
         term = self.term
         x, gy = x * term.before[:, None], gy * term.after[:, None]
         kx, kgy, product = np.empty_like(x), np.empty_like(x), np.empty_like(x)
         term.unscaled(x, kx)
         term.unscaled(gy, kgy, reverse=True)
         self.along += (gy * kx).sum(1, dtype=np.float64), (x * kgy).sum(1, dtype=np.float64)
+        if term.plain is None:
+            both = np.empty(self.features.shape[::-1], x.dtype)
+            exact.features_gradient(term.features, gy, x, both)
+            self.features += both.T
+            return
         for j in range(self.features.shape[1]):
             f = term.features[:, j, None]
             term.unscaled(f * x, product)
-            self.features[:, j] -= (gy * (f * kx - product)).sum(1)
+            self.features[:, j] += (gy * (product - f * kx)).sum(1)
             term.unscaled(f * gy, product, reverse=True)
-            self.features[:, j] -= (x * (f * kgy - product)).sum(1)
+            self.features[:, j] += (x * (product - f * kgy)).sum(1)
 
     def finished(self) -> Array:
         """With what comes through n, (D, P)."""
