@@ -42,6 +42,13 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
     linear_rows                 rows of linear interpolation, a vector at a time
     gather_rows                 images whose rows and columns are copies, and sums over copies
 
+``lattice``: Gaussian filters of points in any number of dimensions
+
+    simplex                     the permutohedral lattice's scalar rules, and numbers of vertices
+    build                       the lattice of some points: vertices, weights, neighbours
+    filter                      values splatted to the vertices, blurred, sliced
+    exact                       the same filter by its sum over all pairs of points
+
 ``boxes``
 
     nms                         non-maximum suppression
