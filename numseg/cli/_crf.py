@@ -35,6 +35,15 @@ class Crf(NamedTuple):
     method: str = "permutohedral"
 
 
+USUAL = "deeplab-v2-vgg"
+"""The settings of :func:`settings` that are taken where none are named."""
+
+
+def settings(name: str) -> Crf:
+    """Published values."""
+    return Crf()
+
+
 def add_crf(add: Any) -> None:
     """The options of :class:`Crf`, which are None unless they are given."""
     add("--iterations", metavar="N", type=int, help="steps of mean field (10)")
@@ -100,6 +109,13 @@ def steps(image: Array, energy: Array, crf: Crf) -> Iterator[Array]:
     for _ in range(crf.iterations):
         q = step(logits, terms, q)
         yield q.T.reshape(labels, rows, columns)
+
+
+def last(run: Iterator[Array]) -> Array:
+    """The probabilities after the last step."""
+    for q in run:  # noqa: B007
+        pass
+    return q
 
 
 def _terms(image: Array, labels: int, crf: Crf) -> list[Term]:

@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from numseg.cli._crf import Crf, add_crf, chosen, steps
+from numseg.cli._crf import Crf, add_crf, chosen, last, settings, steps
 from numseg.cli._options import apply_to, check_ending
 from numseg.errors import ArgumentError
 
@@ -94,15 +94,15 @@ def run(args: argparse.Namespace) -> None:
     from numseg.cli._running import progress
     from numseg.files import write_all
 
-    crf = chosen(args, _settings(args.settings))
+    crf = chosen(args, Crf() if args.settings is None else settings(args.settings))
     _check_outputs(args)
     image = data.read_image(args.image)
     guess = _read(args, image)
     tqdm = progress()
     run = steps(image, guess.energy, crf)
     q = next(run)
-    for after in tqdm(run, total=crf.iterations, desc="crf", unit="step", dynamic_ncols=True):
-        q = after
+    if crf.iterations:
+        q = last(tqdm(run, total=crf.iterations, desc="crf", unit="step", dynamic_ncols=True))
     found = q.argmax(axis=0)
     mask = guess.numbers[found]
     files = {path: _encoded(path, mask, q, guess.colours) for path in args.out}
@@ -117,10 +117,6 @@ def run(args: argparse.Namespace) -> None:
     counts = np.bincount(found.ravel(), minlength=len(q))
     for number, count in zip(guess.numbers, counts, strict=True):
         print(f"{100 * count / found.size:6.2f} %  {number}")
-
-
-def _settings(name: str | None) -> Crf:
-    return Crf()
 
 
 def _check_outputs(args: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numseg.errors import ArgumentError
 from numseg.kernels.lattice import exact
 from numseg.kernels.lattice.build import build
 from numseg.kernels.lattice.filter import filtered
@@ -61,7 +62,14 @@ def term(
     if method == "exact":
         run = functools.partial(exact.filtered, features)
     else:
-        run = functools.partial(filtered, build(features))
+        try:
+            run = functools.partial(filtered, build(features))
+        except OverflowError:
+            low, high = features.min(), features.max()
+            raise ArgumentError(
+                f"features reach from {low:g} to {high:g}, too far for the lattice: divide by "
+                "larger widths"
+            ) from None
     if normalization == "none":
         return Term(run, None, None, mu)
     n = np.empty((len(features), 1), features.dtype)

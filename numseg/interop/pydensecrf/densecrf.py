@@ -188,12 +188,16 @@ class DenseCRF:
         """Of features (points, D)."""
         _one_of(KernelType, "kernel", kernel)
         how = _one_of(NormalizationType, "normalization", normalization)
+        if not np.isfinite(features).all():
+            point, row = np.argwhere(~np.isfinite(features))[0]
+            found = features[point, row]
+            raise ArgumentError(f"features[{row}, {point}] is {found}, expected finite numbers")
         self._terms.append(term(features, self._mu(compat), NORMALIZATIONS[how]))
 
     def _mu(self, compat: Any) -> Array:
         """The label compatibility that ``compat`` means."""
         if isinstance(compat, Number):
-            return np.array(-checks.real("compat", compat), np.float32)
+            return np.array(-checks.real("compat", compat + 0), np.float32)  # type: ignore[operator]
         given = np.asarray(compat)
         if given.ndim not in (1, 2):
             raise ArgumentError(
