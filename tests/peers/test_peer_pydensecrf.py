@@ -260,8 +260,6 @@ def _pixels(crf):
     return crf.DenseCRF2D(5, 4, LABELS)
 
 
-READ_ONLY = FEATURES.copy()
-READ_ONLY.flags.writeable = False
 REFUSED = {
     "energies of float64": lambda c, u: _points(c).setUnaryEnergy(UNARY.astype(float)),
     "energies of float16": lambda c, u: _points(c).setUnaryEnergy(UNARY.astype(np.float16)),
@@ -344,7 +342,7 @@ def _alone(module, call):
 @pytest.mark.parametrize("call", ENDS_THE_PROCESS)
 def test_what_ends_the_peers_process_is_an_error(call):
     assert _alone("pydensecrf", ENDS_THE_PROCESS[call]).returncode < 0
-    with pytest.raises(ValueError, match="^DenseCRF") as error:
+    with pytest.raises(ValueError, match=r"^DenseCRF") as error:
         exec(ENDS_THE_PROCESS[call], {"crf": ours.densecrf, "np": np, "f": F32})
     assert str(error.value).count("\n") == 0
 
@@ -352,8 +350,35 @@ def test_what_ends_the_peers_process_is_an_error(call):
 @pytest.mark.parametrize("call", SILENT)
 def test_what_the_peer_passes_over_is_an_error(call):
     assert _alone("pydensecrf", SILENT[call]).returncode == 0
-    with pytest.raises(ValueError, match="^DenseCRF"):
+    with pytest.raises(ValueError, match=r"^DenseCRF"):
         exec(SILENT[call], {"crf": ours.densecrf, "np": np, "f": F32})
+
+
+def _read_only(array):
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+ONLY_OURS = {
+    "read-only arrays": lambda c, u: _points(c).setUnaryEnergy(_read_only(UNARY)),
+    "0 among labels of uint8": lambda c, u: u.unary_from_labels(np.array([0, 1], np.uint8), 2, 0.5),
+    "marginals of one's own": lambda c, u: _points(c).klDivergence(np.abs(UNARY)),
+    "fewer features than points": lambda c, u: _points(c).setUnaryEnergy(
+        UNARY[:, :4].copy(), FEATURES
+    ),
+    "sizes by name": lambda c, u: c.DenseCRF2D(w=3, h=2, nlabels=2),
+    "names of kernels": lambda c, u: [c.DIAG_KERNEL, c.FULL_KERNEL, c.CONST_KERNEL],
+    "names of normalizations": lambda c, u: [c.NORMALIZE_SYMMETRIC, c.NO_NORMALIZATION],
+}
+
+
+@pytest.mark.parametrize("call", ONLY_OURS)
+def test_what_only_numseg_takes(call):
+    """pydensecrf of other builds has the names of kernels as attributes, pydensecrf2 1.1 has not."""
+    with pytest.raises((ValueError, TypeError, IndexError, AttributeError)):
+        ONLY_OURS[call](peer_crf, peer_utils)
+    ONLY_OURS[call](ours.densecrf, ours.utils)
 
 
 SCRIPTS = {
