@@ -287,8 +287,8 @@ REFUSED = [
     (lambda: _six().addPairwiseBilateral(3, 3, np.zeros((3, 2, 3), np.uint8), 1),
      "DenseCRF2D.addPairwiseBilateral: rgbim has shape (3, 2, 3), expected (2, 3, 3) (h, w, 3)"),
     (lambda: _six().addPairwiseBilateral(3, 3, np.zeros((2, 3, 4), np.uint8), 1),
-     "DenseCRF2D.addPairwiseBilateral: rgbim has shape (2, 3, 4), expected (2, 3, 3) (h, w, 3): for "
-     "other images, utils.create_pairwise_bilateral makes features"),
+     "DenseCRF2D.addPairwiseBilateral: rgbim has shape (2, 3, 4), expected (2, 3, 3) (h, w, 3): "
+     "for other images, utils.create_pairwise_bilateral makes features"),
     (lambda: _six().inference(1.5), "DenseCRF.inference: niter must be an integer, got 1.5"),
     (lambda: _six().klDivergence(np.zeros((2, 5), F32)),
      "DenseCRF.klDivergence: Q has shape (2, 5), expected (2, 6) (nlabels, nvar)"),

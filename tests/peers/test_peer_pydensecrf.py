@@ -375,7 +375,7 @@ ONLY_OURS = {
 
 @pytest.mark.parametrize("call", ONLY_OURS)
 def test_what_only_numseg_takes(call):
-    """pydensecrf of other builds has the names of kernels as attributes, pydensecrf2 1.1 has not."""
+    """Other builds of pydensecrf have the names of kernels in densecrf, pydensecrf2 1.1 not."""
     with pytest.raises((ValueError, TypeError, IndexError, AttributeError)):
         ONLY_OURS[call](peer_crf, peer_utils)
     ONLY_OURS[call](ours.densecrf, ours.utils)
