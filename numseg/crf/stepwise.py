@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg.errors import ArgumentError
 from numseg.kernels.lattice import exact
 from numseg.kernels.lattice.build import build
 from numseg.kernels.lattice.filter import filtered
+from numseg.ops.gaussian_filter.geometry import Geometry, check
 from numseg.typing import Array
 
 TINY = 1e-20
@@ -57,19 +57,19 @@ def term(
     normalization : {"none", "before", "after", "symmetric"}
     method : {"permutohedral", "exact"}
         As of ``ns.gaussian_filter``.
+
+    Raises
+    ------
+    ArgumentError
+        For features that are too far apart for the lattice.
     """
     run: Callable[[Array, Array], None]
     if method == "exact":
         run = functools.partial(exact.filtered, features)
     else:
-        try:
-            run = functools.partial(filtered, build(features))
-        except OverflowError:
-            low, high = features.min(), features.max()
-            raise ArgumentError(
-                f"features reach from {low:g} to {high:g}, too far for the lattice: divide by "
-                "larger widths"
-            ) from None
+        points, d = features.shape
+        check(None, features.T[None], Geometry(1, 1, points, d, 1, True, 0, True, False, False))
+        run = functools.partial(filtered, build(features))
     if normalization == "none":
         return Term(run, None, None, mu)
     n = np.empty((len(features), 1), features.dtype)
