@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from numseg.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numseg.crf.stepwise import Term
+    from numseg.crf.stepwise import MeanField
     from numseg.typing import Array
 
 NORMALIZATIONS = ("none", "before", "after", "symmetric")
@@ -97,18 +97,13 @@ def steps(image: Array, energy: Array, crf: Crf) -> Iterator[Array]:
     ``image`` is what :func:`numseg.data.read_image` gives; grey counts as three equal colours.
     ``energy`` is (L, H, W), float32.
     """
-    import numpy as np
-
-    from numseg.crf.stepwise import softmax, step
-
-    labels, rows, columns = energy.shape
-    logits = -np.ascontiguousarray(energy.reshape(labels, -1).T)
-    terms = _terms(image, labels, crf) if crf.iterations else []
-    q = softmax(logits)
-    yield q.T.reshape(labels, rows, columns)
+    field = _field(image, len(energy), crf)
+    unary = energy.reshape(len(energy), -1)
+    q = field.start(unary)
+    yield q.reshape(energy.shape)
     for _ in range(crf.iterations):
-        q = step(logits, terms, q)
-        yield q.T.reshape(labels, rows, columns)
+        q = field.steps(unary, q)
+        yield q.reshape(energy.shape)
 
 
 def last(run: Iterator[Array]) -> Array:
@@ -118,30 +113,35 @@ def last(run: Iterator[Array]) -> Array:
     return q
 
 
-def _terms(image: Array, labels: int, crf: Crf) -> list[Term]:
-    """Those whose weight is not 0."""
+def _field(image: Array, labels: int, crf: Crf) -> MeanField:
+    """The terms whose weight is not 0."""
     import numpy as np
 
-    from numseg.crf.stepwise import term
+    from numseg.crf.stepwise import MeanField
     from numseg.data import as_input
 
     rows, columns = np.indices(image.shape[1:], np.float32)
-    places = np.stack([columns.ravel(), rows.ravel()], axis=1)
-    colours = (as_input(image, 3) * np.float32(255)).reshape(3, -1).T
-    found = []
+    places = np.stack([columns.ravel(), rows.ravel()])
+    colours = (as_input(image, 3) * np.float32(255)).reshape(3, -1)
+    field = MeanField(labels, places.shape[1])
     for option, compat, sxy, more in (
         ("--smooth-compat", crf.smooth_compat, crf.smooth_sxy, []),
-        ("--compat", crf.compat, crf.sxy, [colours / np.array(crf.srgb, np.float32)]),
+        (
+            "--compat",
+            crf.compat,
+            crf.sxy,
+            [colours / np.array(crf.srgb, np.float32).reshape(-1, 1)],
+        ),
     ):
-        mu = _mu(option, compat, labels)
-        if np.any(mu):
-            features = np.concatenate([places / np.array(sxy, np.float32), *more], axis=1)
-            found.append(term(features, mu, crf.normalization, crf.method))
-    return found
+        weight = _weight(option, compat, labels)
+        if np.any(weight) and crf.iterations:
+            features = [places / np.array(sxy, np.float32).reshape(-1, 1), *more]
+            field.add(np.concatenate(features), weight, crf.normalization, crf.method)
+    return field
 
 
-def _mu(option: str, compat: Any, labels: int) -> Array:
-    """What labels pay for each other. Numbers are attraction, a matrix is what it says."""
+def _weight(option: str, compat: Any, labels: int) -> Array:
+    """As ``ns.dense_crf`` takes it."""
     import numpy as np
 
     given = np.asarray(compat, np.float32)
@@ -150,4 +150,4 @@ def _mu(option: str, compat: Any, labels: int) -> Array:
         raise ArgumentError(
             f"{option} {found}, expected a number, {labels} numbers or {labels} x {labels}"
         )
-    return given if given.ndim == 2 else -given
+    return given

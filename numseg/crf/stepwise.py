@@ -1,95 +1,87 @@
-"""Mean field one step at a time, on terms that are built once and kept.
+"""Mean field one step at a time, on filters that are made once and kept.
 
-``ns.dense_crf`` runs all its steps in one call. Here the caller has the marginals between any two
-of them: to show progress, to look at a divergence, to stop.
+``ns.dense_crf`` runs all its iterations in one call. Here the caller has the marginals between any
+two of them: to show progress, to look at a divergence, to stop. On the CPU, without gradients.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import NamedTuple
-
 import numpy as np
 
-from numseg.kernels.lattice import exact
-from numseg.kernels.lattice.build import build
-from numseg.kernels.lattice.filter import filtered
-from numseg.ops.gaussian_filter.geometry import Geometry, check
+from numseg.ops.dense_crf import check_features, cpu, terms
+from numseg.ops.dense_crf.geometry import Geometry
+from numseg.ops.gaussian_filter.geometry import NORMALIZATIONS
+from numseg.ops.softmax import softmax
 from numseg.typing import Array
 
-TINY = 1e-20
-"""What is added to n = K 1 before anything is divided by it."""
 
-
-class Term(NamedTuple):
-    """A pairwise term. Values are (points, labels), a row of labels to a point."""
-
-    filter: Callable[[Array, Array], None]
-    """``filter(values, out)``: out = K values."""
-    before: Array | None
-    """(points, 1): what values are multiplied by before they are filtered,"""
-    after: Array | None
-    """and after."""
-    mu: Array
-    """(), (labels,) or (labels, labels): what labels pay for each other; the first two are
-    diagonals."""
-
-    def apply(self, q: Array) -> Array:
-        """``mu K q``: what each label pays at each point."""
-        out = np.empty_like(q)
-        self.filter(q if self.before is None else self.before * q, out)
-        if self.after is not None:
-            out *= self.after
-        return out @ self.mu.T if self.mu.ndim == 2 else out * self.mu
-
-
-def term(
-    features: Array, mu: Array, normalization: str = "symmetric", method: str = "permutohedral"
-) -> Term:
-    """The term of features (points, D), which are divided by their widths.
+class MeanField:
+    """The terms of one image's CRF.
 
     Parameters
     ----------
-    features : array, (points, D)
-    mu : array, (), (labels,) or (labels, labels)
-        Of the features' dtype. Negative numbers on the diagonal are attraction.
-    normalization : {"none", "before", "after", "symmetric"}
-    method : {"permutohedral", "exact"}
-        As of ``ns.gaussian_filter``.
-
-    Raises
-    ------
-    ArgumentError
-        For features that are too far apart for the lattice.
+    labels, points : int
     """
-    run: Callable[[Array, Array], None]
-    if method == "exact":
-        run = functools.partial(exact.filtered, features)
-    else:
-        points, d = features.shape
-        check(None, features.T[None], Geometry(1, 1, points, d, 1, True, 0, True, False, False))
-        run = functools.partial(filtered, build(features))
-    if normalization == "none":
-        return Term(run, None, None, mu)
-    n = np.empty((len(features), 1), features.dtype)
-    run(np.ones_like(n), n)
-    n += features.dtype.type(TINY)
-    scale = 1 / (np.sqrt(n) if normalization == "symmetric" else n)
-    before = None if normalization == "after" else scale
-    return Term(run, before, None if normalization == "before" else scale, mu)
 
+    def __init__(self, labels: int, points: int) -> None:
+        self._filters: list[terms.Filter] = []
+        self._compat: list[Array] = []
+        self._geometry = Geometry(
+            n=1, labels=labels, size=points, dims=(), shared=(), axes=(), starts=False,
+            iterations=0, exact=False, normalization=0, include_self=True, damping=0.0,
+            tolerance=-1.0, logits=False, exact_gradient=False,
+        )  # fmt: skip
 
-def step(logits: Array, terms: list[Term], q: Array) -> Array:
-    """``softmax(-U - sum over terms of mu K q)``, of ``logits`` = -U and q (points, labels)."""
-    total = logits.copy()
-    for each in terms:
-        total -= each.apply(q)
-    return softmax(total)
+    def add(
+        self,
+        features: Array,
+        compat: Array,
+        normalization: str = "symmetric",
+        method: str = "permutohedral",
+    ) -> None:
+        """Add a term: its lattice is built here.
 
+        Parameters
+        ----------
+        features : array, (D, points)
+            Divided by their widths.
+        compat : array, (), (labels,) or (labels, labels), dtype of features
+            As of ``ns.dense_crf``: numbers attract, a matrix is mu itself.
+        normalization, method : str
+            As of ``ns.dense_crf``, for this term alone.
 
-def softmax(logits: Array) -> Array:
-    """Over the labels of each point."""
-    found = np.exp(logits - logits.max(axis=1, keepdims=True))
-    found /= found.sum(axis=1, keepdims=True)
-    return found
+        Raises
+        ------
+        ArgumentError
+            For features that are not finite, or too far apart for the lattice.
+        """
+        g = self._geometry._replace(
+            dims=(len(features),),
+            exact=method == "exact",
+            normalization=NORMALIZATIONS.index(normalization),
+        )
+        check_features((features[None],), g)
+        self._filters.append(terms.made(np.ascontiguousarray(features.T), g))
+        self._compat.append(compat)
+
+    def start(self, unary: Array) -> Array:
+        """``softmax(-unary)``, for unary (labels, points)."""
+        return softmax(-unary, dim=0)
+
+    def steps(self, unary: Array, q: Array, count: int = 1) -> Array:
+        """q after so many times ``softmax(-unary - sum over terms of mu K q)``."""
+        if not count:
+            return q
+        return self._infer(unary, q, count, False) if self._filters else self.start(unary)
+
+    def messages(self, q: Array) -> Array:
+        """What a step adds to ``-unary``: ``- sum over terms of mu K q``."""
+        nothing = np.zeros_like(q)
+        return self._infer(nothing, q, 1, True) if self._filters else nothing
+
+    def _infer(self, unary: Array, q: Array, count: int, logits: bool) -> Array:
+        g = self._geometry._replace(iterations=count, logits=logits)
+        found = np.empty_like(unary)
+        compat = cpu.compatibilities(tuple(self._compat), g)
+        cpu.infer(unary, self._filters, compat, q, found, None, g)
+        return found

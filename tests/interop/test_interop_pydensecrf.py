@@ -128,16 +128,16 @@ def test_steps_of_an_array_of_any_order(image):
 
 def test_lattices_are_built_once(image, monkeypatch):
     """When a term is added, and not by any step."""
-    from numseg.crf import stepwise
+    from numseg.ops.dense_crf import terms
 
     built = []
-    build = stepwise.build
+    build = terms.build
 
     def counted(*args):
         built.append(1)
         return build(*args)
 
-    monkeypatch.setattr(stepwise, "build", counted)
+    monkeypatch.setattr(terms, "build", counted)
     d = _pixels(image)
     assert len(built) == 2
     q, *rest = d.startInference()

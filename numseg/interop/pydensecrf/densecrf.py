@@ -20,7 +20,7 @@ import numpy as np
 
 from numseg import checks
 from numseg.checks import named
-from numseg.crf.stepwise import Term, softmax, step, term
+from numseg.crf.stepwise import MeanField
 from numseg.errors import ArgumentError, ArgumentTypeError, shown
 from numseg.interop.pydensecrf.door import array, whole, widths
 from numseg.typing import Array
@@ -113,7 +113,7 @@ class DenseCRF:
         self._nvar = whole("nvar", nvar, minimum=1)
         self._nlabel = whole("nlabels", nlabels, minimum=1)
         self._unary: Array | None = None
-        self._terms: list[Term] = []
+        self._field = MeanField(self._nlabel, self._nvar)
 
     @named("DenseCRF.setUnary")
     def setUnary(self, u: Unary) -> None:
@@ -145,7 +145,7 @@ class DenseCRF:
             self.setUnary(LogisticUnary(u, f))
 
     def _checked(self, energy: Array) -> Array:
-        """Energies of the right shape, as ``-U`` with a row of labels to a point."""
+        """A copy of energies that are as they should be."""
         checks.shape("u", energy, (self._nlabel, self._nvar), "nlabels, nvar")
         wrong = np.isnan(energy) | (energy == -np.inf) | (energy == np.inf).all(axis=0)
         if wrong.any():
@@ -154,7 +154,7 @@ class DenseCRF:
                 f"u has the energy {energy[label, point]} for label {label} at point {point}, "
                 "expected numbers (inf, where another label of the point has a number)"
             )
-        return -np.ascontiguousarray(energy.T)
+        return energy.copy()
 
     @named("DenseCRF.addPairwiseEnergy")
     def addPairwiseEnergy(
@@ -182,22 +182,22 @@ class DenseCRF:
                 f"features has shape {given.shape}, expected (at least 1, {self._nvar}) (D, nvar)"
             )
         whole("kernel", kernel, minimum=0)
-        self._add(given.T, compat, kernel, normalization)
+        self._add(given, compat, kernel, normalization)
 
     def _add(self, features: Array, compat: Any, kernel: Any, normalization: Any) -> None:
-        """Of features (points, D)."""
+        """Of features (D, nvar)."""
         _one_of(KernelType, "kernel", kernel)
         how = _one_of(NormalizationType, "normalization", normalization)
         if not np.isfinite(features).all():
-            point, row = np.argwhere(~np.isfinite(features))[0]
-            found = features[point, row]
+            row, point = np.argwhere(~np.isfinite(features))[0]
+            found = features[row, point]
             raise ArgumentError(f"features[{row}, {point}] is {found}, expected finite numbers")
-        self._terms.append(term(features, self._mu(compat), NORMALIZATIONS[how]))
+        self._field.add(features, self._compat(compat), NORMALIZATIONS[how])
 
-    def _mu(self, compat: Any) -> Array:
-        """The label compatibility that ``compat`` means."""
+    def _compat(self, compat: Any) -> Array:
+        """As ``ns.dense_crf`` has it: there a vector attracts, too."""
         if isinstance(compat, Number):
-            return np.array(-checks.real("compat", compat + 0), np.float32)  # type: ignore[operator]
+            return np.array(checks.real("compat", compat + 0), np.float32)  # type: ignore[operator]
         given = np.asarray(compat)
         if given.ndim not in (1, 2):
             raise ArgumentError(
@@ -209,30 +209,27 @@ class DenseCRF:
         checks.shape("compat", given, (self._nlabel,) * given.ndim, axes.replace(" ", ", "))
         if not np.isfinite(given).all():
             raise ArgumentError(f"compat holds {given[~np.isfinite(given)][0]}, expected numbers")
-        return (given + given.T) / np.float32(2) if given.ndim == 2 else given.copy()
+        return (given + given.T) / np.float32(2) if given.ndim == 2 else -given
 
     @named("DenseCRF.inference")
     def inference(self, niter: int) -> Array:
         """The marginals after ``niter`` steps of mean field, (nlabels, nvar) float32."""
         count = whole("niter", niter)
-        q = softmax(self._logits())
-        for _ in range(count):
-            q = step(self._logits(), self._terms, q)
-        return q.T
+        return self._field.steps(self._energy(), self._field.start(self._energy()), max(count, 0))
 
     def startInference(self) -> tuple[Array, Array, Array]:
         """The marginals before the first step, and two arrays that ``stepInference`` also wants.
         Without unary energies, marginals are 0 before the first step."""
-        empty = np.zeros((self._nvar, self._nlabel), np.float32)
-        q = empty if self._unary is None else softmax(self._unary)
-        return q.T, np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)
+        energy = self._energy()
+        q = np.zeros_like(energy) if self._unary is None else self._field.start(energy)
+        return q, np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)
 
     @named("DenseCRF.stepInference")
     def stepInference(self, Q: Array, tmp1: Any, tmp2: Any) -> None:
         """One step of mean field, in place: Q is (nlabels, nvar) float32. ``tmp1`` and ``tmp2`` are
         left as they are."""
         self._check_marginals(Q)
-        Q[...] = step(self._logits(), self._terms, np.ascontiguousarray(Q.T)).T
+        Q[...] = self._field.steps(self._energy(), np.ascontiguousarray(Q))
 
     @named("DenseCRF.klDivergence")
     def klDivergence(self, Q: Array) -> float:
@@ -242,13 +239,10 @@ class DenseCRF:
         each pair of points twice.
         """
         self._check_marginals(Q)
-        q = np.ascontiguousarray(Q.T)
+        q, energy = np.ascontiguousarray(Q), self._energy()
         total = np.sum(q * np.log(np.maximum(q, np.float32(1e-20))), dtype=np.float64)
-        cost = np.multiply(self._logits(), q, out=np.zeros_like(q), where=q > 0)  # 0 inf is 0
-        total -= np.sum(cost, dtype=np.float64)
-        for each in self._terms:
-            total += np.sum(q * each.apply(q), dtype=np.float64)
-        return float(total)
+        total += np.sum(np.multiply(energy, q, out=np.zeros_like(q), where=q > 0), dtype=np.float64)
+        return float(total - np.sum(q * self._field.messages(q), dtype=np.float64))
 
     def _check_marginals(self, Q: Any) -> None:
         if not isinstance(Q, np.ndarray) or Q.dtype != np.float32:
@@ -256,10 +250,10 @@ class DenseCRF:
             raise ArgumentTypeError(f"Q must be an array of float32, got {found}")
         checks.shape("Q", Q, (self._nlabel, self._nvar), "nlabels, nvar")
 
-    def _logits(self) -> Array:
-        """``-U``, (points, labels); zeros without unary energies."""
+    def _energy(self) -> Array:
+        """(nlabels, nvar); zeros where none are set."""
         if self._unary is None:
-            return np.zeros((self._nvar, self._nlabel), np.float32)
+            return np.zeros((self._nlabel, self._nvar), np.float32)
         return self._unary
 
 
@@ -321,15 +315,15 @@ class DenseCRF2D(DenseCRF):
             raise ArgumentError(
                 f"rgbim has shape {image.shape}, expected {(self._h, self._w, 3)} (h, w, 3){more}"
             )
-        colours = image.reshape(-1, 3).astype(np.float32) / widths("srgb", srgb, 3)
-        features = np.concatenate([self._places(sxy), colours], axis=1)
+        colours = image.reshape(-1, 3).T.astype(np.float32) / widths("srgb", srgb, 3)[:, None]
+        features = np.concatenate([self._places(sxy), colours])
         self._add(features, compat, kernel, normalization)
 
     def _places(self, sxy: Any) -> Array:
-        """Column and row of each pixel divided by the widths, (points, 2)."""
+        """Column and row of each pixel divided by the widths, (2, points)."""
         rows, columns = np.indices((self._h, self._w), np.float32)
-        places = np.stack([columns.ravel(), rows.ravel()], axis=1)
-        return places / widths("sxy", sxy, 2)
+        places = np.stack([columns.ravel(), rows.ravel()])
+        return places / widths("sxy", sxy, 2)[:, None]
 
 
 def _one_of(kind: type[enum.IntEnum], name: str, value: Any) -> enum.IntEnum:

@@ -1,4 +1,4 @@
-"""``pydensecrf.eigen``: its matrices are plain arrays here, whose labels lie side by side."""
+"""``pydensecrf.eigen``: its matrices are plain arrays here."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def VectorXf() -> Array:
 
 @named("matrixXf")
 def matrixXf(arr: Any) -> Array:
-    """A copy of a float32 matrix, columns side by side as Eigen has them."""
-    return np.asfortranarray(array("arr", arr, np.float32, "rows columns")).copy(order="F")
+    """A copy of a float32 matrix."""
+    return array("arr", arr, np.float32, "rows columns").copy()
 
 
 @named("vectorXf")
