@@ -395,8 +395,8 @@ def sliding() -> Figure:
 
 
 ROUGH = (
-    (0, 0), (7, 12), (6, 13), (6, 13), (6, 13), (6, 13), (7, 13), (6, 12), (4, 11), (3, 12), (3, 13),
-    (2, 15), (2, 15), (1, 15),
+    (0, 0), (7, 12), (6, 13), (6, 13), (6, 13), (6, 13), (7, 13), (6, 12), (4, 11), (3, 12),
+    (3, 13), (2, 15), (2, 15), (1, 15),
 )  # fmt: skip
 """A rough mask of a portrait: in each row of squares of 20 pixels, from which to which."""
 
@@ -425,9 +425,7 @@ def refined(
     near = ns.spatial_features(x, np.full(2, 3, np.float32))
     alike = ns.bilateral_features(x, np.array([sxy, sxy, srgb, srgb, srgb], np.float32))
     weights = [np.array(smooth, np.float32), np.array(compat, np.float32)]
-    q = ns.dense_crf(
-        unary[None].astype(np.float32), [near, alike], weights, iterations=iterations
-    )
+    q = ns.dense_crf(unary[None].astype(np.float32), [near, alike], weights, iterations=iterations)
     return q[0].argmax(axis=0)
 
 

@@ -40,8 +40,21 @@ USUAL = "deeplab-v2-vgg"
 
 
 def settings(name: str) -> Crf:
-    """Published values."""
-    return Crf()
+    """Published values, which are of one term of places and one of colours."""
+    from numseg import crf
+
+    found = crf.settings(name)
+    (smooth,) = (term for term in found.terms if term.colour is None)
+    ((compat, width, colour),) = (term for term in found.terms if term.colour is not None)
+    return Crf(
+        iterations=found.iterations,
+        sxy=(width,),
+        srgb=(float(colour or 0),),
+        compat=compat,
+        smooth_sxy=(smooth.width,),
+        smooth_compat=smooth.compat,
+        normalization=found.normalization,
+    )
 
 
 def add_crf(add: Any) -> None:

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import numseg as ns
+from numseg import crf
 from numseg.cli import main
 from numseg.data import palette, read_image, read_mask
 from numseg.interop.pydensecrf import densecrf, utils
@@ -150,6 +152,20 @@ def test_probabilities(folder):
     np.save("p.npy", p)
     _run("p.npy", "--probabilities", "--out", "a.npy")
     assert np.isfinite(np.load("a.npy")).all()
+
+
+@pytest.mark.parametrize("name", crf.SETTINGS)
+def test_settings_are_the_published_ones(folder, name):
+    """And an option changes one of them."""
+    np.save("u.npy", ENERGY)
+    image = read_image("p.png")[None].astype(np.float32)
+    how = crf.settings(name).arguments(image)
+    _run("u.npy", "--out", "q.npy", "--settings", name)
+    unary = ENERGY[None].astype(np.float32)
+    np.testing.assert_allclose(np.load("q.npy"), ns.dense_crf(unary, **how)[0], atol=1e-5)
+    _run("u.npy", "--out", "q.npy", "--settings", name, "--iterations", "2")
+    wanted = ns.dense_crf(unary, **{**how, "iterations": 2})[0]
+    np.testing.assert_allclose(np.load("q.npy"), wanted, atol=1e-5)
 
 
 MATRIX = np.array([[0, 1, 3], [1, -2, 1], [2, 1, 0]], np.float32)
