@@ -70,7 +70,10 @@ def add_crf(add: Any) -> None:
 
 
 def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(","))
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"wants numbers, got {text!r}") from None
 
 
 def chosen(args: argparse.Namespace, base: Crf) -> Crf:
@@ -97,7 +100,7 @@ def _compat(option: str, text: str) -> Any:
 
     if Path(text).suffix in (".npy", ".npz"):
         return npz.load_one(text)
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(argparse.ArgumentTypeError):
         found = _numbers(text)
         if all(math.isfinite(number) for number in found):
             return found[0] if len(found) == 1 else found

@@ -70,6 +70,9 @@ def _ignored(text: str) -> int:
     return -1 if text.lower() == "none" else int(text)
 
 
+MOST = 2**30
+"""Labels times pixels: several arrays are as large, of 4 bytes each."""
+
 LABELS = ("gt_probability", "ignore_index", "scribbles")
 
 
@@ -141,6 +144,8 @@ def _read(args: argparse.Namespace, image: Array) -> _Guess:
 
     if args.guess.suffix.lower() not in (".npy", ".npz"):
         apply_to(args, ["probabilities", "key"], "arrays", f"{args.guess}, a picture")
+        if args.guess.suffix.lower() in (".jpg", ".jpeg"):
+            raise ArgumentError(f"{args.guess}: JPEG changes the numbers of labels: save it as PNG")
         table = data.read_colours(args.guess)
         return _of_labels(args, data.read_pair(args.image, args.guess, table)[1], table)
     array = npz.load_one(args.guess, args.key)
@@ -175,8 +180,13 @@ def _of_labels(args: argparse.Namespace, labels: Array, table: ColourTable | Non
     if len(numbers) < 2:
         there = f"the label {numbers[0]} alone" if len(numbers) else "no label"
         but = " and ".join(str(n) for n in np.unique(labels[left_open]))
+        but = f" ({but} left open)" if but else ""
+        hint = ": --ignore-index none counts 255" if (labels == 255).any() else ""
+        raise ArgumentError(f"{args.guess} has {there}{but}, expected two or more{hint}")
+    if len(numbers) * labels.size > MOST:
         raise ArgumentError(
-            f"{args.guess} has {there}{f' ({but} left open)' if but else ''}, expected two or more"
+            f"{args.guess} has {len(numbers)} labels and {labels.size} pixels, expected a product "
+            f"of at most {MOST}"
         )
     compact = np.full(labels.shape, -1)
     compact[~left_open] = place.ravel()

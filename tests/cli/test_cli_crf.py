@@ -354,12 +354,14 @@ REFUSED = {
         lambda: [_of("l.png", 4)], "l.png has the label 4 alone, expected two or more"),
     "one label and 255": (
         lambda: [_of("l.png", np.arange(COLUMNS) // 9 * 255)],
-        "l.png has the label 0 alone (255 left open), expected two or more"),
+        "l.png has the label 0 alone (255 left open), expected two or more: --ignore-index none"),
     "nothing drawn": (
         lambda: [_of("l.png", 0), "--scribbles"],
         "l.png has no label (0 left open), expected two or more"),
     "a photograph for labels": (
         lambda: [_noise("n.png")], "n.png: has 264 colours, expected at most 254, a label each"),
+    "labels as JPEG": (
+        lambda: ["l.jpg"], "l.jpg: JPEG changes the numbers of labels: save it as PNG"),
     "no probabilities": (
         lambda: [_save("u.npy", np.full((2, 12, 18), 3.0)), "--probabilities"],
         "u.npy holds 3.0, expected probabilities in [0, 1]"),
@@ -421,6 +423,22 @@ def test_errors_are_one_line_and_leave_nothing(folder, capsys, name):
     assert message in said.err
     assert said.err.count("\n") == 1
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_more_labels_than_memory_has_room_for(folder, capsys, monkeypatch):
+    monkeypatch.setattr("numseg.cli.crf.MOST", 2 * ROWS * COLUMNS)
+    _run("rough.png", "--out", "m.png")
+    _mask("l.png", np.arange(COLUMNS) // 6)
+    assert main(["crf", "p.png", "l.png", "--out", "o.png"]) == 2
+    assert "l.png has 3 labels and 216 pixels, expected a product of at most 432" in (
+        capsys.readouterr().err
+    )
+
+
+def test_what_is_no_number(folder, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["crf", "p.png", "rough.png", "--out", "o.png", "--sxy", "wide"])
+    assert "argument --sxy: wants numbers, got 'wide'" in capsys.readouterr().err
 
 
 def test_arrays_that_are_several(folder, capsys):

@@ -148,6 +148,16 @@ def test_lattices_are_built_once(image, monkeypatch):
     assert len(built) == 2
 
 
+def test_the_same_bits_for_every_number_of_threads():
+    image = np.random.default_rng(5).integers(0, 256, (130, 140, 3)).astype(np.uint8)
+    found = []
+    for count in (1, 2, 3):
+        with ns.num_threads(count):
+            d = _pixels(image)
+            found.append(d.inference(3).tobytes())
+    assert found[0] == found[1] == found[2]
+
+
 def test_what_is_given_is_not_held(image):
     """Neither energies nor a compatibility change when the caller's arrays do."""
     energies, compat = np.random.default_rng(3).random((2, 42)).astype(F32), np.array([1, 2], F32)
