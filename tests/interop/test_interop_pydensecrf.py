@@ -110,6 +110,36 @@ def test_it_is_dense_crf_of_these_features(image):
     np.testing.assert_allclose(d.inference(4), q.reshape(3, -1), atol=1e-5)
 
 
+@pytest.mark.parametrize("number", range(4))
+def test_normalizations_are_dense_crfs(number):
+    """The names that the constants have, of points whose n differ."""
+    features = np.random.default_rng(6).normal(0, 1, (2, 9)).astype(F32)
+    energies = np.random.default_rng(7).uniform(0, 2, (2, 9)).astype(F32)
+    d = dcrf.DenseCRF(9, 2)
+    d.setUnaryEnergy(energies)
+    d.addPairwiseEnergy(features, 2, normalization=number)
+    q = ns.dense_crf(
+        energies[None],
+        [features[None]],
+        [np.array(2, F32)],
+        iterations=3,
+        normalization=("none", "before", "after", "symmetric")[number],
+    )
+    np.testing.assert_allclose(d.inference(3), q[0], atol=1e-6)
+
+
+def test_without_energies():
+    """Marginals are 0 before the first step, if it is asked for by itself; else uniform."""
+    d = dcrf.DenseCRF(2, 4)
+    d.addPairwiseEnergy(np.zeros((1, 2), F32), np.array([0, 0, 0, 5], F32))
+    q, *rest = d.startInference()
+    np.testing.assert_array_equal(q, 0)
+    d.stepInference(q, *rest)
+    np.testing.assert_allclose(q, 0.25)
+    np.testing.assert_array_equal(d.inference(0), q)
+    assert (d.inference(1)[3] < 0.1).all()
+
+
 def test_steps_are_inference_to_the_last_bit(image):
     d = _pixels(image)
     q, tmp1, tmp2 = d.startInference()
