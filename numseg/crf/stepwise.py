@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from numseg.ops.dense_crf import check_features, cpu, terms
+from numseg.ops.dense_crf import check_terms, cpu, terms
 from numseg.ops.dense_crf.geometry import Geometry
 from numseg.ops.gaussian_filter.geometry import NORMALIZATIONS
 from numseg.ops.softmax import softmax
@@ -60,7 +60,7 @@ class MeanField:
             exact=method == "exact",
             normalization=NORMALIZATIONS.index(normalization),
         )
-        check_features((features[None],), g)
+        check_terms((features[None],), (compat,), g)
         self._filters.append(terms.made(np.ascontiguousarray(features.T), g))
         self._compat.append(compat)
 
