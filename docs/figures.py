@@ -394,6 +394,84 @@ def sliding() -> Figure:
     return page
 
 
+ROUGH = (
+    (0, 0), (7, 12), (6, 13), (6, 13), (6, 13), (6, 13), (7, 13), (6, 12), (4, 11), (3, 12),
+    (3, 13), (2, 15), (2, 15), (1, 15),
+)  # fmt: skip
+"""A rough mask of a portrait: in each row of squares of 20 pixels, from which to which."""
+
+
+def portrait() -> tuple[np.ndarray, np.ndarray]:
+    """A photograph (3, 280, 400) of uint8, and the rough mask of whom it shows."""
+    from skimage.data import astronaut
+
+    image = astronaut()[:280, 40:440].transpose(2, 0, 1)
+    squares = np.array([[first <= at < last for at in range(20)] for first, last in ROUGH])
+    return image, np.kron(squares, np.ones((20, 20))).astype(np.int64)
+
+
+def refined(
+    image: np.ndarray,
+    labels: np.ndarray,
+    sxy: float = 30,
+    srgb: float = 10,
+    compat: float = 10,
+    smooth: float = 3,
+    iterations: int = 10,
+) -> np.ndarray:
+    """Two labels, each right with probability 0.7, after some steps of a dense CRF."""
+    x = image[None].astype(np.float32)
+    unary = -np.log(np.where(labels == np.arange(2).reshape(2, 1, 1), 0.7, 0.3))
+    near = ns.spatial_features(x, np.full(2, 3, np.float32))
+    alike = ns.bilateral_features(x, np.array([sxy, sxy, srgb, srgb, srgb], np.float32))
+    weights = [np.array(smooth, np.float32), np.array(compat, np.float32)]
+    q = ns.dense_crf(unary[None].astype(np.float32), [near, alike], weights, iterations=iterations)
+    return q[0].argmax(axis=0)
+
+
+@figure
+def crf() -> Figure:
+    """A portrait with a rough mask, and with the mask that a dense CRF makes of it."""
+    from numseg.data import overlay
+
+    image, rough = portrait()
+    page = Figure(figsize=(8.4, 3.3), layout="constrained")
+    panels = page.subplots(1, 2)
+    after = refined(image, rough, compat=5)
+    shown = {"a rough mask, in squares of 20 pixels": rough, "refined by a dense CRF": after}
+    for axes, (title, labels) in zip(panels, shown.items(), strict=True):
+        picture = overlay(image, labels).transpose(1, 2, 0)
+        axes.imshow(picture | 7, interpolation="none")  # fewer colours make a smaller file
+        axes.set_title(title, fontsize=9)
+        axes.set_axis_off()
+    return page
+
+
+PARAMETERS = {
+    "sxy": (3, 10, 30, 200),
+    "srgb": (2, 5, 10, 40),
+    "compat": (1, 3, 10, 40),
+    "smooth": (0, 1, 3, 30),
+    "iterations": (1, 2, 5, 10),
+}
+
+
+@figure
+def crf_parameters() -> Figure:
+    """The mask that comes of the rough one, for values of one parameter and the others fixed."""
+    image, rough = portrait()
+    image, rough = image[:, ::2, ::2], rough[::2, ::2]
+    page = Figure(figsize=(8.4, 7.6), layout="constrained")
+    rows = page.subplots(len(PARAMETERS), 4)
+    for row, (name, values) in zip(rows, PARAMETERS.items(), strict=True):
+        for axes, value in zip(row, values, strict=True):
+            labels = refined(image, rough, **{name: value})
+            axes.imshow(labels, cmap="gray", vmin=-0.2, vmax=1.1, interpolation="none")
+            axes.set_title(f"{name} = {value}", fontsize=9)
+            axes.set(xticks=[], yticks=[])
+    return page
+
+
 if __name__ == "__main__":
     for chosen in sys.argv[1:] or FIGURES:
         if chosen not in TRAINED or weights_of(chosen) is not None:

@@ -6,15 +6,36 @@ Each raises :class:`~numseg.errors.ArgumentError`, whose message names the argum
 
 from __future__ import annotations
 
+import functools
 import math
 import operator as _operator
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from numseg.errors import ArgumentError, ArgumentTypeError, shown
 from numseg.typing import Array, ArrayLike
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def named(name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A decorator: errors of the function begin with this name, as those of operators do."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return function(*args, **kwargs)
+            except ArgumentError as error:
+                raise type(error)(f"{name}: {error}") from None
+
+        return call
+
+    return decorate
+
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,15 +20,7 @@ CORNERS = "x1, y1, x2, y2"
 
 def named(function: Callable[P, R]) -> Callable[P, R]:
     """Errors begin with the function's name, as those of operators do."""
-
-    @functools.wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except ArgumentError as error:
-            raise type(error)(f"boxes.{function.__name__}: {error}") from None
-
-    return call
+    return checks.named(f"boxes.{function.__name__}")(function)
 
 
 def floats(**given: ArrayLike) -> list[Array]:

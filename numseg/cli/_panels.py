@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
 from numseg.cli._picture import drawing
 from numseg.data import Dataset, Sample, as_input, encode_image, overlay
-from numseg.typing import Array
+from numseg.typing import Array, ArrayLike
 
 GAP = 4
 """Pixels between panels."""
@@ -18,11 +19,16 @@ GAP = 4
 
 def panels(sample: Sample, prediction: Array, dataset: Dataset) -> bytes:
     """A PNG: the picture, its truth, what was predicted; ignored pixels are not tinted."""
-    image, truth = sample.image, np.where(sample.labels == dataset.ignored, -1, sample.labels)
+    truth = np.where(sample.labels == dataset.ignored, -1, sample.labels)
+    return beside(sample.image, [truth, prediction], dataset.colours)
+
+
+def beside(image: Array, labels: Sequence[Array], colours: ArrayLike | None) -> bytes:
+    """A PNG: the picture, then the picture with each of the labels; -1 is not tinted."""
     plain = np.rint(as_input(image, 3) * 255).astype(np.uint8)
     gap = np.full((3, plain.shape[1], GAP), 255, np.uint8)
-    shown = [overlay(image, labels, dataset.colours) for labels in (truth, prediction)]
-    return encode_image(np.concatenate([plain, gap, shown[0], gap, shown[1]], axis=2))
+    shown = [part for each in labels for part in (gap, overlay(image, each, colours))]
+    return encode_image(np.concatenate([plain, *shown], axis=2))
 
 
 def file_name(index: int, sample: Sample) -> str:

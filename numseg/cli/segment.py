@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numseg.cli import _terminal
+from numseg.cli._crf import USUAL, Crf, settings
 from numseg.cli._data import class_table
 from numseg.cli._options import add_device, apply_to, check_ending, check_folder
 from numseg.cli._trained import HELP, add_trained, trained
@@ -21,6 +22,7 @@ EXAMPLES = """examples:
   numseg segment street.jpg --weights runs/fcn/checkpoint.safetensors --out m.png --net my_nets:fcn
   numseg segment scan.png --weights numseg-demo/coins.safetensors --out mask.png --overlay seen.png
   numseg segment photos more/*.jpg --weights runs/voc/checkpoint.safetensors --out masks
+  numseg segment street.jpg --weights runs/voc/checkpoint.safetensors --out mask.png --crf
   numseg segment cat.jpg --weights deeplabv3_resnet50_coco.pth --net deeplabv3_resnet50 --out m.png
 
 The mask is a PNG of palette indices: its pixels are classes, its colours those the network was
@@ -50,6 +52,10 @@ def add_parser(subparsers: Any) -> None:
     )  # fmt: skip
     add("--tile", metavar="N", type=int, default=512, help="pixels per tile and side (512)")
     add("--classes", metavar="A,B,... | FILE", help="of weights that others wrote (VOC's)")
+    add(
+        "--crf", metavar="SETTINGS", nargs="?", const=USUAL,
+        help=f"refine by a dense CRF, of published values ({USUAL}); see numseg crf",
+    )  # fmt: skip
     add_trained(add)
     add_device(add)
 
@@ -71,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     from numseg.training import devices
 
     checks.integer("tile", args.tile, minimum=1)
+    crf = None if args.crf is None else settings(args.crf)
     many = len(args.images) > 1 or args.images[0].is_dir()
     jobs = _jobs_in_folder(args) if many else [_single(args)]
     _check_outputs([args.weights, *(job.image for job in jobs)], jobs)
@@ -87,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     counts, failed = np.zeros(len(classes), np.int64), 0
     for job in _shown(jobs) if many else jobs:
         try:
-            labels = _segment(job, graph, checkpoint, args.tile)
+            labels = _segment(job, graph, checkpoint, args.tile, crf)
         except FileError as error:
             if not many:
                 raise
@@ -115,12 +122,13 @@ def _with_classes(args: argparse.Namespace, about: dict[str, Any]) -> dict[str, 
     return {**about, "classes": names, "colours": colours}
 
 
-def _segment(job: _Job, graph: Graph, checkpoint: Checkpoint, tile: int) -> Array:
+def _segment(job: _Job, graph: Graph, checkpoint: Checkpoint, tile: int, crf: Crf | None) -> Array:
     """The classes of a picture's pixels. Both files are made before either is written."""
     from numseg import data
+    from numseg.cli._crf import last, steps
     from numseg.files import write_all
     from numseg.graph import image_channels
-    from numseg.training import predict
+    from numseg.training import predict, predict_logits
     from numseg.training.predict import check_takes
 
     colours = checkpoint.about.get("colours")
@@ -128,7 +136,11 @@ def _segment(job: _Job, graph: Graph, checkpoint: Checkpoint, tile: int) -> Arra
     check_takes(
         graph, data.as_input(image, image_channels(graph)), len(checkpoint.about["classes"])
     )
-    labels = predict(graph, checkpoint.params, image, tile=tile)
+    if crf is None:
+        labels = predict(graph, checkpoint.params, image, tile=tile)
+    else:
+        logits = predict_logits(graph, checkpoint.params, image, tile=tile)
+        labels = last(steps(image, -logits, crf)).argmax(axis=0)
     files = {
         job.mask: data.encode_mask(labels, colours),
         job.overlay: data.encode_image(data.overlay(image, labels, colours)),

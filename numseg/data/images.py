@@ -118,6 +118,28 @@ _NUMBERED = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N")
 """Pillow's modes of pictures that hold one integer for a pixel."""
 
 
+def read_colours(path: str | os.PathLike[str]) -> ColourTable | None:
+    """The colours of a label picture, each a label of its own: black 0, the others from 1 on; or
+    None, if the picture is one of numbers.
+
+    Raises
+    ------
+    FileError
+        As :func:`read_mask`; and for more than 254 colours besides black: a photograph, or labels
+        that were saved as JPEG.
+    """
+    with _opened(path, _pillow("reading label pictures")) as picture:
+        if picture.mode not in ("RGB", "RGBA"):
+            return None
+        red, green, blue = np.moveaxis(_opaque(path, picture).astype(np.int64), 2, 0)
+    found = np.unique((red << 16) + (green << 8) + blue)
+    found = found[found > 0]
+    if len(found) > 254:
+        raise FileError(f"{path}: has {len(found)} colours, expected at most 254, a label each")
+    rows = np.stack([np.append(0, found) >> shift & 255 for shift in (16, 8, 0)], axis=1)
+    return ColourTable(rows.astype(np.uint8), np.arange(len(rows)))
+
+
 def read_pair(
     picture: str | os.PathLike[str],
     mask: str | os.PathLike[str],

@@ -35,6 +35,31 @@ def load(path: str | os.PathLike[str]) -> dict[str, Array]:
         raise FileError(f"{path}: {error}") from None
 
 
+def load_one(path: str | os.PathLike[str], key: str | None = None) -> Array:
+    """Read one array: a ``.npy`` file's, or that of a ``.npz`` file that has one, or has ``key``.
+
+    Raises
+    ------
+    FileError
+        As :func:`load`; and if there are several arrays, and no key says which.
+    """
+    content = read_whole(path)
+    try:
+        if content.startswith(np.lib.format.MAGIC_PREFIX):
+            if key is not None:
+                raise FileError(f"is one array, of which none is called {shown(key)}")
+            return _array(memoryview(content))
+        arrays = read(Archive(content))
+        if key is None and len(arrays) == 1:
+            return next(iter(arrays.values()))
+        if key not in arrays:
+            wanted = "one" if key is None else shown(key)
+            raise FileError(f"has the arrays {', '.join(sorted(arrays))}, expected {wanted}")
+        return arrays[key]
+    except FileError as error:
+        raise FileError(f"{path}: {error}") from None
+
+
 def save(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
     """Write arrays to a file that ``numpy.load`` reads, whole or not at all.
 

@@ -18,7 +18,7 @@ from numseg.training.loop import Epoch, Trained, train
 from numseg.training.losses import Loss
 from numseg.training.metrics import Scores, confusion_matrix, scores
 from numseg.training.optimisers import SGD, Adam, Optimiser
-from numseg.training.predict import Judged, evaluate, evaluate_each, predict
+from numseg.training.predict import Judged, evaluate, evaluate_each, predict, predict_logits
 from numseg.training.recipe import Recipe
 from numseg.training.stepping import Step
 
@@ -49,6 +49,7 @@ __all__ = [
     "make_network",
     "mean_boundary_f1",
     "predict",
+    "predict_logits",
     "save_checkpoint",
     "scores",
     "train",

@@ -59,6 +59,35 @@ def predict(
     it takes and, for networks without padding, by the margin that they lose (the overlap-tile
     strategy of the U-Net paper).
     """
+    classes = np.zeros(check_image("image", image).shape[1:], np.int64)
+    for r, c, logits in _pieces(graph, params, image, tile, device):
+        classes[r, c] = np.argmax(logits, axis=0)
+    return classes
+
+
+def predict_logits(
+    graph: Graph,
+    params: Mapping[str, Array],
+    image: Array,
+    tile: int = 512,
+    device: str | None = None,
+) -> Array:
+    """The logits of every pixel, (classes, H, W): what :func:`predict` takes the largest of."""
+    size = check_image("image", image).shape[1:]
+    found: Array | None = None
+    for r, c, logits in _pieces(graph, params, image, tile, device):
+        if found is None:
+            found = np.empty((len(logits), *size), logits.dtype)
+        found[:, r, c] = logits
+    if found is None:
+        raise ArgumentError(f"image has {size[0]} x {size[1]} pixels, expected at least one")
+    return found
+
+
+def _pieces(
+    graph: Graph, params: Mapping[str, Array], image: Array, tile: int, device: str | None
+) -> Iterator[tuple[slice, slice, Array]]:
+    """Tiles of the picture: their rows, their columns, and the logits there."""
     checks.integer("tile", tile, minimum=1)
     where = devices.of(params) if device is None else devices.named(device)
     graph.check(params)
@@ -67,17 +96,16 @@ def predict(
     x = as_input(image, image_channels(head))
     rows, columns = x.shape[1:]
     if not rows or not columns:
-        return np.zeros((rows, columns), np.int64)
+        return
     plan = _Frame.of(head, x.shape[0], rows, columns)
     padded = np.pad(x, ((0, 0), plan.rows.pad(rows), plan.columns.pad(columns)), mode="symmetric")
-    classes = np.empty((plan.rows.outputs, plan.columns.outputs), np.int64)
     for r in plan.rows.tiles(tile):
         for c in plan.columns.tiles(tile):
             piece = devices.moved(padded[None, :, r.start : r.stop, c.start : c.stop], where)
-            logits = devices.to_host(head.run(params, piece))
-            found = np.argmax(logits[0], axis=0)
-            classes[r.first : r.last, c.first : c.last] = found[r.inner, c.inner]
-    return classes[:rows, :columns]
+            logits = devices.to_host(head.run(params, piece))[0, :, r.inner, c.inner]
+            down, across = slice(r.first, min(r.last, rows)), slice(c.first, min(c.last, columns))
+            height, width = max(down.stop - down.start, 0), max(across.stop - across.start, 0)
+            yield down, across, logits[:, :height, :width]
 
 
 def evaluate(

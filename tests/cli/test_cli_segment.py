@@ -8,7 +8,14 @@ from PIL import Image, ImageOps
 
 from numseg.cli import main
 from numseg.data import SCENE_CLASSES, read_image, read_mask, read_pair
-from numseg.training import Checkpoint, load_network, make_network, predict, save_checkpoint
+from numseg.training import (
+    Checkpoint,
+    load_network,
+    make_network,
+    predict,
+    predict_logits,
+    save_checkpoint,
+)
 
 NET = {"name": "unet", "in_channels": 3, "classes": 8, "width": 2, "depth": 1, "padding": "same"}
 
@@ -262,3 +269,30 @@ def test_options_for_others_weights_are_not_for_checkpoints(tmp_path, weights, c
         assert main([*argv, *option]) == 2
         err = capsys.readouterr().err
         assert f"{option[0]} is for weights that others wrote, not for" in err
+
+
+@pytest.mark.parametrize("name", [[], ["crf-as-rnn"]])
+def test_refined_by_a_crf(tmp_path, weights, name):
+    """What numseg crf makes of the network's energies."""
+    picture, out = tmp_path / "p.png", tmp_path / "m.png"
+    PICTURES["colour.png"].save(picture)
+    argv = ["segment", str(picture), "--weights", str(weights), "--out", str(out), "--crf", *name]
+    assert main(argv) == 0
+    graph, checkpoint = load_network(weights)
+    logits = predict_logits(graph, checkpoint.params, read_image(picture), tile=5)
+    np.testing.assert_array_equal(
+        logits.argmax(0), predict(graph, checkpoint.params, read_image(picture))
+    )
+    np.save(tmp_path / "u.npy", -logits)
+    argv = ["crf", str(picture), str(tmp_path / "u.npy"), "--out", str(tmp_path / "wanted.npy")]
+    assert main([*argv, "--settings", *(name or ["deeplab-v2-vgg"])]) == 0
+    np.testing.assert_array_equal(read_mask(out), np.load(tmp_path / "wanted.npy").argmax(0))
+
+
+def test_settings_of_a_crf_that_are_none(tmp_path, weights, capsys):
+    picture, out = tmp_path / "p.png", tmp_path / "m.png"
+    PICTURES["colour.png"].save(picture)
+    argv = ["segment", str(picture), "--weights", str(weights), "--out", str(out), "--crf", "mine"]
+    assert main(argv) == 2
+    assert "must be one of 'crf-as-rnn', " in capsys.readouterr().err
+    assert not out.exists()

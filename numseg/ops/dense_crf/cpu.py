@@ -291,10 +291,10 @@ def forward(
         u, q = (a.reshape(g.n, g.labels, g.size)[n] for a in (unary, y))
         start = None if q0 is None else q0.reshape(g.n, g.labels, g.size)[n]
         kept = iterates[:, n] if iterates.size else None
-        steps[n] = _infer(u, filters, _compat(compat, g), start, q, kept, g)
+        steps[n] = infer(u, filters, compatibilities(compat, g), start, q, kept, g)
 
 
-def _infer(
+def infer(
     unary: Array,
     filters: list[Filter],
     compat: Compat,
@@ -425,7 +425,7 @@ class _Sums:
     iterations, in this order."""
 
     def __init__(self, compat: tuple[Array, ...], g: Geometry, wanted: bool) -> None:
-        self.compat = _compat(compat, g)
+        self.compat = compatibilities(compat, g)
         units = -(-_tiles(g)[1] // TILES) if wanted else 0
         self.by_label = np.zeros((units, *self.compat.weights.shape))
         self.by_pair = np.zeros((units, *self.compat.matrices.shape))
@@ -484,7 +484,8 @@ def _filters(
     return [shared[t] if g.shared[t] else image(t) for t in range(len(features))]
 
 
-def _compat(compat: tuple[Array, ...], g: Geometry) -> Compat:
+def compatibilities(compat: tuple[Array, ...], g: Geometry) -> Compat:
+    """Of all terms."""
     dtype = compat[0].dtype
     weights = np.stack([np.broadcast_to(c if c.ndim < 2 else dtype.type(0), g.labels) for c in compat])
     matrices = [c for c in compat if c.ndim == 2]
