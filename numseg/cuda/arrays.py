@@ -56,7 +56,8 @@ class Cuda:
 
     @staticmethod
     def from_host(array: Array) -> Any:
-        return runtime.cuda.to_device(array)
+        one_run = array.flags.c_contiguous or array.flags.f_contiguous  # all that can be sent
+        return runtime.cuda.to_device(array if one_run else array.copy("C"))
 
 
 def on_gpu(value: Any) -> bool:

@@ -107,7 +107,7 @@ def made(features: Any, how: How) -> Filter:
     if lattice is None:
         return plain._replace(after=after, before=before)
     if not how.include_self:
-        own = filled(features.shape[1:], features.dtype, 1)
+        own = constant(features.shape[1:], features.dtype, 1)
         for factor in (after, before):
             _scale(own.reshape(own.size, 1), factor, own.reshape(own.size, 1))
     forward = _weighted(lattice, after, before)
@@ -118,7 +118,7 @@ def made(features: Any, how: How) -> Filter:
 def _inverse(plain: Filter) -> Any:
     """What values are normalised by: n to the power of -1 or -1/2; 0 where no other is near."""
     how, points = plain.how, plain.features.shape[1]
-    n = plain.unscaled(filled((points, 1), plain.features.dtype, 1))
+    n = plain.unscaled(constant((points, 1), plain.features.dtype, 1))
     inverse = empty((points,), n.dtype)
     less = how.plain_diagonal_less
     launch(_invert, 1, points, n, inverse, less, TINY, how.normalization == "symmetric")
@@ -141,9 +141,12 @@ def _times(values: Any, factor: Any, points: Any, corners: int) -> Any:
     return out
 
 
-def filled(shape: tuple[int, ...], dtype: Any, value: float) -> Any:
+def constant(shape: tuple[int, ...], dtype: Any, value: float) -> Any:
     """A new array of one number."""
-    out = empty(shape, dtype)
+    return fill_with(empty(shape, dtype), value)
+
+
+def fill_with(out: Any, value: float) -> Any:
     launch(_set, 1, out.size, out, value)
     return out
 
@@ -222,12 +225,12 @@ class Gradient:
         self.of_kernel = term.plain is None or term.how.exact_gradient
         dtype, (d, points) = into.dtype, into.shape
         if self.of_kernel and fresh:
-            launch(_set, 1, into.size, into, 0)
+            fill_with(into, 0)
         corners = 0 if self.of_kernel else points * (d + 1)
-        self.sliced, self.splatted = (filled((corners,), dtype, 0) for _ in range(2))
+        self.sliced, self.splatted = (constant((corners,), dtype, 0) for _ in range(2))
         """What has come to the weights of a lattice's corners where they slice and splat."""
         self.by_after, self.by_before, self.by_own = (
-            filled((points,), dtype, 0) for _ in range(3)
+            constant((points,), dtype, 0) for _ in range(3)
         )
         """``a`` times its gradient, ``b`` times that; ``<x, gy>`` of each point."""
 
@@ -300,7 +303,7 @@ class Gradient:
             table = blurred(splatted(term.plain, gn), term.plain, reverse=True)
         plain = term._replace(after=None, before=None, own=None, forward=term.plain)
         self.term = plain._replace(how=term.how._replace(normalization="none"))
-        one = filled(gn.shape, gn.dtype, 1)
+        one = constant(gn.shape, gn.dtype, 1)
         self.add(one, gn, one, gn, table)
 
 
