@@ -23,7 +23,7 @@ from numseg.testing.cases import Case, Invalid
 
 OPERATORS = list(registry.OPERATORS.values())
 DTYPES = [np.float32, np.float64]
-ONCE = {"dice_loss", "l2_norm", "sigmoid_focal_loss"}
+ONCE = {"dice_loss", "gaussian_filter", "l2_norm", "sigmoid_focal_loss"}
 """Operators without second derivatives, as their pages say: rational functions and powers of sums
 over all pixels, whose curvature no training method here asks for. They refuse, in one line."""
 

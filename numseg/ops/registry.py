@@ -36,6 +36,7 @@ from numseg.ops.dropout import dropout
 from numseg.ops.elu import elu
 from numseg.ops.exp import exp
 from numseg.ops.flatten import flatten
+from numseg.ops.gaussian_filter import gaussian_filter
 from numseg.ops.gelu import gelu
 from numseg.ops.global_avg_pool2d import global_avg_pool2d
 from numseg.ops.global_max_pool2d import global_max_pool2d
@@ -116,6 +117,7 @@ __all__ = [
     "elu",
     "exp",
     "flatten",
+    "gaussian_filter",
     "gelu",
     "global_avg_pool2d",
     "global_max_pool2d",
@@ -197,6 +199,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "elu": elu,
     "exp": exp,
     "flatten": flatten,
+    "gaussian_filter": gaussian_filter,
     "gelu": gelu,
     "global_avg_pool2d": global_avg_pool2d,
     "global_max_pool2d": global_max_pool2d,

@@ -39,3 +39,32 @@ def _filter(start, stop, features, values, include_self, out):
                     total[l] += weight * values[j, l]
         for l in range(labels):
             out[i, l] = total[l]
+
+
+def features_gradient(features: Array, left: Array, right: Array, out: Array) -> None:
+    """``out`` (D, P): the gradient of ``<left, K right>`` by features (P, D), for rows (P, L)."""
+    points, d = features.shape
+    work = points * points * (2 * d + 2 * left.shape[1] + 8)
+    launch(_gradient, points, work, features, left, right, out)
+
+
+@kernel(fastmath={"contract"})
+def _gradient(start, stop, features, left, right, out):
+    points, d = features.shape
+    total, difference = np.empty(d), np.empty(d)
+    for i in range(start, stop):
+        total[:] = 0
+        for j in range(points):
+            if i != j:
+                distance, pair = 0.0, 0.0
+                for a in range(d):
+                    difference[a] = np.float64(features[j, a]) - np.float64(features[i, a])
+                    distance += difference[a] * difference[a]
+                for l in range(left.shape[1]):
+                    pair += np.float64(left[i, l]) * right[j, l]
+                    pair += np.float64(right[i, l]) * left[j, l]
+                pair *= math.exp(-0.5 * distance)
+                for a in range(d):
+                    total[a] += pair * difference[a]
+        for a in range(d):
+            out[a, i] = total[a]
