@@ -75,6 +75,15 @@ def leading_axes(
     return tuple(array.shape[: len(expected)]), tuple(array.shape[len(expected) :])
 
 
+def sequence(name: str, value: Any) -> Sequence[Any]:
+    """A list or tuple of at least one array. (A NamedTuple, such as a Spec, is one thing.)"""
+    if not isinstance(value, (list, tuple)) or hasattr(value, "_fields"):
+        raise ArgumentTypeError(f"{name} must be a list or tuple of arrays, got {shown(value)}")
+    if not value:
+        raise ArgumentError(f"{name} must hold at least one array, got none")
+    return value
+
+
 def dim(value: Any, name: str, array: ArrayLike, argument: str = "dim") -> int:
     """An argument that is the number of an axis of the array, counted from the first."""
     number, count = integer(argument, value), len(array.shape)

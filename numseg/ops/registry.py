@@ -18,6 +18,7 @@ from numseg.ops.aspp2d import aspp2d
 from numseg.ops.avg_pool2d import avg_pool2d
 from numseg.ops.batch_norm import batch_norm
 from numseg.ops.bed_of_nails2d import bed_of_nails2d
+from numseg.ops.bilateral_features import bilateral_features
 from numseg.ops.binary_cross_entropy_with_logits import binary_cross_entropy_with_logits
 from numseg.ops.celu import celu
 from numseg.ops.center_crop import center_crop
@@ -30,6 +31,7 @@ from numseg.ops.crop import crop
 from numseg.ops.crop_and_resize import crop_and_resize
 from numseg.ops.cross_entropy import cross_entropy
 from numseg.ops.deform_conv2d import deform_conv2d
+from numseg.ops.dense_crf import dense_crf
 from numseg.ops.dice_loss import dice_loss
 from numseg.ops.divide import divide
 from numseg.ops.dropout import dropout
@@ -58,6 +60,7 @@ from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.max_unpool2d import max_unpool2d
 from numseg.ops.maximum import maximum
 from numseg.ops.mean import mean
+from numseg.ops.mean_field_step import mean_field_step
 from numseg.ops.minimum import minimum
 from numseg.ops.mish import mish
 from numseg.ops.multiply import multiply
@@ -79,6 +82,7 @@ from numseg.ops.smooth_l1_loss import smooth_l1_loss
 from numseg.ops.softmax import softmax
 from numseg.ops.softplus import softplus
 from numseg.ops.softsign import softsign
+from numseg.ops.spatial_features import spatial_features
 from numseg.ops.spatial_pyramid_pool2d import spatial_pyramid_pool2d
 from numseg.ops.sqrt import sqrt
 from numseg.ops.subtract import subtract
@@ -99,6 +103,7 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "bed_of_nails2d",
+    "bilateral_features",
     "binary_cross_entropy_with_logits",
     "celu",
     "center_crop",
@@ -111,6 +116,7 @@ __all__ = [
     "crop_and_resize",
     "cross_entropy",
     "deform_conv2d",
+    "dense_crf",
     "dice_loss",
     "divide",
     "dropout",
@@ -139,6 +145,7 @@ __all__ = [
     "max_unpool2d",
     "maximum",
     "mean",
+    "mean_field_step",
     "minimum",
     "mish",
     "multiply",
@@ -160,6 +167,7 @@ __all__ = [
     "softmax",
     "softplus",
     "softsign",
+    "spatial_features",
     "spatial_pyramid_pool2d",
     "sqrt",
     "subtract",
@@ -181,6 +189,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "avg_pool2d": avg_pool2d,
     "batch_norm": batch_norm,
     "bed_of_nails2d": bed_of_nails2d,
+    "bilateral_features": bilateral_features,
     "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
     "celu": celu,
     "center_crop": center_crop,
@@ -193,6 +202,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "crop_and_resize": crop_and_resize,
     "cross_entropy": cross_entropy,
     "deform_conv2d": deform_conv2d,
+    "dense_crf": dense_crf,
     "dice_loss": dice_loss,
     "divide": divide,
     "dropout": dropout,
@@ -221,6 +231,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "max_unpool2d": max_unpool2d,
     "maximum": maximum,
     "mean": mean,
+    "mean_field_step": mean_field_step,
     "minimum": minimum,
     "mish": mish,
     "multiply": multiply,
@@ -242,6 +253,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "softmax": softmax,
     "softplus": softplus,
     "softsign": softsign,
+    "spatial_features": spatial_features,
     "spatial_pyramid_pool2d": spatial_pyramid_pool2d,
     "sqrt": sqrt,
     "subtract": subtract,

@@ -27,6 +27,7 @@ from numseg.device import Device, Host
 from numseg.errors import ArgumentError
 from numseg.kernels.machine import threads as parallel
 from numseg.operator import Operator, Plan, Spec
+from numseg.plan import flat
 from numseg.testing import cases
 from numseg.testing.adjoint import adjointcheck
 from numseg.testing.cases import Case, Invalid
@@ -322,7 +323,8 @@ def check_tampered(op: Op, case: Case, dtype: Any, seed: int) -> None:
             changed = saved._replace(**{name: other})
             _demand_refusal(functools.partial(op.backward, changed, grad_y), what)
         if kept.dtype.kind in "iu":
-            beyond = kept.size + sum(spec.size for spec in op.plan(**arguments).inputs if spec)
+            specs = [spec for entry in op.plan(**arguments).inputs for spec in flat(entry)]
+            beyond = kept.size + sum(spec.size for spec in specs)
             limits = np.iinfo(kept.dtype)
             for wrong in (min(beyond, limits.max), max(-1 - beyond, limits.min)):
                 changed = saved._replace(**{name: _fenced(np.full_like(kept, wrong))})

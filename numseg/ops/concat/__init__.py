@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from numseg import checks
-from numseg.errors import ArgumentError, ArgumentTypeError
+from numseg.errors import ArgumentError
 from numseg.geometry import POINTWISE
 from numseg.operator import Plan, Spec, operator
 from numseg.ops.concat.geometry import Geometry
@@ -49,10 +49,7 @@ def concat(xs: Sequence[ArrayLike], dim: int = 1) -> Plan[Array]:
     >>> ns.concat([np.zeros((1, 2, 4, 4)), np.ones((1, 3, 4, 4))]).shape
     (1, 5, 4, 4)
     """
-    if isinstance(xs, Spec) or not isinstance(xs, (list, tuple)):
-        raise ArgumentTypeError(f"xs must be a list or tuple of arrays, got {xs}")
-    if not xs:
-        raise ArgumentError("xs must hold at least one array, got none")
+    xs = checks.sequence("xs", xs)
     dtype = checks.floats(**{f"xs[{i}]": x for i, x in enumerate(xs)})
     first = tuple(xs[0].shape)
     place = checks.dim(dim, "xs[0]", xs[0])

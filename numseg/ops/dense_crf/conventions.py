@@ -1,0 +1,11 @@
+"""Whose mean field is whose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numseg.conventions import Arguments
+
+CONVENTIONS: dict[str, Arguments] = {"pydensecrf": {"iterations": 5}}
+
+PEERS: dict[str, dict[str, Any]] = {}
