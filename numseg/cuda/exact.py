@@ -1,5 +1,5 @@
-"""The Gaussian filter on CUDA by its sum over all pairs of points, in the points' order: the twin of
-:mod:`numseg.kernels.lattice.exact`.
+"""The Gaussian filter on CUDA by its sum over all pairs of points, in the points' order: the twin
+of :mod:`numseg.kernels.lattice.exact`.
 
 Features are (D, P), values (P, L), a row of L labels to a point. A thread has some labels of a
 point, or some features of its gradient, so that each weight serves several sums.

@@ -1,5 +1,5 @@
-"""Gaussian filters on CUDA: made of one image's features, normalised, applied, transposed, and their
-gradients. The twin of :mod:`numseg.ops.dense_crf.terms`, for every operator that filters.
+"""Gaussian filters on CUDA: made of one image's features, normalised, applied, transposed, and
+their gradients. The twin of :mod:`numseg.ops.dense_crf.terms`, for every operator that filters.
 
 A filter is ``diag(a) K diag(b)``, where a and b follow from ``n = K 1``; without ``include_self``
 from ``n - 1``, and ``diag(a b)`` is subtracted. A lattice's weights have a and b in them, so that
@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
 from numba import int32
 
 from numseg.cuda import exact
-from numseg.cuda.launch import Ints, Reals, kernel, launch, next_plane, quotient, thread
 from numseg.cuda.lattice import Lattice, blurred, build, filtered, ranges, sliced, splatted
+from numseg.cuda.launch import Ints, Reals, kernel, launch, next_plane, quotient, thread
 from numseg.cuda.rows import Rows, over_rows, row_and_label, step_of_rows
 from numseg.cuda.runtime import cuda, empty
 from numseg.kernels.lattice import simplex
@@ -95,6 +96,18 @@ class Filter(NamedTuple):
         return out
 
 
+def unfit(features: Any, lattice: bool) -> bool:
+    """Is there something to refuse about sets of features (sets, D, P): a number that is not
+    finite, or a set whose vertices have no numbers? The host waits for their ranges."""
+    sets, d, points = features.shape
+    if sets * points == 0:
+        return False
+    low, high = (end.reshape(sets, d) for end in ranges(features.reshape(sets * d, points)))
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        return True
+    return lattice and any(simplex.keys(*ends) is None for ends in zip(low, high, strict=True))
+
+
 def made(features: Any, how: How) -> Filter:
     """The filter of features (D, P), which have been checked."""
     lattice = None if how.exact else build(features, simplex.keys(*ranges(features)))
@@ -147,6 +160,7 @@ def constant(shape: tuple[int, ...], dtype: Any, value: float) -> Any:
 
 
 def fill_with(out: Any, value: float) -> Any:
+    """Set every number of an array."""
     launch(_set, 1, out.size, out, value)
     return out
 

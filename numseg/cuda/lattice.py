@@ -1,4 +1,4 @@
-"""The permutohedral lattice on CUDA: the twin of :mod:`numseg.kernels.lattice`, one image at a time.
+"""The permutohedral lattice on CUDA: the twin of :mod:`numseg.kernels.lattice`, an image at a time.
 
 Building it: threads elevate the points, rank their coordinates and write a key for each corner of
 each point's simplex. A hash table brings together corners of one key; its places depend on which
@@ -13,7 +13,6 @@ and for the number of vertices. Filtering does not wait.
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -1,5 +1,5 @@
-"""gaussian_filter on CUDA: one set of features after the other, the values of all its images side by
-side in rows, one to a point. Filters and gradients are those of :mod:`numseg.cuda.gaussian`.
+"""gaussian_filter on CUDA: one set of features after the other, the values of all its images side
+by side in rows, one to a point. Filters and gradients are those of :mod:`numseg.cuda.gaussian`.
 
 The host waits for the ranges of features, which :func:`check` looks at, and twice for each lattice.
 """
@@ -8,14 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from numseg.cuda.arrays import Cuda
-from numseg.cuda.gaussian import Filter, Gradient, How, fill_with, made
-from numseg.cuda.lattice import ranges
+from numseg.cuda.gaussian import Filter, Gradient, How, fill_with, made, unfit
 from numseg.cuda.rows import rows_of, to_planes
 from numseg.cuda.runtime import empty
-from numseg.kernels.lattice import simplex
 from numseg.ops.gaussian_filter import geometry
 from numseg.ops.gaussian_filter.geometry import NORMALIZATIONS, Geometry
 
@@ -23,13 +19,7 @@ from numseg.ops.gaussian_filter.geometry import NORMALIZATIONS, Geometry
 def check(x: Any, features: Any, g: Geometry) -> None:
     """Features are finite, and the lattice has numbers for all vertices. Only ranges come back from
     the GPU, unless there is something to refuse."""
-    if g.groups * g.points == 0:
-        return
-    low, high = (
-        end.reshape(g.groups, g.d) for end in ranges(features.reshape(g.groups * g.d, g.points))
-    )
-    finite = bool(np.isfinite(low).all() and np.isfinite(high).all())
-    if not finite or (g.lattice and any(simplex.keys(*ends) is None for ends in zip(low, high))):
+    if unfit(features.reshape(g.groups, g.d, g.points), g.lattice):
         geometry.check(x, Cuda.to_host(features), g)
 
 
