@@ -44,7 +44,7 @@ def valid(draw: st.DrawFn) -> Case:
     arrays["q0"] = draw(st.sampled_from([None, arrays["unary"]]))
     iterations = draw(st.integers(0, 2))
     parameters |= {
-        "iterations": max(iterations, parameters["output"] == "logits"),
+        "iterations": max(iterations, int(parameters["output"] == "logits")),
         # after the first iteration, or never
         "tolerance": draw(st.sampled_from([None, None, 0.0, 1e9])),
     }
