@@ -232,7 +232,8 @@ def test_gradients_of_widths_and_of_the_image():
     rng = np.random.default_rng(4)
     image = rng.uniform(0, 50, size=(1, 3, 4, 3))
     unary = rng.normal(size=(1, 2, 4, 3))
-    sxy, widths = np.array([2.0, 3.0]), np.array([4.0, 5.0, 13.0, 14.0, 15.0])
+    # off the lattice, on which a column 3 rows apart would lie with widths of 2 and 3
+    sxy, widths = np.array([2.1, 2.9]), np.array([4.1, 5.3, 13.0, 14.0, 15.0])
     grad_y = rng.normal(size=unary.shape)
 
     def loss(image, sxy, widths):

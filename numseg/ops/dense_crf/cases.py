@@ -112,4 +112,4 @@ def roundings(plan: Plan[Any]) -> float:
     most 4, and sums over points where filters are not normalised, make those before larger."""
     g = plan.geometry
     mixed = 4.0 * len(g.dims) * (g.size if g.normalization == 0 else 1)
-    return float(64 * (1 + mixed * max(g.labels, 1)) ** min(g.iterations, 2))
+    return float(16 * (1 + mixed * max(g.labels, 1)) ** min(g.iterations, 2))
