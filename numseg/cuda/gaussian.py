@@ -110,7 +110,7 @@ def unfit(features: Any, lattice: bool) -> bool:
 
 def made(features: Any, how: How) -> Filter:
     """The filter of features (D, P), which have been checked."""
-    lattice = None if how.exact else build(features, simplex.keys(*ranges(features)))
+    lattice = None if how.exact else build(features)
     plain = Filter(how, features, None, None, None, lattice, lattice, lattice)
     after = before = own = None
     if how.normalization != "none":
@@ -313,7 +313,7 @@ class Gradient:
         arrays = self.by_after, self.by_before, self.by_own, own, inverse, gn
         launch(_to_n, 1, points, *arrays, kind != "before", kind != "after")
         table = None
-        if not self.of_kernel:
+        if not self.of_kernel and term.plain is not None:
             table = blurred(splatted(term.plain, gn), term.plain, reverse=True)
         plain = term._replace(after=None, before=None, own=None, forward=term.plain)
         self.term = plain._replace(how=term.how._replace(normalization="none"))

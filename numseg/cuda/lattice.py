@@ -80,9 +80,12 @@ class Sizes(NamedTuple):
     words: int
 
 
-def build(features: Any, keys: simplex.Keys) -> Lattice:
-    """The lattice of features (D, P), finite, of the ranges that ``keys`` are for."""
+def build(features: Any) -> Lattice:
+    """The lattice of features (D, P), finite, of a range that
+    :func:`numseg.kernels.lattice.simplex.keys` has numbers for."""
     d, points = features.shape
+    if (keys := simplex.keys(*ranges(features))) is None:
+        raise OverflowError("no numbers for vertices so far apart")
     g = Sizes(d, points, points * (d + 1), keys.words)
     weights, ranks, numbers = _corners(features, keys, g)
     table, places = _gathered(numbers, g)
@@ -274,7 +277,7 @@ def _elevate(features: Reals, scale: Doubles, places: Doubles, near: Ints, g: Si
         return
     while j <= g.d:
         place = places.dtype.type(0)
-        k = g.d
+        k = int32(g.d)
         while k > j:
             feature = places.dtype.type(features[(k - 1) * g.points + point])
             place += product(feature, scale[k - 1])

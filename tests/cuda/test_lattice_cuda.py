@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -62,7 +61,7 @@ FEATURES = {
 
 
 @pytest.fixture(params=["as they are", "short pieces", "one at a time"])
-def _launches(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _launches(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param != "as they are":
         monkeypatch.setattr(on_gpu, "PIECE", 2)
         monkeypatch.setattr(sorting, "SUMMED", 3)
@@ -70,7 +69,6 @@ def _launches(request: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     if request.param == "one at a time":
         monkeypatch.setattr(kernels, "THREADS", 1)
         monkeypatch.setattr(kernels, "WARP", 1)
-    yield
 
 
 @pytest.mark.usefixtures("_launches")
@@ -86,7 +84,7 @@ def test_the_lattice_is_the_cpu_s(name: str, dtype: Any) -> None:
     keys = simplex.keys(low, high)
     assert keys is not None
     assert keys.words == (2 if name == "keys of two words" else 1)
-    found = on_gpu.build(moved, keys)
+    found = on_gpu.build(moved)
     for field in ("vertices", "weights", "neighbours", "starts", "points", "shares"):
         ours, theirs = down(getattr(found, field)), getattr(wanted, field)
         np.testing.assert_array_equal(ours.reshape(theirs.shape), theirs, field)
@@ -97,13 +95,19 @@ def test_the_lattice_is_the_cpu_s(name: str, dtype: Any) -> None:
 def test_filtering_and_its_transpose(reverse: bool) -> None:
     features = FEATURES["an image's positions"]
     wanted = build(np.ascontiguousarray(features.T))
-    low, high = features.min(1), features.max(1)
-    lattice = on_gpu.build(Cuda.from_host(features), simplex.keys(low, high))  # type: ignore
+    lattice = on_gpu.build(Cuda.from_host(features))
     values = np.random.default_rng(0).standard_normal((features.shape[1], 3))
     theirs, ours = np.empty_like(values), Cuda.empty(values.shape, values.dtype)
     filtered(wanted, values, theirs, reverse)
     on_gpu.filtered(lattice, Cuda.from_host(values), ours, reverse)
     np.testing.assert_allclose(down(ours), theirs, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("value", [np.nan, 1e30])
+def test_features_that_changed_after_they_were_checked(value: float) -> None:
+    features = np.full((2, 5), value)
+    with pytest.raises(OverflowError, match="no numbers for vertices so far apart"):
+        on_gpu.build(Cuda.from_host(features))
 
 
 @pytest.mark.parametrize("method", ["exact", "permutohedral"])

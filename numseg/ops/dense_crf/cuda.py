@@ -262,7 +262,8 @@ def forward(
     g: Geometry,
 ) -> None:
     planes = (g.n, g.labels, g.size)
-    mixing, shared = _mixing(compat, g) if y.size else None, {}
+    mixing = _mixing(compat, g) if y.size else None
+    shared: dict[int, Filter] = {}
     for n in range(g.n):
         count = 0
         if y.size:
