@@ -15,7 +15,8 @@ import numpy as np
 from numba import int32
 
 from numseg.cuda import exact
-from numseg.cuda.lattice import Lattice, blurred, build, filtered, ranges, sliced, splatted
+from numseg.cuda.lattice import Lattice, Room, blurred, build, filtered, ranges, sliced
+from numseg.cuda.lattice import room as lattice_room
 from numseg.cuda.launch import Ints, Reals, kernel, launch, next_plane, quotient, thread
 from numseg.cuda.rows import Rows, over_rows, row_and_label, step_of_rows
 from numseg.cuda.runtime import cuda, empty
@@ -59,22 +60,28 @@ class Filter(NamedTuple):
     turned: Lattice | None
     """The other way round."""
 
-    def apply(self, values: Any, out: Any) -> None:
+    def room(self, labels: int) -> Any:
+        """What the next two may work in, for so many labels: a lattice's, or an array (P, L)."""
+        if self.plain is None:
+            return empty((self.features.shape[1], labels), self.features.dtype)
+        return lattice_room(self.plain, labels)
+
+    def apply(self, values: Any, out: Any, within: Any = None) -> None:
         """Fill ``out``, (P, L)."""
         if self.forward is None:
-            self._sum(_scaled(values, self.before), out)
+            self._sum(_scaled(values, self.before, within), out)
             _scale(out, self.after, out)
         else:
-            filtered(self.forward, values, out)
+            filtered(self.forward, values, out, within=within)
             self._subtract_own(values, out)
 
-    def transposed(self, values: Any, out: Any) -> Any:
+    def transposed(self, values: Any, out: Any, within: Any = None) -> Any:
         """The same of the transpose; what the lattice's vertices hold before they are sliced."""
         if self.turned is None:
-            self._sum(_scaled(values, self.after), out)
+            self._sum(_scaled(values, self.after, within), out)
             _scale(out, self.before, out)
             return None
-        table = blurred(splatted(self.turned, values), self.turned, reverse=True)
+        table = blurred(self.turned, values, True, within)
         sliced(self.turned, table, out)
         self._subtract_own(values, out)
         return table
@@ -165,11 +172,11 @@ def fill_with(out: Any, value: float) -> Any:
     return out
 
 
-def _scaled(values: Any, factor: Any) -> Any:
+def _scaled(values: Any, factor: Any, out: Any = None) -> Any:
     """Rows times their factors."""
     if factor is None:
         return values
-    out = empty(values.shape, values.dtype)
+    out = empty(values.shape, values.dtype) if out is None else out
     _scale(values, factor, out)
     return out
 
@@ -243,12 +250,13 @@ class Gradient:
         corners = 0 if self.of_kernel else points * (d + 1)
         self.sliced, self.splatted = (constant((corners,), dtype, 0) for _ in range(2))
         """What has come to the weights of a lattice's corners where they slice and splat."""
+        self.rooms: dict[int, Room] = {}
         self.by_after, self.by_before, self.by_own = (
             constant((points,), dtype, 0) for _ in range(3)
         )
         """``a`` times its gradient, ``b`` times that; ``<x, gy>`` of each point."""
 
-    def add(self, x: Any, gy: Any, mixed: Any, grads: Any, table: Any) -> None:
+    def add(self, x: Any, gy: Any, mixed: Any, table: Any) -> None:
         """``<gy, d(filter) x>`` where ``gy = M grads`` and ``mixed = M' x``, M a matrix of labels,
         and the vertices of the transposed filter of ``grads`` hold ``table``. (P, L) all."""
         if self.of_kernel:
@@ -261,7 +269,9 @@ class Gradient:
     def _add_lattice(self, x: Any, gy: Any, mixed: Any, table: Any) -> None:
         term, labels = self.term, x.shape[1]
         assert term.forward is not None
-        ahead = blurred(splatted(term.forward, x), term.forward)
+        if labels not in self.rooms:
+            self.rooms[labels] = term.room(labels)
+        ahead = blurred(term.forward, x, within=self.rooms[labels])
         factors = (x.reshape(x.size)[:0] if f is None else f for f in (term.after, term.before))
         arrays = gy, mixed, ahead, table, term.forward.vertices, *factors
         sums = self.sliced, self.splatted
@@ -314,11 +324,11 @@ class Gradient:
         launch(_to_n, 1, points, *arrays, kind != "before", kind != "after")
         table = None
         if not self.of_kernel and term.plain is not None:
-            table = blurred(splatted(term.plain, gn), term.plain, reverse=True)
+            table = blurred(term.plain, gn, reverse=True)
         plain = term._replace(after=None, before=None, own=None, forward=term.plain)
         self.term = plain._replace(how=term.how._replace(normalization="none"))
         one = constant(gn.shape, gn.dtype, 1)
-        self.add(one, gn, one, gn, table)
+        self.add(one, gn, one, table)
 
 
 @kernel

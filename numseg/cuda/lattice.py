@@ -101,29 +101,44 @@ def build(features: Any) -> Lattice:
     return Lattice(vertices, weights, ranks, neighbours, *sums)
 
 
-def filtered(lattice: Lattice, values: Any, out: Any, reverse: bool = False) -> None:
+class Room(NamedTuple):
+    """What filtering works in. Allocating it anew for each filter would let the host wait: memory
+    is not given back while a kernel runs."""
+
+    parts: Any
+    """Of vertices' sums, a row to a piece."""
+    table: Any
+    """(M + 1, L): what vertices hold; then zeros, for those that are not there."""
+    other: Any
+    """A second table, for blurring from one into the other."""
+
+
+def room(lattice: Lattice, labels: int) -> Room:
+    """For filtering values of so many labels."""
+    dtype, table = lattice.shares.dtype, (lattice.starts.size, labels)
+    parts = empty((lattice.owners.size, labels), dtype)
+    return Room(parts, empty(table, dtype), empty(table, dtype))
+
+
+def filtered(
+    lattice: Lattice, values: Any, out: Any, reverse: bool = False, within: Room | None = None
+) -> None:
     """``out[i] = sum over points j of K(i, j) values[j]`` for values (P, L), of the weights' dtype,
     a row of L labels to a point. ``reverse`` takes the axes in the other order: the transpose."""
-    sliced(lattice, blurred(splatted(lattice, values), lattice, reverse), out)
+    sliced(lattice, blurred(lattice, values, reverse, within), out)
 
 
-def splatted(lattice: Lattice, values: Any) -> Any:
-    """(M + 1, L): for each vertex the sum of weight times value over its points; then zeros."""
-    count, labels = lattice.starts.size - 1, values.shape[1]
-    parts = empty((lattice.owners.size, labels), values.dtype)
-    table = empty((count + 1, labels), values.dtype)
+def blurred(
+    lattice: Lattice, values: Any, reverse: bool = False, within: Room | None = None
+) -> Any:
+    """(M + 1, L): of values (P, L), each vertex gets the sum of weight times value over its points;
+    then half of what its neighbours hold is added, along one axis after the other."""
+    rows, labels = lattice.starts.size, values.shape[1]
+    parts, table, other = within or room(lattice, labels)
     sums = lattice.points, lattice.shares, lattice.starts, lattice.pieces, lattice.owners
     over_rows(_splat, lattice.owners.size, labels, values, *sums, parts, PIECE)
-    over_rows(_join, count + 1, labels, parts, lattice.pieces, table)
-    return table
-
-
-def blurred(table: Any, lattice: Lattice, reverse: bool = False) -> Any:
-    """What vertices hold, plus half of what their neighbours hold, along one axis after the other.
-    The table may be overwritten."""
-    (axes, _, _), (rows, labels) = lattice.neighbours.shape, table.shape
-    other = empty(table.shape, table.dtype)
-    for axis in range(axes)[:: -1 if reverse else 1]:
+    over_rows(_join, rows, labels, parts, lattice.pieces, table)
+    for axis in range(lattice.neighbours.shape[0])[:: -1 if reverse else 1]:
         over_rows(_blur, rows, labels, table, lattice.neighbours[axis], other)
         table, other = other, table
     return table

@@ -53,40 +53,39 @@ def step_of_rows(g: Any) -> Any:
     return cuda.gridDim.y * cuda.blockDim.y * g.group
 
 
-def rows_of(planes: Any, factor: Any = None) -> Any:
-    """From (labels, points) to (points, labels), each point times its factor, if there are some."""
+def rows_of(planes: Any) -> Any:
+    """From (labels, points) to (points, labels)."""
     labels, points = planes.shape
     rows = empty((points, labels), planes.dtype)
-    launch(_to_rows, 1, points, planes, _given(factor, rows), rows, labels)
+    to_rows(planes, rows)
     return rows
 
 
-def to_planes(rows: Any, planes: Any, factor: Any = None) -> None:
-    """From (points, labels) to (labels, points), each point times its factor, if there are some."""
-    launch(_to_planes, 1, rows.shape[0], rows, _given(factor, rows), planes, rows.shape[1])
+def to_rows(planes: Any, rows: Any) -> None:
+    """The same into an array."""
+    launch(_to_rows, 1, rows.shape[0], planes, rows, rows.shape[1])
 
 
-def _given(factor: Any, rows: Any) -> Any:
-    return empty((0,), rows.dtype) if factor is None else factor
+def to_planes(rows: Any, planes: Any) -> None:
+    """From (points, labels) to (labels, points)."""
+    launch(_to_planes, 1, rows.shape[0], rows, planes, rows.shape[1])
 
 
 @kernel
-def _to_rows(planes: Reals, factor: Reals, rows: Reals, labels: int) -> None:
+def _to_rows(planes: Reals, rows: Reals, labels: int) -> None:
     point, _ = thread()
     points = quotient(rows.size, labels)
     if point >= points:
         return
-    scale = factor[point] if factor.size > 0 else rows.dtype.type(1)
     for label in range(labels):
-        rows[point * labels + label] = planes[label * points + point] * scale
+        rows[point * labels + label] = planes[label * points + point]
 
 
 @kernel
-def _to_planes(rows: Reals, factor: Reals, planes: Reals, labels: int) -> None:
+def _to_planes(rows: Reals, planes: Reals, labels: int) -> None:
     point, _ = thread()
     points = quotient(rows.size, labels)
     if point >= points:
         return
-    scale = factor[point] if factor.size > 0 else rows.dtype.type(1)
     for label in range(labels):
-        planes[label * points + point] = rows[point * labels + label] * scale
+        planes[label * points + point] = rows[point * labels + label]

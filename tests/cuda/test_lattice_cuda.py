@@ -178,13 +178,20 @@ def test_iterations_do_not_wait(
         return copy(self, *args, **kwargs)
 
     monkeypatch.setattr(array, "copy_to_host", counting)
-    arguments, counts = _moved(_crf()), []
+    arguments, counts, made = _moved(_crf()), [], []
+    allocate = runtime.cuda.device_array
+    counted = lambda *args: allocated.append(args) or allocate(*args)  # noqa: E731
+    allocated: list[Any] = []
+    monkeypatch.setattr(runtime.cuda, "device_array", counted)
     for iterations in (1, 3):
         waited.clear()
+        allocated.clear()
         y, saved = ns.dense_crf.forward(**arguments, iterations=iterations, tolerance=tolerance)
         forward = len(waited)
         ns.dense_crf.backward(saved, y)
         counts.append((forward, len(waited) - forward))
+        made.append(len(allocated))
+    assert made[0] + 2 * more == made[1]  # where it waits anyway, what it waits for is new
     first, then = counts
     # of two terms: the ranges to check and to build by, and the number of vertices
     assert first == (6 + more, 4 + more)

@@ -30,7 +30,7 @@ from numseg.cuda.launch import (
     split,
     thread,
 )
-from numseg.cuda.rows import Rows, over_rows, row_and_label, rows_of, step_of_rows
+from numseg.cuda.rows import Rows, over_rows, row_and_label, rows_of, step_of_rows, to_rows
 from numseg.cuda.runtime import empty
 from numseg.errors import DeviceError
 from numseg.kernels.pointwise.elementary import decay
@@ -292,9 +292,10 @@ def _infer(
         rows = rows_of(start)
         if not g.iterations:
             y.copy_to_device(start)
+    rooms = [term.room(g.labels) for term in filters] if g.iterations else []
     for k in range(1, g.iterations + 1):
         for t, term in enumerate(filters):
-            term.apply(rows, filtered[t])
+            term.apply(rows, filtered[t], rooms[t])
         result = y if g.tolerance >= 0 or k == g.iterations else nothing
         arrays = rows, other, kept[k], result, change
         launch(_iterate, 1, g.size, unary, filtered, mixing, *arrays, g.damping, g.logits, sizes)
@@ -365,17 +366,20 @@ def _back(
     nothing = empty((0,), grad.dtype)
     grads = empty((g.size, g.labels), grad.dtype)
     filtered = empty((len(filters), g.size, g.labels), grad.dtype)
+    rooms = [term.room(g.labels) for term in filters]
+    x, gy, mixed = (empty(grads.shape, grad.dtype) for _ in range(3))
     for k in range(count, 0, -1):
         soft = nothing if g.logits and k == count else iterates[k]
         launch(_through_softmax, 1, g.size, soft, grad, grad_unary, grads, g.damping, sizes)
-        tables = [term.transposed(grads, filtered[t]) for t, term in enumerate(filters)]
+        tables = [term.transposed(grads, filtered[t], rooms[t]) for t, term in enumerate(filters)]
         launch(_to_q, 1, g.size, filtered, sums.mixing, grad, sizes)
         if sums.wanted or found:
-            x = rows_of(qs[k - 1])
+            to_rows(qs[k - 1], x)
             sums.add(filtered, x)
             for t, gradient in enumerate(found):
-                gy, mixed = sums.mix(t, grads, True), sums.mix(t, x, False)
-                gradient.add(x, gy, mixed, grads, tables[t])
+                sums.mix(t, grads, gy, transposed=True)
+                sums.mix(t, x, mixed, transposed=False)
+                gradient.add(x, gy, mixed, tables[t])
     if not g.starts:
         arrays = iterates[0], grad, grad_unary, nothing
         launch(_through_softmax, 1, g.size, *arrays, 0.0, sizes)
@@ -400,12 +404,10 @@ class _Sums:
             launch(_add_products, parts.parts, size, *arrays, self.g.labels, pairs, self.g.size,
                    parts)  # fmt: skip
 
-    def mix(self, t: int, values: Any, transposed: bool) -> Any:
+    def mix(self, t: int, values: Any, out: Any, transposed: bool) -> None:
         """``-mu`` of points, or ``-mu'``."""
-        out = empty(values.shape, values.dtype)
         arrays = values, self.mixing[t], out
         over_rows(_mix, *values.shape, *arrays, self.g.axes[t] == 2, transposed)
-        return out
 
     def store(self, gc: tuple[Any, ...]) -> None:
         for t, ((parts, addends), sums) in enumerate(zip(self.splits, self.sums, strict=True)):

@@ -55,7 +55,7 @@ def _features_gradient(term: Filter, left: Any, right: Any, out: Any) -> None:
     """Of ``<left, filtered right>``."""
     gradient = Gradient(term, out, fresh=True)
     table = term.transposed(left, empty(left.shape, left.dtype))
-    gradient.add(right, left, right, left, table)
+    gradient.add(right, left, right, table)
     gradient.finish()
 
 
