@@ -16,14 +16,21 @@ files fit.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from numseg import checks
+from numseg.errors import ArgumentError
 from numseg.graph import Builder, Graph, Value
 from numseg.nets import blocks
 from numseg.nets.backbones import vgg
 from numseg.nets.blocks import Stage
+from numseg.nets.crf import crf_rnn
 from numseg.ops.avg_pool2d import avg_pool2d
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
+
+SETTINGS = "deeplab-v1-largefov"
+"""Of its CRF."""
 
 HIDDEN = 16
 """fc6 and fc7 have so many times the channels of the first convolution."""
@@ -36,8 +43,9 @@ def deeplabv1_vgg16(
     width: int = 64,
     dropout: float = 0.5,
     upsample: bool = True,
+    crf: bool = False,
 ) -> Graph:
-    """DeepLab-LargeFOV, without its CRF.
+    """DeepLab-LargeFOV.
 
     Parameters
     ----------
@@ -51,6 +59,9 @@ def deeplabv1_vgg16(
     upsample : bool
         An output as large as the image. False: one pixel for 8 x 8, as the authors train, with
         every eighth row and column of the labels.
+    crf : bool
+        The paper's CRF behind it, not trained: an output ``crf``, whose values are logits too
+        (:func:`numseg.nets.crf.crf_rnn`, settings "deeplab-v1-largefov").
 
     Returns
     -------
@@ -80,14 +91,14 @@ def deeplabv1_vgg16(
     """
     classes = checks.integer("classes", classes, 1)
     width = checks.integer("width", width, 1)
-    upsample = checks.flag("upsample", upsample)
+    upsample, crf = checks.flag("upsample", upsample), checks.flag("crf", crf)
     net = Graph.build()
     x = image(net, in_channels)
     h = features(net, Stage(x, in_channels), width)
     h = Stage(net.add(avg_pool2d, h.value, 3, 1, 1, name="pool5a"), h.channels)
     h = vgg.caffe_hidden(net, h, HIDDEN * width, 3, 12, 12, dropout=dropout)
     y = blocks.conv(net, "fc8_voc12", h.value, h.channels, classes, 1, init=vgg.CLASSIFIER)
-    return net.output(upsampled(net, y, x) if upsample else y)
+    return net.output(finished(net, y, x, in_channels, classes, upsample, crf and SETTINGS))
 
 
 # -- what v2 has of it --------------------------------------------------------------------------
@@ -114,3 +125,24 @@ def features(net: Builder, x: Stage, width: int) -> Stage:
 def upsampled(net: Builder, y: Value, x: Value) -> Value:
     """Logits at the size of the image."""
     return net.add(upsample_bilinear2d, y, x.size, align_corners=True, name="upscore")
+
+
+def finished(
+    net: Builder,
+    y: Value,
+    x: Value,
+    channels: int,
+    classes: int,
+    upsample: bool,
+    settings: str | Literal[False],
+) -> Value:
+    """What follows the scores: they get the size of the image, and a CRF."""
+    if settings and not upsample:
+        raise ArgumentError("crf is True, but upsample False: it takes scores for each pixel")
+    if upsample:
+        y = upsampled(net, y, x)
+    if settings:
+        y = crf_rnn(
+            net, "crf", y, x, channels, classes, settings, compat="number", trainable=False
+        )
+    return y

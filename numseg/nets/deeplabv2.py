@@ -24,7 +24,7 @@ from numseg.graph import Builder, Graph, Value, ones, zeros
 from numseg.nets import blocks
 from numseg.nets.backbones import vgg
 from numseg.nets.blocks import Stage
-from numseg.nets.deeplabv1 import HIDDEN, features, image, upsampled
+from numseg.nets.deeplabv1 import HIDDEN, features, finished, image
 from numseg.operator import Operator
 from numseg.ops.add import add
 from numseg.ops.batch_norm import batch_norm
@@ -50,8 +50,9 @@ def deeplabv2_vgg16(
     dropout: float = 0.5,
     scales: Sequence[float] = (1,),
     upsample: bool = True,
+    crf: bool = False,
 ) -> Graph:
-    """DeepLab v2 on VGG-16: DeepLab-ASPP, without its CRF.
+    """DeepLab v2 on VGG-16: DeepLab-ASPP.
 
     Parameters
     ----------
@@ -69,6 +70,9 @@ def deeplabv2_vgg16(
         each pixel counts. All have the same parameters.
     upsample : bool
         An output as large as the image; False: one pixel for 8 x 8.
+    crf : bool
+        The paper's CRF behind it, not trained: an output ``crf``, whose values are logits too
+        (:func:`numseg.nets.crf.crf_rnn`, settings "deeplab-v2-vgg").
 
     Returns
     -------
@@ -106,7 +110,7 @@ def deeplabv2_vgg16(
 
         return _sum(net, "fc8_voc12", [branch(j, r) for j, r in enumerate(_rates(rates), 1)])
 
-    return _deeplab(in_channels, scores, scales, upsample)
+    return _deeplab(in_channels, classes, scores, scales, upsample, crf, "deeplab-v2-vgg")
 
 
 def deeplabv2_resnet101(
@@ -118,15 +122,16 @@ def deeplabv2_resnet101(
     rates: Sequence[int] = RATES,
     scales: Sequence[float] = (1,),
     upsample: bool = True,
+    crf: bool = False,
 ) -> Graph:
-    """DeepLab v2 on ResNet-101, without its CRF.
+    """DeepLab v2 on ResNet-101.
 
     Parameters
     ----------
     units : sequence of int
         How many, in each of the four stages; ResNet-101's.
-    in_channels, classes, width, rates, scales, upsample
-        Of :func:`deeplabv2_vgg16`. With several scales norms take their running statistics in
+    in_channels, classes, width, rates, scales, upsample, crf
+        Of :func:`deeplabv2_vgg16`; the CRF's settings are "deeplab-v2-resnet101". With several scales norms take their running statistics in
         training too, for each sees several images: as the authors train.
 
     Returns
@@ -168,7 +173,8 @@ def deeplabv2_resnet101(
 
         return _sum(net, "fc1_voc12", [branch(j, r) for j, r in enumerate(_rates(rates))])
 
-    return _deeplab(in_channels, scores, scales, upsample)
+    settings = "deeplab-v2-resnet101"
+    return _deeplab(in_channels, classes, scores, scales, upsample, crf, settings)
 
 
 # -- ResNet, by Caffe's names -------------------------------------------------------------------
@@ -250,9 +256,17 @@ def _sum(net: Builder, name: str, branches: Sequence[Value]) -> Value:
     return y
 
 
-def _deeplab(in_channels: int, scores: Scores, scales: Sequence[float], upsample: bool) -> Graph:
+def _deeplab(
+    in_channels: int,
+    classes: int,
+    scores: Scores,
+    scales: Sequence[float],
+    upsample: bool,
+    crf: bool,
+    settings: str,
+) -> Graph:
     """The scores of the image at each scale, the largest of them, at the size of the image."""
-    upsample = checks.flag("upsample", upsample)
+    upsample, crf = checks.flag("upsample", upsample), checks.flag("crf", crf)
     factors = [checks.real(f"scales[{j}]", scale) for j, scale in enumerate(scales)]
     if not factors or factors[0] != 1 or not all(0 < factor <= 1 for factor in factors):
         raise ArgumentError(f"scales must be 1 and others in (0, 1], got {tuple(factors)}")
@@ -269,7 +283,7 @@ def _deeplab(in_channels: int, scores: Scores, scales: Sequence[float], upsample
             upsample_bilinear2d, other, first.size, align_corners=True, name=f"{name}.interp"
         )
         y = net.add(maximum, y, other, name=f"max.{name}")
-    return net.output(upsampled(net, y, x) if upsample else y)
+    return net.output(finished(net, y, x, in_channels, classes, upsample, crf and settings))
 
 
 class _Scale(Builder):

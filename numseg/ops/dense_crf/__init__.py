@@ -21,7 +21,7 @@ from numseg.typing import Array, ArrayLike
     "unary features compat q0",
     outputs="y iterates steps",
     saves="features compat iterates steps",
-    examines="features",
+    examines="features compat",
     skippable="iterates",
 )
 def dense_crf(
@@ -89,7 +89,8 @@ def dense_crf(
     ------
     ArgumentError
         For a wrong rank, shape or dtype, no term, other counts of features and compat, features
-        that are not finite or too far apart for the lattice, logits of no iteration.
+        that are not finite or too far apart for the lattice, compatibilities that are not finite,
+        logits of no iteration.
 
     Notes
     -----
@@ -223,18 +224,23 @@ def _flops(g: Geometry) -> list[int]:
     return [a + b for a, b in zip(filtering, mixing, strict=True)]
 
 
-def check(unary: Any, features: tuple[Array, ...], compat: Any, q0: Any, g: Geometry) -> None:
-    """Features can be put on a lattice."""
-    check_features(features, g)
+def check(
+    unary: Any, features: tuple[Array, ...], compat: tuple[Array, ...], q0: Any, g: Geometry
+) -> None:
+    check_terms(features, compat, g)
 
 
-def check_features(features: tuple[Array, ...], g: Geometry) -> None:
-    for t, array in enumerate(features):
+def check_terms(features: tuple[Array, ...], compat: tuple[Array, ...], g: Geometry) -> None:
+    """Features can be put on a lattice, compatibilities are finite."""
+    for t, (array, c) in enumerate(zip(features, compat, strict=True)):
         size = _Set(len(array), g.size, g.dims[t], not g.exact)
         try:
             check_filter(None, array, size)
         except ArgumentError as error:
             raise ArgumentError(str(error).replace("features", f"features[{t}]", 1)) from None
+        if not np.isfinite(c).all():
+            value = c[~np.isfinite(c)][0]
+            raise ArgumentError(f"compat[{t}] has a value {value}, expected finite numbers")
 
 
 class _Set(NamedTuple):

@@ -84,6 +84,8 @@ def wrong(bad: Any) -> list[Any]:
         bad("features[0][0, 1] has a value nan, expected finite numbers",
             features=[nan, _features[1]]),
         bad("features[0][0, 0] reach from 0 to 1e+30", features=[far, _features[1]]),
+        bad("compat[1] has a value inf, expected finite numbers",
+            compat=[_compat[0], _compat[1] * np.float32(math.inf)]),
         bad("damping must be less than 1, got 1.0", damping=1),
         bad("damping must lie in [0.0, 1.0], got -0.5", damping=-0.5),
         bad("method must be one of 'exact', 'permutohedral', got 'fast'", method="fast"),

@@ -32,7 +32,7 @@ def forward(
             for term, c in zip(terms, compat, strict=True):
                 z = z - _mixed(c, term.apply(q.T).T)
             iterates[k, n] = _softmax(z)
-            before, q = q, (1 - g.damping) * iterates[k, n] + g.damping * q
+            before, q = q, _between(iterates[k, n], q, g)
             result, steps[n] = z if g.logits else q, k
             if np.max(np.abs(q - before), initial=0) <= g.tolerance:
                 break
@@ -59,15 +59,18 @@ def backward(
             if g.logits and k == count:
                 gz, gq = gq, np.zeros_like(gq)
             else:
-                gz, gq = _softmax_gradient(iterates[k, n], (1 - g.damping) * gq), g.damping * gq
+                gz = _softmax_gradient(iterates[k, n], (1 - g.damping) * gq)
+                gq = g.damping * gq if g.damping else np.zeros_like(gq)
             gu[n] -= gz
-            q = qs[k - 1].T
+            q = qs[k - 1]
             for t, (term, c) in enumerate(zip(terms, compat, strict=True)):
-                grad = _mixed(c, gz, transposed=True).T
-                gq = gq - term.apply(grad, transposed=True).T
+                # <gz, mu K q> = <K' gz, mu' q>
+                back = term.apply(gz.T, transposed=True).T
+                gq = gq - _mixed(c, back, transposed=True)
+                gc[t] += _compat_gradient(c, back, q)
                 into = gf[t][0 if len(gf[t]) == 1 else n]
-                into -= term.features_gradient(grad, q).T.reshape(into.shape)
-                gc[t] += _compat_gradient(c, gz, term.apply(q).T)
+                grad = _mixed(c, gz, transposed=True).T
+                into -= term.features_gradient(grad, q.T).T.reshape(into.shape)
         if g.starts:
             gq0[n] = gq
         else:
@@ -79,8 +82,13 @@ def damped(softmaxes: Array, g: Geometry) -> Array:
     """The iterates Q, from those that the softmax gave."""
     qs = softmaxes.copy()
     for k in range(1, len(qs)):
-        qs[k] = (1 - g.damping) * softmaxes[k] + g.damping * qs[k - 1]
+        qs[k] = _between(softmaxes[k], qs[k - 1], g)
     return qs
+
+
+def _between(new: Array, old: Array, g: Geometry) -> Array:
+    """Damped; without damping, what was does not matter, infinite or not."""
+    return (1 - g.damping) * new + g.damping * old if g.damping else new
 
 
 def _iterates(g: Geometry) -> Array:
@@ -119,10 +127,10 @@ def _mixed(compat: Array, f: Array, transposed: bool = False) -> Array:
     return (compat.T if transposed else compat) @ f
 
 
-def _compat_gradient(compat: Array, gz: Array, f: Array) -> Array:
+def _compat_gradient(compat: Array, back: Array, q: Array) -> Array:
     if compat.ndim == 2:
-        return -gz @ f.T
-    by_label = (gz * f).sum(1)
+        return -back @ q.T
+    by_label = (back * q).sum(1)
     return by_label if compat.ndim else by_label.sum()
 
 
@@ -152,5 +160,5 @@ def tangent(
                 dz = dz - _mixed(dc[t], term.apply(qs[k - 1].T).T)
         if g.logits and k == len(qs) - 1:
             return dz
-        dq = (1 - g.damping) * _softmax_gradient(iterates[k], dz) + g.damping * dq
+        dq = _between(_softmax_gradient(iterates[k], dz), dq, g)
     return dq

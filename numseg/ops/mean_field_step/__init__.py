@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from numseg.operator import Plan, operator
-from numseg.ops.dense_crf import check_features, planned
+from numseg.ops.dense_crf import check_terms, planned
 from numseg.ops.dense_crf.geometry import Geometry
 from numseg.typing import Array, ArrayLike
 
@@ -14,7 +14,7 @@ from numseg.typing import Array, ArrayLike
     "q unary features compat",
     outputs="y iterates steps",
     saves="features compat iterates steps",
-    examines="features",
+    examines="features compat",
     skippable="iterates",
 )
 def mean_field_step(
@@ -80,7 +80,6 @@ def mean_field_step(
 
 
 def check(
-    q: object, unary: object, features: tuple[Array, ...], compat: object, g: Geometry
+    q: object, unary: object, features: tuple[Array, ...], compat: tuple[Array, ...], g: Geometry
 ) -> None:
-    """Features can be put on a lattice."""
-    check_features(features, g)
+    check_terms(features, compat, g)
