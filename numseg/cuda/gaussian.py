@@ -9,6 +9,7 @@ normalising costs nothing in an iteration. Features are (D, P), values (P, L), a
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -103,16 +104,19 @@ class Filter(NamedTuple):
         return out
 
 
-def unfit(features: Any, lattice: bool) -> bool:
-    """Is there something to refuse about sets of features (sets, D, P): a number that is not
-    finite, or a set whose vertices have no numbers? The host waits for their ranges."""
-    sets, d, points = features.shape
-    if sets * points == 0:
-        return False
-    low, high = (end.reshape(sets, d) for end in ranges(features.reshape(sets * d, points)))
-    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+def unfit(features: Sequence[Any], others: Sequence[Any], lattice: bool) -> bool:
+    """Is there something to refuse about sets of features, each (sets, D, P), or about other
+    arrays: a number that is not finite, or a set whose vertices have no numbers? The host waits for
+    their ranges."""
+    rows = [f.reshape(f.shape[0] * f.shape[1], f.shape[2]) for f in features]
+    found = ranges(*rows, *(array.reshape(1, array.size) for array in others))
+    if not all(np.isfinite(ends).all() for ends in found):
         return True
-    return lattice and any(simplex.keys(*ends) is None for ends in zip(low, high, strict=True))
+    sets = (
+        ends.reshape(2, *f.shape[:2]).swapaxes(0, 1)
+        for ends, f in zip(found, features, strict=False)
+    )
+    return lattice and any(simplex.keys(*ends) is None for one in sets for ends in one)
 
 
 def made(features: Any, how: How) -> Filter:

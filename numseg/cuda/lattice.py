@@ -13,6 +13,7 @@ and for the number of vertices. Filtering does not wait.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,7 +85,7 @@ def build(features: Any) -> Lattice:
     """The lattice of features (D, P), finite, of a range that
     :func:`numseg.kernels.lattice.simplex.keys` has numbers for."""
     d, points = features.shape
-    if (keys := simplex.keys(*ranges(features))) is None:
+    if (keys := simplex.keys(*ranges(features)[0])) is None:
         raise OverflowError("no numbers for vertices so far apart")
     g = Sizes(d, points, points * (d + 1), keys.words)
     weights, ranks, numbers = _corners(features, keys, g)
@@ -231,17 +232,21 @@ def _slice(
 # -- how a lattice is built ------------------------------------------------------------------------
 
 
-def ranges(features: Any) -> tuple[Any, Any]:
-    """Of each row of features, (D, P), the smallest and the largest; NaN if there is one. On the
-    host, which waits for them."""
-    d, points = features.shape
-    parts = min(points, EXTREMES)
-    if parts == 0:
-        return np.zeros(d), np.zeros(d)
-    extremes = empty((2, d, parts), features.dtype)
-    launch(_extremes, d, parts, features, extremes, d, points)
-    low, high = extremes.copy_to_host()
-    return low.min(1), high.max(1)
+def ranges(*arrays: Any) -> list[Any]:
+    """Of each array (rows, numbers), the smallest and the largest of each row, (2, rows); NaN if
+    there is one. On the host, which waits once for all of them."""
+    shapes = [(2, len(array), min(array.shape[1], EXTREMES)) for array in arrays]
+    places = np.cumsum([0, *map(math.prod, shapes)]).tolist()
+    extremes = empty((places[-1],), arrays[0].dtype)
+    for array, shape, start in zip(arrays, shapes, places, strict=False):
+        part = extremes[start : start + math.prod(shape)]
+        launch(_extremes, *shape[1:], array, part, *array.shape)
+    found = extremes.copy_to_host() if extremes.size else np.zeros(0)
+    ends = [found[i:j].reshape(s) for i, j, s in zip(places, places[1:], shapes, strict=False)]
+    return [
+        np.stack([low.min(1), high.max(1)]) if low.size else np.zeros((2, len(low)))
+        for low, high in ends
+    ]
 
 
 EXTREMES = 8 if simulated() else 1024

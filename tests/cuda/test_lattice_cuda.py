@@ -79,7 +79,7 @@ def test_the_lattice_is_the_cpu_s(name: str, dtype: Any) -> None:
     features = FEATURES[name].astype(dtype)
     wanted = build(np.ascontiguousarray(features.T))
     moved = Cuda.from_host(features)
-    low, high = on_gpu.ranges(moved)
+    ((low, high),) = on_gpu.ranges(moved)
     np.testing.assert_array_equal([low, high], [features.min(1), features.max(1)])
     keys = simplex.keys(low, high)
     assert keys is not None
@@ -101,6 +101,17 @@ def test_filtering_and_its_transpose(reverse: bool) -> None:
     filtered(wanted, values, theirs, reverse)
     on_gpu.filtered(lattice, Cuda.from_host(values), ours, reverse)
     np.testing.assert_allclose(down(ours), theirs, rtol=0, atol=1e-14)
+
+
+def test_ranges_of_several_arrays() -> None:
+    """NaN where there is one, and nothing of what is empty."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape) for shape in ((2, 30), (1, 1), (3, 0), (0, 4), (1, 9))]
+    arrays[-1][0, 5] = np.nan
+    found = on_gpu.ranges(*map(Cuda.from_host, arrays))
+    for (low, high), array in zip(found, arrays, strict=True):
+        wanted = [array.min(1), array.max(1)] if array.size else np.zeros((2, len(array)))
+        np.testing.assert_array_equal([low, high], wanted)
 
 
 @pytest.mark.parametrize("value", [np.nan, 1e30])
@@ -193,6 +204,6 @@ def test_iterations_do_not_wait(
         made.append(len(allocated))
     assert made[0] + 2 * more == made[1]  # where it waits anyway, what it waits for is new
     first, then = counts
-    # of two terms: the ranges to check and to build by, and the number of vertices
-    assert first == (6 + more, 4 + more)
-    assert then == (6 + 3 * more, 4 + more)
+    # the ranges to check; of two terms, those to build by and the number of vertices
+    assert first == (5 + more, 4 + more)
+    assert then == (5 + 3 * more, 4 + more)

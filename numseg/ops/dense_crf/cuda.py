@@ -34,7 +34,7 @@ from numseg.cuda.rows import Rows, over_rows, row_and_label, rows_of, step_of_ro
 from numseg.cuda.runtime import empty
 from numseg.errors import DeviceError
 from numseg.kernels.pointwise.elementary import decay
-from numseg.ops.dense_crf import check_features
+from numseg.ops.dense_crf import check_terms
 from numseg.ops.dense_crf.geometry import Geometry
 from numseg.ops.gaussian_filter.geometry import NORMALIZATIONS
 
@@ -238,17 +238,19 @@ def _note(steps: Longs, image: int, count: int) -> None:
 # -- forward ---------------------------------------------------------------------------------------
 
 
-def check(unary: Any, features: tuple[Any, ...], compat: Any, q0: Any, g: Geometry) -> None:
-    """Features are finite, and can be put on a lattice."""
-    check_terms(features, g)
+def check(
+    unary: Any, features: tuple[Any, ...], compat: tuple[Any, ...], q0: Any, g: Geometry
+) -> None:
+    check_on_gpu(features, compat, g)
 
 
-def check_terms(features: tuple[Any, ...], g: Geometry) -> None:
+def check_on_gpu(features: tuple[Any, ...], compat: tuple[Any, ...], g: Geometry) -> None:
+    """As check_terms of dense_crf; only ranges come back, unless there is something to refuse."""
     if len(features) > MOST_TERMS:
         raise DeviceError(f"features has {len(features)} arrays, CUDA kernels take {MOST_TERMS}")
     sets = [f.reshape(len(f), d, g.size) for f, d in zip(features, g.dims, strict=True)]
-    if any(unfit(f, not g.exact) for f in sets):
-        check_features(tuple(map(Cuda.to_host, features)), g)
+    if unfit(sets, compat, not g.exact):
+        check_terms(tuple(map(Cuda.to_host, features)), tuple(map(Cuda.to_host, compat)), g)
 
 
 def forward(
@@ -300,7 +302,7 @@ def _infer(
         arrays = rows, other, kept[k], result, change
         launch(_iterate, 1, g.size, unary, filtered, mixing, *arrays, g.damping, g.logits, sizes)
         rows, other = other, rows
-        if g.tolerance >= 0 and ranges(change)[1][0] <= g.tolerance:  # the host waits
+        if g.tolerance >= 0 and ranges(change)[0][1, 0] <= g.tolerance:  # the host waits
             return k
     return g.iterations
 

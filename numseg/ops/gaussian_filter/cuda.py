@@ -19,7 +19,7 @@ from numseg.ops.gaussian_filter.geometry import NORMALIZATIONS, Geometry
 def check(x: Any, features: Any, g: Geometry) -> None:
     """Features are finite, and the lattice has numbers for all vertices. Only ranges come back from
     the GPU, unless there is something to refuse."""
-    if unfit(features.reshape(g.groups, g.d, g.points), g.lattice):
+    if unfit([features.reshape(g.groups, g.d, g.points)], (), g.lattice):
         geometry.check(x, Cuda.to_host(features), g)
 
 

@@ -8,9 +8,10 @@ from numseg.ops.dense_crf import cuda
 from numseg.ops.dense_crf.geometry import Geometry
 
 
-def check(q: Any, unary: Any, features: tuple[Any, ...], compat: Any, g: Geometry) -> None:
-    """Features are finite, and can be put on a lattice."""
-    cuda.check_terms(features, g)
+def check(
+    q: Any, unary: Any, features: tuple[Any, ...], compat: tuple[Any, ...], g: Geometry
+) -> None:
+    cuda.check_on_gpu(features, compat, g)
 
 
 def forward(
