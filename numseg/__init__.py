@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from numseg import boxes, nets
+from numseg import boxes, crf, nets
 from numseg.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -37,6 +37,7 @@ __all__ = [
     "Plan",
     "Spec",
     "boxes",
+    "crf",
     "get_num_threads",
     "gradcheck",
     "nets",
