@@ -100,6 +100,12 @@ class Contest(NamedTuple):
     flops: int
 
 
+def every_contest(tiny: bool, torch: Any) -> Iterator[Contest]:
+    for case in cases(tiny):
+        yield from contests(case, torch)
+    yield from crf(*(2, 3, 2, 1) if tiny else (375, 500, 21, 10))
+
+
 def contests(case: Case, torch: Any) -> Iterator[Contest]:
     op = case.op
     arrays = {name: Cuda.from_host(array) for name, array in case.arrays.items()}
@@ -135,6 +141,62 @@ def contests(case: Case, torch: Any) -> Iterator[Contest]:
         sum(a.nbytes for a in (*kept, *grads)),
         2 * plan.flops,
     )
+
+
+def crf(h: int, w: int, labels: int, iterations: int) -> Iterator[Contest]:
+    """A photograph's CRF, which PyTorch has none of: the lattices of its two terms, the iterations,
+    the whole call and its backward. What all must agree with is the call on the CPU."""
+    image, unary = _photograph(h, w), _normal(1, labels, h, w)
+    spatial = ns.spatial_features(image, np.full(2, 3, np.float32))
+    bilateral = ns.bilateral_features(image, np.array([80, 80, 13, 13, 13], np.float32))
+    host = {
+        "unary": unary,
+        "features": [spatial, bilateral],
+        "compat": [np.array(weight, np.float32) for weight in (3, 10)],
+    }
+    u, *others = (Cuda.from_host(a) for a in (unary, *host["features"], *host["compat"]))
+    there = {"unary": u, "features": others[:2], "compat": others[2:]}
+    y, saved = ns.dense_crf.forward(**there, iterations=iterations)
+    kernels, g, gy = faces.module(ns.dense_crf, "cuda"), saved.plan.geometry, y
+
+    def built() -> Any:
+        return kernels._filters(there["features"], 0, g, {})
+
+    filters, mixing = built(), kernels._mixing(there["compat"], g)
+    arrays = [a.reshape(labels, h * w) for a in (u, Cuda.empty(unary.shape, unary.dtype))]
+    kept = Cuda.empty((iterations + 1, labels, h * w), unary.dtype)
+
+    def iterated() -> Any:
+        kernels._infer(arrays[0], filters, mixing, None, arrays[1], kept, g)
+        return arrays[1]
+
+    def agree() -> float:
+        here = Cuda.from_host(ns.dense_crf(**host, iterations=iterations))
+        return max(_difference([a.reshape(y.shape)], [here]) for a in (y, iterated()))
+
+    name = f"dense_crf {w}x{h}, {labels} labels, {iterations} iterations"
+    runs = {
+        "lattices": {"kernels": built},
+        "iterations": {"kernels": iterated},
+        "forward": {
+            "kernels": lambda: (built(), iterated()),
+            "call": lambda: ns.dense_crf(**there, iterations=iterations),
+        },
+        "backward": {"kernels": lambda: ns.dense_crf.backward(saved, gy)},
+    }
+    least = sum(a.nbytes for a in (u, *others, y))
+    for what, contenders in runs.items():
+        flops = 0 if what == "lattices" else saved.plan.flops * (2 if what == "backward" else 1)
+        yield Contest(name, what, contenders, agree, least, flops)
+
+
+def _photograph(h: int, w: int) -> Any:
+    """Smooth colours, edges and noise, 0 to 255."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.indices((h, w)) / max(h, w)
+    planes = [np.sin(7 * rows + k) + np.sign(np.sin(11 * columns + 3 * k * rows)) for k in range(3)]
+    image = 127 + 50 * np.stack(planes) + 4 * rng.standard_normal((3, h, w))
+    return image.clip(0, 255).round().astype(np.float32)[None]
 
 
 def _torch_calls(torch: Any, case: Case, gy: Any) -> tuple[Run, Run]:
@@ -227,11 +289,10 @@ def rehearse() -> None:
     """Every call once; no clock."""
     run, _ = copies(64)
     run()
-    for case in cases(tiny=True):
-        for contest in contests(case, None):
-            for call in contest.contenders.values():
-                call()
-            print(f"{contest.case}, {contest.direction}: {', '.join(contest.contenders)}")
+    for contest in every_contest(True, None):
+        for call in contest.contenders.values():
+            call()
+        print(f"{contest.case}, {contest.direction}: {', '.join(contest.contenders)}")
     print("dry run: nothing was measured, nothing was written")
 
 
@@ -287,11 +348,10 @@ def main(argv: list[str] | None = None) -> None:
     results = _facts(torch, "skipped" if options.skip_tests else run_tests())
     copy = copies(2**28)
     results["rows"] = rows = []
-    for case in cases(tiny=False):
-        for contest in contests(case, torch):
-            rows.append(measure(contest, options.rounds, copy))
-            times = {k: round(v["median"], 4) for k, v in rows[-1].items() if k.endswith("_ms")}
-            print(f"{contest.case}, {contest.direction}: {times}", flush=True)
+    for contest in every_contest(False, torch):
+        rows.append(measure(contest, options.rounds, copy))
+        times = {k: round(v["median"], 4) for k, v in rows[-1].items() if k.endswith("_ms")}
+        print(f"{contest.case}, {contest.direction}: {times}", flush=True)
     name = re.sub(r"\W+", "-", results["device"].split(",")[0]).strip("-").lower()
     options.out.mkdir(parents=True, exist_ok=True)
     page = options.out / f"gpu-{name}-{results['commit']}.json"

@@ -26,6 +26,8 @@ class Cuda:
     def view(name: str, value: Any) -> Any:
         """A Numba view of ``value``, without a copy."""
         if not on_gpu(value):
+            if not any(hasattr(value, way) for way in ("__array__", "__dlpack__")):
+                raise ArgumentTypeError(f"{name} must be an array, got {type(value).__name__}")
             raise DeviceError(
                 f"{name} is on the CPU, but another argument is on the GPU: move one of them"
             )
@@ -56,7 +58,8 @@ class Cuda:
 
     @staticmethod
     def from_host(array: Array) -> Any:
-        return runtime.cuda.to_device(array)
+        one_run = array.flags.c_contiguous or array.flags.f_contiguous  # all that can be sent
+        return runtime.cuda.to_device(array if one_run else array.copy("C"))
 
 
 def on_gpu(value: Any) -> bool:

@@ -37,6 +37,9 @@ from numseg.kernels.machine.jit import rule
 
 Reals = Annotated[Any, "real"]
 """A flat array of the operator's dtype, float32 or float64."""
+Doubles = Annotated[Any, types.float64]
+"""A flat array of float64, whatever the operator's dtype: of a kernel that takes one, float64 is
+what it is meant to compute in, and the gate lets it."""
 Ints = Annotated[Any, types.int32]
 """A flat array of int32: a workspace."""
 Longs = Annotated[Any, types.int64]

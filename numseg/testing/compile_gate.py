@@ -8,7 +8,7 @@ Numba compiles each kernel to PTX, for float32 and float64 and for each architec
 driver: ``pip install 'numseg[cuda-test]'`` brings both compilers. It is a fault if a kernel
 
 - spills registers, or keeps an array in memory that was meant for registers,
-- computes in float64 although the operator's dtype is float32,
+- computes in float64 although the operator's dtype is float32, and takes no ``Doubles`` to say so,
 - adds real numbers with atomics, so that the last bits depend on the order of the threads,
 - is compiled with ``cuda.jit`` behind the gate's back instead of ``numseg.cuda.launch.kernel``.
 """
@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import numba
 
 from numseg import faces
-from numseg.cuda.launch import Kernel
+from numseg.cuda.launch import Doubles, Kernel
 from numseg.cuda.runtime import cuda, simulated
 from numseg.errors import DeviceError
 from numseg.ops.registry import OPERATORS
@@ -45,8 +45,11 @@ DTYPES = "float32", "float64"
 
 SHARED = "numseg.cuda.launch"
 
-ELSEWHERE = ("numseg.training.cuda",)
-"""Kernels that are no operator's."""
+ELSEWHERE = (
+    *(f"numseg.cuda.{name}" for name in ("sorting", "rows", "lattice", "exact", "gaussian")),
+    "numseg.training.cuda",
+)
+"""Kernels that are no operator's, or several operators'."""
 
 BEGIN, END = "<!-- compile gate -->", "<!-- end of compile gate -->"
 
@@ -61,7 +64,7 @@ class Row(NamedTuple):
     spilled: int
     """Bytes of registers and of local arrays that ended up in memory."""
     float64: int
-    """Instructions on float64 in a kernel for float32."""
+    """Instructions on float64 in a kernel for float32 that is not meant to have any."""
     float_atomics: int
     divisions: int
     """Of 64-bit integers, a hundred instructions each; harmless outside of loops."""
@@ -110,6 +113,7 @@ def compile_kernel(kernel: Kernel, dtype: str, cc: tuple[int, int]) -> Row:
     registers = re.search(r"Used (\d+) registers", report)
     if not memory or registers is None:
         raise DeviceError(f"ptxas said nothing about registers and spills, but: {report}")
+    meant = dtype == "float64" or Doubles in kernel.hints.values()
     name = kernel.name.removeprefix("numseg.ops.").removeprefix("numseg.").replace(".cuda.", ".")
     return Row(
         kernel=name,
@@ -117,7 +121,7 @@ def compile_kernel(kernel: Kernel, dtype: str, cc: tuple[int, int]) -> Row:
         architecture=architecture,
         registers=int(registers[1]),
         spilled=max(map(int, memory)),
-        float64=_count(r"^\s+(?!\.reg)[^/\n]*\.f64\b", ptx) if dtype == "float32" else 0,
+        float64=0 if meant else _count(r"^\s+(?!\.reg)[^/\n]*\.f64\b", ptx),
         float_atomics=_count(r"\b(?:atom|red)\.[\w.]*\.f(?:16|32|64)", ptx),
         divisions=_count(r"\b(?:div|rem)\.[su]64", ptx),
         instructions=_machine_instructions(cubin),

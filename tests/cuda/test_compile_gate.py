@@ -22,7 +22,7 @@ if runtime.simulated():
         allow_module_level=True,
     )
 
-from numseg.cuda.launch import Ints, Kernel, Reals, _configured, kernel, thread
+from numseg.cuda.launch import Doubles, Ints, Kernel, Reals, _configured, kernel, thread
 from numseg.cuda.runtime import cuda
 from numseg.errors import DeviceError
 from numseg.ops.registry import OPERATORS
@@ -42,6 +42,13 @@ def doubles(x: Reals, y: Reals) -> None:
     pixel, _ = thread()
     if pixel < x.size:
         y[pixel] = x[pixel] * 0.1
+
+
+@kernel
+def means_to_compute_in_float64(x: Reals, scale: Doubles, y: Reals) -> None:
+    pixel, _ = thread()
+    if pixel < x.size:
+        y[pixel] = y.dtype.type(scale.dtype.type(x[pixel]) * scale[0])
 
 
 @kernel
@@ -110,6 +117,10 @@ def test_a_bad_kernel_is_stopped(made: Kernel, fault: str, dtypes: set[str]) -> 
             assert f"{made.name} ({row.dtype}, {row.architecture}): " in one
 
 
+def test_float64_that_is_meant_passes() -> None:
+    assert all(row.faults() == [] for row in rows(means_to_compute_in_float64))
+
+
 def test_64_bit_divisions_are_counted() -> None:
     assert all(row.divisions == 1 and not row.faults() for row in rows(divides_in_64_bits))
 
@@ -121,6 +132,9 @@ def test_finds_every_twin_and_its_kernels() -> None:
     assert set(compile_gate.twins()) == twins
     names = [k.function.__name__ for k in kernels("numseg.ops.max_pool2d.cuda")]
     assert names == ["_forward", "_mark", "_backward", "_share"]
+    assert "numseg.cuda.lattice._insert" in [
+        k.name for module in compile_gate.ELSEWHERE for k in kernels(module)
+    ]
     assert [k.name for k in kernels("numseg.ops.relu.cuda")] == [
         "numseg.ops.relu.cuda._forward",
         "numseg.ops.relu.cuda._backward",

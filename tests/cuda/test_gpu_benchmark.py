@@ -28,7 +28,14 @@ def test_the_dry_run_makes_every_call(
     lines = capsys.readouterr().out.splitlines()
     names = [case.name for case in benchmark["cases"](tiny=True)]
     expected = [f"{n}, {d}: kernels, call" for n in names for d in ("forward", "backward")]
+    crf = "dense_crf 3x2, 2 labels, 1 iterations"
+    expected += [f"{crf}, lattices: kernels", f"{crf}, iterations: kernels"]
+    expected += [f"{crf}, forward: kernels, call", f"{crf}, backward: kernels"]
     assert lines == [*expected, "dry run: nothing was measured, nothing was written"]
+
+
+def test_the_crf_agrees_with_the_cpu_s(benchmark: dict[str, Any]) -> None:
+    assert all(contest.agree() < 1e-5 for contest in benchmark["crf"](2, 3, 2, 1))
 
 
 def test_the_simulator_is_not_measured(benchmark: dict[str, Any]) -> None:

@@ -29,7 +29,7 @@ invalid = [
     *wrong_arrays(_good),
     *wrong_widths(_width, _bad),
     _bad("width has shape (4,), expected (2,)", width=np.ones(4, np.float32)),
-    _bad("width has shape (), expected (2,)", width=_width[0].reshape(())),
+    _bad("width has shape (), expected (2,)", width=np.ones((), np.float32)),
 ]
 
 
