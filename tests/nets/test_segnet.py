@@ -76,7 +76,5 @@ def test_wrong_arguments():
             call()
 
 
-def test_gradients_and_definitions():
-    graph = segnet(3, 2, width=1)
-    whole.check_gradients(graph, whole.image((33, 50)))
-    whole.check_reference(graph, whole.image((33, 50)))
+def test_definitions_agree():
+    whole.check_reference(segnet(3, 2, width=1), whole.image((33, 50)))
