@@ -41,7 +41,7 @@ def test_a_wrong_gradient_of_any_parameter_is_seen(which: str):
         for what, fault in FAULTS.items():
             if what == "mirrored" and (name == "x" or _size(graph, name) == 1):
                 continue
-            with pytest.raises(AssertionError, match="False"):
+            with pytest.raises(AssertionError):
                 whole.check_gradients(graph, x, modes=[False], backward=wrong(fault, name))
     whole.check_gradients(graph, x, modes=[False])
 
