@@ -76,7 +76,7 @@ SMOOTH = {"clip": ns.tanh, "hard_swish": ns.silu, "hard_sigmoid": ns.sigmoid}
 STEP = 1e-8
 """Of differences: what a step changes, over what the network gives. Among thousands of windows some
 have two values so near each other that a larger one would change which is the maximum."""
-TOLERANCE = 1e-4
+TOLERANCE = 3e-4
 """Of a difference to which each parameter adds 1 or -1: a gradient that is wrong by a thousandth of
 its length is seen, whatever its length, be it that of the image or of one bias."""
 FLAT = 1e-9
