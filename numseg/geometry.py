@@ -120,24 +120,27 @@ def window_counts(
 ) -> tuple[int, int]:
     """Output rows and columns of a windowed operator; an error where no window fits.
 
-    With ``ceil_mode`` PyTorch drops a last window that starts after the image, and Caffe only where
-    there is padding, on any side.
+    With ``ceil_mode`` a window may be larger than the padded image, if by less than the stride:
+    there is one then, as it is the last, which may reach beyond the padding. PyTorch drops a last
+    window that starts after the image, and Caffe only where there is padding, on any side.
     """
     top, bottom, left, right = sides
     drop = checks.choice("ceil_rule", ceil_rule, CEIL_RULES) == "torch" or any(sides)
-    for axis, i, k, p0, p1, d in zip(
-        ("rows", "columns"), size, kernel, (top, left), (bottom, right), dilation, strict=True
-    ):
-        if extent(k, d) > i + p0 + p1:
+    counts = []
+    for axis, i, k, s, p0, p1, d in zip(
+        ("rows", "columns"), size, kernel, stride, (top, left), (bottom, right), dilation,
+        strict=True,
+    ):  # fmt: skip
+        count = window_count(i, k, s, p0, p1, d)
+        if ceil_mode and i + p0 + p1 > 0:
+            count = window_count_ceil(i, k, s, p0, p1, d, drop)
+        if count < 1:
             raise ArgumentError(
                 f"the window spans {extent(k, d)} {axis} (kernel {k}, dilation {d}), "
                 f"but x has {i} {axis} plus {p0} + {p1} of padding"
             )
-    rows = size[0], kernel[0], stride[0], top, bottom, dilation[0]
-    columns = size[1], kernel[1], stride[1], left, right, dilation[1]
-    if ceil_mode:
-        return window_count_ceil(*rows, drop), window_count_ceil(*columns, drop)
-    return window_count(*rows), window_count(*columns)
+        counts.append(count)
+    return counts[0], counts[1]
 
 
 INDEX_LAYOUTS = "hw", "nchw", "ncwh", "hwc", "nhwc"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from numseg.cli._data import LAYOUT, add_data, held_out, to_train_on
 from numseg.cli._options import check_folder, values
-from numseg.cli._recipe import add_recipe, recipe
+from numseg.cli._recipe import add_recipe, losses, recipe
 from numseg.cli.train import UNET
 from numseg.errors import ArgumentError
 
@@ -25,6 +25,8 @@ EXAMPLES = f"""examples:
     --set norm=true --count 200 --crop 48 --seconds 60 --out widths
   numseg compare unet my_nets:fcn --set fcn.width=32 --data mine --classes classes.txt --out both
   numseg compare unet deep=unet --set deep.depth=4 --epochs 10 --out compared --resume
+  numseg compare unet fcn=fcn_resnet50 --set fcn.aux=true --loss fcn.cross_entropy \\
+    --loss fcn.cross_entropy@1=0.5 --seconds 600 --out both
 
 Every network is trained on the same pieces of the same pictures, of the smallest size from --crop
 on that it takes: for --epochs, or for about --seconds (as many epochs as fit, by the time of a
@@ -33,7 +35,9 @@ compare.png. Killed at any moment, the same command with --resume goes on.
 
 A NET is a name of numseg.nets, or module:function, called with in_channels, classes and what --set
 says; LABEL=NET gives it another name. --set LABEL.NAME=VALUE is for one of them, --set NAME=VALUE
-for all. Times are medians of turns on one picture and one step; memory is what NumPy's arrays take.
+for all. So is --loss LABEL.NAME: a network that has losses of its own is trained by these only, one
+of several outputs by a loss for each. Times are medians of turns on one picture and one step; memory
+is what NumPy's arrays take.
 
 {LAYOUT}"""
 
@@ -77,9 +81,10 @@ def run(args: argparse.Namespace) -> None:
     args.epochs = 20 if args.epochs is None else args.epochs
     drawing(), progress()  # what is missing is said before the work
     check_writable(args.out / RECORD)
+    args.loss, own = _losses(args.loss or [], list(_labels(args.nets)))
     how = recipe(args)
-    contestants = networks(args, how)
-    record = _Record(args, how, contestants)
+    contestants = networks(args, how, own)
+    record = _Record(args, how, contestants, own)
     with resumable():
         for label, contestant in contestants.items():
             epochs = record.epochs(label, contestant)
@@ -100,8 +105,11 @@ def run(args: argparse.Namespace) -> None:
     print(args.out / RECORD, args.out / "compare.png", sep="\n")
 
 
-def networks(args: argparse.Namespace, how: Recipe) -> dict[str, Contestant]:
-    """By label, with their arguments: what does not fit is said before the work."""
+def networks(
+    args: argparse.Namespace, how: Recipe, own: dict[str, list[str]]
+) -> dict[str, Contestant]:
+    """By label, with their arguments and losses of their own: what does not fit is said before the
+    work."""
     from numseg.bench.compare import Contestant
 
     dataset, unseen = to_train_on(args), held_out(args)
@@ -112,8 +120,9 @@ def networks(args: argparse.Namespace, how: Recipe) -> dict[str, Contestant]:
     for label, name in names.items():
         usual = UNET if name == "unet" else {}
         net = {"name": name, **sizes, **usual, **given[label]}
+        mine = dataclasses.replace(how, loss=losses(own[label])) if label in own else how
         try:
-            found[label] = Contestant(net, dataset, unseen, how).fitted()
+            found[label] = Contestant(net, dataset, unseen, mine).fitted()
             found[label].prepared()
         except ArgumentError as error:
             raise ArgumentError(f"{label}: {error}") from None
@@ -153,15 +162,33 @@ def _arguments(given: list[str], labels: list[str]) -> dict[str, dict[str, Any]]
     return found
 
 
+def _losses(given: list[str], labels: list[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """Those of all networks, and by label those that a network has for itself."""
+    every, own = list[str](), dict[str, list[str]]()
+    for text in given:
+        label = max((n for n in labels if text.startswith(f"{n}.")), key=len, default=None)
+        if label is None:
+            every.append(text)
+        else:
+            own.setdefault(label, []).append(text.removeprefix(f"{label}."))
+    return every, own
+
+
 class _Record:
     """What becomes compare.json, written whole whenever something is added."""
 
     def __init__(
-        self, args: argparse.Namespace, how: Recipe, contestants: dict[str, Contestant]
+        self,
+        args: argparse.Namespace,
+        how: Recipe,
+        contestants: dict[str, Contestant],
+        own: dict[str, list[str]],
     ) -> None:
 
         self.path = args.out / RECORD
         self.content = _about(args, how, contestants)
+        for label, terms in own.items():
+            self.content["networks"][label]["loss"] = terms
         for path in (self.path, *(args.out / f"{label}.safetensors" for label in contestants)):
             if path.exists() and not args.resume:
                 raise ArgumentError(f"{path} exists: go on with --resume, or choose --out")
@@ -180,13 +207,15 @@ class _Record:
                 )
         for label, entry in earlier.get("networks", {}).items():
             mine = self.content["networks"].get(label)
-            if mine is not None and mine["net"] == entry["net"]:
-                mine |= entry
-            elif mine is not None:
-                raise ArgumentError(
-                    f"{self.path} is of another comparison: {label} was {entry['net']}, now it is "
-                    f"{mine['net']}"
-                )
+            if mine is None:
+                continue
+            for part in ("net", "loss"):
+                if mine.get(part) != entry.get(part):
+                    raise ArgumentError(
+                        f"{self.path} is of another comparison: {label} was {entry.get(part)}, now "
+                        f"it is {mine.get(part)}"
+                    )
+            mine |= entry
 
     def epochs(self, label: str, contestant: Contestant) -> int:
         """How many the budget allows, and stays allowing if the run is resumed."""

@@ -34,23 +34,40 @@ def planned(network: Network, specs: Sequence[Spec], training: bool = False) -> 
         if len(image) != 4:
             raise
         found = known_sizes(network, tuple(_opened(spec, image[2:]) for spec in specs))
+        if found and found.rows.largest is not None and len(specs) > 1:
+            raise  # what is fixed may be another input, to which the image does not fit
         why = found and found.why_not(network.inputs[0].name, (image[2], image[3]))
         if not why or str(error).startswith(why):  # the network said it itself
             raise
         raise ArgumentError(f"{why} ({error})") from None
 
 
-def _fill(plans: Plans, network: Network, specs: Sequence[Spec], training: bool = False) -> Plans:
-    """Put in the plans of the nodes, one by one, as far as there is no error."""
+def _fill(
+    plans: Plans,
+    network: Network,
+    specs: Sequence[Spec],
+    training: bool = False,
+    known: dict[Any, Plan[Any]] | None = None,
+    *,
+    checked: bool = True,
+) -> Plans:
+    """Put in the plans of the nodes, one by one, as far as there is no error. Those that are
+    ``known``, by node and arguments, are taken from there, and others added."""
     for entry, spec in zip(network.inputs, specs, strict=True):
-        if entry.check is not None:
+        if entry.check is not None and checked:
             entry.check(spec)
     dtype = next((s.dtype for s in specs if s.dtype.kind == "f"), np.dtype(np.float32))
     values: dict[Value, Any] = {Value(p.name): Spec(p.shape, dtype) for p in network.params}
     values |= {Value(e.name): spec for e, spec in zip(network.inputs, specs, strict=True)}
 
     def call(node: Node, arguments: dict[str, Any]) -> tuple[Spec, ...]:
-        plan = plans[node.name] = node.operator.plan(**arguments)
+        key = (node.name, *arguments.values())
+        plan = None if known is None else known.get(key)
+        if plan is None:
+            plan = node.operator.plan(**arguments)
+            if known is not None:
+                known[key] = plan
+        plans[node.name] = plan
         return plan.outputs[: plan.results]
 
     execute.walk(network, values, Mode(training), call)
@@ -77,23 +94,31 @@ def known_sizes(network: Network, opened: tuple[Spec, ...]) -> Sizes | None:
     """The sizes that the network takes, if there are any. The inputs' shapes have None in the place
     of rows and columns."""
 
-    def attempt(rows: int, columns: int) -> Trial:
+    known: dict[Any, Plan[Any]] = {}  # two images in one map of a level have all that follows
+
+    def attempt(rows: int, columns: int, checked: bool = True) -> Trial:
         plans: Plans = {}
         try:
-            _fill(plans, network, closed(opened, rows, columns))
+            _fill(plans, network, closed(opened, rows, columns), known=known, checked=checked)
         except ArgumentError:
-            return _trial(network, plans, False)
-        return _trial(network, plans, True)
+            return Trial(False, len(plans), lambda: _places(network, plans), _square(plans))
+        return Trial(True, len(plans), lambda: _places(network, plans), _square(plans))
 
     return sizes.search(attempt)
 
 
-def _trial(network: Network, plans: Plans, fits: bool) -> Trial:
+def _places(network: Network, plans: Plans) -> dict[str, receptive.Place]:
     part = dataclasses.replace(network, nodes=network.nodes[: len(plans)])
-    places = {n: p for n, p in receptive.places(part, plans).items() if not isinstance(p, str)}
-    images = [plan.outputs[0].shape[2:] for plan in plans.values()]
-    square = all(rows == columns for rows, columns in places.values())
-    return Trial(fits, places, square and all(len(set(image)) < 2 for image in images))
+    return {n: p for n, p in receptive.places(part, plans).items() if not isinstance(p, str)}
+
+
+def _square(plans: Plans) -> bool:
+    """Rows and columns are treated alike, and have as many pixels where the image has."""
+    return all(
+        (plan.reach is None or plan.reach[0] == plan.reach[1])
+        and len(set(plan.outputs[0].shape[2:])) < 2
+        for plan in plans.values()
+    )
 
 
 def _opened(spec: Spec, image: Shape) -> Spec:
@@ -116,13 +141,13 @@ def closed(opened: Sequence[Spec], rows: int, columns: int) -> list[Spec]:
 
 def representative(network: Network, opened: tuple[Spec, ...], taken: Sizes) -> list[Plans]:
     """The plans for images of several sizes, which show what depends on the size: on whether the
-    map of a level is even or odd, say. All are large enough to have every kind of pixel."""
+    map of a level is even or odd, say. All are large enough to have every kind of pixel, if there
+    is no largest."""
     found = []
     doublings = (2**j for j in range(taken.stride.bit_length()))
     for distance in (0, *doublings, taken.stride, 8 * taken.stride):
         larger = 2 * taken.stride + distance
-        rows = taken.rows.from_on(taken.rows.smallest + larger)
-        columns = taken.columns.from_on(taken.columns.smallest + larger)
+        rows, columns = (axis.beyond_smallest(larger) for axis in (taken.rows, taken.columns))
         found.append(_fill({}, network, closed(opened, rows, columns)))
     return found
 

@@ -3,6 +3,10 @@
 A network of strides takes sizes in a regular way: what fits depends on the remainder by the step in
 which its coarsest node sees the image, and from some size on nothing is too small. So each
 remainder is asked far out, where only it matters, and then for the smallest size that fits.
+
+Where nothing fits far out, something asks for a map of one size, as a classifier's linear layer
+does: all images fit that have it, as many as the coarsest node's step, and sizes a step apart find
+one.
 """
 
 from __future__ import annotations
@@ -12,27 +16,43 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple, TypeAlias
 
+from numseg.errors import ArgumentError
 from numseg.graph.receptive import Place
+
+MOST = 1024
+"""Up to this size one is looked for where nothing fits far out."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """The sizes of one axis: each number of ``firsts``, and every ``step``-th from there on."""
+    """The sizes of one axis: each number of ``firsts``, and every ``step``-th from there on, as far
+    as ``largest``, if there is one."""
 
     step: int
     firsts: tuple[int, ...]
+    largest: int | None = None
 
     def __contains__(self, size: int) -> bool:
+        if self.largest is not None and size > self.largest:
+            return False
         return any(size >= first and (size - first) % self.step == 0 for first in self.firsts)
 
     def __iter__(self) -> Iterator[int]:
-        """All of them, without end."""
-        return (size for size in itertools.count(self.smallest) if size in self)
+        """All of them, without end if there is no largest."""
+        every: Iterable[int] = itertools.count(self.smallest)
+        if self.largest is not None:
+            every = range(self.smallest, self.largest + 1)
+        return (size for size in every if size in self)
 
     def __str__(self) -> str:
+        if self.largest is not None:
+            every = list(self)
+            if self.step > 1 or len(every) == 1:
+                return ", ".join(map(str, every))
+            return f"{self.smallest} to {self.largest}"
         if self.step == 1:
             return f"{self.smallest} or more"
         if len(self.firsts) > 4:
@@ -49,12 +69,21 @@ class Axis:
 
     def from_on(self, size: int) -> int:
         """The smallest that is not smaller."""
+        if self.largest is not None and size > self.largest:
+            raise ArgumentError(f"the largest size is {self.largest}, but {size} was asked for")
         return next(s for s in itertools.count(max(size, self.smallest)) if s in self)
+
+    def beyond_smallest(self, distance: int) -> int:
+        """The first that is so much larger than the smallest, or the largest that there is."""
+        size = self.smallest + distance
+        return self.from_on(size if self.largest is None else min(size, self.largest))
 
     def nearest(self, size: int) -> tuple[int, ...]:
         """The largest below and the smallest above, the size itself if it is one of them."""
         if size in self:
             return (size,)
+        if self.largest is not None and size > self.largest:
+            return (self.largest,)
         below = [s for s in range(max(size - self.step, 0), size) if s in self]
         return (*below[-1:], self.from_on(size))
 
@@ -88,7 +117,8 @@ class Sizes:
                 continue
             near = axis.nearest(found)
             if len(near) == 1:
-                return f"{name} has {found} {word}, but this network takes {near[0]} at least"
+                bound = "at least" if found < near[0] else "at most"
+                return f"{name} has {found} {word}, but this network takes {near[0]} {bound}"
             takes = f"the nearest that this network takes are {near[0]} and {near[1]}"
             return f"{name} has {found} {word}; {takes}"
         return None
@@ -98,13 +128,19 @@ class Trial(NamedTuple):
     """What the plans say of one size."""
 
     fits: bool
-    places: Mapping[str, Place]
-    """Of the nodes that could be planned."""
+    planned: int
+    """How many nodes could be planned."""
+    places: Callable[[], Mapping[str, Place]]
+    """Where their pixels lie."""
     square: bool
     """Rows and columns were treated alike."""
 
 
-def search(attempt: Callable[[int, int], Trial]) -> Sizes | None:
+Attempt: TypeAlias = Callable[..., Trial]
+"""Of rows and columns; and, if asked for, ``checked=False``: whatever the input itself refuses."""
+
+
+def search(attempt: Attempt) -> Sizes | None:
     """The sizes at which an attempt succeeds; None if there are none."""
     attempt = functools.cache(attempt)
     step, longer = 0, 1
@@ -112,25 +148,46 @@ def search(attempt: Callable[[int, int], Trial]) -> Sizes | None:
         step, far = longer, _far(longer)
         trials = [attempt(far + r, far + r) for r in range(step)]
         classes = [r for r, found in enumerate(trials) if found.fits]
-        most = max(range(step), key=lambda r: len(trials[r].places))
-        longer = math.lcm(step, _step(trials[most], attempt(2 * far + most, 2 * far + most)))
+        most = max(range(step), key=lambda r: trials[r].planned)
+        longer = math.lcm(step, *_strides(trials[most], attempt(2 * far + most, 2 * far + most)))
     pair = (far + classes[0], far + classes[0]) if classes else _pair(attempt, far, step)
     if pair is None:
-        return None
+        return _bounded(attempt, far)
     columns = _axis(lambda size: attempt(pair[0], size).fits, step)
     if pair[0] == pair[1] and all(found.square for found in trials):
         return Sizes(columns, columns, step)
     return Sizes(_axis(lambda size: attempt(size, pair[1]).fits, step), columns, step)
 
 
-def _step(small: Trial, large: Trial) -> int:
-    """The rows and columns in which the coarsest node sees the image: the least common multiple of
-    all strides that are whole (0 is that of one pixel which is repeated), and the same for an image
-    of twice the size."""
-    both = small.places.keys() & large.places.keys()
-    pairs = ((a, b) for n in both for a, b in zip(small.places[n], large.places[n], strict=True))
+def _bounded(attempt: Attempt, far: int) -> Sizes | None:
+    """The sizes, where all are below some size."""
+    step = max(_strides(attempt(far, far, False), attempt(2 * far, 2 * far, False)), default=1)
+    sizes = (s for part in (1, 2) for s in range(step // part or 1, MOST + 1, step // part or 1))
+    found = next((size for size in sizes if attempt(size, size).fits), None)
+    if found is None:
+        return None
+
+    def axis(fits: Callable[[int], bool]) -> Axis:
+        around = [s for s in range(max(found - step, 1), found + step + 1) if fits(s)]
+        first, last = around[0], around[-1]
+        if len(around) == last + 1 - first:
+            return Axis(1, (first,), last)
+        return Axis(last + 1 - first, tuple(around), last)
+
+    columns = axis(lambda size: attempt(found, size).fits)
+    if attempt(found, found).square:
+        return Sizes(columns, columns, step)
+    return Sizes(axis(lambda size: attempt(size, found).fits), columns, step)
+
+
+def _strides(small: Trial, large: Trial) -> list[int]:
+    """The rows and columns in which nodes see the image, those that are whole (0 is that of one
+    pixel which is repeated), and the same for an image of twice the size."""
+    ours, theirs = small.places(), large.places()
+    both = ours.keys() & theirs.keys()
+    pairs = ((a, b) for n in both for a, b in zip(ours[n], theirs[n], strict=True))
     same = {a.stride for a, b in pairs if a.stride == b.stride}
-    return math.lcm(*(stride.numerator for stride in same if stride and stride.denominator == 1))
+    return [stride.numerator for stride in same if stride and stride.denominator == 1]
 
 
 def _far(step: int) -> int:

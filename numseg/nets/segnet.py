@@ -38,8 +38,8 @@ def segnet(in_channels: int = 3, classes: int = 11, *, width: int = 64) -> Graph
     Returns
     -------
     Graph
-        With one input ``x``, (N, in_channels, H, W), H and W at least 17 (the last pooling has two
-        pixels to choose from), and an output of that size, (N, classes, H, W).
+        With one input ``x``, (N, in_channels, H, W) of any size, and an output of that size,
+        (N, classes, H, W).
 
         Parameters have the names of the authors' Caffe layers: ``conv1_1.weight``,
         ``conv1_1_bn.weight`` to ``conv5_3`` in the encoder, ``conv5_3_D.weight`` down to

@@ -30,7 +30,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -151,6 +151,20 @@ def dilations(draw: st.DrawFn, kernel: tuple[int, int], most: int) -> tuple[int,
     """Steps between taps up to ``most``; where there is but one tap, any step will do."""
     rows, columns = (st.integers(1, most) | st.just(FAR if k == 1 else 1) for k in kernel)
     return draw(rows), draw(columns)
+
+
+def fits(
+    spans: Sequence[int], stride: Sequence[int], padding: Sequence[int], ceil: bool
+) -> list[int]:
+    """The fewest rows and columns that windows of these spans take: with ``ceil`` the first may
+    reach as far beyond the padding as the last."""
+    found = []
+    for axis, (span, step) in enumerate(zip(spans, stride, strict=True)):
+        before, after = padding[2 * axis : 2 * axis + 2]
+        fewest = max(span - before - after, 0)
+        beyond = max(span - before - after - (step - 1), 0 if before else 1)
+        found.append(min(fewest, beyond) if ceil else fewest)
+    return found
 
 
 def of(op: Operator[Any, Any]) -> ModuleType:

@@ -162,6 +162,26 @@ def test_what_cannot_be_compared(tmp_path, monkeypatch, capsys, argv, message):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_network_has_losses_of_its_own(tmp_path, capsys):
+    nets = ["unet", "two.heads=fcn_resnet50", "--set", "width=1", "--set", "two.heads.aux=true"]
+    nets += ["--set", "unet.depth=1"]
+    argv = ["compare", *nets, *DATA, "--epochs", "1", "--out", str(tmp_path / "out")]
+    assert main([*argv, "--loss", "dice_loss"]) == 2  # one for both: an output would have none
+    assert "two.heads: " in capsys.readouterr().err
+    argv += ["--loss", "dice_loss", "--loss", "two.heads.cross_entropy"]
+    assert main([*argv, "--loss", "two.heads.cross_entropy@1=0.5"]) == 0
+    assert main([*argv, "--loss", "two.heads.cross_entropy@1=0.4", "--resume"]) == 2
+    assert "two.heads was ['cross_entropy', 'cross_entropy@1=0.5'], now" in capsys.readouterr().err
+    told = {label: load_checkpoint(tmp_path / "out" / f"{label}.safetensors").about["recipe"]
+            for label in ("unet", "two.heads")}  # fmt: skip
+    assert told["unet"]["loss"] == "dice_loss"
+    terms = [(t["operator"], t["weight"], t["output"]) for t in told["two.heads"]["loss"]]
+    assert terms == [("cross_entropy", 1.0, 0), ("cross_entropy", 0.5, 1)]
+    record = json.loads((tmp_path / "out" / "compare.json").read_text())
+    assert record["networks"]["two.heads"]["loss"] == ["cross_entropy", "cross_entropy@1=0.5"]
+    assert "loss" not in record["networks"]["unet"]
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -76,7 +77,7 @@ RULES = {
     "stride 3": (chain((3, {"stride": 3}), (2, {}), centred=True), 3, (6,)),
     "encoder and decoder": (encoder_decoder(), 4, (4,)),
     "without the last skip": (encoder_decoder(skip=False), 4, (4, 5)),
-    "SegNet": (segnet(), 1, (2,)),
+    "SegNet": (segnet(), 1, (1,)),
     "pooling by a fixed number of bins": (
         chain((ns.adaptive_avg_pool2d, {"output_size": 4}), (3, {})), 1, (1,)
     ),
@@ -115,7 +116,7 @@ def test_the_paper_s_unet_and_what_is_printed():
     assert (572, 570) not in found
     assert found.rows.up_to(240) == [188, 204, 220, 236]
     assert list(itertools.islice(found.rows, 2)) == [188, 204]
-    assert str(segnet().legal_inputs((1, 1, None, None))) == "rows and columns: 2 or more"
+    assert str(segnet().legal_inputs((1, 1, None, None))) == "rows and columns: 1 or more"
 
 
 def test_one_pixel_that_is_made_many_asks_for_no_size():
@@ -135,6 +136,51 @@ def test_rows_and_columns_are_apart():
     assert graph.smallest_input((1, 1, None, None)) == (1, 1, 2, 1)
     # one of them may be given
     assert graph.legal_inputs((1, 1, None, 7)).rows == Axis(2, (2,))
+
+
+def classifier(pools: int = 2, side: int = 3, most: float = math.inf) -> Graph:
+    """A linear layer that takes a map of one size."""
+    net = Graph.build()
+
+    def check(x: ns.Spec) -> None:
+        if max(x.shape[2:]) > most:
+            raise ns.ArgumentError(f"x is larger than {most}")
+
+    y = net.input("x", check)
+    for number in range(pools):
+        y = net.add(ns.max_pool2d, y, 2, name=f"pool{number}")
+    weight = net.param("weight", (2, side * side), ones)
+    return net.output(net.add(ns.linear, net.add(ns.flatten, y), weight, name="fc"))
+
+
+@pytest.mark.parametrize(
+    ("graph", "smallest", "largest"),
+    [
+        (classifier(), 12, 15),
+        (classifier(most=13), 12, 13),
+        (classifier(pools=0, side=28), 28, 28),
+        (classifier(pools=5, side=7), 224, 255),
+        (ns.nets.alexnet(3, 2, width=6, variant="paper"), 199, 230),
+        (ns.nets.googlenet(3, 2, width=0.02, variant="paper", aux=True), 191, 238),
+    ],
+)
+def test_a_largest_size(graph: Graph, smallest: int, largest: int):
+    channels = 3 if "fc" not in {node.name for node in graph.nodes} else 1
+    found = graph.legal_inputs((1, channels, None, None))
+    sizes = list(range(smallest, largest + 1))
+    assert list(found.rows) == list(found.columns) == sizes == found.rows.up_to(4096)
+    assert (largest, smallest) in found
+    assert (largest + 1, smallest) not in found
+    text = f"{smallest} to {largest}" if smallest < largest else f"{smallest}"
+    assert str(found) == f"rows and columns: {text}"
+    assert graph.smallest_input((1, channels, None, None)) == (1, channels, smallest, smallest)
+    for size, word in ((smallest - 1, "at least"), (largest + 1, "at most")):
+        near = smallest if size < smallest else largest
+        with pytest.raises(ns.ArgumentError, match=f"^x has {size} rows, .* takes {near} {word}"):
+            graph.shapes((1, channels, size, smallest))
+    with pytest.raises(ns.ArgumentError, match=f"the largest size is {largest}, but 5000 was"):
+        found.rows.from_on(5000)
+    assert str(graph.receptive_fields((1, channels, None, None)))
 
 
 def test_inputs_that_go_together_grow_together():

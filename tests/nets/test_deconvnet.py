@@ -64,11 +64,9 @@ def test_wrong_arguments():
             call()
 
 
-def test_gradients_and_definitions():
-    graph = deconvnet(1, 2, width=1)
+def test_definitions_agree():
     x = whole.image((193, 194), batch=1, channels=1)
-    whole.check_gradients(graph, x, training=False)  # one value per channel has no variance
-    whole.check_reference(graph, x, training=False)
+    whole.check_reference(deconvnet(1, 2, width=1), x, training=False)  # no variance of one value
 
 
 # -- windows ----------------------------------------------------------------------------------

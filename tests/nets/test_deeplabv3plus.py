@@ -134,8 +134,7 @@ def test_wrong_arguments():
             call()
 
 
-def test_gradients_and_definitions():
+def test_definitions_agree():
     graph = deeplabv3plus_xception65(3, 2, width=1, middle=1, rates=(1, 2))
-    whole.check_gradients(graph, whole.image((33, 18)))
     whole.check_reference(graph, whole.image((33, 18)))
     whole.check_reference(xception65(3, 2, width=1, middle=1), whole.image((33, 18)))

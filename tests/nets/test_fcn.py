@@ -125,7 +125,8 @@ def test_wrong_arguments():
 @pytest.mark.parametrize("name", ["fcn32s", "at once"])  # the others are part of the second
 def test_gradients_and_definitions(name: str):
     graph = NETS[name](1, 2, width=1)
-    whole.check_gradients(graph, whole.image((9, 12), batch=1, channels=1))
+    if name == "at once":
+        whole.check_gradients(graph, whole.image((9, 12), batch=1, channels=1))
     whole.check_reference(graph, whole.image((9, 12), batch=1, channels=1), training=False)
 
 

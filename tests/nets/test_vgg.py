@@ -97,7 +97,6 @@ def test_wrong_arguments():
 
 
 @pytest.mark.parametrize("norm", [False, True])
-def test_gradients_and_definitions(norm: bool):
+def test_definitions_agree(norm: bool):
     graph = (nets.vgg16_bn if norm else nets.vgg16)(3, 5, width=1)
-    whole.check_gradients(graph, whole.image((33, 64)))
     whole.check_reference(graph, whole.image((33, 64)))

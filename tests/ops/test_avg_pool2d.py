@@ -58,6 +58,25 @@ def test_ceil_mode_never_counts_what_lies_beyond_the_padding(op, padding, includ
 
 
 @both
+@pytest.mark.parametrize(
+    ("i", "kernel", "stride", "padding", "expected"),
+    [
+        (2, 3, 2, 0, 2.5),  # the mean of 1, 2, 3, 4: what lies beyond is not counted
+        (1, 2, 2, 0, 1.0),
+        (1, 3, 2, 1, 1 / 9),  # but padding is
+        (3, 7, 3, 1, 45 / 25),
+    ],
+)
+def test_ceil_mode_has_one_window_where_it_is_larger_than_the_image(
+    op, i, kernel, stride, padding, expected
+):
+    """As PyTorch 2.13 gives them."""
+    x = np.arange(1.0, i * i + 1).reshape(1, 1, i, i)
+    y = op(x, kernel, stride, padding, ceil_mode=True)
+    np.testing.assert_allclose(y, [[[[expected]]]], rtol=1e-15)
+
+
+@both
 def test_ceil_mode_drops_a_window_that_would_start_after_the_image(op):
     # five columns, one of padding: windows of 2 start at -1, 2, 5; the third is all padding
     x = np.ones((1, 1, 1, 5))

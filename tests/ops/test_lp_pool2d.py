@@ -49,6 +49,16 @@ def test_a_window_beyond_the_image(op, scaled, last):
 
 
 @both
+@pytest.mark.parametrize(
+    ("scaled", "expected"), [(True, np.sqrt(9 / 4 * 30)), (False, np.sqrt(30))]
+)
+def test_a_window_larger_than_the_image(op, scaled, expected):
+    # 1, 2, 3, 4 in a window of nine: PyTorch 2.13 gives 8.2158, too
+    y = op(image([[1, 2], [3, 4]]), 2, 3, 2, ceil_mode=True, scaled=scaled)
+    np.testing.assert_allclose(y, [[[[expected]]]], rtol=1e-15)
+
+
+@both
 def test_padding_is_zeros_and_counts(op):
     y = op(image([[3, 4, 12]]), 2, (1, 2), 2, padding=(0, 0, 1, 0))
     np.testing.assert_allclose(y.ravel(), [3, np.sqrt(160)])

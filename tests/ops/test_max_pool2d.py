@@ -158,6 +158,38 @@ def test_ceil_mode_drops_windows_that_start_after_the_image(
 
 
 @both
+@pytest.mark.parametrize("rule", ["torch", "caffe"])
+@pytest.mark.parametrize(
+    ("i", "kernel", "stride", "padding"),
+    [(2, 3, 2, 0), (1, 2, 2, 0), (1, 3, 4, 0), (2, 5, 2, 1), (3, 7, 3, 1)],
+)
+def test_ceil_mode_has_one_window_where_it_is_larger_than_the_image(
+    op, rule, i, kernel, stride, padding
+):
+    """As PyTorch 2.13 gives them: all that is there, and its last pixel here."""
+    x = np.arange(float(i * i)).reshape(1, 1, i, i)
+    how = {"ceil_rule": rule, "return_indices": True}
+    y, indices = op(x, kernel, stride, padding, ceil_mode=True, **how)
+    assert y.tolist() == [[[[i * i - 1.0]]]]
+    assert indices.tolist() == [[[[i * i - 1]]]]
+    _, saved = op.forward(x, kernel, stride, padding, ceil_mode=True)
+    (gx,) = op.backward(saved, np.full((1, 1, 1, 1), 5.0))
+    assert gx.ravel().tolist() == [0.0] * (i * i - 1) + [5.0]
+    with pytest.raises(ns.ArgumentError, match=f"spans {kernel} rows"):
+        op(x, kernel, stride, padding)
+
+
+@both
+@pytest.mark.parametrize(
+    ("i", "kernel", "stride"), [(1, 3, 2), (2, 5, 2), (3, 5, 2), (0, 2, 2), (0, 2, 4)]
+)
+@pytest.mark.parametrize("rule", ["torch", "caffe"])
+def test_a_window_larger_by_the_stride_is_refused(op, i, kernel, stride, rule):
+    with pytest.raises(ns.ArgumentError, match=f"spans {kernel} rows .* but x has {i} rows"):
+        op(np.zeros((1, 1, i, 9)), kernel, stride, ceil_mode=True, ceil_rule=rule)
+
+
+@both
 def test_the_gradient_goes_to_the_winner(op):
     x = np.array([[[[1.0, 5, 2, 0], [3, 4, 8, 7]]]])
     _, saved = op.forward(x, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import Any
 
@@ -150,6 +151,28 @@ def test_divisors_are_those_of_onnx_runtime(include, kernel, stride, padding, si
     )  # fmt: skip
     ours = ns.avg_pool2d(x, kernel, stride, padding, ceil, include)
     np.testing.assert_allclose(ours, values, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("ceil", [False, True])
+@pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d"])
+def test_windows_larger_than_the_image_are_those_of_pytorch(name: str, ceil: bool):
+    """Every small case: it takes what PyTorch takes, and refuses what that refuses."""
+    ours, theirs = getattr(ns, name), getattr(torch.nn.functional, name)
+    taken = 0
+    for i, k, s, p in itertools.product(range(1, 7), range(1, 6), range(1, 5), range(3)):
+        if p > k // 2:
+            continue
+        x = np.random.default_rng(i).normal(size=(1, 1, i, i))
+        try:
+            expected = theirs(torch.tensor(x), k, s, p, ceil_mode=ceil).numpy()
+        except RuntimeError:  # "Output size is too small"
+            with pytest.raises(ns.ArgumentError, match="the window spans"):
+                ours(x, k, s, p, ceil_mode=ceil)
+        else:
+            found = ours(x, k, s, p, ceil_mode=ceil)
+            np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+            taken += k > i + 2 * p
+    assert bool(taken) == ceil
 
 
 # -- max_unpool2d ---------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+import numseg as ns
 from numseg import nets
 
 torch = pytest.importorskip("torch")
@@ -111,6 +112,19 @@ def test_logits_of_classifiers(name):
         x = images(size)
         with torch.no_grad():
             assert_same_logits(graph.run(params, x), model(torch.from_numpy(x)), f"{name} {size}")
+
+
+def test_googlenet_s_smallest_image():
+    """15 x 15 leave two pixels for the last window of three."""
+    model = peer("googlenet").double()
+    x, graph = images((15, 16), dtype=np.float64), nets.googlenet()
+    with torch.no_grad():
+        expected = model(torch.from_numpy(x))
+    assert_near(graph.run(parameters(graph, model, np.float64), x), expected, 1e-10)
+    with pytest.raises(RuntimeError, match="too small"):
+        model(torch.from_numpy(x[:, :, :14, :14]))
+    with pytest.raises(ns.ArgumentError, match="takes 15 at least"):
+        graph.shapes((1, 3, 14, 15))
 
 
 def test_googlenet_s_auxiliary_classifiers():

@@ -106,7 +106,7 @@ def googlenet(
     -------
     Graph
         With one input ``x``, (N, in_channels, H, W), and an output (N, classes). H and W at least
-        31; in the paper's at least 47, and with its auxiliary classifiers from 191 to 238.
+        15; in the paper's at least 31, and with its auxiliary classifiers from 191 to 238.
         Parameters have torchvision's names, ``inception3a.branch2.0.conv.weight`` ...
         ``fc.weight``, or Caffe's, ``inception_3a/3x3_reduce.weight`` ... ``loss3/classifier.bias``.
 
@@ -183,8 +183,8 @@ def googlenet(
 def _sizes(paper: bool, aux: bool) -> dict[str, Any]:
     """Of images: that leave a window for the last pooling, or 4 x 4 means of the paper's."""
     if not paper:
-        return {"smallest": 31}
-    return {"smallest": 191, "largest": 238} if aux else {"smallest": 47}
+        return {"smallest": 15}
+    return {"smallest": 191, "largest": 238} if aux else {"smallest": 31}
 
 
 def _transformed(net: Builder, x: Value, channels: int) -> Value:

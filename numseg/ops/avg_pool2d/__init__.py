@@ -36,7 +36,8 @@ def avg_pool2d(
         Less than the window on each side. "same" is TensorFlow's, whose average pooling does
         not count the padding.
     ceil_mode : bool
-        Round the output size up, so that the last window may reach beyond the padding.
+        Round the output size up, so that the last window may reach beyond the padding; also where
+        it is the only one.
     count_include_pad : bool
         Whether the divisor counts the pixels of the window on the padded image, or those on the
         image only.

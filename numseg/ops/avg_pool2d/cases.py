@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, refused, strides, wrong_arrays
+from numseg.testing.cases import Case, fits, refused, strides, wrong_arrays
 
 EXACT = "value"  # a gradient is a sum of quotients
 
@@ -17,13 +17,13 @@ EXACT = "value"  # a gradient is a sum of quotients
 def valid(draw: st.DrawFn) -> Case:
     kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     padding = [draw(st.integers(0, k - 1)) for k in kernel for _ in range(2)]
-    fits = [max(k - padding[2 * a] - padding[2 * a + 1], 0) for a, k in enumerate(kernel)]
-    size = [fit + draw(st.integers(0, 5)) for fit in fits]
+    stride, ceil = draw(st.none() | strides(5)), draw(st.booleans())
+    size = [fit + draw(st.integers(0, 5)) for fit in fits(kernel, stride or kernel, padding, ceil)]
     params = {
         "kernel_size": kernel,
-        "stride": draw(st.none() | strides(5)),
+        "stride": stride,
         "padding": padding,
-        "ceil_mode": draw(st.booleans()),
+        "ceil_mode": ceil,
         "count_include_pad": draw(st.booleans()),
         "divisor_override": draw(st.none() | st.integers(1, 5)),
         "ceil_rule": draw(st.sampled_from(["torch", "caffe"])),

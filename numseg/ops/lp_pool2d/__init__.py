@@ -32,7 +32,8 @@ def lp_pool2d(
     stride : int or (rows, columns), optional
         Defaults to ``kernel_size``.
     ceil_mode : bool
-        Round the output size up, so that the last window may reach beyond the padding.
+        Round the output size up, so that the last window may reach beyond the padding; also where
+        it is the only one.
     padding : int, (rows, columns), (top, bottom, left, right), "valid", "same" or "same_lower"
         Zeros, less than the window on each side.
     absolute : bool

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.testing.cases import Case, refused, strides, wrong_arrays
+from numseg.testing.cases import Case, fits, refused, strides, wrong_arrays
 
 EXACT = False
 
@@ -17,14 +17,14 @@ EXACT = False
 def valid(draw: st.DrawFn) -> Case:
     kernel = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
     padding = [draw(st.integers(0, k - 1)) for k in kernel for _ in range(2)]
-    fits = [max(k - padding[2 * a] - padding[2 * a + 1], 0) for a, k in enumerate(kernel)]
-    size = [fit + draw(st.integers(0, 4)) for fit in fits]
+    stride, ceil = draw(st.none() | strides(4)), draw(st.booleans())
+    size = [fit + draw(st.integers(0, 4)) for fit in fits(kernel, stride or kernel, padding, ceil)]
     absolute = draw(st.booleans())
     params = {
         "norm_type": draw(st.sampled_from([1, 2, 3, 1.5] if absolute else [1, 2, 4])),
         "kernel_size": kernel,
-        "stride": draw(st.none() | strides(4)),
-        "ceil_mode": draw(st.booleans()),
+        "stride": stride,
+        "ceil_mode": ceil,
         "padding": padding,
         "absolute": absolute,
         "scaled": draw(st.booleans()),

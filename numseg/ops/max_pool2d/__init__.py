@@ -52,7 +52,8 @@ def max_pool2d(
         Less than the window's extent on each side. "same" is TensorFlow's.
     dilation : int or (rows, columns)
     ceil_mode : bool
-        Round the output size up, so that the last window may reach beyond the padding.
+        Round the output size up, so that the last window may reach beyond the padding; also where
+        it is the only one.
     return_indices : bool
         Also return where the largest values stood: the switches of unpooling.
     ceil_rule : {"torch", "caffe"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from numseg.geometry import INDEX_LAYOUTS, extent
 from numseg.operator import Plan
-from numseg.testing.cases import Case, dilations, refused, strides, wrong_arrays
+from numseg.testing.cases import Case, dilations, fits, refused, strides, wrong_arrays
 
 EXACT = "value"  # ties="split" divides gradients
 
@@ -21,14 +21,14 @@ def valid(draw: st.DrawFn) -> Case:
     dilation = draw(dilations(kernel, 2))
     spans = [extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
     padding = draw(st.tuples(*(st.integers(0, span - 1) for span in spans for _ in range(2))))
-    fits = [max(s - padding[2 * a] - padding[2 * a + 1], 0) for a, s in enumerate(spans)]
-    size = [fit + draw(st.integers(0, 4)) for fit in fits]
+    stride, ceil = draw(st.none() | strides(4)), draw(st.booleans())
+    size = [fit + draw(st.integers(0, 4)) for fit in fits(spans, stride or kernel, padding, ceil)]
     params = {
         "kernel_size": kernel,
-        "stride": draw(st.none() | strides(4)),
+        "stride": stride,
         "padding": padding,
         "dilation": dilation,
-        "ceil_mode": draw(st.booleans()),
+        "ceil_mode": ceil,
         "return_indices": draw(st.booleans()),
         "ceil_rule": draw(st.sampled_from(["torch", "caffe"])),
         "nan": draw(st.sampled_from(["propagate", "first", "drop"])),
