@@ -81,7 +81,7 @@ PHASE: list[Algorithm[Correlation]] = [
 INPUT_GRADIENT: list[Algorithm[Correlation]] = [
     Algorithm(no_image, lambda p: lambda *arrays: None),
     Algorithm(winograd.suits, winograd.input_gradient),
-    # as in FORWARD: the stencil phase by phase, but for strides, and the rest at once
+    # depthwise, as in FORWARD: of stride 1 the stencil below, the rest with vectors of channels
     Algorithm(depthwise_channels.suits_gradient, depthwise_channels.input_gradient),
     # strides of a vector that divide the kernel: FCN's 64 x 64 of stride 32
     Algorithm(transposed_large_stride.suits, transposed_large_stride.input_gradient),
@@ -99,8 +99,9 @@ WEIGHT_GRADIENT: list[Algorithm[WeightGradient]] = [
     Algorithm(no_weights_or_outputs, lambda p: lambda x, gy, gw: gw.fill(0)),
     # as in FORWARD
     Algorithm(large_kernel.suits, large_kernel.weight_gradient),
+    # one channel to a filter: by vectors of channels on small images, or of pixels
+    Algorithm(depthwise_channels.suits_weights, depthwise_channels.weight_gradient),
     Algorithm(depthwise.suits, depthwise.weight_gradient),
-    Algorithm(depthwise_channels.suits, depthwise_channels.weight_gradient),
     # groups whose few filters would leave vectors of filters empty: vectors of pixels instead
     Algorithm(few_filters.suits, few_filters.weight_gradient),
     # everything else: vectors of filters

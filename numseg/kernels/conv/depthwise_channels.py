@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numseg.kernels.conv import depthwise
 from numseg.kernels.conv.channel_vectors import (
     add_vectors,
     gather_square,
@@ -142,7 +143,7 @@ def weight_panel(w, f0, filters, taps, panel, planes, places, lanes):
 
 
 @rule
-def run_of_4(line, at):
+def four(line, at):
     return line[at], line[at + 1], line[at + 2], line[at + 3]
 
 
@@ -151,8 +152,8 @@ def compute_rows(scratch, panel, steps, ranges, phases, starts, out, t0, t1, r0,
     """Rows ``t0 <= t < t1`` of each phase; the scratch begins with row r0 of x."""
     z0 = t0 * s.step
     for number in range(len(phases)):
-        z, rows, q, columns = run_of_4(phases[number], 0)
-        tile, tap, column_taps, ranged = run_of_4(phases[number], 4)
+        z, rows, q, columns = four(phases[number], 0)
+        tile, tap, column_taps, ranged = four(phases[number], 4)
         for t in range(t0, min(t1, rows)):
             k0 = tap + ranges[ranged + t, 0] * column_taps
             k1 = tap + ranges[ranged + t, 1] * column_taps
@@ -252,7 +253,8 @@ def _grad_w(start, stop, x, gy, gw, offsets, s):
     most = (s.band - 1) * s.stride + s.extent
     scratch = aligned(np.empty((most * s.width + 1) * s.lanes, x.dtype))
     grads = aligned(np.empty((s.band * s.columns + 1) * s.lanes, x.dtype))
-    tile, total = np.empty(len(offsets) * s.lanes, x.dtype), np.empty(len(offsets) * s.lanes, x.dtype)
+    tile = np.empty(len(offsets) * s.lanes, x.dtype)
+    total = np.empty_like(tile)
     clear(scratch)
     places, plain = pixel_places(s, most), multiples(s.band * s.columns, s.lanes)
     tile_places, zero = multiples(len(offsets), s.lanes), multiples(1, 0)
@@ -291,13 +293,29 @@ def _grad_w(start, stop, x, gy, gw, offsets, s):
 
 
 def suits(p: Problem) -> bool:
-    """One channel to a filter, and channels enough for a vector."""
-    return p.channels == 1 and p.rows.taps * p.columns.taps > 1 and _enough(p)
+    """One channel to a filter, and filters enough for vectors."""
+    return p.channels == 1 and p.taps > 1 and p.tile == 0 and _enough(p)
 
 
 def suits_gradient(p: Problem) -> bool:
-    """Of the image: of each filter one channel too."""
-    return p.filters == 1 and suits(p)
+    """Of the image: of each channel one filter too, and of stride 1 no stencil is better."""
+    return p.filters == 1 and suits(p) and not depthwise.suits(_transposed(p))
+
+
+def suits_weights(p: Problem) -> bool:
+    """Rows that are vectors of pixels are as quick to read as they are, but for strides."""
+    rows = p.columns.outputs >= LONG_ROW * TARGET.vector_bytes // p.itemsize
+    return suits(p) and not (rows and p.columns.stride == 1)
+
+
+LONG_ROW = 3
+"""Vectors."""
+
+
+def _transposed(p: Problem) -> Problem:
+    """The convolution that gives the gradient of the image, where its stride is 1."""
+    rows, columns = (phase(axis, 0) if axis.stride == 1 else axis for axis in (p.rows, p.columns))
+    return p._replace(rows=rows, columns=columns)
 
 
 def _enough(p: Problem) -> bool:
