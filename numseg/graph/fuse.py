@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from numseg.graph.execute import named_errors
 from numseg.graph.network import Network
-from numseg.graph.node import Node, SizeOf, Value
+from numseg.graph.node import Late, Node, SizeOf, Value
 
 N = TypeVar("N", bound=Network)
 
@@ -40,8 +40,12 @@ class Chain:
 
     def node(self) -> Node:
         """It runs where the first node stands, and gives what the last one gives."""
-        first, last = self.nodes[0], self.nodes[-1]
-        attributes = tuple((f"0.{name}", given) for name, given in first.attributes)
+        attributes = tuple(
+            (f"{j}.{name}", given)
+            for j, node in enumerate(self.nodes)
+            for name, given in node.attributes
+        )
+        last = self.nodes[-1]
         return Node(last.name, self, tuple(self.entries.values()), attributes)  # type: ignore[arg-type]
 
     def __call__(self, **arguments: Any) -> Any:
@@ -80,10 +84,14 @@ class _Growing:
         before it, and what else it reads is there when the first node runs."""
         operators = [n.operator for n in (*self.nodes, node)]
         epilogue = iter(operators[0].facts.epilogue)
-        in_order = all(any(operator is t for t in epilogue) for operator in operators[1:])
+        in_order = all(
+            any(any(operator is taken for taken in stage) for stage in epilogue)
+            for operator in operators[1:]
+        )
         rest = [value for value in node.reads() if value.source != self.nodes[-1].name]
         there = all(made[value.source] < self.at for value in rest)
-        return in_order and there and node.results == 1 and not node.attributes
+        plain = not any(g is Late.SEED or isinstance(g, SizeOf) for _, g in node.attributes)
+        return in_order and there and node.results == 1 and plain
 
 
 def fused(graph: N) -> N:

@@ -1,5 +1,5 @@
-"""Intrinsics of :mod:`numseg.kernels.conv.depthwise_channels`, as LLVM IR: squares of numbers turned
-from pixels of a channel to channels of a pixel and back, and rows of outputs."""
+"""Intrinsics of :mod:`numseg.kernels.conv.depthwise_channels`, as LLVM IR: squares of numbers
+turned from pixels of a channel to channels of a pixel and back, and rows of outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convolutions of one channel to a filter with any taps, strides and dilations; and their gradients.
+"""Convolutions of one channel to a filter, whatever the taps, the strides and the dilations.
 
 Rows of small images leave vectors of pixels half empty, and strides and dilations tear them apart.
 Here the lanes are *channels*: a unit turns the planes of as many channels as a vector has into
@@ -332,9 +332,7 @@ def input_gradient(p: Problem) -> Correlation:
     """From gy to gx."""
     rows, columns = ([phase(axis, first) for first in range(min(axis.stride, axis.size))]
                      for axis in (p.rows, p.columns))  # fmt: skip
-    turned = p._replace(
-        rows=rows[0], columns=columns[0], height=p.rows.size, width=p.columns.size
-    )
+    turned = p._replace(rows=rows[0], columns=columns[0], height=p.rows.size, width=p.columns.size)
     return _correlation(turned, rows, columns)
 
 
