@@ -7,7 +7,7 @@ import pytest
 
 import numseg as ns
 from numseg.kernels.conv import choose, depthwise_channels, direct
-from numseg.kernels.conv.depthwise_channels import TILES, _met, _tile
+from numseg.kernels.conv.depthwise_channels import TILES, _tile
 from numseg.kernels.conv.problem import Axis, Problem
 from numseg.ops.conv2d import cpu
 
@@ -129,9 +129,9 @@ def test_it_is_chosen_for_small_images():
 
 def test_taps_that_meet_no_pixel_are_left_out():
     axis = Axis(size=5, outputs=5, taps=3, stride=1, dilation=12, pad=12)
-    assert _met(axis)[2:] == Axis(5, 5, 1, 1, 12, 0, tap_first=1)[2:]
+    assert axis.met[2:] == Axis(5, 5, 1, 1, 12, 0, tap_first=1)[2:]
     beside = Axis(size=5, outputs=3, taps=2, stride=1, dilation=1, pad=9)
-    assert _met(beside).taps == 0
+    assert beside.met.taps == 0
 
 
 def test_a_row_is_tiles_of_its_own_length():

@@ -338,7 +338,7 @@ def input_gradient(p: Problem) -> Correlation:
 
 def _correlation(p: Problem, rows: Sequence[Axis], columns: Sequence[Axis]) -> Correlation:
     """Phases of rows and of columns, which together fill y."""
-    rows, columns = list(map(_met, rows)), list(map(_met, columns))
+    rows, columns = ([axis.met for axis in axes] for axes in (rows, columns))
     s = _work(p, rows, columns, p.height, p.width)
     phases, ranges, steps = _tables(p, rows, columns, s)
     filters = p.groups * p.filters
@@ -383,18 +383,6 @@ def weight_gradient(p: Problem) -> WeightGradient:
 def _left(s: ChannelWork, p: Problem) -> int:
     """The column of the scratch that the first tap of the first output meets."""
     return s.left - p.columns.pad
-
-
-def _met(axis: Axis) -> Axis:
-    """Without the taps that miss the image, whatever the output."""
-    first, last = -axis.pad, (axis.outputs - 1) * axis.stride - axis.pad
-    begin = min(max(ceil_div(-last, axis.dilation), 0), axis.taps)
-    end = min(max(ceil_div(axis.size - first, axis.dilation), begin), axis.taps)
-    return axis._replace(
-        taps=end - begin,
-        pad=axis.pad - begin * axis.dilation,
-        tap_first=axis.tap_first + axis.tap_step * begin,
-    )
 
 
 def _work(

@@ -35,7 +35,7 @@ def input_gradient(p: Problem, convolution: Callable[[Problem], Correlation]) ->
     turned = p._replace(
         channels=p.filters, filters=p.channels, height=p.rows.size, width=p.columns.size
     )
-    phases = [convolution(turned._replace(rows=r, columns=c)) for r in rows for c in columns]
+    phases = [convolution(turned._replace(rows=r, columns=c).met) for r in rows for c in columns]
     taps = p.kernel[0] * p.kernel[1]
 
     def run(gy: Array, w: Array, bias: Array | None, gx: Array, epilogue: Epilogue | None) -> None:

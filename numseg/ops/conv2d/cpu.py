@@ -28,7 +28,7 @@ def _problem(g: Geometry, itemsize: int) -> Problem:
 @functools.lru_cache(maxsize=256)
 def _forward(g: Geometry, itemsize: int) -> Correlation:
     p = _problem(g, itemsize)
-    return non_finite.forward(first_that_suits(FORWARD, p), p)
+    return non_finite.forward(first_that_suits(FORWARD, p.met), p)
 
 
 @functools.lru_cache(maxsize=256)
