@@ -45,16 +45,14 @@ def _held(blocks: Sequence[Block]) -> np.ndarray:
     return held
 
 
-def shared(blocks: Sequence[Block], small: int) -> tuple[list[int], list[tuple[int, ...]]]:
-    """For each block the one whose memory it has, which begins with it or before it; and for each
-    step, the blocks whose memory is given back after it. Blocks below ``small`` bytes have their
+def shared(blocks: Sequence[Block], small: int) -> tuple[list[int], dict[int, int]]:
+    """For each block the one whose memory it has, which begins with it or before it; and for those
+    the step after which it is given back. Blocks below ``small`` bytes have their
     own."""
     held = _held(blocks)
     most = int(held.max(initial=0))
     shares = list(range(len(blocks)))
-    ends: dict[
-        int, int
-    ] = {}  # of memory that may go on: the last step of the block that has it now
+    ends: dict[int, int] = {}  # of memory that may go on: the last step of who has it now
     for number in sorted(shares, key=lambda j: blocks[j].first):
         block = blocks[number]
         if block.kept or block.nbytes < small:
@@ -78,7 +76,4 @@ def shared(blocks: Sequence[Block], small: int) -> tuple[list[int], list[tuple[i
     lasts: dict[int, int] = {}
     for block, owner in zip(blocks, shares, strict=True):
         lasts[owner] = max(lasts.get(owner, 0), block.last)
-    released: list[list[int]] = [[] for _ in held]
-    for owner, last in lasts.items():
-        released[last].append(owner)
-    return shares, [tuple(numbers) for numbers in released]
+    return shares, lasts

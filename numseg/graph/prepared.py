@@ -72,7 +72,8 @@ class Prepared:
         self._outputs = tuple(self._values[value] for value in network.outputs)
         found = _steps(network, plans, layout, self._values)
         self._blocks, found = _blocks(found, plans, layout, self._values, set(self._outputs))
-        self._shares, released = memory.shared(self._blocks, SMALL)
+        self._shares, lasts = memory.shared(self._blocks, SMALL)
+        released = [tuple(j for j, last in lasts.items() if last == at) for at in range(len(found))]
         self._steps = tuple(
             step._replace(spent=spent, released=freed)
             for step, spent, freed in zip(
