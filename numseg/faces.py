@@ -272,17 +272,16 @@ def _allocated(
     into: Array | None,
 ) -> tuple[Any, ...]:
     """The outputs, without entries where they are skipped and are no results."""
+    specs: Sequence[Spec] = plan.outputs
+    if skipped:
+        numbers = [op.outputs.index(name) for name in skipped]
+        specs = [
+            spec if j < plan.results or j not in numbers else Spec((0,), spec.dtype)
+            for j, spec in enumerate(specs)
+        ]
     if into is not None:
-        others = plan.outputs[1:]
-        return into, *(where.empty(s.shape, s.dtype) for s in others)
-    if not skipped:
-        return tuple([where.empty(spec.shape, spec.dtype) for spec in plan.outputs])
-    shapes = [spec.shape for spec in plan.outputs]
-    for name in skipped:
-        if (number := op.outputs.index(name)) >= plan.results:
-            shapes[number] = (0,)
-    specs = zip(shapes, plan.outputs, strict=True)
-    return tuple(where.empty(shape, spec.dtype) for shape, spec in specs)
+        return into, *[where.empty(*spec) for spec in specs[1:]]
+    return tuple([where.empty(*spec) for spec in specs])
 
 
 @np.errstate(all="ignore")

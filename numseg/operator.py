@@ -27,7 +27,7 @@ from numseg.binding import Parameters
 from numseg.errors import ArgumentError, ArgumentTypeError, DeviceError
 from numseg.faces import Call, use
 from numseg.forks import cached_property
-from numseg.plan import Cost, Plan, Plans, Saved, Spec, each, flat, spec_of, specs_of
+from numseg.plan import Cost, Plan, Plans, Saved, Spec, Step, each, flat, spec_of, specs_of
 
 __all__ = ["Cost", "Facts", "Operator", "Plan", "Spec", "operator", "use"]
 
@@ -48,7 +48,7 @@ class Facts:
     updates: Mapping[str, str]
     examines: tuple[str, ...]
     fixed: Mapping[str, Any]
-    epilogue: tuple[Operator[..., Any], ...]
+    epilogue: tuple[tuple[Operator[..., Any], ...], ...]
     skippable: tuple[str, ...]
     finite: tuple[str, ...] = ()
     like: Operator[..., Any] | None = None
@@ -69,7 +69,7 @@ def operator(
     updates: Mapping[str, str] | None = None,
     examines: str = "",
     fixed: Mapping[str, Any] | None = None,
-    epilogue: Sequence[Operator[..., Any]] = (),
+    epilogue: Sequence[Operator[..., Any] | Sequence[Operator[..., Any]]] = (),
     skippable: str = "",
     finite: str = "",
     like: Operator[..., Any] | None = None,
@@ -108,9 +108,10 @@ def operator(
     fixed : mapping
         Where a differentiable input holds what no derivative is taken of (the number of an image
         among the coordinates of a box): an index into it. The gradient there is 0.
-    epilogue : sequence of operators
+    epilogue : sequence of operators, or of sequences of them
         Those that ``cpu.forward`` applies to the result while it is in the cache, if it is given
-        their other arrays in arguments of their names. In this order, each once or not at all.
+        their :class:`Step` in arguments of their names and ``cpu.takes`` says that it can. In this
+        order, each once or not at all; of a sequence, one.
     skippable : str
         Outputs that ``cpu.forward`` leaves out where it is given an array without entries for them:
         in a plain call, which asks for no such result and has no ``backward``.
@@ -142,7 +143,7 @@ def operator(
                 updates=updates or {},
                 examines=tuple(examines.split()),
                 fixed=fixed or {},
-                epilogue=tuple(epilogue),
+                epilogue=tuple((e,) if isinstance(e, Operator) else tuple(e) for e in epilogue),
                 skippable=tuple(skippable.split()),
                 finite=tuple(finite.split()),
                 like=like,
@@ -466,19 +467,20 @@ class Operator(Generic[P, R]):
         """
         try:
             call = self.bind((), arguments)
-            if faces.running(self, call.device)[0] != "cpu":
+            face, kernels = faces.running(self, call.device)
+            if face != "cpu":
                 return None
             (spec,) = call.plan.outputs
             result, epilogue = np.broadcast_to(np.zeros((), spec.dtype), spec.shape), {}
             for operator, name, others in after:
                 step = operator.bind((), {**others, name: result})
-                if step.plan.outputs != (spec,):
+                if step.plan.results != 1 or step.plan.outputs[0] != spec:
                     return None
                 named = zip(operator.inputs, step.arrays, strict=True)
                 rest = tuple(array for n, array in named if n != name)
-                if any(array.shape != spec.shape for array in rest):
-                    return None  # the epilogue has a number for each of the result
-                epilogue[operator.__name__] = rest
+                epilogue[operator.__name__] = Step(rest, step.plan.geometry)
+            if not kernels.takes(spec, epilogue):
+                return None
         except (ArgumentError, DeviceError):
             return None
         into = into if into is not None and spec_of(into) == spec else None

@@ -85,6 +85,13 @@ class Plan(Generic[R]):
         return Cost(self.flops, sum(spec.nbytes for spec in (*read, *written)))
 
 
+class Step(NamedTuple):
+    """An operator that another one applies to its result: its call, but for that result."""
+
+    arrays: tuple[Any, ...]
+    geometry: Any
+
+
 class Saved(Protocol):
     """What ``forward`` saved: a NamedTuple with an array for each name in ``saves``, then the plan.
 

@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from numseg.faces import optional
 from numseg.graph.execute import named_errors
 from numseg.graph.network import Network
-from numseg.graph.node import Node, SizeOf, Value
+from numseg.graph.node import Entry, Late, Node, SizeOf, Value
 
 N = TypeVar("N", bound=Network)
 
@@ -40,15 +41,15 @@ class Chain:
 
     def node(self) -> Node:
         """It runs where the first node stands, and gives what the last one gives."""
-        first, last = self.nodes[0], self.nodes[-1]
-        attributes = tuple((f"0.{name}", given) for name, given in first.attributes)
+        attributes = tuple(
+            (f"{j}.{name}", given)
+            for j, node in enumerate(self.nodes)
+            for name, given in node.attributes
+        )
+        last = self.nodes[-1]
         return Node(last.name, self, tuple(self.entries.values()), attributes)  # type: ignore[arg-type]
 
     def __call__(self, **arguments: Any) -> Any:
-        return self.into(None, arguments)
-
-    def into(self, place: Any, arguments: Mapping[str, Any]) -> Any:
-        """The result; ``place``, if it could be written there."""
         parts: list[dict[str, Any]] = [{} for _ in self.nodes]
         for name, value in arguments.items():
             number, _, argument = name.partition(".")
@@ -56,7 +57,7 @@ class Chain:
         first, *others = self.nodes
         operators = [node.operator for node in others]
         y = first.operator.fused(
-            parts[0], list(zip(operators, self.places, parts[1:], strict=True)), place
+            parts[0], list(zip(operators, self.places, parts[1:], strict=True))
         )
         if y is None:  # then one after the other
             with named_errors(first):
@@ -80,14 +81,19 @@ class _Growing:
         before it, and what else it reads is there when the first node runs."""
         operators = [n.operator for n in (*self.nodes, node)]
         epilogue = iter(operators[0].facts.epilogue)
-        in_order = all(any(operator is t for t in epilogue) for operator in operators[1:])
+        in_order = all(
+            any(any(operator is taken for taken in stage) for stage in epilogue)
+            for operator in operators[1:]
+        )
         rest = [value for value in node.reads() if value.source != self.nodes[-1].name]
         there = all(made[value.source] < self.at for value in rest)
-        return in_order and there and node.results == 1 and not node.attributes
+        plain = not any(g is Late.SEED or isinstance(g, SizeOf) for _, g in node.attributes)
+        return in_order and there and node.results == 1 and plain
 
 
 def fused(graph: N) -> N:
-    """The same outputs, by chains as long as operators allow."""
+    """The same outputs, by chains as long as operators allow, without nodes that do nothing."""
+    graph = _without_identities(graph)
     read = readers(graph)
     made = dict.fromkeys(graph.names, -1)
     ends: dict[Value, _Growing] = {}
@@ -114,6 +120,41 @@ def fused(graph: N) -> N:
         for chain in chains
     ]
     return dataclasses.replace(graph, nodes=tuple(nodes))
+
+
+def _without_identities(graph: N) -> N:
+    """Whoever reads the result of a node that gives its argument in inference reads that instead.
+    An operator says when it does, in a module ``identity``."""
+    same: dict[Value, Value] = {}
+    nodes = []
+    for node in graph.nodes:
+        node = _reading(node, same)
+        value, given = Value(node.name), dict(node.attributes)
+        given |= {name: False for name, late in given.items() if late is Late.TRAINING}
+        identity = optional(node.operator, "identity", "identity")
+        if identity and value not in graph.outputs and identity(**given):
+            (same[value],) = node.reads()
+        else:
+            nodes.append(node)
+    return dataclasses.replace(graph, nodes=tuple(nodes))
+
+
+def _reading(node: Node, same: Mapping[Value, Value]) -> Node:
+    """The node with values in the place of those that are the same."""
+    if not same:
+        return node
+
+    def entry(given: Entry) -> Entry:
+        if isinstance(given, tuple):
+            return tuple(same.get(value, value) for value in given)
+        return None if given is None else same.get(given, given)
+
+    attributes = tuple(
+        (name, dataclasses.replace(given, value=same.get(given.value, given.value)))
+        if isinstance(given, SizeOf) else (name, given)
+        for name, given in node.attributes
+    )  # fmt: skip
+    return dataclasses.replace(node, inputs=tuple(map(entry, node.inputs)), attributes=attributes)
 
 
 def readers(graph: Network) -> Counter[Value]:

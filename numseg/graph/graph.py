@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from numseg import checks, device
+from numseg import checks, device, faces
 from numseg.errors import ArgumentError, ArgumentTypeError, shown
 from numseg.forks import cached_property
 from numseg.graph import (
@@ -30,10 +31,12 @@ from numseg.graph.execute import Mode, Tape
 from numseg.graph.mismatch import mismatch
 from numseg.graph.network import Network
 from numseg.graph.node import Entry, Init, Input, Late, Node, Param, SizeOf, Value, flat, seed_from
-from numseg.graph.placing import Layout, Placed
+from numseg.graph.prepared import Prepared
 from numseg.graph.sizes import Sizes
 from numseg.operator import Operator, Plan, Spec
 from numseg.typing import Array, ArrayLike, Shape
+
+T = TypeVar("T")
 
 _MOST = 256
 """Shapes of inputs that are remembered, and that nothing was wrong with their plans."""
@@ -203,9 +206,7 @@ class Graph(Network):
         Activations are freed as soon as the last node that reads them is done. What kernels can
         apply in the store of another node, they do; the bits are those of one node after the other.
         """
-        values = self._values(params, inputs)
-        call = self._call(values)
-        return _single(execute.walk(self.fused, values, Mode(), call))
+        return _single(self._runner(params, inputs)(None))
 
     def profile(
         self, params: Mapping[str, ArrayLike], *inputs: ArrayLike, runs: int = 5
@@ -215,10 +216,9 @@ class Graph(Network):
         With floating-point operations a second, and how near each node comes to the limits of this
         machine, which are measured in the same call.
         """
-        values = self._values(params, inputs)
+        run = self._runner(params, inputs)
         runs = checks.integer("runs", runs, 1)
-        plans = self.plans(*inputs)
-        return profile.profile(self.fused, values, plans, runs, lambda: self._call(values))
+        return profile.profile(self.fused, self.plans(*inputs), runs, run)
 
     def deviation(
         self,
@@ -309,31 +309,83 @@ class Graph(Network):
                 kind = type(array).__name__
                 raise ArgumentTypeError(f"{name} must be an array, got {kind}")
         specs = [Spec(tuple(array.shape), array.dtype) for array in named.values()]
-        self._layout(specs, training)
+        self._planned(specs, training)
         values = {Value(name): device.seen(name, array) for name, array in params.items()}
         return values | {Value(name): array for name, array in named.items()}
 
-    def _call(self, values: Mapping[Value, Any]) -> Placed:
-        """How the nodes of an inference run."""
-        inputs = [values[Value(entry.name)] for entry in self.inputs]
-        if device.of(list(values.values())) is not device.Host:
-            return Placed(Layout({}, {}))
-        return Placed(self._layout([Spec(tuple(x.shape), x.dtype) for x in inputs], False))
+    def _runner(
+        self, params: Mapping[str, ArrayLike], inputs: Sequence[ArrayLike]
+    ) -> Callable[[Callable[[Node], None] | None], tuple[Any, ...]]:
+        """What runs an inference, and tells of each node that has run."""
+        if (arrays := self._plain_arrays(params, inputs)) is not None:
+            prepared = self._prepared([Spec(a.shape, a.dtype) for a in arrays[len(self.params) :]])
+            return functools.partial(prepared.run, arrays)
+        values = self._values(params, inputs)
 
-    def _layout(self, specs: Sequence[Spec], training: bool) -> Layout:
-        """Which results lie within others, if all nodes can be planned."""
-        key = (*specs, training)
-        found = self._layouts.get(key)
+        def run(done: Callable[[Node], None] | None) -> tuple[Any, ...]:
+            def call(node: Node, arguments: dict[str, Any]) -> Any:
+                results = node.operator(**arguments)
+                if done is not None:
+                    done(node)
+                return results
+
+            return execute.walk(self.fused, dict(values), Mode(), call)
+
+        return run
+
+    def _plain_arrays(
+        self, params: Mapping[str, ArrayLike], inputs: Sequence[ArrayLike]
+    ) -> list[Array] | None:
+        """All arrays of a run by kernels on the CPU, if they are as planned: NumPy's, of the shapes
+        that parameters have and of one dtype."""
+        if faces.chosen() != "fast" or len(params) != len(self.params) or self._own_calls:
+            return None
+        arrays = [params.get(param.name) for param in self.params]
+        if len(inputs) != len(self.inputs) or any(type(a) is not np.ndarray for a in inputs):
+            return None
+        dtype = planning.real_dtype([a.dtype for a in inputs])
+        for param, array in zip(self.params, arrays, strict=True):
+            if type(array) is not np.ndarray or array.shape != param.shape or array.dtype != dtype:
+                return None
+        return [*arrays, *inputs]  # type: ignore[list-item]
+
+    @cached_property
+    def _own_calls(self) -> bool:
+        """Whether an operator is called in a way of its own."""
+        return any(type(node.operator) is not Operator for node in self.nodes)
+
+    def _prepared(self, specs: Sequence[Spec]) -> Prepared:
+        """An inference of inputs like these."""
+        return self._remembered(self._inferences, tuple(specs), lambda: self._new(specs))
+
+    def _new(self, specs: Sequence[Spec]) -> Prepared:
+        plans = self._planned(specs, False)
+        names = [*(param.name for param in self.params), *(entry.name for entry in self.inputs)]
+        return Prepared(self.fused, plans, placing.layout(self.fused, plans), names)
+
+    def _planned(self, specs: Sequence[Spec], training: bool) -> Mapping[str, Plan[Any]]:
+        """The plans of all nodes, if there is nothing wrong with any."""
+        make = functools.partial(planning.planned, self, specs, training)
+        return self._remembered(self._plans, (*specs, training), make)
+
+    @staticmethod
+    def _remembered(known: dict[Any, T], key: Any, make: Callable[[], T]) -> T:
+        found = known.get(key)
         if found is None:
-            found = placing.layout(self.fused, planning.planned(self, specs, training))
-            if len(self._layouts) >= _MOST:
-                self._layouts.clear()
-            self._layouts[key] = found
+            found = make()
+            if len(known) >= _MOST:
+                known.clear()
+            known[key] = found
         return found
 
     @cached_property
-    def _layouts(self) -> dict[Any, Layout]:
+    def _inferences(self) -> dict[Any, Prepared]:
         """By what inputs of runs were like."""
+        return {}
+
+    @cached_property
+    def _plans(self) -> dict[Any, Mapping[str, Plan[Any]]]:
+        """The same of plans, and of training."""
         return {}
 
     def _named(self, inputs: Sequence[Any]) -> dict[str, Any]:

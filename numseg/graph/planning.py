@@ -56,7 +56,7 @@ def _fill(
     for entry, spec in zip(network.inputs, specs, strict=True):
         if entry.check is not None and checked:
             entry.check(spec)
-    dtype = next((s.dtype for s in specs if s.dtype.kind == "f"), np.dtype(np.float32))
+    dtype = real_dtype([spec.dtype for spec in specs])
     values: dict[Value, Any] = {Value(p.name): Spec(p.shape, dtype) for p in network.params}
     values |= {Value(e.name): spec for e, spec in zip(network.inputs, specs, strict=True)}
 
@@ -74,6 +74,11 @@ def _fill(
     if network.inputs and network.inputs[0].centred:
         _check_centred(network, plans, specs[0].shape[2:])
     return plans
+
+
+def real_dtype(inputs: Sequence[np.dtype[Any]]) -> np.dtype[Any]:
+    """The dtype that parameters have, beside inputs of these."""
+    return next((dtype for dtype in inputs if dtype.kind == "f"), np.dtype(np.float32))
 
 
 def _check_centred(network: Network, plans: Plans, image: Sequence[int]) -> None:

@@ -8,11 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from numseg.graph import execute
-from numseg.graph.execute import Call, Mode
 from numseg.graph.fuse import parts
 from numseg.graph.network import Network
-from numseg.graph.node import Node, Value
+from numseg.graph.node import Node
 from numseg.graph.summary import table
 from numseg.plan import Cost, Plan
 
@@ -69,28 +67,25 @@ class Profile:
 
 def profile(
     fused: Network,
-    values: Mapping[Value, Any],
     plans: Mapping[str, Plan[Any]],
     runs: int,
-    make_call: Callable[[], Call],
+    run: Callable[[Callable[[Node], None]], Any],
 ) -> Profile:
-    """Time every node of an inference; ``make_call()`` gives what runs the nodes of one."""
+    """Time every node of an inference, which ``run`` tells of each node that has run."""
     from numseg.kernels.machine.limits import measure
 
     nodes = fused.nodes
     times: dict[str, list[float]] = {node.name: [] for node in nodes}
+    for number in range(1 + runs):
+        for found in times.values():
+            found.append(0.0)
+        clock = [time.perf_counter()]
 
-    def timed(run: Call) -> Call:
-        def call(node: Node, arguments: dict[str, Any]) -> Any:
-            begin = time.perf_counter()
-            results = run(node, arguments)
-            times[node.name].append(1e3 * (time.perf_counter() - begin))
-            return results
+        def done(node: Node, clock: list[float] = clock, number: int = number) -> None:
+            clock.append(time.perf_counter())
+            times[node.name][number] += 1e3 * (clock[-1] - clock[-2])
 
-        return call
-
-    for _ in range(1 + runs):
-        execute.walk(fused, dict(values), Mode(), timed(make_call()))
+        run(done)
     timings = (
         Timing(
             " + ".join(part.name for part in parts(node)),

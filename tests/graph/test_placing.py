@@ -95,7 +95,7 @@ def made(make: Callable[[Builder, Value], Value], *others: str) -> Graph:
 
 
 def placed(graph: Graph, shape: tuple[int, ...] = SHAPE) -> int:
-    return len(graph._layout([ns.Spec(shape)], False).parts)
+    return len(graph._prepared([ns.Spec(shape)]).layout.parts)
 
 
 @pytest.mark.parametrize(

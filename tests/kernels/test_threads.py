@@ -61,6 +61,27 @@ def test_small_launches_stay_on_the_calling_thread(monkeypatch: pytest.MonkeyPat
     assert calls == [(0, 10)]
 
 
+def test_quick_launches_stay_there_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much work they say they are; and slow ones are shared, however little."""
+    monkeypatch.setattr(parallel, "SERIAL_WORK", 131_072)
+    calls: list[tuple[int, int]] = []
+
+    def quick(start: int, stop: int) -> None:
+        calls.append((start, stop))
+
+    def slow(start: int, stop: int) -> None:
+        calls.append((start, stop))
+        time.sleep(0.01)
+
+    with ns.num_threads(2):
+        for kernel, work, shared in ((quick, 10**9, False), (slow, 50, True)):
+            launch(kernel, 8, work)
+            calls.clear()
+            launch(kernel, 8, work)
+            assert (len(calls) > 1) == shared
+            assert sum(stop - start for start, stop in calls) == 8
+
+
 def test_an_error_in_any_chunk_reaches_the_caller_and_stops_the_others() -> None:
     for bad in range(8):
         ran: list[int] = []

@@ -13,6 +13,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from numseg.kernels.conv import (
     depthwise,
+    depthwise_channels,
     direct,
     filter_vectors,
     large_kernel,
@@ -61,6 +62,8 @@ FORWARD: list[Algorithm[Correlation]] = [
     Algorithm(large_kernel.suits, large_kernel.forward),
     # one channel to a filter, 3 x 3: nine products a number, so numbers must not be moved about
     Algorithm(depthwise.suits, depthwise.forward),
+    # other taps, strides, and rows shorter than vectors: vectors of channels
+    Algorithm(depthwise_channels.suits, depthwise_channels.forward),
     # rows that leave vectors of pixels half empty, where filters fill theirs: 14 x 14, 28 x 28
     Algorithm(filter_vectors.suits, filter_vectors.forward),
     # everything else, 1 x 1 included: vectors of pixels, and a table of offsets says where taps are
@@ -78,6 +81,8 @@ PHASE: list[Algorithm[Correlation]] = [
 INPUT_GRADIENT: list[Algorithm[Correlation]] = [
     Algorithm(no_image, lambda p: lambda *arrays: None),
     Algorithm(winograd.suits, winograd.input_gradient),
+    # depthwise, as in FORWARD: of stride 1 the stencil below, the rest with vectors of channels
+    Algorithm(depthwise_channels.suits_gradient, depthwise_channels.input_gradient),
     # strides of a vector that divide the kernel: FCN's 64 x 64 of stride 32
     Algorithm(transposed_large_stride.suits, transposed_large_stride.input_gradient),
     # other strides, where the phases of all channels fill tiles: a decoder's 2 x 2 of stride 2
@@ -94,6 +99,8 @@ WEIGHT_GRADIENT: list[Algorithm[WeightGradient]] = [
     Algorithm(no_weights_or_outputs, lambda p: lambda x, gy, gw: gw.fill(0)),
     # as in FORWARD
     Algorithm(large_kernel.suits, large_kernel.weight_gradient),
+    # one channel to a filter: by vectors of channels on small images, or of pixels
+    Algorithm(depthwise_channels.suits_weights, depthwise_channels.weight_gradient),
     Algorithm(depthwise.suits, depthwise.weight_gradient),
     # groups whose few filters would leave vectors of filters empty: vectors of pixels instead
     Algorithm(few_filters.suits, few_filters.weight_gradient),

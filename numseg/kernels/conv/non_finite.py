@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numseg.kernels.conv.epilogue import Epilogue, apply_epilogue
+from numseg.kernels.conv.epilogue import epilogue as plain
 from numseg.kernels.conv.problem import Axis, Correlation, Problem, WeightGradient
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.numbers import as_array, as_fields
@@ -135,13 +136,11 @@ def forward(run: Correlation, p: Problem) -> Correlation:
         return run
     sizes, u, v = _sizes(p), _whole_windows(p.rows), _whole_windows(p.columns)
     shown = 0 not in p.y_shape and len(u) > 0 and len(v) > 0
-    none = np.empty(0, np.dtype(f"f{p.itemsize}"))
-    none.flags.writeable = False
 
     def checked(x: Array, w: Array, b: Array | None, y: Array, epilogue: Epilogue | None) -> None:
         run(x, w, b, y, epilogue)
-        rectified = epilogue is not None and epilogue.rectified  # then -inf is 0
-        if shown and not rectified and np.isfinite(y[0, :, u[0], v[0]]).all():
+        hidden = epilogue is not None and epilogue.hides  # of relu, -inf is 0
+        if shown and not hidden and np.isfinite(y[0, :, u[0], v[0]]).all():
             return
         if all_finite(w):
             return
@@ -149,9 +148,7 @@ def forward(run: Correlation, p: Problem) -> Correlation:
         bias = np.zeros(len(w), y.dtype) if b is None else b.view()
         bias.flags.writeable = False  # one kernel, whatever it is
         units, work = p.images * len(filters), len(filters) * (y[:, 0].size * w[0].size)
-        launch(
-            _forward, units, work, x, w, bias, y, epilogue or Epilogue(none, False), filters, sizes
-        )
+        launch(_forward, units, work, x, w, bias, y, epilogue or plain(y), filters, sizes)
 
     return checked
 

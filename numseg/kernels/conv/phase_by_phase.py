@@ -30,12 +30,12 @@ def _swap(start, stop, w, swapped):
 
 def input_gradient(p: Problem, convolution: Callable[[Problem], Correlation]) -> Correlation:
     """``convolution`` chooses how each phase is computed."""
-    rows, columns = ([_phase(axis, first) for first in range(min(axis.stride, axis.size))]
+    rows, columns = ([phase(axis, first) for first in range(min(axis.stride, axis.size))]
                      for axis in (p.rows, p.columns))  # fmt: skip
     turned = p._replace(
         channels=p.filters, filters=p.channels, height=p.rows.size, width=p.columns.size
     )
-    phases = [convolution(turned._replace(rows=r, columns=c)) for r in rows for c in columns]
+    phases = [convolution(turned._replace(rows=r, columns=c).met) for r in rows for c in columns]
     taps = p.kernel[0] * p.kernel[1]
 
     def run(gy: Array, w: Array, bias: Array | None, gx: Array, epilogue: Epilogue | None) -> None:
@@ -45,13 +45,13 @@ def input_gradient(p: Problem, convolution: Callable[[Problem], Correlation]) ->
             launch(_swap, p.groups * p.channels, w.size, by_filter, swapped)
             swapped.flags.writeable = False  # as w is, or the kernel would be compiled again
             w = swapped
-        for phase in phases:
-            phase(gy, w, bias, gx, epilogue)
+        for correlation in phases:
+            correlation(gy, w, bias, gx, epilogue)
 
     return run
 
 
-def _phase(axis: Axis, first: int) -> Axis:
+def phase(axis: Axis, first: int) -> Axis:
     """The pixels ``first + s * u``, u = 0, 1, ...: which taps meet them, and at which outputs.
 
     Tap i meets pixel z at output p where ``p * s + i * d - pad = z``. The taps for which s divides

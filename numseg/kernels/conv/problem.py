@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from numseg.kernels.conv.epilogue import Epilogue
+from numseg.kernels.machine.integers import ceil_div
 from numseg.typing import Array
 
 
@@ -28,6 +29,19 @@ class Axis(NamedTuple):
     tap_first: int = 0
     """Tap i is entry ``tap_first + tap_step * i`` of the kernel."""
     tap_step: int = 1
+
+    @property
+    def met(self) -> Axis:
+        """The same without the taps that miss the image, whatever the output: all but one in three
+        of a kernel that is dilated by more than the image has pixels."""
+        last = (self.outputs - 1) * self.stride - self.pad
+        begin = min(max(ceil_div(-last, self.dilation), 0), self.taps)
+        end = min(max(ceil_div(self.size + self.pad, self.dilation), begin), self.taps)
+        return self._replace(
+            taps=end - begin,
+            pad=self.pad - begin * self.dilation,
+            tap_first=self.tap_first + self.tap_step * begin,
+        )
 
 
 class Problem(NamedTuple):
@@ -52,6 +66,13 @@ class Problem(NamedTuple):
     itemsize: int
     tile: int = 0
     """Outputs in a row of a Winograd tile; 0 without Winograd."""
+
+    @property
+    def met(self) -> Problem:
+        """The same sums without terms that are zero in all of them."""
+        rows, columns = self.rows.met, self.columns.met
+        none = 0 in (rows.taps, columns.taps)  # one that misses is easier than none
+        return self if none else self._replace(rows=rows, columns=columns)
 
     @property
     def x_shape(self) -> tuple[int, int, int, int]:

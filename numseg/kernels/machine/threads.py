@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -30,6 +32,12 @@ from numseg.errors import ArgumentTypeError
 SERIAL_WORK = 131_072
 """Up to so many elementary steps a launch stays on the calling thread: they take about as long as
 sharing them would."""
+
+STEP_NS = 0.75
+"""Nanoseconds of such a step, so that what takes less than 100 microseconds is not shared. Kernels
+count steps of their own kinds, which take from a tenth of that to ten times as much: once a launch
+was timed, its time counts. (A quarter of what a call of 0.4 milliseconds takes on one thread is
+what another thread saves at all; of less, it saves nothing.)"""
 
 CHUNKS_PER_THREAD = 4
 """More chunks than threads, so that a thread that was interrupted does not hold up the rest. (Half
@@ -195,21 +203,60 @@ def _new_pool() -> None:
 forks.in_child(_new_pool)
 
 
+class _Timed:
+    """A launch, and how long those took before that were about as large, at best: an interrupted
+    thread does not count."""
+
+    _best: ClassVar[dict[tuple[Any, int], float]] = {}
+    _MOST = 4096
+
+    def __init__(self, kernel: Callable[..., None], work: int) -> None:
+        self._kernel, self._work = kernel, max(work, 1)
+        self._key = kernel, work.bit_length()
+        self._spans: list[int] = []
+
+    @property
+    def steps(self) -> int:
+        """What the launch is worth."""
+        found = self._best.get(self._key)
+        return self._work if found is None else int(found * self._work / STEP_NS) + 1
+
+    def run(self, start: int, stop: int, args: Sequence[Any]) -> None:
+        begin = time.perf_counter_ns()
+        self._kernel(start, stop, *args)
+        self._spans.append(time.perf_counter_ns() - begin)
+
+    def keep(self) -> None:
+        """When all chunks are done."""
+        found, best = sum(self._spans) / self._work, self._best
+        if found < best.get(self._key, math.inf):
+            if len(best) >= self._MOST:
+                best.clear()
+            best[self._key] = found
+
+
 def launch(kernel: Callable[..., None], units: int, work: int, *args: Any) -> None:
     """Run ``kernel(start, stop, *args)`` so that ``[0, units)`` is covered once.
 
-    ``work`` is the number of elementary steps in all; a small launch is not split.
+    ``work`` is the number of elementary steps in all; a small launch is not split, nor one that is
+    known to be quick.
     """
     threads = min(get_num_threads(), units)
-    if threads <= 1 or work <= SERIAL_WORK:
+    if threads <= 1:
         if units > 0:
             kernel(0, units, *args)
+        return
+    timed = _Timed(kernel, work)
+    work = timed.steps
+    if work <= SERIAL_WORK:
+        timed.run(0, units, args)
+        timed.keep()
         return
     small = work <= threads * CHUNKS_PER_THREAD * SERIAL_WORK
     chunks = min(units, threads * CHUNKS_PER_THREAD // (2 if small else 1))
 
     def run(chunk: int) -> None:
-        kernel(units * chunk // chunks, units * (chunk + 1) // chunks, *args)
+        timed.run(units * chunk // chunks, units * (chunk + 1) // chunks, args)
 
     job = _Job(run, chunks)
     _pool.ask(job, threads - 1)
@@ -219,3 +266,4 @@ def launch(kernel: Callable[..., None], units: int, work: int, *args: Any) -> No
         job.finish()
     if job.error is not None:
         raise job.error
+    timed.keep()

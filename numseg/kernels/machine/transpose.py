@@ -11,6 +11,21 @@ from numseg.kernels.machine.emitter import INT, Emitter
 from numseg.kernels.machine.jit import rule
 
 
+def turned_square(emit: Emitter, lines: list[Any]) -> list[Any]:
+    """The columns of a square whose rows are these vectors."""
+    lines, lanes = list(lines), range(emit.vector.count)
+    swap = 1
+    while swap < len(lanes):  # exchange the off-diagonal quarters of squares twice as wide
+        upper = [j if not j & swap else j - swap + len(lanes) for j in lanes]
+        lower = [j + swap if not j & swap else j + len(lanes) for j in lanes]
+        for i in lanes:
+            if not i & swap:
+                pair = lines[i], lines[i + swap]
+                lines[i], lines[i + swap] = emit.shuffle(*pair, upper), emit.shuffle(*pair, lower)
+        swap *= 2
+    return lines
+
+
 def _transpose_square(typing, source, s0, source_step, target, t0, target_step):
     """A square as wide as a vector: ``target[t0 + j * target_step + i] =
     source[s0 + i * source_step + j]``, of 1-D arrays."""
@@ -28,18 +43,7 @@ def _transpose_square(typing, source, s0, source_step, target, t0, target_step):
 
         lanes = range(emit.vector.count)
         lines = [emit.load(line(source_at, values[1], values[2], i)) for i in lanes]
-        swap = 1
-        while swap < len(lanes):  # exchange the off-diagonal quarters of squares twice as wide
-            upper = [j if not j & swap else j - swap + len(lanes) for j in lanes]
-            lower = [j + swap if not j & swap else j + len(lanes) for j in lanes]
-            for i in lanes:
-                if not i & swap:
-                    pair = lines[i], lines[i + swap]
-                    lines[i], lines[i + swap] = (
-                        emit.shuffle(*pair, upper),
-                        emit.shuffle(*pair, lower),
-                    )
-            swap *= 2
+        lines = turned_square(emit, lines)
         for j in lanes:
             emit.store(lines[j], line(target_at, values[4], values[5], j))
         return context.get_dummy_value()

@@ -14,6 +14,7 @@ from numseg.kernels.machine.vector_copy import (
     copy_nontemporal,
     fence_nontemporal,
 )
+from numseg.kernels.pointwise.activations import normalised
 from numseg.kernels.reductions.sums import moments, products
 from numseg.ops.batch_norm.geometry import Geometry
 from numseg.typing import Array
@@ -88,9 +89,7 @@ def _backward(start, stop, x, weight, mean, var, gy, gx, gw, gb, large, g):
     fence_nontemporal()
 
 
-@fused
-def _normalised(value, center, scale, shift):
-    return (value - center) * scale + shift
+_normalised = fused(normalised.py_func)
 
 
 @fused

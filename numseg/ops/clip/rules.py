@@ -1,13 +1,12 @@
 """clip of one number, and its gradient."""
 
 from numseg.kernels.machine.jit import rule
+from numseg.kernels.pointwise import activations
 
 
 @rule
 def value(x, low, high, inside):
-    low, high = type(x)(low), type(x)(high)
-    y = low if x < low else x
-    return high if y > high else y
+    return activations.clip(x, low, high)
 
 
 @rule

@@ -7,12 +7,25 @@ from numseg.errors import ArgumentError
 from numseg.geometry import pads, window_counts, window_reach
 from numseg.operator import Plan, Spec, operator
 from numseg.ops.add import add
+from numseg.ops.batch_norm import batch_norm
+from numseg.ops.clip import clip
 from numseg.ops.conv2d.geometry import TILES, Geometry
+from numseg.ops.hard_sigmoid import hard_sigmoid
+from numseg.ops.hard_swish import hard_swish
 from numseg.ops.relu import relu
+from numseg.ops.sigmoid import sigmoid
+from numseg.ops.silu import silu
 from numseg.typing import Array, ArrayLike, Padding, Pair
 
+ACTIVATIONS = relu, hard_swish, silu, sigmoid, hard_sigmoid, clip
 
-@operator("x weight bias", saves="x weight", linear="x weight", epilogue=(add, relu))
+
+@operator(
+    "x weight bias",
+    saves="x weight",
+    linear="x weight",
+    epilogue=(batch_norm, add, ACTIVATIONS),
+)
 def conv2d(
     x: ArrayLike,
     weight: ArrayLike,

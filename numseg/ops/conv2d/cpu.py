@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
-
-import numpy as np
+from collections.abc import Mapping
 
 from numseg.kernels.conv import non_finite
 from numseg.kernels.conv.bias_gradient import bias_gradient
 from numseg.kernels.conv.choose import FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, first_that_suits
-from numseg.kernels.conv.epilogue import Epilogue
+from numseg.kernels.conv.epilogue import Epilogue, epilogue
 from numseg.kernels.conv.problem import Axis, Correlation, Problem, WeightGradient
+from numseg.ops.batch_norm.folding import centred_and_scaled
 from numseg.ops.conv2d.diagonal import depthwise
 from numseg.ops.conv2d.geometry import Geometry
+from numseg.plan import Spec, Step
 from numseg.typing import Array
 
 
@@ -27,7 +28,7 @@ def _problem(g: Geometry, itemsize: int) -> Problem:
 @functools.lru_cache(maxsize=256)
 def _forward(g: Geometry, itemsize: int) -> Correlation:
     p = _problem(g, itemsize)
-    return non_finite.forward(first_that_suits(FORWARD, p), p)
+    return non_finite.forward(first_that_suits(FORWARD, p.met), p)
 
 
 @functools.lru_cache(maxsize=256)
@@ -48,16 +49,30 @@ def forward(
     b: Array | None,
     y: Array,
     g: Geometry,
-    add: tuple[Array] | None = None,
-    relu: tuple[()] | None = None,
+    **steps: Step,
 ) -> None:
-    epilogue = None
-    if add is not None or relu is not None:
-        terms = np.empty(0, y.dtype) if add is None else add[0].reshape(-1)
-        terms.flags.writeable = False  # whatever they are, one kernel
-        epilogue = Epilogue(terms, relu is not None)
     w, g = depthwise(w, g, x)
-    _forward(g, x.itemsize)(x, w, b, y, epilogue)
+    _forward(g, x.itemsize)(x, w, b, y, _epilogue(y, steps) if steps else None)
+
+
+def takes(y: Spec, steps: Mapping[str, Step]) -> bool:
+    """Whether ``forward`` takes in these operators of its epilogue, which are planned."""
+    norm, add = steps.get("batch_norm"), steps.get("add")
+    return not (norm and norm.geometry.of_batch) and not (add and add.arrays[0].shape != y.shape)
+
+
+def _epilogue(y: Array, steps: Mapping[str, Step]) -> Epilogue:
+    norm = terms = None
+    activation, parameters = "none", ()
+    for name, step in steps.items():
+        if name == "batch_norm":
+            mean, var, weight, bias = step.arrays
+            norm = centred_and_scaled(mean, var, weight, bias, step.geometry)
+        elif name == "add":
+            terms = step.arrays[0].reshape(-1)
+        else:
+            activation, parameters = name, step.geometry.parameters
+    return epilogue(y, norm, terms, activation, parameters)
 
 
 def grad_x(w: Array, gy: Array, gx: Array, g: Geometry) -> None:

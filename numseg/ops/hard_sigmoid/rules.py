@@ -1,15 +1,10 @@
-"""hard_sigmoid of one number, and its derivative. No multiply-add is fused: where the line meets 0
-and 1 must be where it is by definition."""
+"""hard_sigmoid of one number, and its derivative."""
 
 from numseg.kernels.machine.jit import rule
+from numseg.kernels.pointwise import activations
 from numseg.kernels.pointwise.elementary import product
 
-
-@rule
-def value(x, alpha, beta):
-    t = product(alpha, x) + beta
-    zero, one = type(t)(0), type(t)(1)
-    return zero if t < zero else (one if t > one else t)
+value = activations.hard_sigmoid
 
 
 @rule

@@ -1,13 +1,10 @@
 """silu of one number, and its derivative."""
 
 from numseg.kernels.machine.jit import rule
+from numseg.kernels.pointwise import activations
 from numseg.kernels.pointwise.elementary import exp
-from numseg.ops.sigmoid.rules import value as sigmoid
 
-
-@rule
-def value(x):
-    return x * sigmoid(x)
+value = activations.silu
 
 
 @rule

@@ -1,8 +1,8 @@
 """softplus of one number, and its derivative."""
 
 from numseg.kernels.machine.jit import rule
+from numseg.kernels.pointwise.activations import sigmoid
 from numseg.kernels.pointwise.elementary import decay, log1p
-from numseg.ops.sigmoid.rules import value as sigmoid
 
 
 @rule
