@@ -8,7 +8,7 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
     choose                      which algorithm a convolution takes: a list for each direction
     problem                     a convolution by its sizes, which algorithms are chosen by
     direct                      any convolution: vectors of pixels, a table of offsets for taps
-    filter_vectors              the same sums with vectors of filters, for rows that are short
+    pixel_panels                the same sums by panels in the first-level cache, for many filters
     depthwise                   3 x 3 taps, one channel to a filter, and its weights' gradient
     depthwise_vectors           its intrinsics: a stencil, and the sums of nine taps
     large_kernel                kernels a vector wide, as FCN's 64 x 64

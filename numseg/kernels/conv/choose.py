@@ -14,9 +14,9 @@ from typing import Generic, NamedTuple, TypeVar
 from numseg.kernels.conv import (
     depthwise,
     direct,
-    filter_vectors,
     large_kernel,
     phase_by_phase,
+    pixel_panels,
     transposed,
     transposed_large_stride,
     winograd,
@@ -61,16 +61,16 @@ FORWARD: list[Algorithm[Correlation]] = [
     Algorithm(large_kernel.suits, large_kernel.forward),
     # one channel to a filter, 3 x 3: nine products a number, so numbers must not be moved about
     Algorithm(depthwise.suits, depthwise.forward),
-    # rows that leave vectors of pixels half empty, where filters fill theirs: 14 x 14, 28 x 28
-    Algorithm(filter_vectors.suits, filter_vectors.forward),
-    # everything else, 1 x 1 included: vectors of pixels, and a table of offsets says where taps are
+    # filters enough to share panels of pixels in the first-level cache: most layers of a network
+    Algorithm(pixel_panels.suits, pixel_panels.forward),
+    # everything else: vectors of pixels out of a scratch, where a table of offsets says taps are
     Algorithm(anything, direct.forward),
 ]
 
 PHASE: list[Algorithm[Correlation]] = [
     # these three as above: of the others a phase has no use, as its stride is 1
     Algorithm(one_to_one, depthwise.forward),
-    Algorithm(filter_vectors.suits, filter_vectors.forward),
+    Algorithm(pixel_panels.suits, pixel_panels.forward),
     Algorithm(anything, direct.forward),
 ]
 """For the pixels a stride apart of an image's gradient."""
