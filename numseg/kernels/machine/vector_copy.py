@@ -134,12 +134,13 @@ def _by_length(emit: Emitter, count: Any, every_row: Any, step: int) -> None:
                 choose(others)
 
     cases = [(UNROLLED * lanes, lambda: every_row(loop))]
-    cases += [((v - 1) * lanes, lambda v=v: some(emit, v)) for v in range(UNROLLED, 1, -1)]
+    for v in range(UNROLLED, 1, -1):
+        cases.append(((v - 1) * lanes, functools.partial(some, emit, v)))
     cases.append((lanes - 1, lambda: some(emit, 1)))
     width = lanes // 2
     while width > 0:
         part = Emitter(builder, emit.vector.element, width)
-        cases.append((width - 1, lambda part=part: some(part, 2)))
+        cases.append((width - 1, functools.partial(some, part, 2)))
         width //= 2
     choose(cases)
 
