@@ -20,6 +20,7 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
     phase_by_phase              the gradient of the image by a convolution for each phase
     weight_gradient             the gradient of any weights: vectors of filters
     weight_gradient_few_filters the same for groups of few filters: vectors of pixels
+    weight_gradient_small_images  the same for few pixels: im2col and a product of matrices
     bias_gradient               sums over images and pixels
     non_finite                  infinite weights at the border, by the definition
     epilogue                    what is done to an output while it is in the cache: add, rectify

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg.kernels.conv import direct, packing, pixel_panels
+from numseg.kernels.conv import (
+    choose,
+    direct,
+    packing,
+    phase_by_phase,
+    pixel_panels,
+    weight_gradient_small_images,
+)
 from numseg.kernels.conv.problem import Axis
 from numseg.ops.conv2d import cpu
 
@@ -133,6 +140,34 @@ BY_PANELS = {
 """Filters enough for pixel_panels.py."""
 
 
+SMALL = {
+    "small images, stride 2": ((2, 40, 5, 4), (64, 40, 3, 3), {"stride": 2, "padding": 1}),
+    "small images, phases that no tap meets": (
+        (1, 33, 9, 8),
+        (40, 33, 3, 3),
+        {"stride": 2, "dilation": 2, "padding": (3, 1)},
+    ),
+    "small images, dilated beyond their size": (
+        (2, 35, 3, 4),
+        (40, 35, 3, 3),
+        {"stride": (3, 2), "dilation": (5, 1), "padding": 5},
+    ),
+    "one small image of a plain product": ((1, 40, 5, 5), (64, 40, 1, 1), {}),
+}
+"""Whose gradients are products of matrices, and phases apart."""
+
+
+@pytest.mark.parametrize("call", BY_PANELS | SMALL)
+def test_the_kernels_that_are_meant_are_chosen(call):
+    x, w, params = (BY_PANELS | SMALL)[call]
+    p = cpu._problem(ns.conv2d.plan(np.empty(x), np.empty(w), **params).geometry, 4)
+    assert choose.chosen(choose.FORWARD, p).plan is pixel_panels.forward
+    if call in SMALL:
+        gradient = choose.chosen(choose.WEIGHT_GRADIENT, p)
+        assert gradient.plan is weight_gradient_small_images.weight_gradient
+        assert phase_by_phase.suits_apart(p) == ("stride" in params)
+
+
 @pytest.mark.parametrize("call", BY_PANELS)
 def test_bits_do_not_depend_on_runs_and_chunks_of_panels(call, monkeypatch):
     x_shape, w_shape, params = BY_PANELS[call]
@@ -169,9 +204,9 @@ def integers(shape, seed, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("call", CALLS | BY_PANELS)
+@pytest.mark.parametrize("call", CALLS | BY_PANELS | SMALL)
 def test_every_path_is_exact(call, dtype):
-    x_shape, w_shape, params = (CALLS | BY_PANELS)[call]
+    x_shape, w_shape, params = (CALLS | BY_PANELS | SMALL)[call]
     x, w, b = (integers(s, i, dtype) for i, s in enumerate((x_shape, w_shape, w_shape[:1])))
     y, saved = ns.conv2d.forward(x, w, b, **params)
     expected, by_definition = ns.conv2d.reference.forward(x, w, b, **params)

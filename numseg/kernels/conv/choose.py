@@ -23,6 +23,7 @@ from numseg.kernels.conv import (
 )
 from numseg.kernels.conv import weight_gradient as by_pixels
 from numseg.kernels.conv import weight_gradient_few_filters as few_filters
+from numseg.kernels.conv import weight_gradient_small_images as small_images
 from numseg.kernels.conv.problem import Correlation, Problem, WeightGradient
 
 Run = TypeVar("Run")
@@ -80,6 +81,13 @@ INPUT_GRADIENT: list[Algorithm[Correlation]] = [
     Algorithm(winograd.suits, winograd.input_gradient),
     # strides of a vector that divide the kernel: FCN's 64 x 64 of stride 32
     Algorithm(transposed_large_stride.suits, transposed_large_stride.input_gradient),
+    # other strides, of small images with many channels: 14 x 14 from 7 x 7
+    Algorithm(
+        phase_by_phase.suits_apart,
+        lambda p: phase_by_phase.input_gradient_apart(
+            p, functools.partial(first_that_suits, PHASE)
+        ),
+    ),
     # other strides, where the phases of all channels fill tiles: a decoder's 2 x 2 of stride 2
     Algorithm(transposed.suits, transposed.input_gradient),
     # stride 1 (one phase), dilation beside a stride, and sums too long to be computed side by side
@@ -97,10 +105,17 @@ WEIGHT_GRADIENT: list[Algorithm[WeightGradient]] = [
     Algorithm(depthwise.suits, depthwise.weight_gradient),
     # groups whose few filters would leave vectors of filters empty: vectors of pixels instead
     Algorithm(few_filters.suits, few_filters.weight_gradient),
+    # fewer pixels than filters, as 7 x 7: im2col costs little, and a product of matrices is left
+    Algorithm(small_images.suits, small_images.weight_gradient),
     # everything else: vectors of filters
     Algorithm(anything, by_pixels.weight_gradient),
 ]
 
 
+def chosen(algorithms: Sequence[Algorithm[Run]], p: Problem) -> Algorithm[Run]:
+    return next(algorithm for algorithm in algorithms if algorithm.suits(p))
+
+
 def first_that_suits(algorithms: Sequence[Algorithm[Run]], p: Problem) -> Run:
-    return next(algorithm.plan(p) for algorithm in algorithms if algorithm.suits(p))
+    """Which has planned its work."""
+    return chosen(algorithms, p).plan(p)

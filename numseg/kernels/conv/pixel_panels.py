@@ -287,7 +287,7 @@ def forward(p: Problem) -> Correlation:
 
 def _plan(p: Problem) -> tuple[PanelWork, Source, tuple[Array, Array, Array]]:
     """Cut the work into units, and tabulate the offsets."""
-    rows, columns, as_is = p.rows, p.columns, _is_product(p)
+    rows, columns, as_is = p.rows, p.columns, is_product(p)
     if as_is:  # a plane is one row
         rows, columns = (
             axis._replace(size=size, outputs=size)
@@ -319,7 +319,7 @@ def _plan(p: Problem) -> tuple[PanelWork, Source, tuple[Array, Array, Array]]:
     return s, source, (filters, steps, of_taps)
 
 
-def _is_product(p: Problem) -> bool:
+def is_product(p: Problem) -> bool:
     """With one tap, and output u on pixel u, rows do not matter."""
     return p.taps == 1 and all(
         axis.stride == 1 and axis.pad == 0 and axis.size == axis.outputs
