@@ -9,7 +9,9 @@ import numpy as np
 
 import numseg as ns
 from numseg.bench.timing import Call, Case
+from numseg.bench.torch_nodes import counterpart
 from numseg.graph import Graph
+from numseg.graph.node import SizeOf
 from numseg.training.optimisers import SGD
 
 LR, MOMENTUM = 1e-4, 0.9  # a small rate: each call is a step on
@@ -83,32 +85,26 @@ def _run(graph: Graph, tensors: dict[str, Any], image: Any) -> Any:
     """The graph, node by node, by PyTorch's operators."""
     import torch
 
-    f = torch.nn.functional
-    peers = {
-        "conv2d": lambda a: f.conv2d(
-            *_given(a, "x", "weight", "bias", "stride", "padding", "dilation")
-        ),
-        "conv_transpose2d": lambda a: f.conv_transpose2d(
-            *_given(a, "x", "weight", "bias", "stride")
-        ),
-        "relu": lambda a: f.relu(a["x"]),
-        "max_pool2d": lambda a: f.max_pool2d(a["x"], a["kernel_size"]),
-        "concat": lambda a: torch.cat(a["xs"], 1),
-        "center_crop": lambda a: a["x"],  # "same" padding: nothing is left to crop
-    }
     values = {**tensors, graph.inputs[0].name: image}
+
+    def value(entry: Any) -> Any:
+        if entry is None:
+            return None
+        return (
+            [values[v.source] for v in entry] if isinstance(entry, tuple) else values[entry.source]
+        )
+
     for node in graph.nodes:
-        entries = dict(zip(node.operator.inputs, node.inputs, strict=True))
         arguments = {
-            name: [values[v.source] for v in entry]
-            if isinstance(entry, tuple) and not hasattr(entry, "source")
-            else None if entry is None else values[entry.source]
-            for name, entry in entries.items()
-        }  # fmt: skip
-        values[node.name] = peers[node.operator.__name__](arguments | dict(node.attributes))
+            name: value(entry) for name, entry in node.entries(node.operator.inputs).items()
+        }
+        given = {
+            name: given.of(tuple(values[given.value.source].shape))
+            if isinstance(given, SizeOf)
+            else given
+            for name, given in node.attributes
+        }
+        function = counterpart(node.operator)
+        assert function is not None, node.operator.__name__
+        values[node.name] = function(torch, arguments | given)
     return values[graph.outputs[0].source]
-
-
-def _given(arguments: dict[str, Any], *names: str) -> list[Any]:
-    defaults = {"stride": 1, "padding": 0, "dilation": 1, "bias": None}
-    return [arguments.get(name, defaults.get(name)) for name in names]

@@ -10,7 +10,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,22 @@ PACKAGES = ("numseg", "numpy", "numba", "torch", "torchvision")
 
 
 def run(
-    tables: Sequence[str], threads: Sequence[int], rows: str, seconds: float, out: Path | None
+    tables: Sequence[str],
+    threads: Sequence[int],
+    rows: str,
+    seconds: float,
+    out: Path | None,
+    net: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Measure; the results, one of each table and number of threads. With ``out``, a JSON file
-    each, written anew after every row."""
+    each, written anew after every row. With ``net`` there is one table, of its layers
+    (:func:`numseg.bench.layers.cases`)."""
     results = []
     for count in threads:
         names = "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMSEG_NUM_THREADS"
         environment = {**os.environ, **dict.fromkeys(names, str(count))}
         for table in tables:
-            order = json.dumps([table, count, rows, seconds, str(out) if out else None])
+            order = json.dumps([table, count, rows, seconds, str(out) if out else None, net])
             command = [sys.executable, "-m", "numseg.bench.run", order]
             child = subprocess.Popen(
                 command, env=environment, stdout=subprocess.PIPE, text=True, bufsize=1
@@ -61,9 +67,11 @@ MISSING = 3
 """The child's exit code where a peer is not installed."""
 
 
-def measure(table: str, threads: int, only: str, seconds: float, out: str | None) -> dict[str, Any]:
+def measure(
+    table: str, threads: int, only: str, seconds: float, out: str | None, net: Any
+) -> dict[str, Any]:
     """One table, in this process."""
-    from numseg.bench import report
+    from numseg.bench import layers, report
     from numseg.bench.timing import in_turns
     from numseg.kernels.machine import limits
 
@@ -78,7 +86,12 @@ def measure(table: str, threads: int, only: str, seconds: float, out: str | None
     }
     print(f"\n{table}, {threads} thread{'s' if threads > 1 else ''}, median ms (quartiles)")
     print("limits: " + ", ".join(f"{n} {v:.0f}" for n, v in most._asdict().items()), flush=True)
-    for case in importlib.import_module(f"numseg.bench.{table}").cases(only):
+    if net is None:
+        cases = importlib.import_module(f"numseg.bench.{table}").cases(only)
+    else:
+        cases = layers.cases(net, only)
+        result["net"] = net
+    for case in cases:
         times = in_turns(case.calls, seconds)
         row = {**case._asdict(), "ms": times}
         del row["calls"]
@@ -89,6 +102,8 @@ def measure(table: str, threads: int, only: str, seconds: float, out: str | None
             write_whole(Path(out) / f"{table}-{threads}.json", content.encode())
     for text in report.summaries(result["rows"]):
         print(text)
+    if net is not None and result["rows"]:
+        print(layers.losses(result["rows"], most))
     return result
 
 

@@ -21,6 +21,8 @@ class Case(NamedTuple):
     """Floating-point operations of a call."""
     bytes: int
     """What a call at least reads and writes."""
+    occurs: int = 1
+    """How often it occurs, in a table of a network's layers."""
 
 
 PAUSE = 0.05

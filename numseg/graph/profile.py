@@ -91,14 +91,14 @@ def profile(
             " + ".join(part.name for part in parts(node)),
             node.operator.__name__,
             statistics.median(times[node.name][1:]),  # the first run compiles and warms up
-            _cost([plans[part.name] for part in parts(node)]),
+            cost_of([plans[part.name] for part in parts(node)]),
         )
         for node in nodes
     )
     return Profile(tuple(timings), runs, measure())
 
 
-def _cost(plans: Sequence[Plan[Any]]) -> Cost:
+def cost_of(plans: Sequence[Plan[Any]]) -> Cost:
     """Of nodes that run as one: what one hands on to the next is neither written nor read."""
     flops, size = (sum(numbers) for numbers in zip(*(plan.cost for plan in plans), strict=True))
     return Cost(flops, size - 2 * sum(plan.outputs[0].nbytes for plan in plans[:-1]))

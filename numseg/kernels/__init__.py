@@ -8,7 +8,7 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
     choose                      which algorithm a convolution takes: a list for each direction
     problem                     a convolution by its sizes, which algorithms are chosen by
     direct                      any convolution: vectors of pixels, a table of offsets for taps
-    filter_vectors              the same sums with vectors of filters, for rows that are short
+    pixel_panels                the same sums by panels in the first-level cache, for many filters
     depthwise                   3 x 3 taps, one channel to a filter, and its weights' gradient
     depthwise_vectors           its intrinsics: a stencil, and the sums of nine taps
     large_kernel                kernels a vector wide, as FCN's 64 x 64
@@ -20,6 +20,7 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
     phase_by_phase              the gradient of the image by a convolution for each phase
     weight_gradient             the gradient of any weights: vectors of filters
     weight_gradient_few_filters the same for groups of few filters: vectors of pixels
+    weight_gradient_small_images  the same for few pixels: im2col and a product of matrices
     bias_gradient               sums over images and pixels
     non_finite                  infinite weights at the border, by the definition
     epilogue                    what is done to an output while it is in the cache: add, rectify

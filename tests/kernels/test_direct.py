@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg.kernels.conv import choose, direct, filter_vectors, packing
+from numseg.kernels.conv import (
+    choose,
+    direct,
+    packing,
+    phase_by_phase,
+    pixel_panels,
+    weight_gradient_small_images,
+)
 from numseg.kernels.conv.problem import Axis
 from numseg.ops.conv2d import cpu
 
@@ -95,58 +102,95 @@ CALLS = {
 }
 
 
-BY_FILTERS = {
-    "rows that end within a vector": ((6, 16, 20, 17), (64, 16, 3, 3), {"padding": 1}),
-    "and gradients of x": ((8, 64, 14, 17), (64, 64, 3, 3), {"padding": (2, 0, 1, 1)}),
-    "stride, and a kernel of more columns than rows": (
-        (8, 4, 25, 36),
-        (128, 4, 3, 5),
-        {"stride": 2, "padding": (2, 3, 0, 1)},
+BY_PANELS = {
+    "tiles across rows, and a last one of each length": (
+        (2, 5, 9, 7),
+        (40, 5, 3, 3),
+        {"padding": 1},
     ),
-    "columns alone dilated, groups": (
-        (6, 24, 15, 17),
-        (128, 12, 2, 3),
-        {"dilation": (1, 3), "padding": 3, "groups": 2},
+    "a plain product of several blocks": ((1, 330, 7, 7), (20, 330, 1, 1), {}),
+    "a plain product with a stride": ((2, 6, 9, 31), (32, 6, 1, 1), {"stride": 2}),
+    "blocks of channels, the last one smaller": ((1, 37, 6, 11), (64, 37, 3, 3), {"padding": 1}),
+    "uneven stride and padding": (
+        (2, 4, 25, 36),
+        (48, 4, 3, 5),
+        {"stride": (2, 3), "padding": (2, 3, 0, 1)},
+    ),
+    "groups, dilated, filters that end within a tile": (
+        (2, 24, 15, 17),
+        (70, 12, 2, 3),
+        {"dilation": (2, 3), "padding": 3, "groups": 2},
+    ),
+    "more dilation than image, of panels": (
+        (1, 20, 7, 33),
+        (33, 20, 3, 3),
+        {"dilation": 9, "padding": 9},
+    ),
+    "stride and dilation, of panels": (
+        (1, 3, 30, 29),
+        (35, 3, 3, 3),
+        {"stride": 4, "padding": 6, "dilation": 6},
+    ),
+    "rows of which there is no room for many channels": (
+        (1, 3, 2, 40_000),
+        (32, 3, 3, 1),
+        {"padding": (1, 0)},
     ),
 }
-"""Of filter_vectors.py: filters are whole vectors of any kind."""
+"""Filters enough for pixel_panels.py."""
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("call", BY_FILTERS)
-def test_vectors_of_filters_give_the_bits_of_vectors_of_pixels(call, dtype, monkeypatch):
-    x_shape, w_shape, params = BY_FILTERS[call]
+SMALL = {
+    "small images, stride 2": ((2, 40, 5, 4), (64, 40, 3, 3), {"stride": 2, "padding": 1}),
+    "small images, phases that no tap meets": (
+        (1, 33, 9, 8),
+        (40, 33, 3, 3),
+        {"stride": 2, "dilation": 2, "padding": (3, 1)},
+    ),
+    "small images, dilated beyond their size": (
+        (2, 35, 3, 4),
+        (40, 35, 3, 3),
+        {"stride": (3, 2), "dilation": (5, 1), "padding": 5},
+    ),
+    "one small image of a plain product": ((1, 40, 5, 5), (64, 40, 1, 1), {}),
+}
+"""Whose gradients are products of matrices, and phases apart."""
+
+
+@pytest.mark.parametrize("call", BY_PANELS | SMALL)
+def test_the_kernels_that_are_meant_are_chosen(call):
+    x, w, params = (BY_PANELS | SMALL)[call]
+    p = cpu._problem(ns.conv2d.plan(np.empty(x), np.empty(w), **params).geometry, 4)
+    assert choose.chosen(choose.FORWARD, p).plan is pixel_panels.forward
+    if call in SMALL:
+        gradient = choose.chosen(choose.WEIGHT_GRADIENT, p)
+        assert gradient.plan is weight_gradient_small_images.weight_gradient
+        assert phase_by_phase.suits_apart(p) == ("stride" in params)
+
+
+@pytest.mark.parametrize("call", BY_PANELS)
+def test_bits_do_not_depend_on_runs_and_chunks_of_panels(call, monkeypatch):
+    x_shape, w_shape, params = BY_PANELS[call]
     rng = np.random.default_rng(2)
-    x, w, b = (
-        rng.standard_normal(shape).astype(dtype) for shape in (x_shape, w_shape, w_shape[:1])
-    )
-    asked = []
+    x, w, b = (rng.standard_normal(shape) for shape in (x_shape, w_shape, w_shape[:1]))
+    seen, cuts, planned = set(), set(), pixel_panels._cut
+    for cut in planned, lambda *args: (args[4], 8), lambda *args: (2 * args[4], 24):
 
-    def results(suits):
-        for table in ("FORWARD", "PHASE"):
-            row = next(a for a in getattr(choose, table) if a.plan is filter_vectors.forward)
-            rows = [a._replace(suits=suits) if a is row else a for a in getattr(choose, table)]
-            monkeypatch.setattr(choose, table, rows)
-            monkeypatch.setattr(cpu, table, rows, raising=False)
+        def kept(*args, cut=cut):
+            found = cut(*args)
+            cuts.add(found)
+            return found
+
+        monkeypatch.setattr(pixel_panels, "_cut", kept)
         forget()
-        y, saved = ns.conv2d.forward(x, w, b, **params)
-        gx = ns.conv2d.backward(saved, y, needs=["x"])[0]
-        without_b = ns.conv2d(x, w, **params)
+        y = ns.conv2d(x, w, b, **params)
         after = (ns.add, "x", {"other": y}), (ns.relu, "x", {})
         chained = ns.conv2d.fused({"x": x, "weight": w, "bias": b, **params}, after)
-        return y, gx, without_b, chained
-
-    def as_it_is(problem):
-        asked.append(filter_vectors.suits(problem))
-        return asked[-1]
-
-    by_filters = results(as_it_is)
-    assert asked[0]
-    if w.shape[1] == 64:
-        assert asked[1]
-    for got, want in zip(by_filters, results(lambda problem: False), strict=True):
-        assert got.tobytes() == want.tobytes()
+        seen.add((y.tobytes(), chained.tobytes()))
+        np.testing.assert_array_equal(chained, np.maximum(y + y, 0))
     forget()
+    assert len(seen) == 1
+    assert len(cuts) > 1
 
 
 def forget():
@@ -160,9 +204,9 @@ def integers(shape, seed, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("call", CALLS | BY_FILTERS)
+@pytest.mark.parametrize("call", CALLS | BY_PANELS | SMALL)
 def test_every_path_is_exact(call, dtype):
-    x_shape, w_shape, params = (CALLS | BY_FILTERS)[call]
+    x_shape, w_shape, params = (CALLS | BY_PANELS | SMALL)[call]
     x, w, b = (integers(s, i, dtype) for i, s in enumerate((x_shape, w_shape, w_shape[:1])))
     y, saved = ns.conv2d.forward(x, w, b, **params)
     expected, by_definition = ns.conv2d.reference.forward(x, w, b, **params)

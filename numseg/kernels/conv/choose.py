@@ -15,15 +15,16 @@ from numseg.kernels.conv import (
     depthwise,
     depthwise_channels,
     direct,
-    filter_vectors,
     large_kernel,
     phase_by_phase,
+    pixel_panels,
     transposed,
     transposed_large_stride,
     winograd,
 )
 from numseg.kernels.conv import weight_gradient as by_pixels
 from numseg.kernels.conv import weight_gradient_few_filters as few_filters
+from numseg.kernels.conv import weight_gradient_small_images as small_images
 from numseg.kernels.conv.problem import Correlation, Problem, WeightGradient
 
 Run = TypeVar("Run")
@@ -64,16 +65,16 @@ FORWARD: list[Algorithm[Correlation]] = [
     Algorithm(depthwise.suits, depthwise.forward),
     # other taps, strides, and rows shorter than vectors: vectors of channels
     Algorithm(depthwise_channels.suits, depthwise_channels.forward),
-    # rows that leave vectors of pixels half empty, where filters fill theirs: 14 x 14, 28 x 28
-    Algorithm(filter_vectors.suits, filter_vectors.forward),
-    # everything else, 1 x 1 included: vectors of pixels, and a table of offsets says where taps are
+    # filters enough to share panels of pixels in the first-level cache: most layers of a network
+    Algorithm(pixel_panels.suits, pixel_panels.forward),
+    # everything else: vectors of pixels out of a scratch, where a table of offsets says taps are
     Algorithm(anything, direct.forward),
 ]
 
 PHASE: list[Algorithm[Correlation]] = [
     # these three as above: of the others a phase has no use, as its stride is 1
     Algorithm(one_to_one, depthwise.forward),
-    Algorithm(filter_vectors.suits, filter_vectors.forward),
+    Algorithm(pixel_panels.suits, pixel_panels.forward),
     Algorithm(anything, direct.forward),
 ]
 """For the pixels a stride apart of an image's gradient."""
@@ -85,6 +86,13 @@ INPUT_GRADIENT: list[Algorithm[Correlation]] = [
     Algorithm(depthwise_channels.suits_gradient, depthwise_channels.input_gradient),
     # strides of a vector that divide the kernel: FCN's 64 x 64 of stride 32
     Algorithm(transposed_large_stride.suits, transposed_large_stride.input_gradient),
+    # other strides, of small images with many channels: 14 x 14 from 7 x 7
+    Algorithm(
+        phase_by_phase.suits_apart,
+        lambda p: phase_by_phase.input_gradient_apart(
+            p, functools.partial(first_that_suits, PHASE)
+        ),
+    ),
     # other strides, where the phases of all channels fill tiles: a decoder's 2 x 2 of stride 2
     Algorithm(transposed.suits, transposed.input_gradient),
     # stride 1 (one phase), dilation beside a stride, and sums too long to be computed side by side
@@ -104,10 +112,17 @@ WEIGHT_GRADIENT: list[Algorithm[WeightGradient]] = [
     Algorithm(depthwise.suits, depthwise.weight_gradient),
     # groups whose few filters would leave vectors of filters empty: vectors of pixels instead
     Algorithm(few_filters.suits, few_filters.weight_gradient),
+    # fewer pixels than filters, as 7 x 7: im2col costs little, and a product of matrices is left
+    Algorithm(small_images.suits, small_images.weight_gradient),
     # everything else: vectors of filters
     Algorithm(anything, by_pixels.weight_gradient),
 ]
 
 
+def chosen(algorithms: Sequence[Algorithm[Run]], p: Problem) -> Algorithm[Run]:
+    return next(algorithm for algorithm in algorithms if algorithm.suits(p))
+
+
 def first_that_suits(algorithms: Sequence[Algorithm[Run]], p: Problem) -> Run:
-    return next(algorithm.plan(p) for algorithm in algorithms if algorithm.suits(p))
+    """Which has planned its work."""
+    return chosen(algorithms, p).plan(p)

@@ -11,44 +11,110 @@ from collections.abc import Callable
 
 import numpy as np
 
-from numseg.kernels.conv.epilogue import Epilogue
+from numseg.kernels.conv import pixel_panels
+from numseg.kernels.conv.epilogue import Epilogue, epilogue_pass
 from numseg.kernels.conv.problem import Axis, Correlation, Problem
+from numseg.kernels.machine.integers import ceil_div
 from numseg.kernels.machine.jit import kernel
+from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
+from numseg.kernels.machine.transpose import transpose
+from numseg.kernels.machine.vector_copy import copy_rows
 from numseg.typing import Array
+
+SMALL = 32 * 32
+"""Pixels of an image whose phases are computed apart."""
+
+BLOCK = 64
+"""Channels of a unit: of a filter they lie side by side, so that few pages are read at once."""
 
 
 @kernel()
-def _swap(start, stop, w, swapped):
-    """Filters and channels change places. A unit is a channel."""
+def _swap(start, stop, w, swapped, filters, channels, taps, lanes):
+    """Filters and channels change places. A unit is a block of channels of a group."""
+    blocks = (channels + BLOCK - 1) // BLOCK
     for unit in range(start, stop):
-        group, c = divmod(unit, w.shape[2])
-        for f in range(w.shape[1]):
-            for tap in range(w.shape[3]):
-                swapped[group, c, f, tap] = w[group, f, c, tap]
+        group, block = divmod(unit, blocks)
+        first = block * BLOCK
+        count = min(BLOCK, channels - first)
+        source = w[(group * filters * channels + first) * taps :]
+        target = swapped[(group * channels + first) * filters * taps :]
+        if taps == 1:
+            transpose(source, channels, filters, count, target, filters, lanes)
+            continue
+        for f in range(filters):
+            copy_rows(source, f * channels * taps, taps, target, f * taps, filters * taps, count,
+                      taps)  # fmt: skip
 
 
 def input_gradient(p: Problem, convolution: Callable[[Problem], Correlation]) -> Correlation:
     """``convolution`` chooses how each phase is computed."""
+    phases = [convolution(part) for part in _phases(p)]
+    swap = _swapper(p)
+
+    def run(gy: Array, w: Array, bias: Array | None, gx: Array, epilogue: Epilogue | None) -> None:
+        w = swap(w)
+        for correlation in phases:
+            correlation(gy, w, bias, gx, epilogue)
+
+    return run
+
+
+def suits_apart(p: Problem) -> bool:
+    """Small images, whose phases are most of them a few taps of many channels."""
+    return (
+        p.rows.stride * p.columns.stride > 1
+        and p.rows.size * p.columns.size <= SMALL
+        and all(pixel_panels.suits(_alone(part)) for part in _phases(p) if part.taps > 0)
+    )
+
+
+def input_gradient_apart(p: Problem, convolution: Callable[[Problem], Correlation]) -> Correlation:
+    """Each phase in an array of its own, where its pixels lie side by side."""
+    phases = [(part, convolution(_alone(part))) for part in _phases(p)]
+    swap = _swapper(p)
+
+    def run(gy: Array, w: Array, bias: Array | None, gx: Array, epilogue: Epilogue | None) -> None:
+        w = swap(w)
+        for part, correlation in phases:
+            rows, columns = part.rows, part.columns
+            alone = np.empty((*gx.shape[:2], rows.outputs, columns.outputs), gx.dtype)
+            correlation(gy, w, bias, alone, None)
+            gx[:, :, rows.first :: rows.step, columns.first :: columns.step] = alone
+        epilogue_pass(gx, epilogue)
+
+    return run
+
+
+def _alone(part: Problem) -> Problem:
+    rows, columns = (a._replace(first=0, step=1) for a in (part.rows, part.columns))
+    return part._replace(rows=rows, columns=columns, height=rows.outputs, width=columns.outputs)
+
+
+def _phases(p: Problem) -> list[Problem]:
     rows, columns = ([phase(axis, first) for first in range(min(axis.stride, axis.size))]
                      for axis in (p.rows, p.columns))  # fmt: skip
     turned = p._replace(
         channels=p.filters, filters=p.channels, height=p.rows.size, width=p.columns.size
     )
-    phases = [convolution(turned._replace(rows=r, columns=c).met) for r in rows for c in columns]
-    taps = p.kernel[0] * p.kernel[1]
+    return [turned._replace(rows=r, columns=c).met for r in rows for c in columns]
 
-    def run(gy: Array, w: Array, bias: Array | None, gx: Array, epilogue: Epilogue | None) -> None:
-        if p.filters > 1 and p.channels > 1:  # or every weight of a channel lay in another page
-            swapped = np.empty((p.groups, p.channels, p.filters, taps), w.dtype)
-            by_filter = w.reshape(p.groups, p.filters, p.channels, taps)
-            launch(_swap, p.groups * p.channels, w.size, by_filter, swapped)
-            swapped.flags.writeable = False  # as w is, or the kernel would be compiled again
-            w = swapped
-        for correlation in phases:
-            correlation(gy, w, bias, gx, epilogue)
 
-    return run
+def _swapper(p: Problem) -> Callable[[Array], Array]:
+    """Filters and channels change places, or every weight of a channel lay in another page."""
+    taps, units = p.kernel[0] * p.kernel[1], p.groups * ceil_div(p.channels, BLOCK)
+    lanes = TARGET.vector_bytes // p.itemsize
+
+    def swap(w: Array) -> Array:
+        if p.filters == 1 or p.channels == 1:
+            return w
+        swapped = np.empty((p.groups, p.channels, p.filters, taps), w.dtype)
+        launch(_swap, units, w.size, w.reshape(-1), swapped.reshape(-1), p.filters, p.channels,
+               taps, lanes)  # fmt: skip
+        swapped.flags.writeable = False  # as w is, or the kernel would be compiled again
+        return swapped
+
+    return swap
 
 
 def phase(axis: Axis, first: int) -> Axis:

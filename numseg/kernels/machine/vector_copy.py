@@ -63,27 +63,15 @@ def _copy_rows(step: int) -> Any:
         def generate(context, builder, signature, values):
             source_, s0, s_step, target_, t0, t_step, rows, count = values
             emit = Emitter(builder, context.get_value_type(source.dtype))
-            lanes = emit.vector.count
-            with cgutils.for_range(builder, rows) as loop:
-                first = builder.add(s0, builder.mul(loop.index, s_step))
-                here = _line(context, builder, source, source_, first)
-                first = builder.add(t0, builder.mul(loop.index, t_step))
-                there = _line(context, builder, target, target_, first)
 
-                def vector(i, here=here):
-                    at = builder.gep(here, [builder.mul(i, INT(step))])
-                    first = emit.load(at)
-                    if step == 1:
-                        return first
-                    # the second begins a number early: nothing is read beyond the last taken
-                    second = emit.load(builder.gep(at, [INT(lanes - 1)]))
-                    picked = [k if k < lanes else k + 1 for k in range(0, 2 * lanes, 2)]
-                    return emit.shuffle(first, second, picked)
+            def every_row(copy):
+                with cgutils.for_range(builder, rows) as loop:
+                    first = builder.add(s0, builder.mul(loop.index, s_step))
+                    here = _line(context, builder, source, source_, first)
+                    first = builder.add(t0, builder.mul(loop.index, t_step))
+                    copy(here, _line(context, builder, target, target_, first))
 
-                def number(i, here=here):
-                    return builder.load(builder.gep(here, [builder.mul(i, INT(step))]))
-
-                _run(emit, there, count, vector, number)
+            _by_length(emit, count, every_row, step)
             return context.get_dummy_value()
 
         return types.void(*kinds), generate
@@ -92,6 +80,148 @@ def _copy_rows(step: int) -> Any:
 
 
 copy_rows, copy_every_second = _copy_rows(1), _copy_rows(2)
+
+
+UNROLLED = 3
+"""Vectors of a line, at most, that are copied one by one, without a loop."""
+
+
+def _by_length(emit: Emitter, count: Any, every_row: Any, step: int) -> None:
+    """Copy ``count`` numbers of every row. What code does it is chosen once, not for every row: a
+    loop over vectors, a few of them, or, of less than one, two halves (or quarters ...) that
+    overlap."""
+    builder, lanes = emit.builder, emit.vector.count
+
+    def taken(part, at):
+        """As many numbers as ``part`` has lanes, ``step`` apart."""
+        count = part.vector.count
+        first = part.load(at)
+        if step == 1 or count == 1:
+            return first
+        # the second begins a number early: nothing is read beyond the last taken
+        second = part.load(builder.gep(at, [INT(count - 1)]))
+        picked = [k if k < count else k + 1 for k in range(0, 2 * count, 2)]
+        return part.shuffle(first, second, picked)
+
+    def move(part, here, there, i):
+        at = builder.gep(here, [builder.mul(i, INT(step))])
+        part.store(taken(part, at), builder.gep(there, [i]))
+
+    def some(part, vectors):
+        """The last vector ends with the row."""
+        width = part.vector.count
+        last = builder.sub(count, INT(width))
+        every_row(lambda here, there: [
+            move(part, here, there, INT(v * width)) for v in range(vectors - 1)
+        ] + [move(part, here, there, last)])  # fmt: skip
+
+    def loop(here, there):
+        with emit.vectors(INT(0), count) as i:
+            move(emit, here, there, i)
+
+    def choose(cases):
+        """The first whose bound the count is above."""
+        (bound, copy), *others = cases
+        above = builder.icmp_signed(">", count, INT(bound))
+        if not others:
+            with builder.if_then(above):
+                copy()
+            return
+        with builder.if_else(above) as (yes, no):
+            with yes:
+                copy()
+            with no:
+                choose(others)
+
+    cases = [(UNROLLED * lanes, lambda: every_row(loop))]
+    for v in range(UNROLLED, 1, -1):
+        cases.append(((v - 1) * lanes, functools.partial(some, emit, v)))
+    cases.append((lanes - 1, lambda: some(emit, 1)))
+    width = lanes // 2
+    while width > 0:
+        part = Emitter(builder, emit.vector.element, width)
+        cases.append((width - 1, functools.partial(some, part, 2)))
+        width //= 2
+    choose(cases)
+
+
+UNROLLED_MOVES = 6
+
+
+def _copy_pieces(
+    typing, source, s0, s_step, lines, starts, taps, target, t0, t_step, places, pieces
+):  # fmt: skip
+    """A line of ``target`` for each line of ``source`` and each tap, put together of pieces::
+
+        target[t0 + (r * len(taps) + j) * t_step + places[m] + ...] =
+            source[s0 + r * s_step + taps[j] + starts[m] + ...]
+
+    ``r < lines``, ``m < pieces``. A piece is a vector. It may run on over the begin of the next
+    one, or of the next line: both are written later, in this order.
+    """
+    kinds = (source, types.int64, types.int64, types.int64, starts, taps, target, types.int64,
+             types.int64, places, types.int64)  # fmt: skip
+
+    def generate(context, builder, signature, values):
+        source_, s0, s_step, lines, starts_, taps_, target_, t0, t_step, places_, pieces = values
+        emit = Emitter(builder, context.get_value_type(source.dtype))
+        starts_at, taps_at, places_at = (
+            context.make_array(kind)(context, builder, value).data
+            for kind, value in ((starts, starts_), (taps, taps_), (places, places_))
+        )
+        count = builder.extract_value(context.make_array(taps)(context, builder, taps_).shape, 0)
+        from_, to = (
+            _line(context, builder, source, source_, s0),
+            _line(context, builder, target, target_, t0),
+        )
+
+        def entry(table, m):
+            return builder.load(builder.gep(table, [m]))
+
+        def every_line(copy):
+            with cgutils.for_range(builder, lines) as line:
+                here = builder.gep(from_, [builder.mul(line.index, s_step)])
+                first = builder.mul(line.index, count)
+                with cgutils.for_range(builder, count) as tap:
+                    number = builder.add(first, tap.index)
+                    copy(
+                        builder.gep(here, [entry(taps_at, tap.index)]),
+                        builder.gep(to, [builder.mul(number, t_step)]),
+                    )
+
+        def move(here, there, start, place):
+            emit.store(emit.load(builder.gep(here, [start])), builder.gep(there, [place]))
+
+        def unrolled(number):
+            pairs = [(entry(starts_at, INT(m)), entry(places_at, INT(m))) for m in range(number)]
+
+            def copy(here, there):
+                for start, place in pairs:
+                    move(here, there, start, place)
+
+            every_line(copy)
+
+        def loop(here, there):
+            with cgutils.for_range(builder, pieces) as m:
+                move(here, there, entry(starts_at, m.index), entry(places_at, m.index))
+
+        def choose(number):
+            if number > UNROLLED_MOVES:
+                every_line(loop)
+                return
+            with builder.if_else(builder.icmp_signed("==", pieces, INT(number))) as (yes, no):
+                with yes:
+                    unrolled(number)
+                with no:
+                    choose(number + 1)
+
+        choose(3)
+        return context.get_dummy_value()
+
+    return types.void(*kinds), generate
+
+
+copy_pieces: Any = intrinsic(_copy_pieces)
 
 
 @rule
