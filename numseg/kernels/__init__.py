@@ -47,6 +47,7 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
     simplex                     the permutohedral lattice's scalar rules, and numbers of vertices
     build                       the lattice of some points: vertices, weights, neighbours
     filter                      values splatted to the vertices, blurred, sliced
+    vectors                     its intrinsics: rows of labels by whole vectors
     gradient                    that of a filter's product by the features
     rows                        planes of values to rows of points, and back
     exact                       the same filter by its sum over all pairs of points

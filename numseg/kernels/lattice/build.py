@@ -1,9 +1,9 @@
 """The lattice of some points: their vertices and weights, and which vertices are neighbours.
 
-Vertices are numbered in the order in which points, one after the other, first need them: those of
-neighbouring pixels lie near each other in memory, and the numbers do not depend on threads. Each
-thread numbers the vertices of a run of points for itself; the runs' vertices are then numbered
-again, run by run.
+Vertices are numbered in the order in which blocks of points first need them, in each block those of
+remainder 0 first: those of neighbouring pixels lie near each other in memory, and the numbers do
+not depend on threads. Each thread numbers the vertices of a run of blocks for itself; the runs'
+vertices are then numbered again, run by run.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numseg.kernels.lattice import simplex
 from numseg.kernels.lattice.simplex import Keys, is_lower, nearest, turn
 from numseg.kernels.machine.jit import kernel, rule
+from numseg.kernels.machine.run import run
 from numseg.kernels.machine.threads import get_num_threads, launch
 from numseg.typing import Array
 
@@ -24,11 +25,14 @@ BLOCK = 64
 LEAST_RUN = 8192
 """Points that a thread numbers for itself; for fewer it is not worth the second numbering."""
 
-FIRST_TABLE = 4096
-"""Places of a table of keys to begin with."""
+FIRST_BITS = 12
+"""A table of keys has 2**12 places to begin with."""
+
+FULL = 4
+"""One of so many places of a table is taken, at most."""
 
 MIX = -0x61C8864680B583EB
-"""2^64 divided by the golden ratio: spreads keys over the upper bits (Knuth, 6.4)."""
+"""2^64 divided by the golden ratio."""
 
 
 class Lattice(NamedTuple):
@@ -37,15 +41,22 @@ class Lattice(NamedTuple):
     vertices: Array
     """(P, D + 1), int32: the vertices of each point's simplex, by remainder."""
     weights: Array
-    """(P, D + 1), of the features' dtype: its barycentric coordinates. They sum to 1."""
+    """(P, D + 1), of the features' dtype: its barycentric coordinates, by which it is sliced. They
+    sum to 1."""
+    shares: Array
+    """The same, by which it is splat. Another array where the filter has factors beside it."""
     neighbours: Array
     """(D + 1, M, 2), int32: along each axis, those on both sides; M where there is none."""
-    starts: Array
-    """(M + 1,), int64: where a vertex's points begin in the next two."""
-    points: Array
-    """(P (D + 1),), int32: the points that each vertex is one of, in order."""
-    shares: Array
-    """(P (D + 1),): their weights."""
+
+    @property
+    def number(self) -> int:
+        """M."""
+        return int(self.neighbours.shape[1])
+
+    @property
+    def points(self) -> Array:
+        """(P, 1): whose share each is."""
+        return np.arange(len(self.shares))[:, None]
 
 
 def build(features: Array) -> Lattice:
@@ -59,13 +70,14 @@ def build(features: Array) -> Lattice:
     vertices = np.empty((points, d + 1), np.int32)
     weights = np.empty((points, d + 1), planes.dtype)
     runs = max(1, min(get_num_threads(), points // LEAST_RUN))
-    ends = [points * run // runs for run in range(runs + 1)]
-    parts: list[tuple[Array, Array, Array]] = [None] * runs  # type: ignore[list-item]
+    blocks = -(-points // BLOCK)
+    ends = [min(blocks * part // runs * BLOCK, points) for part in range(runs + 1)]
+    parts: list[tuple[Array, Array]] = [None] * runs  # type: ignore[list-item]
 
     def number(start: int, stop: int) -> None:
-        for run in range(start, stop):
-            parts[run] = _number(
-                ends[run], ends[run + 1], planes, simplex.scales(d), found.origin, found.steps,
+        for part in range(start, stop):
+            parts[part] = _number(
+                ends[part], ends[part + 1], planes, simplex.scales(d), found.origin, found.steps,
                 (0,) * found.words, vertices.reshape(-1), weights.reshape(-1),
             )  # fmt: skip
 
@@ -74,105 +86,112 @@ def build(features: Array) -> Lattice:
 
 
 def _joined(
-    parts: list[tuple[Array, Array, Array]], ends: list[int], keys: Keys, vertices: Array,
-    weights: Array,
-) -> Lattice:  # fmt: skip
-    """Number the runs' vertices in common, sort points by vertices, find neighbours."""
-    points, corners = vertices.shape
-    words = (0,) * keys.words
-    table, known, number, starts, numbers, cursors = _merge(parts, words)
-    sorted_points = np.empty(points * corners, np.int32)
-    shares = np.empty(points * corners, weights.dtype)
+    parts: list[tuple[Array, Array]], ends: list[int], keys: Keys, vertices: Array, weights: Array
+) -> Lattice:
+    """Number the runs' vertices in common, and find neighbours."""
+    corners, words = vertices.shape[1], (0,) * keys.words
+    table, known, numbers = _merge(parts, words)
 
-    def sort(start: int, stop: int) -> None:
-        for run in range(start, stop):
-            _sort(ends[run], ends[run + 1], vertices, weights.reshape(-1), numbers[run],
-                  cursors[run], sorted_points, shares)  # fmt: skip
+    def renumber(start: int, stop: int) -> None:
+        for part in range(start + 1, stop + 1):  # the first has its numbers
+            _renumber(ends[part], ends[part + 1], vertices, numbers[part])
 
-    launch(sort, len(parts), points * corners * 8)
-    neighbours = np.empty((corners, number, 2), np.int32)
+    launch(renumber, len(parts) - 1, vertices.size)
+    neighbours = np.empty((corners, len(known), 2), np.int32)
     launch(_no_neighbours, corners, neighbours.size, neighbours.reshape(-1), corners)
-    launch(_neighbours, number, neighbours.size * 8, table, known, keys.steps, words,
+    launch(_neighbours, len(known), neighbours.size * 8, table, known, keys.steps, words,
            neighbours.reshape(-1))  # fmt: skip
-    return Lattice(vertices, weights, neighbours, starts, sorted_points, shares)
+    return Lattice(vertices, weights, weights, neighbours)
 
 
-def _merge(parts, words):
-    """Of all runs: a table of keys, the keys, their number, where the points of each vertex begin,
-    and for each run the numbers of its vertices and where its points go."""
-    table, known, counts = parts[0]
-    number = counts.size
-    numbers = [np.arange(number, dtype=np.int32)]
+def _merge(
+    parts: list[tuple[Array, Array]], words: tuple[int, ...]
+) -> tuple[Array, Array, list[Array]]:
+    """Of all runs: a table of keys, the keys, and for each run the numbers of its vertices."""
+    table, known = parts[0]
+    number, numbers = len(known), [np.empty(0, np.int32)]
     if len(parts) > 1:
-        most = sum(part[2].size for part in parts)
+        most = sum(len(part[1]) for part in parts)
         known = np.concatenate([known, np.empty((most - number, len(words)), np.int64)])
-        for part in parts[1:]:
-            new = np.empty(part[2].size, np.int32)
-            table, number = _add(table, known, number, part[1], new, words)
+        for _, more in parts[1:]:
+            new = np.empty(len(more), np.int32)
+            table, number = _add(table, known, number, more, new, words)
             numbers.append(new)
-    cursors = [np.zeros(number, np.int64) for _ in parts]
-    for part, new, cursor in zip(parts, numbers, cursors, strict=True):
-        cursor[new] = part[2]
-    totals = np.stack(cursors)
-    starts = np.zeros(number + 1, np.int64)
-    np.cumsum(totals.sum(0), out=starts[1:])
-    before = starts[:-1] + np.cumsum(totals, 0) - totals
-    cursors = [at[new] for at, new in zip(before, numbers, strict=True)]
-    return table, known[:number], number, starts, numbers, cursors
+    return table, known[:number], numbers
 
 
 @rule
-def place(key, mask, words):
-    """Where to look for a key first."""
-    mixed = key[0]
+def empty_table(bits):
+    """A table of 2**bits places, and behind them how many bits of a product are not a place."""
+    table = np.full((1 << bits) + 1, -1, np.int32)
+    table[-1] = 64 - bits
+    return table
+
+
+@rule
+def place(first, second, table, words):
+    """Where to look for a key first: at the uppermost bits of a product (Knuth, 6.4)."""
     if len(words) > 1:
-        mixed = (mixed ^ (key[1] * MIX) >> 29) * MIX
-    return (mixed * MIX >> 24) & mask
+        first = (first ^ (second * MIX) >> 29) * MIX
+    return (first * MIX >> table[table.size - 1]) & (table.size - 2)
 
 
 @rule
-def find(key, table, known, words):
-    """Where the key is in a table of numbers of known keys, or where it should be; at least half of
-    the places are -1, which is none."""
-    mask = table.size - 1
-    at = place(key, mask, words)
+def find(first, second, table, known, words):
+    """Where the key of these words is in a table of numbers of known keys, or where it should be;
+    at least half of the places are -1, which is none."""
+    at = place(first, second, table, words)
     while True:
         number = table[at]
-        if number < 0:
+        if number < 0 or (
+            known[number, 0] == first and (len(words) == 1 or known[number, 1] == second)
+        ):
             return at
-        same = True
-        for w in range(len(words)):
-            same &= known[number, w] == key[w]
-        if same:
-            return at
-        at = (at + 1) & mask
+        at = (at + 1) & (table.size - 2)
 
 
 @rule
-def widened(table, known, number, words):
-    """A table twice as large."""
-    wide = np.full(2 * table.size, -1, np.int32)
-    for k in range(number):
-        wide[find(known[k], wide, known, words)] = k
+def second_word(keys, k, words):
+    return keys[k, 1] if len(words) > 1 else 0
+
+
+@rule
+def number_of(first, second, table, known, count, words):
+    """The number of a key, a new one if it is not known: then ``count`` are."""
+    at = find(first, second, table, known, words)
+    if table[at] >= 0:
+        return table[at]
+    known[count, 0] = first
+    if len(words) > 1:
+        known[count, 1] = second
+    table[at] = count
+    return np.int32(count)
+
+
+@rule
+def roomy(table, known, count, more, words):
+    """The table, or a larger one where more keys would take over a quarter of its places. A loop
+    over keys is apart from this: one that may assign an array counts references at each turn."""
+    bits = 64 - table[table.size - 1]
+    if FULL * (count + more) < 1 << bits:
+        return table
+    while FULL * (count + more) >= 1 << bits:
+        bits += 1
+    wide = empty_table(bits)
+    for k in range(count):
+        wide[find(known[k, 0], second_word(known, k, words), wide, known, words)] = k
     return wide
 
 
 @kernel()
-def _add(table, known, number, more, numbers, words):
+def _add(table, known, count, more, numbers, words):
     """Number the keys ``more``; the table, perhaps a wider one, and how many are known."""
+    table = roomy(table, known, count, more.shape[0], words)
     for k in range(more.shape[0]):
-        key = more[k]
-        at = find(key, table, known, words)
-        if table[at] < 0:
-            for w in range(len(words)):
-                known[number, w] = key[w]
-            table[at] = number
-            number += 1
-            if 2 * number > table.size:
-                table = widened(table, known, number, words)
-                at = find(key, table, known, words)
-        numbers[k] = table[at]
-    return table, number
+        number = number_of(more[k, 0], second_word(more, k, words), table, known, count, words)
+        numbers[k] = number
+        count += number == count
+    return table, count
 
 
 @rule
@@ -181,107 +200,172 @@ def differences(planes, first, count, scale, quotient, difference, rank):
     remainder 0 is, divided by d + 1; the coordinates less it; their ranks, by decreasing
     difference. Arrays are (d + 1, BLOCK), of whole floats but for the differences."""
     d = planes.shape[0]
-    total = quotient[0]  # for the moment
-    total[:] = 0.0
+    features, places = planes.reshape(-1), difference.reshape(-1)
+    near, ranks, total = quotient.reshape(-1), rank.reshape(-1), np.zeros(BLOCK)
     for j in range(d, 0, -1):
-        source, place = planes[j - 1, first : first + count], difference[j]
-        for p in range(count):
-            step = np.float64(source[p]) * scale[j - 1]
-            place[p] = total[p] - j * step
-            total[p] += step
-        place[count:] = 0.0
-    difference[0, :] = total
-    rank[:] = 0.0
-    total = np.zeros(BLOCK)
+        _elevate(run(features, (j - 1) * planes.shape[1] + first, count), scale[j - 1], j, total,
+                 run(places, j * BLOCK, BLOCK))  # fmt: skip
+    run(places, 0, BLOCK)[:] = total
+    total[:] = 0.0
     for j in range(d + 1):
-        place, near = difference[j], quotient[j]
-        for p in range(BLOCK):
-            near[p] = nearest(place[p], d)
-            total[p] += near[p]
+        _round(run(places, j * BLOCK, BLOCK), d, total, run(near, j * BLOCK, BLOCK))
+    for j in range(d + 1):
+        run(ranks, j * BLOCK, BLOCK)[:] = total
     for i in range(d + 1):
-        for p in range(BLOCK):
-            rank[i, p] += total[p]
         for j in range(i + 1, d + 1):
-            for p in range(BLOCK):
-                a = difference[i, p] - quotient[i, p] * (d + 1)
-                lower = is_lower(a, difference[j, p] - quotient[j, p] * (d + 1))
-                rank[i, p] += lower
-                rank[j, p] += 1 - lower
+            _compare(run(places, i * BLOCK, BLOCK), run(places, j * BLOCK, BLOCK),
+                     run(ranks, i * BLOCK, BLOCK), run(ranks, j * BLOCK, BLOCK))  # fmt: skip
     for j in range(d + 1):
+        _turn(d, run(ranks, j * BLOCK, BLOCK), run(near, j * BLOCK, BLOCK),
+              run(places, j * BLOCK, BLOCK))  # fmt: skip
+
+
+@rule
+def _elevate(feature, scale, j, total, place):
+    count = len(feature)
+    for p in range(count):
+        step = np.float64(feature[p]) * scale
+        place[p] = total[p] - j * step
+        total[p] += step
+    for p in range(count, BLOCK):
+        place[p] = 0.0
+
+
+@rule
+def _round(place, d, total, quotient):
+    """The quotient of the nearest multiple, and the difference from that."""
+    for p in range(BLOCK):
+        near = nearest(place[p], d)
+        quotient[p] = near
+        place[p] -= near * (d + 1)
+        total[p] += near
+
+
+@rule
+def _compare(a, b, rank, other):
+    for p in range(BLOCK):
+        lower = is_lower(a[p], b[p])
+        rank[p] += lower
+        other[p] += 1.0 - lower
+
+
+@rule
+def _turn(d, rank, quotient, difference):
+    """The whole multiple of d + 1 by which a rank is outside of 0 to d."""
+    for p in range(BLOCK):
+        more = turn(rank[p], d)
+        rank[p] += more * (d + 1)
+        quotient[p] += more
+        difference[p] -= more * (d + 1)
+
+
+@rule
+def _choose(rank, k, value, chosen):
+    """``chosen += value`` where the rank is k."""
+    for p in range(BLOCK):
+        chosen[p] += value[p] if rank[p] == k else 0.0
+
+
+@rule
+def _choose_step(rank, k, step, chosen):
+    for p in range(BLOCK):
+        chosen[p] += step if rank[p] == k else 0
+
+
+@rule
+def _weights(d, difference, rank, by_rank, weights):
+    """Barycentric coordinates of a block, (d + 1, BLOCK)."""
+    by_rank[:] = 0.0
+    for k in range(d + 1):
+        for j in range(d + 1):
+            _choose(run(rank, j * BLOCK, BLOCK), k, run(difference, j * BLOCK, BLOCK),
+                    run(by_rank, k * BLOCK, BLOCK))  # fmt: skip
+    inverse = 1.0 / (d + 1)
+    for k in range(d + 1):
+        high = run(by_rank, (d - k) * BLOCK, BLOCK)
+        low, out = (
+            run(by_rank, (d - k + 1) % (d + 1) * BLOCK, BLOCK),
+            run(weights, k * BLOCK, BLOCK),
+        )
+        one = 1.0 if k == 0 else 0.0
         for p in range(BLOCK):
-            more = turn(rank[j, p], d)
-            rank[j, p] += more * (d + 1)
-            quotient[j, p] += more
-            difference[j, p] -= quotient[j, p] * (d + 1)
+            out[p] = one + (high[p] - low[p]) * inverse
+
+
+@rule
+def _keys(d, quotient, rank, origin, steps, remainder, keys):
+    """A word of the keys of a block's vertices, (d + 1, BLOCK): the first vertex's, and then by how
+    much each differs from the one before. With the ``remainder`` in it or not."""
+    keys[:] = 0
+    first = run(keys, 0, BLOCK)
+    for j in range(d):
+        digit = run(quotient, j * BLOCK, BLOCK)
+        for p in range(BLOCK):
+            first[p] += (np.int64(np.int32(digit[p])) - origin[j]) * steps[j]
+    for k in range(1, d + 1):
+        for j in range(d):
+            _choose_step(run(rank, j * BLOCK, BLOCK), d - k + 1, -steps[j],
+                         run(keys, k * BLOCK, BLOCK))  # fmt: skip
+        before, here = run(keys, (k - 1) * BLOCK, BLOCK), run(keys, k * BLOCK, BLOCK)
+        for p in range(BLOCK):
+            here[p] += before[p] + remainder
+
+
+@rule
+def _number_block(keys, table, known, count, words, numbers):
+    """The numbers of a block's keys, new ones as they come; how many are known then."""
+    for e in range(keys.shape[1]):
+        first, second = keys[0, e], keys[1, e] if len(words) > 1 else 0
+        number = table[place(first, second, table, words)]
+        if number < 0 or (
+            known[number, 0] != first or (len(words) > 1 and known[number, 1] != second)
+        ):
+            number = number_of(first, second, table, known, count, words)
+            count += number == count
+        numbers[e] = number
+    return count
 
 
 @kernel()
 def _number(start, stop, planes, scale, origin, steps, words, vertices, weights):
-    """Number the vertices of a run of points for itself: a table of the keys, the keys, and how
-    many points each vertex has."""
+    """Number the vertices of a run of points for itself: a table of the keys, and the keys."""
     d = planes.shape[0]
-    table = np.full(FIRST_TABLE, -1, np.int32)
-    known = np.empty(((stop - start) * (d + 1), len(words)), np.int64)
-    counts = np.zeros((stop - start) * (d + 1), np.int64)
+    block = (d + 1) * BLOCK
+    table, count = empty_table(FIRST_BITS), 0
+    known = np.empty(((stop - start + BLOCK) * (d + 1), len(words)), np.int64)
     quotient, difference = np.empty((d + 1, BLOCK)), np.empty((d + 1, BLOCK))
-    rank, by_rank, order = np.empty((d + 1, BLOCK)), np.empty(d + 2), np.empty(d + 2, np.int64)
-    key, before = np.empty(len(words), np.int64), np.full((d + 1, len(words)), -1, np.int64)
-    numbers = np.zeros(d + 1, np.int64)
-    number = 0
+    rank, by_rank, shares = np.empty((d + 1, BLOCK)), np.empty(block), np.empty(block)
+    keys, numbers = np.empty((len(words), block), np.int64), np.empty(block, np.int32)
     for first in range(start, stop, BLOCK):
-        count = min(BLOCK, stop - first)
-        differences(planes, first, count, scale, quotient, difference, rank)
-        for p in range(count):
-            for w in range(len(words)):
-                key[w] = 0
-            for j in range(d + 1):
-                k = int(rank[j, p])
-                by_rank[k], order[k] = difference[j, p] / (d + 1), j
-                if j < d:
-                    digit = int(quotient[j, p]) - origin[j]
-                    for w in range(len(words)):
-                        key[w] += digit * steps[w, j]
-            here = (first + p) * (d + 1)
+        size = min(BLOCK, stop - first)
+        differences(planes, first, size, scale, quotient, difference, rank)
+        _weights(d, difference.reshape(-1), rank.reshape(-1), by_rank, shares)
+        for w in range(len(words)):
+            _keys(d, quotient.reshape(-1), rank.reshape(-1), origin, steps[w], w == 0, keys[w])
+        for row in keys:  # what is behind the last point is where that is
             for k in range(d + 1):
-                if k == 0:
-                    weights[here] = 1 + (by_rank[d] - by_rank[0])
-                else:
-                    weights[here + k] = by_rank[d - k] - by_rank[d - k + 1]
-                    key[0] += 1
-                    for w in range(len(words)):
-                        key[w] -= steps[w, order[d - k + 1]]
-                same = True
-                for w in range(len(words)):
-                    same &= before[k, w] == key[w]
-                if not same:
-                    at = find(key, table, known, words)
-                    if table[at] < 0:
-                        for w in range(len(words)):
-                            known[number, w] = key[w]
-                        table[at] = number
-                        number += 1
-                        if 2 * number > table.size:
-                            table = widened(table, known, number, words)
-                            at = find(key, table, known, words)
-                    numbers[k] = table[at]
-                    for w in range(len(words)):
-                        before[k, w] = key[w]
-                vertices[here + k] = numbers[k]
-                counts[numbers[k]] += 1
-    return table, known[:number].copy(), counts[:number].copy()
+                row[k * BLOCK + size : (k + 1) * BLOCK] = row[k * BLOCK + size - 1]
+        table = roomy(table, known, count, block, words)
+        count = _number_block(keys, table, known, count, words, numbers)
+        _store(shares, numbers, first, size, d, vertices, weights)
+    return table, known[:count].copy()
+
+
+@rule
+def _store(shares, numbers, first, size, d, vertices, weights):
+    for p in range(size):
+        here = (first + p) * (d + 1)
+        for k in range(d + 1):
+            weights[here + k] = shares[k * BLOCK + p]
+            vertices[here + k] = numbers[k * BLOCK + p]
 
 
 @kernel()
-def _sort(start, stop, vertices, weights, numbers, cursor, points, shares):
-    """Give the vertices of a run of points their numbers in common, and each its points."""
+def _renumber(start, stop, vertices, numbers):
+    """Give the vertices of a run of points their numbers in common."""
     for p in range(start, stop):
         for k in range(vertices.shape[1]):
-            own = vertices[p, k]
-            vertices[p, k] = numbers[own]
-            at = cursor[own]
-            cursor[own] = at + 1
-            points[at] = p
-            shares[at] = weights[p * vertices.shape[1] + k]
+            vertices[p, k] = numbers[vertices[p, k]]
 
 
 @kernel()
@@ -296,18 +380,18 @@ def _neighbours(start, stop, table, known, steps, words, neighbours):
     """Find the vertex before each along each axis; it is the one after that."""
     axes, all_ = steps.shape[1], known.shape[0]
     d = axes - 1
-    key = np.empty(len(words), np.int64)
-    total = np.zeros(len(words), np.int64)
-    for w in range(len(words)):
-        total[w] = steps[w].sum()
+    total, step = np.zeros(2, np.int64), np.zeros((axes, 2), np.int64)
+    step[:, : len(words)] = steps.T
+    total[:] = step.sum(0)
     for v in range(start, stop):
+        first, second = known[v, 0], second_word(known, v, words)
         # the remainder is the lowest digit
-        remainder = known[v, 0] % axes
+        if first % axes == 0:
+            first, second = first + d - total[0], second - total[1]
+        else:
+            first -= 1
         for j in range(axes):
-            for w in range(len(words)):
-                key[w] = known[v, w] + steps[w, j] - (total[w] if remainder == 0 else 0)
-            key[0] += d if remainder == 0 else -1
-            u = table[find(key, table, known, words)]
+            u = table[find(first + step[j, 0], second + step[j, 1], table, known, words)]
             if u >= 0:
                 neighbours[2 * (j * all_ + v)] = u
                 neighbours[2 * (j * all_ + u) + 1] = v

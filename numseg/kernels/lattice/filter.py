@@ -1,7 +1,8 @@
 """Filter values by a lattice: splat them to its vertices, blur along each axis, slice.
 
-Each vertex sums the values of its points in their order, each point those of its vertices: no
-result depends on threads. The three steps are functions of their own, for gradients.
+Points are splat in order, in one run or a few that depend on sizes alone, each to a table of its
+own; the tables are added in order. So no result depends on threads. The three steps are functions
+of their own, for gradients.
 """
 
 from __future__ import annotations
@@ -10,79 +11,119 @@ import numpy as np
 
 from numseg.kernels.lattice.build import Lattice
 from numseg.kernels.lattice.simplex import slice_factor
+from numseg.kernels.lattice.vectors import blur_row, lanes, slice_row, splat_row
 from numseg.kernels.machine.jit import kernel
 from numseg.kernels.machine.threads import launch
 from numseg.typing import Array
+
+MOST_RUNS = 8
 
 
 def filtered(lattice: Lattice, values: Array, out: Array, reverse: bool = False) -> None:
     """``out[i] = sum over points j of K(i, j) values[j]`` for values (P, L), of the weights' dtype,
     a row of L labels to a point. ``reverse`` takes the axes in the other order: the transpose."""
-    sliced(lattice, blurred(splatted(lattice, values), lattice, reverse), out)
+    tables = _tables(lattice, values)
+    spare = tables[1] if len(tables) > 1 else None
+    sliced(lattice, _blurred(tables[0], spare, lattice, reverse), out)
 
 
 def splatted(lattice: Lattice, values: Array) -> Array:
-    """(M + 1, L): for each vertex the sum of weight times value over its points; then zeros."""
-    number, labels = lattice.starts.size - 1, values.shape[1]
-    table = np.empty((number + 1, labels), values.dtype)
-    table[number] = 0
-    launch(_splat, number, lattice.points.size * labels, values, lattice.starts, lattice.points,
-           lattice.shares, table)  # fmt: skip
-    return table
+    """(M + 1, L or a few more): for each vertex the sum of weight times value over its points; then
+    zeros. What is beyond the labels means nothing."""
+    return _tables(lattice, values)[0]
+
+
+def _tables(lattice: Lattice, values: Array) -> Array:
+    """The same, and other tables behind it."""
+    (points, labels), number = values.shape, lattice.number
+    how = lanes(labels, values.itemsize)
+    runs = max(2 if number <= points else 1, min(MOST_RUNS, points // max(4 * number, 1)))
+    tables = np.zeros((runs, number + 1, how.row), values.dtype)
+    if labels and points:
+        flat = tables.reshape(runs, -1)
+        launch(_splat, runs, lattice.weights.size * how.row, values, values.reshape(-1), flat,
+               lattice.vertices.reshape(-1), lattice.shares.reshape(-1), lattice.vertices.shape[1],
+               *how)  # fmt: skip
+        launch(_add, number if runs > 1 else 0, tables.size, flat, how.row)
+    return tables
 
 
 def blurred(table: Array, lattice: Lattice, reverse: bool = False) -> Array:
     """What vertices hold, plus half of what their neighbours hold, along one axis after the other.
     The table may be overwritten."""
+    return _blurred(table, None, lattice, reverse)
+
+
+def _blurred(table: Array, spare: Array | None, lattice: Lattice, reverse: bool) -> Array:
     axes, number, _ = lattice.neighbours.shape
-    other = np.empty_like(table)
+    how = lanes(table.shape[1], table.itemsize)
+    other = np.empty_like(table) if spare is None else spare
     other[number] = 0
     for axis in range(axes)[:: -1 if reverse else 1]:
-        launch(_blur, number, table.size * 4, table, lattice.neighbours[axis], other)
+        launch(_blur, number, 2 * table.size, table.reshape(-1),
+               lattice.neighbours[axis].reshape(-1), other.reshape(-1), *how)  # fmt: skip
         table, other = other, table
     return table
 
 
 def sliced(lattice: Lattice, table: Array, out: Array) -> None:
     """For each point the sum of weight times what the vertex holds, times a constant."""
-    points, corners = lattice.vertices.shape
-    factor = out.dtype.type(slice_factor(corners - 1))
-    launch(
-        _slice, points, out.size * corners, lattice.vertices, lattice.weights, table, factor, out
-    )
+    points, labels = out.shape
+    corners = lattice.vertices.shape[1]
+    if labels:
+        how = lanes(labels, out.itemsize)
+        factor = out.dtype.type(slice_factor(corners - 1))
+        launch(_slice, points, lattice.weights.size * how.row, table.reshape(-1),
+               lattice.vertices.reshape(-1), lattice.weights.reshape(-1), corners, factor,
+               out, out.reshape(-1), *how)  # fmt: skip
 
 
-@kernel(fastmath={"contract"})
-def _splat(start, stop, values, starts, points, shares, table):
-    labels = values.shape[1]
+@kernel()
+def _splat(start, stop, rows, values, tables, vertices, shares, corners, lanes, vectors, blocks,
+           row):  # fmt: skip
+    (points, labels), runs, block = rows.shape, tables.shape[0], len(lanes) * len(vectors)
+    last = np.zeros(row, values.dtype)
+    last[:labels] = rows[points - 1]
+    for run in range(start, stop):
+        table = tables[run]
+        for p in range(points * run // runs, points * (run + 1) // runs):
+            for column in range(0, row, block):
+                if p < points - 1:
+                    splat_row(values, p * labels + column, table, column, row, vertices, shares,
+                              p * corners, corners, lanes, vectors)  # fmt: skip
+                else:
+                    splat_row(last, column, table, column, row, vertices, shares, p * corners,
+                              corners, lanes, vectors)  # fmt: skip
+
+
+@kernel()
+def _add(start, stop, tables, row):
+    for run in range(1, tables.shape[0]):
+        total, more = tables[0, start * row : stop * row], tables[run, start * row : stop * row]
+        for i in range(len(total)):
+            total[i] += more[i]
+
+
+@kernel()
+def _blur(start, stop, table, neighbours, out, lanes, vectors, blocks, row):
     for v in range(start, stop):
-        row = table[v]
-        for l in range(labels):
-            row[l] = 0
-        for e in range(starts[v], starts[v + 1]):
-            value, share = values[points[e]], shares[e]
-            for l in range(labels):
-                row[l] += share * value[l]
+        before, after = neighbours[2 * v] * row, neighbours[2 * v + 1] * row
+        for column in range(0, row, len(lanes) * len(vectors)):
+            blur_row(table, v * row + column, before + column, after + column, out, lanes, vectors)
 
 
-@kernel(fastmath={"contract"})
-def _blur(start, stop, table, neighbours, out):
-    half = table.dtype.type(0.5)
-    for v in range(start, stop):
-        here, before, after, row = (
-            table[v], table[neighbours[v, 0]], table[neighbours[v, 1]], out[v]
-        )  # fmt: skip
-        for l in range(table.shape[1]):
-            row[l] = here[l] + half * (before[l] + after[l])
-
-
-@kernel(fastmath={"contract"})
-def _slice(start, stop, vertices, weights, table, factor, out):
+@kernel()
+def _slice(start, stop, table, vertices, weights, corners, factor, rows, out, lanes, vectors,
+           blocks, row):  # fmt: skip
+    labels, block = rows.shape[1], len(lanes) * len(vectors)
+    last = np.empty(row, out.dtype)
     for p in range(start, stop):
-        row = out[p]
-        for l in range(out.shape[1]):
-            row[l] = 0
-        for k in range(vertices.shape[1]):
-            here, weight = table[vertices[p, k]], weights[p, k] * factor
-            for l in range(out.shape[1]):
-                row[l] += weight * here[l]
+        for column in range(0, row, block):
+            if p < stop - 1:
+                slice_row(table, column, row, vertices, weights, p * corners, corners, factor,
+                          out, p * labels + column, lanes, vectors)  # fmt: skip
+            else:
+                slice_row(table, column, row, vertices, weights, p * corners, corners, factor,
+                          last, column, lanes, vectors)  # fmt: skip
+    for l in range(labels):
+        rows[stop - 1, l] = last[l]

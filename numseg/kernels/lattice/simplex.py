@@ -12,7 +12,6 @@ that call them must not fuse multiply-adds.
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,10 +27,11 @@ MOST_WORDS = 2
 
 @rule
 def nearest(place, d):
-    """Of the multiples of d + 1, the nearest, divided by d + 1; the lower of two. A whole float."""
-    low = math.floor(place / (d + 1))
+    """Of the multiples of d + 1, the nearest, divided by d + 1; the lower of two. A whole float.
+    (A product that rounding takes over a whole number names a neighbour of the same two.)"""
+    low = np.floor(place * (1.0 / (d + 1)))
     up, down = (low + 1) * (d + 1) - place, place - low * (d + 1)
-    return low + 1.0 if up < down else low + 0.0
+    return low + 1.0 if up < down else low
 
 
 @rule
