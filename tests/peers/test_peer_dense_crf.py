@@ -73,7 +73,7 @@ def test_labels_and_probabilities_are_the_peers(name, labels, normalization):
     difference = abs(got - wanted).max()
     print(f"{name}, {labels} labels, {normalization}: {100 * same:.4f} %, max {difference:.2g}")
     assert same >= 0.999
-    assert difference <= 1e-3
+    assert difference <= (5e-3 if normalization == "none" else 1e-4)
 
 
 def test_divergences_are_the_peers():

@@ -21,6 +21,7 @@ from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
 from numseg.kernels.machine.transpose import transpose
 from numseg.kernels.pointwise.elementary import decay
+from numseg.kernels.reductions.softmax import sum_columns
 from numseg.kernels.reductions.sums import row_product
 from numseg.ops.dense_crf import terms
 from numseg.ops.dense_crf.geometry import Geometry
@@ -72,13 +73,11 @@ def _softmax_columns(z, top, total):
         row = z[l]
         for p in range(len(top)):
             top[p] = row[p] if row[p] > top[p] else top[p]
-    total[:] = 0
     for l in range(len(z)):
         row = z[l]
         for p in range(len(top)):
-            e = decay(row[p] - top[p])
-            row[p] = e
-            total[p] += e
+            row[p] = decay(row[p] - top[p])
+    sum_columns(z, len(top), total)
     for p in range(len(top)):
         top[p] = 1 / total[p]
     for l in range(len(z)):
@@ -90,8 +89,8 @@ def _softmax_columns(z, top, total):
 @kernel({"contract"})
 def _iterate(start, stop, width, unary, filtered, own, weights, matrices, place, damping, measured,
              q, kept, logits, points, change):  # fmt: skip
-    """One iteration of a tile's points: Q in its place and, where they have room, the softmax that
-    is ``kept``, the ``logits`` that it is of, and Q by ``points``; by how much Q changes at most.
+    """One iteration of a tile's points: where they have room, Q in its place, the softmax that is
+    ``kept``, the ``logits`` that it is of, and Q by ``points``; by how much Q changes at most.
     ``filtered`` of no term: the softmax of ``-unary``."""
     labels, size = unary.shape
     z, f = np.zeros((labels, width), unary.dtype), np.zeros((labels, width), unary.dtype)
@@ -129,8 +128,9 @@ def _iterate(start, stop, width, unary, filtered, own, weights, matrices, place,
                     row[p] = less * row[p] + more * before[p]
         if measured:
             change[unit] = _largest_change(z, q, first, count)
-        for l in range(labels):
-            q[l, first : first + count] = z[l, :count]
+        if q.size:
+            for l in range(labels):
+                q[l, first : first + count] = z[l, :count]
         if points.size:
             _store_tile(z, first, count, labels, points)
 
@@ -311,11 +311,14 @@ def infer(
     filtered = np.empty((len(filters), g.size, g.labels), y.dtype)
     own = np.stack([f.own for f in filters])
     change = np.zeros(units)
+    again = g.damping > 0 or g.tolerance >= 0 or own.size > 0  # is Q of before asked for?
 
     def iterate(k: int) -> None:
         terms = len(filters) if k else 0
+        wanted = again or k == g.iterations and not g.logits
         launch(_iterate, units, q.size * 20, width, unary, filtered[:terms], own[:terms], *compat,
-               g.damping if k else 0.0, g.tolerance >= 0 and k > 0, q,
+               g.damping if k else 0.0, g.tolerance >= 0 and k > 0,
+               q if wanted else nothing,
                nothing if kept is None else kept[k], y if g.logits else nothing,
                nothing if k == g.iterations else points, change)  # fmt: skip
 
