@@ -308,6 +308,19 @@ def test_a_suspicion_is_a_warning(folder, capsys):
     assert said.count("\n") == 1
 
 
+@pytest.mark.filterwarnings("always")
+def test_smooth_edges_are_a_warning(folder, capsys):
+    """A few pixels each of five labels between two that were meant."""
+    labels = np.repeat(np.repeat([[1, 9]], 30, 0), 60, 1)
+    labels[0, 57:62] = 2, 4, 5, 6, 8
+    Image.fromarray(labels.astype(np.uint8)).save("l.png")
+    Image.new("RGB", labels.shape[::-1]).save("p.png")
+    _run("l.png", "--out", "m.png", "--iterations", "0")
+    said = capsys.readouterr().err
+    assert "warning: 5 of 7 labels in l.png have less than 1 % of its labelled pixels" in said
+    assert said.count("\n") == 1
+
+
 def _save(name, array):
     np.save(name, array)
     return name
