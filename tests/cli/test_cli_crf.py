@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -390,6 +392,10 @@ REFUSED = {
     "a key of none": (
         lambda: [_save("u.npy", np.zeros((2, 12, 18))), "--key", "u"],
         "u.npy: is one array, of which none is called 'u'"),
+    "no array": (
+        lambda: [shutil.copy("p.png", "u.npy")], "u.npy: is neither a .npy file nor a .npz file"),
+    "objects": (
+        lambda: [_save("u.npy", np.array([{}], object))], "u.npy: is of dtype object, expected"),
     "a certain truth": (
         lambda: ["rough.png", "--gt-probability", "1"],
         "--gt-probability must lie between 0 and 1, got 1.0"),
