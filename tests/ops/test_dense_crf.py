@@ -290,7 +290,9 @@ def test_a_nan_reaches_all_that_filters_mix_it_with(op):
 def test_one_label_and_many(method):
     how = {"method": method, "iterations": 2}
     f = np.random.default_rng(0).normal(size=(1, 2, 4))
-    y, saved = OP.forward(np.random.default_rng(1).normal(size=(1, 1, 4)), [f], [np.ones(())], **how)
+    y, saved = OP.forward(
+        np.random.default_rng(1).normal(size=(1, 1, 4)), [f], [np.ones(())], **how
+    )
     np.testing.assert_array_equal(y, 1)
     np.testing.assert_array_equal(OP.backward(saved, y)[0], 0)
     labels = 100_000

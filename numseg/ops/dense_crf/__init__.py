@@ -178,8 +178,7 @@ def planned(
         damping=damping,
         tolerance=-1.0 if tolerance is None else checks.real("tolerance", tolerance, 0.0),
         logits=logits,
-        exact_gradient=checks.choice("features_gradient", features_gradient, GRADIENTS)
-        == "exact",
+        exact_gradient=checks.choice("features_gradient", features_gradient, GRADIENTS) == "exact",
     )
     return Plan(
         outputs=(

@@ -96,6 +96,14 @@ def _iterate(start, stop, width, unary, filtered, own, weights, matrices, place,
     z, f = np.zeros((labels, width), unary.dtype), np.zeros((labels, width), unary.dtype)
     top, total = np.empty(width, unary.dtype), np.empty(width)
     less, more = unary.dtype.type(1 - damping), unary.dtype.type(damping)
+    together = False  # is there a diagonal mu?
+    for t in range(len(filtered)):
+        together |= place[t] < 0
+    mixed = np.empty(width * labels if together else 0, unary.dtype)
+    spread = np.empty((len(filtered), mixed.size), unary.dtype)
+    for t in range(len(spread)):
+        for i in range(mixed.size):
+            spread[t, i] = weights[t, i % labels]
     for unit in range(start, stop):
         first = unit * width
         count = min(width, size - first)
@@ -103,17 +111,19 @@ def _iterate(start, stop, width, unary, filtered, own, weights, matrices, place,
             row, out = unary[l, first : first + count], z[l]
             for p in range(count):
                 out[p] = -row[p]
+        if together:
+            _weighted_sum(filtered, spread, place, first * labels, count * labels, mixed)
+            _load_tile(mixed, 0, count, labels, f)
+            for l in range(labels):
+                row, out = f[l], z[l]
+                for p in range(width):
+                    out[p] += row[p]
         for t in range(len(filtered)):
-            _load_tile(filtered[t], first, count, labels, f)
-            if own.shape[1] > 0:
-                _subtract_own(own[t, first : first + count], q, first, f)
-            if place[t] < 0:
-                for l in range(labels):
-                    weight, row, out = weights[t, l], f[l], z[l]
-                    for p in range(width):
-                        out[p] += weight * row[p]
-            else:
+            if place[t] >= 0:
+                _load_tile(filtered[t], first, count, labels, f)
                 _subtract_product(matrices[place[t]], f, z)
+            if own.shape[1] > 0:
+                _subtract_own(t, own, weights, matrices, place, q, first, count, f, z)
         if logits.size:
             for l in range(labels):
                 logits[l, first : first + count] = z[l, :count]
@@ -136,12 +146,36 @@ def _iterate(start, stop, width, unary, filtered, own, weights, matrices, place,
 
 
 @rule
-def _subtract_own(scale, values, first, f):
-    """``f -= scale values`` of a tile's points, ``values`` by labels."""
-    for l in range(len(f)):
-        row, same = f[l], values[l, first : first + len(scale)]
-        for p in range(len(scale)):
-            row[p] -= scale[p] * same[p]
+def _weighted_sum(filtered, spread, place, first, size, out):
+    """Of all terms with a diagonal mu, the sum as it lies, by points: one tile instead of many is
+    then turned round. ``spread``: the labels' weights, again for each point."""
+    begun = False
+    for t in range(len(filtered)):
+        if place[t] < 0:
+            row, weight = filtered[t].reshape(-1)[first : first + size], spread[t]
+            if begun:
+                for i in range(size):
+                    out[i] += weight[i] * row[i]
+            else:
+                for i in range(size):
+                    out[i] = weight[i] * row[i]
+            begun = True
+
+
+@rule
+def _subtract_own(t, own, weights, matrices, place, q, first, count, f, z):
+    """From z: what ``own`` Q, which the filter has too much, is by a term's mu."""
+    labels = len(z)
+    for l in range(labels):
+        scale, before, row = own[t, first : first + count], q[l, first : first + count], f[l]
+        for p in range(count):
+            row[p] = -scale[p] * before[p]
+        if place[t] < 0:
+            weight, out = weights[t, l], z[l]
+            for p in range(count):
+                out[p] += weight * row[p]
+    if place[t] >= 0:
+        _subtract_product(matrices[place[t]], f, z)
 
 
 @rule
@@ -206,7 +240,11 @@ def _through_softmax(start, stop, width, soft, damping, grad, grad_unary, points
                 for p in range(count):
                     row[p] = y[p] * (row[p] - dot[p])
         for l in range(labels):
-            row, left, out = z[l], grad[l, first : first + count], grad_unary[l, first : first + count]
+            row, left, out = (
+                z[l],
+                grad[l, first : first + count],
+                grad_unary[l, first : first + count],
+            )
             for p in range(count):
                 out[p] -= row[p]
                 left[p] = more * left[p] if soft.size and damping > 0 else 0
@@ -229,7 +267,11 @@ def _to_q(start, stop, width, filtered, own, grads, weights, matrices, place, q,
             for t in range(len(filtered)):
                 _load_tile(filtered[t], first, count, labels, h)
                 if own.shape[1] > 0:
-                    _subtract_own(own[t, first : first + count], g, 0, h)
+                    scale = own[t, first : first + count]
+                    for l in range(labels):
+                        row, same = h[l], g[l]
+                        for p in range(count):
+                            row[p] -= scale[p] * same[p]
                 if place[t] < 0:
                     for l in range(labels):
                         weight, row, out = weights[t, l], h[l], grad[l, first : first + count]
@@ -475,6 +517,7 @@ def _filters(
     features: tuple[Array, ...], n: int, g: Geometry, shared: dict[int, Filter]
 ) -> list[Filter]:
     """An image's filters; those that all images share are made once."""
+
     def image(t: int) -> Filter:
         one = features[t][0 if g.shared[t] else n].reshape(g.dims[t], g.size)
         return terms.made(np.ascontiguousarray(one.T), g)
@@ -486,10 +529,10 @@ def _filters(
 
 def _compat(compat: tuple[Array, ...], g: Geometry) -> Compat:
     dtype = compat[0].dtype
-    weights = np.stack([np.broadcast_to(c if c.ndim < 2 else dtype.type(0), g.labels) for c in compat])
+    weights = np.stack(
+        [np.broadcast_to(c if c.ndim < 2 else dtype.type(0), g.labels) for c in compat]
+    )
     matrices = [c for c in compat if c.ndim == 2]
     place = np.cumsum([c.ndim == 2 for c in compat]) - 1
     place[[c.ndim < 2 for c in compat]] = -1
-    return Compat(
-        weights, np.stack(matrices) if matrices else np.empty((0, 0, 0), dtype), place
-    )
+    return Compat(weights, np.stack(matrices) if matrices else np.empty((0, 0, 0), dtype), place)
