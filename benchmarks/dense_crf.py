@@ -153,7 +153,7 @@ def measure(row: tuple[str, int, int, int], kernel: str, threads: int, turns: in
     )
 
 
-# -- whole inference --------------------------------------------------------------------------------
+# -- whole inference -------------------------------------------------------------------------------
 
 SXY, WIDTH, COLOUR, SPATIAL, BILATERAL = 3, 80, 13, 3, 10
 

@@ -5,14 +5,14 @@ points, (P, L), as filters have it. An iteration filters Q for each term, then o
 else, over tiles of points that lie by labels and in the cache: sums, softmax, and Q by points.
 
 Backward makes the filters again: a lattice is as large as its points have vertices, which no plan
-can say. With G the gradient of what an iteration takes the softmax of, ``H = K' G`` is filtered once
-for each term, and gives both Q's gradient, ``-mu' H``, and that of the compatibilities,
+can say. With G the gradient of what an iteration takes the softmax of, ``H = K' G`` is filtered
+once for each term, and gives both Q's gradient, ``-mu' H``, and that of the compatibilities,
 ``-sum over points of H Q'``.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class Compat(NamedTuple):
     """Of each term, its matrix's place; -1: mu is diagonal."""
 
 
-# -- kernels ----------------------------------------------------------------------------------------
+# -- kernels ---------------------------------------------------------------------------------------
 
 
 @rule
@@ -309,7 +309,7 @@ def _mix(start, stop, values, weights, matrix, out):
                     result[l] -= column[l] * value
 
 
-# -- forward ----------------------------------------------------------------------------------------
+# -- forward ---------------------------------------------------------------------------------------
 
 
 @np.errstate(all="ignore")  # infinities and NaN come and go as in kernels
@@ -357,7 +357,7 @@ def _infer(
 
     def iterate(k: int) -> None:
         terms = len(filters) if k else 0
-        wanted = again or k == g.iterations and not g.logits
+        wanted = again or (k == g.iterations and not g.logits)
         launch(_iterate, units, q.size * 20, width, unary, filtered[:terms], own[:terms], *compat,
                g.damping if k else 0.0, g.tolerance >= 0 and k > 0,
                q if wanted else nothing,
@@ -383,7 +383,7 @@ def _infer(
     return g.iterations
 
 
-# -- backward ---------------------------------------------------------------------------------------
+# -- backward --------------------------------------------------------------------------------------
 
 
 @np.errstate(all="ignore")
@@ -414,8 +414,8 @@ def backward(
         found = [Gradient(f, g) for f in filters] if gf is not None else []
         count = min(max(int(steps[n]), 0), g.iterations)
         _back(iterates[:, n], count, filters, sums, grad, grad_unary, found, g)
-        for t, gradient in enumerate(found):
-            into = gf[t][0 if len(gf[t]) == 1 else n]
+        for gradient, whole in zip(found, gf or (), strict=True):
+            into = whole[0 if len(whole) == 1 else n]
             into += gradient.finished().reshape(into.shape)
         if gq is not None:
             gq.reshape(planes)[n] = grad
@@ -504,7 +504,7 @@ def _damped(softmaxes: Array, g: Geometry) -> Array:
     return qs
 
 
-# -- what both have ---------------------------------------------------------------------------------
+# -- what both have --------------------------------------------------------------------------------
 
 
 def _tiles(g: Geometry) -> tuple[int, int]:
