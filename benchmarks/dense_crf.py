@@ -153,7 +153,7 @@ def measure(row: tuple[str, int, int, int], kernel: str, threads: int, turns: in
     )
 
 
-# -- whole inference --------------------------------------------------------------------------------
+# -- whole inference -------------------------------------------------------------------------------
 
 SXY, WIDTH, COLOUR, SPATIAL, BILATERAL = 3, 80, 13, 3, 10
 
@@ -282,6 +282,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=15)
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--inference", action="store_true")
+    parser.add_argument("--rows", type=int, default=len(ROWS), help="so many of --inference")
     parser.add_argument("--out", type=Path, help="of --inference: add the times to a JSON file")
     parser.add_argument("--peak", choices=["ours", "theirs"])
     parser.add_argument("--case")
@@ -291,7 +292,7 @@ def main() -> None:
     elif given.memory:
         memory("inference" if given.inference else "bilateral")
     elif given.inference:
-        rows = [inference(row, given.threads, given.turns) for row in ROWS]
+        rows = [inference(row, given.threads, given.turns) for row in ROWS[: given.rows]]
         if given.out:
             held = json.loads(given.out.read_text()) if given.out.exists() else {}
             held[f"{given.threads} threads"] = {"machine": machine(), "rows": rows}
