@@ -10,6 +10,9 @@ other programs can only add to it. Before anything is timed the results are comp
   weights), pydensecrf's a step of inference less a step without any kernel: it gives access to no
   less. So its time is a difference, and rough where it is small.
 
+``--inference`` times ``ns.dense_crf`` whole, both kernels and 10 iterations, features and lattices
+included, beside ``DenseCRF2D`` with all it needs, and forward and backward beside forward.
+
 On one thread, times are those of the CPU, which wait for no other program; on more, of the wall.
 ``--memory`` measures the peak of both in processes of their own.
 """
@@ -18,11 +21,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,25 +93,25 @@ class Theirs:
 
     def __init__(self, planes: np.ndarray, q: np.ndarray) -> None:
         self.planes, self.q = planes, q
-        self.empty = self._crf()
+        self.unary, self.empty = np.ascontiguousarray(-np.log(q)), self._crf()
 
     def _crf(self) -> Any:
         import pydensecrf.densecrf as densecrf
 
-        crf = densecrf.DenseCRF(self.q.shape[1], self.q.shape[0])
-        crf.setUnaryEnergy(np.ascontiguousarray(-np.log(self.q)))
-        return crf
+        return densecrf.DenseCRF(self.q.shape[1], self.q.shape[0])
 
     def build(self) -> None:
         self.full = self._crf()
         self.full.addPairwiseEnergy(self.planes, compat=0.01)
 
     def steps(self, crf: Any) -> Any:
+        crf.setUnaryEnergy(self.unary)
         states = crf.startInference()
         return states, lambda: [crf.stepInference(*states) for _ in range(self.STEPS)]
 
     def filtered(self) -> np.ndarray:
         """K of the difference of the first two labels."""
+        self.full.setUnaryEnergy(self.unary)
         states = self.full.startInference()
         self.full.stepInference(*states)
         q = np.array(states[0], np.float64)
@@ -148,8 +153,114 @@ def measure(row: tuple[str, int, int, int], kernel: str, threads: int, turns: in
     )
 
 
+# -- whole inference -------------------------------------------------------------------------------
+
+SXY, WIDTH, COLOUR, SPATIAL, BILATERAL = 3, 80, 13, 3, 10
+
+
+class OursWhole:
+    def __init__(self, image: np.ndarray, unary: np.ndarray) -> None:
+        self.x, self.unary = image.transpose(2, 0, 1)[None].astype(np.float32), unary[None]
+        self.widths = np.full(2, SXY, np.float32), np.array([WIDTH] * 2 + [COLOUR] * 3, np.float32)
+        self.compat = [np.array(w, np.float32) for w in (SPATIAL, BILATERAL)]
+        self.grad = np.random.default_rng(1).normal(size=self.unary.shape).astype(np.float32)
+
+    def features(self) -> list[Any]:
+        positions, colours = self.widths
+        return [ns.spatial_features(self.x, positions), ns.bilateral_features(self.x, colours)]
+
+    def infer(self) -> Any:
+        return ns.dense_crf(self.unary, self.features(), self.compat)[0]
+
+    def step(self, needs: list[str] | None = None) -> None:
+        """Forward and backward."""
+        _, saved = ns.dense_crf.forward(self.unary, self.features(), self.compat)
+        ns.dense_crf.backward(saved, self.grad, needs=needs)
+
+
+class TheirsWhole:
+    def __init__(self, image: np.ndarray, unary: np.ndarray) -> None:
+        self.image, self.unary = image, unary
+
+    def infer(self) -> Any:
+        import pydensecrf.densecrf as densecrf
+
+        labels, h, w = self.unary.shape
+        crf = densecrf.DenseCRF2D(w, h, labels)
+        crf.setUnaryEnergy(self.unary.reshape(labels, -1))
+        crf.addPairwiseGaussian(sxy=SXY, compat=SPATIAL)
+        crf.addPairwiseBilateral(sxy=WIDTH, srgb=COLOUR, rgbim=self.image, compat=BILATERAL)
+        return np.array(crf.inference(10)).reshape(self.unary.shape)
+
+
+def energies(image: np.ndarray, labels: int) -> np.ndarray:
+    """(labels, h, w): those of a network that knows a little, by colours that pixels are near."""
+    rng = np.random.default_rng(0)
+    centres = rng.choice(image.reshape(-1, 3), labels).astype(np.float32)
+    planes = [((image - c) ** 2).sum(-1) / 255**2 for c in centres]
+    noise = rng.normal(scale=0.7, size=(labels, *image.shape[:2]))
+    return np.ascontiguousarray(2 * np.stack(planes) + noise, np.float32)
+
+
+def inference(row: tuple[str, int, int, int], threads: int, turns: int) -> dict[str, Any]:
+    """Seconds of both, the least of the turns."""
+    name, h, w, labels = row
+    image = photograph(name, h, w)
+    unary = energies(image, labels)
+    ours, theirs = OursWhole(image, unary), TheirsWhole(image, unary)
+    ns.set_num_threads(threads)
+    y, wanted = ours.infer(), theirs.infer()
+    assert (y.argmax(0) == wanted.argmax(0)).mean() > 0.999
+    ours.step()
+    clock = time.thread_time if threads == 1 else time.perf_counter
+    found = least(
+        {
+            "ours": ours.infer,
+            "theirs": theirs.infer,
+            "unary, compat": lambda: ours.step(["unary", "compat"]),
+            "all gradients": ours.step,
+        },
+        turns,
+        clock,
+    )
+    print(
+        f"{name:>10} {h:>5} x {w:<5} {labels:>3}  inference {found['ours']:.3f} s, peer "
+        f"{found['theirs']:.3f}, {found['theirs'] / found['ours']:.2f} times; forward and backward "
+        f"{found['unary, compat'] / found['ours']:.2f} inferences, with features' gradients "
+        f"{found['all gradients'] / found['ours']:.2f}",
+        flush=True,
+    )
+    return {"photograph": name, "rows": h, "columns": w, "labels": labels, "threads": threads,
+            "seconds": {key: round(value, 4) for key, value in found.items()}}  # fmt: skip
+
+
+def write(path: Path | None, name: str, rows: list[dict[str, Any]]) -> None:
+    """Into a file that holds other runs too."""
+    if path is not None:
+        held = json.loads(path.read_text()) if path.exists() else {}
+        held[name] = {"machine": machine(), "rows": rows}
+        path.write_text(json.dumps(held, indent=1) + "\n")
+
+
+def machine() -> dict[str, Any]:
+    with open("/proc/cpuinfo") as file:
+        model = next(line for line in file if line.startswith("model name"))
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return {"cpu": model.split(":")[1].strip(), "cores": os.cpu_count(),
+            "load": os.getloadavg()[0], "commit": commit.stdout.strip()}  # fmt: skip
+
+
 def peak(who: str, size: int, labels: int, kernel: str) -> float:
-    """Bytes beyond what there was before, of a build and a filter, in this process."""
+    """Bytes beyond what there was before, of a build and a filter, or of a whole inference, in this
+    process."""
+    if kernel == "inference":
+        whole = {"ours": OursWhole, "theirs": TheirsWhole}[who]
+        for side in (32, size):
+            image = photograph("astronaut", side, side)
+            contender = whole(image, energies(image, labels))
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            contender.infer()
+        return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024.0
     planes = features(photograph("astronaut", size, size), kernel)
     q = np.full((labels, size * size), 1 / labels, np.float32)
     small = planes[:, :64].copy(), q[:, :64].copy()
@@ -162,13 +273,13 @@ def peak(who: str, size: int, labels: int, kernel: str) -> float:
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024.0
 
 
-def memory() -> None:
-    print("peak memory in MB, numseg and pydensecrf, bilateral")
+def memory(what: str = "bilateral") -> None:
+    print(f"peak memory in MB, numseg and pydensecrf, {what}")
     for size, labels in ((512, 2), (512, 21), (1024, 2), (1024, 21), (2048, 2), (4096, 2)):
         line = []
         for who in ("ours", "theirs"):
             command = [sys.executable, "-m", "benchmarks.dense_crf", "--peak", who]
-            command += ["--case", json.dumps([size, labels, "bilateral"])]
+            command += ["--case", json.dumps([size, labels, what])]
             line.append(float(subprocess.run(command, capture_output=True, check=True).stdout))
         print(f"{size:>6} {labels:>4} {line[0] / 1e6:>10.0f} {line[1] / 1e6:>10.0f}", flush=True)
 
@@ -178,13 +289,22 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--turns", type=int, default=15)
     parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--inference", action="store_true")
+    parser.add_argument("--only", help="the rows of one photograph, of --inference")
+    parser.add_argument("--out", type=Path, help="of --inference: add the times to a JSON file")
     parser.add_argument("--peak", choices=["ours", "theirs"])
     parser.add_argument("--case")
     given = parser.parse_args()
     if given.peak:
         print(peak(given.peak, *json.loads(given.case)))
     elif given.memory:
-        memory()
+        memory("inference" if given.inference else "bilateral")
+    elif given.inference:
+        rows = []
+        for row in ROWS:
+            if given.only in (None, row[0]):
+                rows.append(inference(row, given.threads, given.turns))
+                write(given.out, f"{given.threads} threads", rows)
     else:
         print(f"{'':>31} {'':>10} {'vertices':>9} {'build':>8} {'peer':>8} {'ratio':>6}"
               f" {'filter':>8} {'peer':>8} {'ratio':>6}   milliseconds")  # fmt: skip

@@ -188,11 +188,23 @@ def _of_labels(args: argparse.Namespace, labels: Array, table: ColourTable | Non
             f"{args.guess} has {len(numbers)} labels and {labels.size} pixels, expected a product "
             f"of at most {MOST}"
         )
+    _check_smooth_edges(args, np.bincount(place.ravel()))
     compact = np.full(labels.shape, -1)
     compact[~left_open] = place.ravel()
     energy = unary_from_labels(compact + 1, len(numbers), certain)
     colours = None if table is None else table.shown(int(numbers.max()) + 1)
     return _Guess(energy.reshape(-1, *labels.shape), compact, numbers, colours)
+
+
+def _check_smooth_edges(args: argparse.Namespace, counts: Array) -> None:
+    """A brush with smooth edges leaves a few pixels of many labels."""
+    few = int((counts < 0.01 * counts.sum()).sum())
+    if few > max(3, len(counts) // 2):
+        warnings.warn(
+            f"{few} of {len(counts)} labels in {args.guess} have less than 1 % of its labelled "
+            "pixels each: lines with smooth edges leave such labels, draw without",
+            stacklevel=2,
+        )
 
 
 def _of_scores(args: argparse.Namespace, array: Array, image: Array) -> _Guess:

@@ -49,6 +49,8 @@ def load_one(path: str | os.PathLike[str], key: str | None = None) -> Array:
             if key is not None:
                 raise FileError(f"is one array, of which none is called {shown(key)}")
             return _array(memoryview(content))
+        if not content.startswith(b"PK"):
+            raise FileError("is neither a .npy file nor a .npz file")
         arrays = read(Archive(content))
         if key is None and len(arrays) == 1:
             return next(iter(arrays.values()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -308,6 +310,19 @@ def test_a_suspicion_is_a_warning(folder, capsys):
     assert said.count("\n") == 1
 
 
+@pytest.mark.filterwarnings("always")
+def test_smooth_edges_are_a_warning(folder, capsys):
+    """A few pixels each of five labels between two that were meant."""
+    labels = np.repeat(np.repeat([[1, 9]], 30, 0), 60, 1)
+    labels[0, 57:62] = 2, 4, 5, 6, 8
+    Image.fromarray(labels.astype(np.uint8)).save("l.png")
+    Image.new("RGB", labels.shape[::-1]).save("p.png")
+    _run("l.png", "--out", "m.png", "--iterations", "0")
+    said = capsys.readouterr().err
+    assert "warning: 5 of 7 labels in l.png have less than 1 % of its labelled pixels" in said
+    assert said.count("\n") == 1
+
+
 def _save(name, array):
     np.save(name, array)
     return name
@@ -377,6 +392,10 @@ REFUSED = {
     "a key of none": (
         lambda: [_save("u.npy", np.zeros((2, 12, 18))), "--key", "u"],
         "u.npy: is one array, of which none is called 'u'"),
+    "no array": (
+        lambda: [shutil.copy("p.png", "u.npy")], "u.npy: is neither a .npy file nor a .npz file"),
+    "objects": (
+        lambda: [_save("u.npy", np.array([{}], object))], "u.npy: is of dtype object, expected"),
     "a certain truth": (
         lambda: ["rough.png", "--gt-probability", "1"],
         "--gt-probability must lie between 0 and 1, got 1.0"),

@@ -11,7 +11,16 @@ from pictures import chunk, exif, png
 from PIL import Image, ImageOps
 
 from numseg import ArgumentError, ArgumentTypeError, FileError
-from numseg.data import encode_mask, overlay, palette, read_image, read_mask, read_pair, voc
+from numseg.data import (
+    encode_mask,
+    overlay,
+    palette,
+    read_colours,
+    read_image,
+    read_mask,
+    read_pair,
+    voc,
+)
 from numseg.data.stored import turned
 
 
@@ -249,3 +258,23 @@ def test_more_than_255_classes_in_a_folder(tmp_path):
     assert dataset.checked(0).labels.tolist() == numbers.tolist()
     with pytest.raises(FileError, match="holds label 65535, but there are 300 classes"):
         voc(tmp_path, classes=classes, ignore_index=None)[0]
+
+
+def test_colours_of_a_picture_are_a_label_each(tmp_path):
+    """Black is 0, if there is any; the others from 1 on. Numbers have none."""
+    pixels = np.array([[[0, 0, 0], [9, 0, 0], [0, 0, 9], [9, 0, 0]]], np.uint8)
+    path = tmp_path / "c.png"
+    for at, labels in ((slice(None), [[0, 2, 1, 2]]), (slice(1, None), [[2, 1, 2]])):
+        Image.fromarray(pixels[:, at]).save(path)
+        table = read_colours(path)
+        np.testing.assert_array_equal(table.rows, [[0, 0, 0], [0, 0, 9], [9, 0, 0]])
+        assert read_mask(path, table).tolist() == labels
+    Image.fromarray(pixels[..., 0]).save(path)
+    assert read_colours(path) is None
+    many = np.arange(255 * 3, dtype=np.uint16).reshape(1, 255, 3).astype(np.uint8)
+    Image.fromarray(many).save(path)
+    with pytest.raises(FileError, match=r"c.png: has 255 colours, expected at most 254, a label"):
+        read_colours(path)
+    Image.fromarray(np.dstack([pixels, pixels[..., 0]])).save(path)
+    with pytest.raises(FileError, match="is transparent in places"):
+        read_colours(path)

@@ -9,7 +9,7 @@ import numseg as ns
 from numseg import ArgumentError
 from numseg.data import Dataset, Sample
 from numseg.nets import blocks, unet
-from numseg.training import evaluate, predict
+from numseg.training import evaluate, predict, predict_logits
 
 
 def _network(padding, depth=2, channels=1, seed=3):
@@ -75,6 +75,18 @@ def test_grey_and_colour_for_either_network():
     np.testing.assert_array_equal(
         predict(*colour, one), predict(*colour, np.repeat(one, 3, axis=0))
     )
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("tile", [8, 512])
+def test_logits_are_what_the_class_is_the_largest_of(padding, tile):
+    graph, params = _network(padding)
+    image = _image(13, 21)
+    logits = predict_logits(graph, params, image, tile)
+    assert logits.shape == (4, 13, 21)
+    np.testing.assert_array_equal(logits.argmax(0), predict(graph, params, image))
+    with pytest.raises(ArgumentError, match="image has 0 x 5 pixels, expected at least one"):
+        predict_logits(graph, params, image[:, :0, :5])
 
 
 def test_an_empty_picture():

@@ -44,7 +44,7 @@ def bilateral_features(x: ArrayLike, width: ArrayLike) -> Plan[Array]:
     widths can be learned. No kinks.
 
     Source: Krähenbühl and Koltun 2011, equation 3; the order of pydensecrf's
-    ``create_pairwise_bilateral``.
+    ``addPairwiseBilateral``; its ``create_pairwise_bilateral`` has rows first.
 
     Examples
     --------

@@ -40,7 +40,7 @@ def spatial_features(x: ArrayLike, width: ArrayLike) -> Plan[Array]:
     values nothing depends. No kinks.
 
     Source: Krähenbühl and Koltun 2011, equation 3; the order of pydensecrf's
-    ``create_pairwise_gaussian``.
+    ``addPairwiseGaussian``; its ``create_pairwise_gaussian`` has rows first.
 
     Examples
     --------
