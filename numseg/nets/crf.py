@@ -52,8 +52,8 @@ def crf_rnn(
     ----------
     net : Builder
     name : str
-        Of the node; of parameters ``name.compat1``, ``name.width1``, ... for each term, and of a
-        constant -1, ``name.sign``, for energies are negative scores.
+        Of the node; of parameters ``name.compat1``, ``name.width1``, ... for each term, and of
+        constants: ``name.sign``, -1, for energies are negative scores, and ``name.scale``.
     scores : Value, (N, classes, H, W)
         Logits.
     image : Value, (N, channels, H, W)
@@ -64,8 +64,9 @@ def crf_rnn(
     compat : {"matrix", "labels", "number"}
         What each term learns: (L, L), as CRF-as-RNN, (L,), or ().
     colour_unit : float
-        What one step of 0 to 255 is in the image: 1/255 where colours are in [0, 1]. Widths are
-        kept in the units of the image.
+        What one step of 0 to 255 is in the image: 1/255 where colours are in [0, 1]. The image is
+        scaled by its inverse (a constant, where that is not 1), so that all widths are learned at
+        much the same pace: they are in pixels, and in steps of 0 to 255.
     trainable : bool
         False: constants, for a CRF that follows a network but is not trained.
     **options
@@ -84,11 +85,15 @@ def crf_rnn(
     unit = checks.positive("colour_unit", colour_unit)
     channels = checks.integer("channels", channels, 1)
     shape = (checks.integer("classes", classes, 1),) * axes
+    if unit != 1:
+        scale = functools.partial(constant, value=1 / unit)
+        factor = net.param(f"{name}.scale", (), scale, trainable=False)
+        image = net.add(multiply, image, factor, name=f"{name}.image")
     features, compats = [], []
     for number, term in enumerate(settings.terms, 1):
         start = functools.partial(_attraction, value=term.compat)
         compats.append(net.param(f"{name}.compat{number}", shape, start, trainable))
-        widths = functools.partial(_widths, term=term, unit=unit)
+        widths = functools.partial(_widths, term=term)
         count = 2 if term.colour is None else 2 + channels
         width = net.param(f"{name}.width{number}", (count,), widths, trainable)
         make = spatial_features if term.colour is None else bilateral_features
@@ -151,7 +156,5 @@ def _attraction(shape: Shape, rng: np.random.Generator, value: float) -> Array:
     return -value * np.eye(shape[0]) if len(shape) == 2 else np.full(shape, float(value))
 
 
-def _widths(shape: Shape, rng: np.random.Generator, term: Term, unit: float) -> Array:
-    widths = term.widths(shape[0] - 2, np.float64)
-    widths[2:] *= unit
-    return widths
+def _widths(shape: Shape, rng: np.random.Generator, term: Term) -> Array:
+    return term.widths(shape[0] - 2, np.float64)

@@ -37,7 +37,8 @@ def test_start_values():
     np.testing.assert_array_equal(params["crf.compat1"], -2 * np.eye(3))
     np.testing.assert_array_equal(params["crf.compat2"], -4 * np.eye(3))
     np.testing.assert_array_equal(params["crf.width1"], [2, 2])
-    np.testing.assert_array_equal(params["crf.width2"], [65, 65, 1.5, 1.5, 1.5])
+    np.testing.assert_array_equal(params["crf.width2"], [65, 65, 3, 3, 3])
+    assert params["crf.scale"] == 2
     learned = {name for name in graph.trainable if name.startswith("crf.")}
     assert learned == {"crf.compat1", "crf.width1", "crf.compat2", "crf.width2"}
     frozen = with_crf(tiny(), 3, 3, trainable=False)
@@ -51,7 +52,7 @@ def test_gradients_through_the_graph_are_the_derivative(compat):
     graph = with_crf(tiny(), 3, 3, settings=crf.Settings(terms), compat=compat, **HOW)
     rng = np.random.default_rng(3)
     params = {n: p + 0.05 * rng.normal(size=p.shape) for n, p in graph.init(0, np.float64).items()}
-    params["crf.sign"] = np.array(-1.0)
+    params |= {"crf.sign": np.array(-1.0), "crf.scale": np.array(255.0)}
     image = rng.uniform(size=(2, 3, 4, 5))
     y, tape = graph.forward(params, image)
     grad_y = rng.normal(size=y.shape)

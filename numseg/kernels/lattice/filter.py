@@ -22,33 +22,42 @@ MOST_RUNS = 8
 def filtered(lattice: Lattice, values: Array, out: Array, reverse: bool = False) -> None:
     """``out[i] = sum over points j of K(i, j) values[j]`` for values (P, L), of the weights' dtype,
     a row of L labels to a point. ``reverse`` takes the axes in the other order: the transpose."""
-    sliced(lattice, blurred(splatted(lattice, values), lattice, reverse), out)
+    tables = _tables(lattice, values)
+    spare = tables[1] if len(tables) > 1 else None
+    sliced(lattice, _blurred(tables[0], spare, lattice, reverse), out)
 
 
 def splatted(lattice: Lattice, values: Array) -> Array:
     """(M + 1, L or a few more): for each vertex the sum of weight times value over its points; then
     zeros. What is beyond the labels means nothing."""
+    return _tables(lattice, values)[0]
+
+
+def _tables(lattice: Lattice, values: Array) -> Array:
+    """The same, and other tables behind it."""
     (points, labels), number = values.shape, lattice.number
     how = lanes(labels, values.itemsize)
-    runs = max(1, min(MOST_RUNS, points // max(number // 2, 1)))
-    tables = np.empty((runs, (number + 1) * how.row), values.dtype)
-    if labels == 0 or points == 0:
-        tables[:] = 0
-    else:
-        launch(_splat, runs, lattice.weights.size * how.row, values, values.reshape(-1), tables,
+    runs = max(2 if number <= points else 1, min(MOST_RUNS, points // max(4 * number, 1)))
+    tables = np.zeros((runs, number + 1, how.row), values.dtype)
+    if labels and points:
+        flat = tables.reshape(runs, -1)
+        launch(_splat, runs, lattice.weights.size * how.row, values, values.reshape(-1), flat,
                lattice.vertices.reshape(-1), lattice.shares.reshape(-1), lattice.vertices.shape[1],
                *how)  # fmt: skip
-        if runs > 1:
-            launch(_add, number, tables.size, tables, how.row)
-    return tables[0].reshape(number + 1, how.row)
+        launch(_add, number if runs > 1 else 0, tables.size, flat, how.row)
+    return tables
 
 
 def blurred(table: Array, lattice: Lattice, reverse: bool = False) -> Array:
     """What vertices hold, plus half of what their neighbours hold, along one axis after the other.
     The table may be overwritten."""
+    return _blurred(table, None, lattice, reverse)
+
+
+def _blurred(table: Array, spare: Array | None, lattice: Lattice, reverse: bool) -> Array:
     axes, number, _ = lattice.neighbours.shape
     how = lanes(table.shape[1], table.itemsize)
-    other = np.empty_like(table)
+    other = np.empty_like(table) if spare is None else spare
     other[number] = 0
     for axis in range(axes)[:: -1 if reverse else 1]:
         launch(_blur, number, 2 * table.size, table.reshape(-1),
@@ -77,7 +86,6 @@ def _splat(start, stop, rows, values, tables, vertices, shares, corners, lanes, 
     last[:labels] = rows[points - 1]
     for run in range(start, stop):
         table = tables[run]
-        table[:] = 0
         for p in range(points * run // runs, points * (run + 1) // runs):
             for column in range(0, row, block):
                 if p < points - 1:

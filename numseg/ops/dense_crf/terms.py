@@ -17,6 +17,7 @@ from numseg.kernels.lattice.build import BLOCK, Lattice, build, differences
 from numseg.kernels.lattice.filter import blurred, filtered, sliced, splatted
 from numseg.kernels.machine.jit import kernel
 from numseg.kernels.machine.threads import launch
+from numseg.kernels.reductions.sums import in_compiled_order
 from numseg.ops.dense_crf.geometry import Geometry
 from numseg.ops.gaussian_filter.geometry import NORMALIZATIONS
 from numseg.typing import Array
@@ -191,24 +192,32 @@ class Gradient:
         self.add(one, gn, one, gn, table)
 
 
+@in_compiled_order
+def _two_products(a, b, c, d):
+    """The sums of ``a b`` and of ``c d``, in the rows' dtype: rows are as short as there are
+    labels."""
+    first, second = a.dtype.type(0), a.dtype.type(0)
+    for i in range(len(a)):
+        first += a[i] * b[i]
+        second += c[i] * d[i]
+    return first, second
+
+
 @kernel({"contract"})
 def _add_weights(start, stop, gy, mixed, ahead, back, vertices, weights, after, before, factor,
                  grad, along):  # fmt: skip
     """Of a lattice's weights: they splat x, which arrives at gy, and slice what x became."""
     labels = gy.shape[1]
     for p in range(start, stop):
-        a, b = after[p], before[p]
+        a, b = factor * after[p], factor * before[p]
         by_a = by_b = 0.0
         for k in range(vertices.shape[1]):
             v = vertices[p, k]
-            sliced_ = splatted_ = 0.0
-            for l in range(labels):
-                sliced_ += gy[p, l] * ahead[v, l]
-                splatted_ += mixed[p, l] * back[v, l]
-            sliced_, splatted_ = factor * a * sliced_, factor * b * splatted_
-            grad[p, k] += sliced_ + splatted_
-            by_a += weights[p, k] * sliced_
-            by_b += weights[p, k] * splatted_
+            at_slice, at_splat = _two_products(gy[p], ahead[v, :labels], mixed[p], back[v, :labels])
+            at_slice, at_splat = a * at_slice, b * at_splat
+            grad[p, k] += at_slice + at_splat
+            by_a += weights[p, k] * at_slice
+            by_b += weights[p, k] * at_splat
         along[0, p] += by_a
         along[1, p] += by_b
 
