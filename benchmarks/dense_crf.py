@@ -93,25 +93,25 @@ class Theirs:
 
     def __init__(self, planes: np.ndarray, q: np.ndarray) -> None:
         self.planes, self.q = planes, q
-        self.empty = self._crf()
+        self.unary, self.empty = np.ascontiguousarray(-np.log(q)), self._crf()
 
     def _crf(self) -> Any:
         import pydensecrf.densecrf as densecrf
 
-        crf = densecrf.DenseCRF(self.q.shape[1], self.q.shape[0])
-        crf.setUnaryEnergy(np.ascontiguousarray(-np.log(self.q)))
-        return crf
+        return densecrf.DenseCRF(self.q.shape[1], self.q.shape[0])
 
     def build(self) -> None:
         self.full = self._crf()
         self.full.addPairwiseEnergy(self.planes, compat=0.01)
 
     def steps(self, crf: Any) -> Any:
+        crf.setUnaryEnergy(self.unary)
         states = crf.startInference()
         return states, lambda: [crf.stepInference(*states) for _ in range(self.STEPS)]
 
     def filtered(self) -> np.ndarray:
         """K of the difference of the first two labels."""
+        self.full.setUnaryEnergy(self.unary)
         states = self.full.startInference()
         self.full.stepInference(*states)
         q = np.array(states[0], np.float64)

@@ -31,6 +31,10 @@ FIRST_BITS = 12
 FULL = 4
 """One of so many places of a table is taken, at most."""
 
+FEW = 3
+"""Dimensions in which three keys of four are those of the point before, as pixels lie; in five of a
+bilateral filter, half are."""
+
 MIX = -0x61C8864680B583EB
 """2^64 divided by the golden ratio."""
 
@@ -312,10 +316,14 @@ def _keys(d, quotient, rank, origin, steps, remainder, keys):
 
 
 @rule
-def _number_block(keys, table, known, count, words, numbers):
-    """The numbers of a block's keys, new ones as they come; how many are known then."""
+def _number_block(keys, table, known, count, words, few, numbers):
+    """The numbers of a block's keys, new ones as they come; how many are known then. In a space of
+    ``few`` dimensions most are those of the point before, and it is worth while to ask."""
     for e in range(keys.shape[1]):
         first, second = keys[0, e], keys[1, e] if len(words) > 1 else 0
+        if few and e > 0 and keys[0, e - 1] == first and len(words) == 1:
+            numbers[e] = numbers[e - 1]
+            continue
         number = table[place(first, second, table, words)]
         if number < 0 or (
             known[number, 0] != first or (len(words) > 1 and known[number, 1] != second)
@@ -346,7 +354,7 @@ def _number(start, stop, planes, scale, origin, steps, words, vertices, weights)
             for k in range(d + 1):
                 row[k * BLOCK + size : (k + 1) * BLOCK] = row[k * BLOCK + size - 1]
         table = roomy(table, known, count, block, words)
-        count = _number_block(keys, table, known, count, words, numbers)
+        count = _number_block(keys, table, known, count, words, d <= FEW, numbers)
         _store(shares, numbers, first, size, d, vertices, weights)
     return table, known[:count].copy()
 
