@@ -3,9 +3,9 @@
 Building it: threads elevate the points, rank their coordinates and write a key for each corner of
 each point's simplex. A hash table brings together corners of one key; its places depend on which
 thread comes first, but what is kept of it does not: a vertex is known by its first corner, and
-vertices are numbered in the order of those. Corners are then sorted by vertex, so
-that a vertex sums what its points splat in their order: pieces of the sum first, whose ends depend
-on sizes alone, as a vertex may have nearly all points.
+vertices are numbered in the order of those. Corners are then sorted by vertex, so that a vertex
+sums what its points splat in their order: pieces of the sum first, whose ends depend on sizes
+alone, as a vertex may have nearly all points.
 
 The host waits twice: for the ranges of features, which say whether and how vertices are numbers,
 and for the number of vertices. Filtering does not wait.
