@@ -1,9 +1,9 @@
 """What a CRF that is trained behind a network adds: ``python -m benchmarks.crf_rnn``.
 
-A small network of stride 4, whose scores are upsampled, is trained on generated scenes. From there it
-is trained further, once as it is and once with a CRF behind it (CRF-as-RNN: compatibilities and kernel
-widths are learned), by the same recipe on the same pictures. Printed is the mean IoU of both on scenes
-that neither has seen, and what was learned. Everything follows from the seed.
+A small network of stride 4, whose scores are upsampled, is trained on generated scenes. From there
+it is trained further, once as it is and once with a CRF behind it (CRF-as-RNN: compatibilities and
+kernel widths are learned), by the same recipe on the same pictures. Printed is the mean IoU of both
+on scenes that neither has seen, and what was learned. Everything follows from the seed.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def run(seed: int, pictures: int, first: int, further: int) -> dict[str, Any]:
     found: dict[str, Any] = {"seed": seed, "begin": mean_iou(plain, began, unseen)}
     untrained = crf.init() | began
     found["crf, untrained"] = mean_iou(crf, untrained, unseen)
-    # Adam's steps are of the learning rate's size: compatibilities of 1 take larger ones, and widths
+    # Adam's steps are of the learning rate's size: larger ones for numbers of the size of widths
     groups = {"crf.compat*": {"lr": 10.0}, "crf.width*": {"lr": 50.0}}
     for name, graph, start, more in (
         ("without", plain, began, {}),

@@ -153,7 +153,7 @@ def measure(row: tuple[str, int, int, int], kernel: str, threads: int, turns: in
     )
 
 
-# -- whole inference --------------------------------------------------------------------------------
+# -- whole inference -------------------------------------------------------------------------------
 
 SXY, WIDTH, COLOUR, SPATIAL, BILATERAL = 3, 80, 13, 3, 10
 
@@ -234,6 +234,14 @@ def inference(row: tuple[str, int, int, int], threads: int, turns: int) -> dict[
             "seconds": {key: round(value, 4) for key, value in found.items()}}  # fmt: skip
 
 
+def write(path: Path | None, name: str, rows: list[dict[str, Any]]) -> None:
+    """Into a file that holds other runs too."""
+    if path is not None:
+        held = json.loads(path.read_text()) if path.exists() else {}
+        held[name] = {"machine": machine(), "rows": rows}
+        path.write_text(json.dumps(held, indent=1) + "\n")
+
+
 def machine() -> dict[str, Any]:
     with open("/proc/cpuinfo") as file:
         model = next(line for line in file if line.startswith("model name"))
@@ -282,6 +290,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=15)
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--inference", action="store_true")
+    parser.add_argument("--only", help="the rows of one photograph, of --inference")
     parser.add_argument("--out", type=Path, help="of --inference: add the times to a JSON file")
     parser.add_argument("--peak", choices=["ours", "theirs"])
     parser.add_argument("--case")
@@ -291,11 +300,11 @@ def main() -> None:
     elif given.memory:
         memory("inference" if given.inference else "bilateral")
     elif given.inference:
-        rows = [inference(row, given.threads, given.turns) for row in ROWS]
-        if given.out:
-            held = json.loads(given.out.read_text()) if given.out.exists() else {}
-            held[f"{given.threads} threads"] = {"machine": machine(), "rows": rows}
-            given.out.write_text(json.dumps(held, indent=1) + "\n")
+        rows = []
+        for row in ROWS:
+            if given.only in (None, row[0]):
+                rows.append(inference(row, given.threads, given.turns))
+                write(given.out, f"{given.threads} threads", rows)
     else:
         print(f"{'':>31} {'':>10} {'vertices':>9} {'build':>8} {'peer':>8} {'ratio':>6}"
               f" {'filter':>8} {'peer':>8} {'ratio':>6}   milliseconds")  # fmt: skip

@@ -142,7 +142,5 @@ def finished(
     if upsample:
         y = upsampled(net, y, x)
     if settings:
-        y = crf_rnn(
-            net, "crf", y, x, channels, classes, settings, compat="number", trainable=False
-        )
+        y = crf_rnn(net, "crf", y, x, channels, classes, settings, compat="number", trainable=False)
     return y

@@ -131,8 +131,9 @@ def deeplabv2_resnet101(
     units : sequence of int
         How many, in each of the four stages; ResNet-101's.
     in_channels, classes, width, rates, scales, upsample, crf
-        Of :func:`deeplabv2_vgg16`; the CRF's settings are "deeplab-v2-resnet101". With several scales norms take their running statistics in
-        training too, for each sees several images: as the authors train.
+        Of :func:`deeplabv2_vgg16`; the CRF's settings are "deeplab-v2-resnet101". With several
+        scales norms take their running statistics in training too, for each sees several images:
+        as the authors train.
 
     Returns
     -------

@@ -57,11 +57,15 @@ def test_gradients_through_the_graph_are_the_derivative(compat):
     y, tape = graph.forward(params, image)
     grad_y = rng.normal(size=y.shape)
     grads = graph.backward(tape, grad_y)
-    assert {"crf.compat1", "crf.compat2", "crf.width1", "crf.width2", "conv.weight", "x"} <= set(grads)
+    assert {"crf.compat1", "crf.compat2", "crf.width1", "crf.width2", "conv.weight", "x"} <= set(
+        grads
+    )
     h = 1e-6
     for name in (*graph.trainable, "x"):
         at = {**params, "x": image}
-        direction = rng.normal(size=at[name].shape) * np.abs(at[name]).max() ** (name[:5] == "crf.w")
+        direction = rng.normal(size=at[name].shape) * np.abs(at[name]).max() ** (
+            name[:5] == "crf.w"
+        )
         ends = []
         for sign in (1, -1):
             moved = {**at, name: at[name] + sign * h * direction}

@@ -28,7 +28,7 @@ def energies(*scores):
     return np.stack([np.zeros_like(scores), scores])[None]
 
 
-# -- by hand ----------------------------------------------------------------------------------------
+# -- by hand ---------------------------------------------------------------------------------------
 
 
 @both
@@ -71,11 +71,10 @@ def test_two_pixels_by_hand(op, normalization, include_self):
     n = 1 if normalization == "none" else s + k
     z = [1 + 3 * (s * (2 * a - 1) + k * (2 * b - 1)) / n for a, b in (Q, Q[::-1])]
     z[1] -= 4  # its own energies are -3
-    y = op(TWO, [points(2, 3)], [np.array(3.0)], iterations=1, method="exact",
-           normalization=normalization, include_self=include_self)  # fmt: skip
+    how = {"normalization": normalization, "include_self": include_self, "method": "exact"}
+    y = op(TWO, [points(2, 3)], [np.array(3.0)], iterations=1, **how)
     np.testing.assert_allclose(y[0, 0], [sigmoid(z[0]), sigmoid(z[1])], rtol=1e-13)
-    logits = op(TWO, [points(2, 3)], [np.array(3.0)], iterations=1, method="exact",
-                normalization=normalization, include_self=include_self, output="logits")  # fmt: skip
+    logits = op(TWO, [points(2, 3)], [np.array(3.0)], iterations=1, output="logits", **how)
     np.testing.assert_allclose(logits[0, 0] - logits[0, 1], z, rtol=1e-13)
 
 
@@ -93,8 +92,9 @@ def test_normalisations_differ_where_rows_of_the_kernel_do(op):
     }
     for normalization, (after, before) in both_sides.items():
         f = after * (K @ (before * np.array([q, [1 - a for a in q]])).T).T
-        y = op(energies(1, 0, -2), [points(0, 0, 1)], [np.array([[0, 0.7], [0.2, 0]])],
-               iterations=1, method="exact", normalization=normalization, output="logits")  # fmt: skip
+        how = {"method": "exact", "normalization": normalization, "output": "logits"}
+        mu = np.array([[0, 0.7], [0.2, 0]])
+        y = op(energies(1, 0, -2), [points(0, 0, 1)], [mu], iterations=1, **how)
         # the first label pays 0.7 for the second, which pays 0.2 for the first
         np.testing.assert_allclose(y[0, 0], -0.7 * f[1], rtol=1e-13)
         np.testing.assert_allclose(y[0, 1], [-1, 0, 2] - 0.2 * f[0], rtol=1e-13)
@@ -142,8 +142,7 @@ def test_from_what_it_begins_with(op):
     y = op(energies(1), q0=start, iterations=1, **how)
     np.testing.assert_allclose(y[0, 0], sigmoid(1 - 3), rtol=1e-13)
     step = ns.mean_field_step(start, energies(1), **how)
-    np.testing.assert_array_equal(step, y if op is OP else ns.dense_crf(energies(1), q0=start,
-                                                                        iterations=1, **how))  # fmt: skip
+    np.testing.assert_array_equal(step, OP(energies(1), q0=start, iterations=1, **how))
 
 
 @both
@@ -168,7 +167,7 @@ def test_each_image_stops_by_itself(op):
     np.testing.assert_array_equal(got[0][1:], wanted[0])
 
 
-# -- gradients by hand ------------------------------------------------------------------------------
+# -- gradients by hand -----------------------------------------------------------------------------
 
 
 @both
@@ -176,7 +175,7 @@ def test_each_image_stops_by_itself(op):
 def test_the_gradient_of_a_pixel_alone(op, method):
     """q1 = s(u + w (2 q0 - 1)), q0 = s(u): dq1/dw = q1 (1 - q1) (2 q0 - 1)."""
     unary, w, u = energies(1), 5.0, 1.0
-    y, saved = op.forward(unary, [points(0)], [np.array(w)], iterations=1, method=method)
+    _, saved = op.forward(unary, [points(0)], [np.array(w)], iterations=1, method=method)
     grad_y = np.array([[[1.0], [0.0]]])
     gu, gf, gw, gq = op.backward(saved, grad_y)
     q0 = sigmoid(u)
@@ -198,7 +197,7 @@ def test_gradients_of_features_go_through_n_too(op):
     k = math.exp(-0.5 * d * d)
     a, b = (2 * q - 1 for q in Q)
     for normalization in ("symmetric", "before", "after"):
-        y, saved = op.forward(TWO, [points(0, d)], [np.array(w)], iterations=1, method="exact",
+        _, saved = op.forward(TWO, [points(0, d)], [np.array(w)], iterations=1, method="exact",
                               normalization=normalization, output="logits")  # fmt: skip
         grad_y = np.zeros((1, 2, 2))
         grad_y[0, :, 0] = 1, -1  # of the first pixel's z
@@ -258,7 +257,7 @@ def test_gradients_of_widths_and_of_the_image():
         np.testing.assert_allclose((gradient * direction).sum(), slope, rtol=1e-5)
 
 
-# -- infinities, NaN, sizes -------------------------------------------------------------------------
+# -- infinities, NaN, sizes ------------------------------------------------------------------------
 
 
 @both
@@ -290,7 +289,9 @@ def test_a_nan_reaches_all_that_filters_mix_it_with(op):
 def test_one_label_and_many(method):
     how = {"method": method, "iterations": 2}
     f = np.random.default_rng(0).normal(size=(1, 2, 4))
-    y, saved = OP.forward(np.random.default_rng(1).normal(size=(1, 1, 4)), [f], [np.ones(())], **how)
+    y, saved = OP.forward(
+        np.random.default_rng(1).normal(size=(1, 1, 4)), [f], [np.ones(())], **how
+    )
     np.testing.assert_array_equal(y, 1)
     np.testing.assert_array_equal(OP.backward(saved, y)[0], 0)
     labels = 100_000

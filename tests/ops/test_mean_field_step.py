@@ -1,4 +1,4 @@
-"""mean_field_step: dense_crf of one iteration. tests/ops/test_dense_crf.py has its values by hand."""
+"""mean_field_step: dense_crf of one iteration, whose tests have the values by hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_steps_one_after_the_other_are_dense_crf(method):
 
 @pytest.mark.parametrize("op", [ns.mean_field_step, ns.mean_field_step.reference])
 def test_gradients_by_hand(op):
-    """A pixel alone: y = s(u + w (2 q - 1)), whose slopes are y (1 - y) times 2 w, 1 and 2 q - 1."""
+    """A pixel alone: y = s(u + w (2 q - 1)), of slopes y (1 - y) times 2 w, 1 and 2 q - 1."""
     q, unary, w = np.array([[[0.7], [0.3]]]), np.array([[[0.0], [0.5]]]), np.array(1.5)
     y, saved = op.forward(q, unary, [np.zeros((1, 1, 1))], [w])
     expected = 1 / (1 + np.exp(-(0.5 + 1.5 * 0.4)))

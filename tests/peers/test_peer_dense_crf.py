@@ -106,7 +106,9 @@ def test_exact_filters_are_a_dense_evaluation(h, w, labels):
         k = np.exp(f.T @ f - (square[:, None] + square) / 2)
         kernels.append(k / np.sqrt(np.outer(k.sum(1), k.sum(1))))
     for _ in range(5):
-        z = -unary.reshape(labels, -1) + sum(c * (q @ k) for c, k in zip(compat, kernels, strict=True))
+        z = -unary.reshape(labels, -1) + sum(
+            c * (q @ k) for c, k in zip(compat, kernels, strict=True)
+        )
         q = np.exp(z - z.max(0))
         q /= q.sum(0)
     y = ns.dense_crf(unary, features, compat, iterations=5, method="exact")

@@ -178,8 +178,7 @@ def planned(
         damping=damping,
         tolerance=-1.0 if tolerance is None else checks.real("tolerance", tolerance, 0.0),
         logits=logits,
-        exact_gradient=checks.choice("features_gradient", features_gradient, GRADIENTS)
-        == "exact",
+        exact_gradient=checks.choice("features_gradient", features_gradient, GRADIENTS) == "exact",
     )
     return Plan(
         outputs=(
@@ -197,9 +196,9 @@ def _features(name: str, features: ArrayLike, n: int, points: tuple[int, ...]) -
     """How many features there are."""
     (images, d), rest = checks.leading_axes(name, features, "n d")
     if rest != points or images not in (1, n):
-        images = "1" if n == 1 else f"{n} or 1"
+        expected = "1" if n == 1 else f"{n} or 1"
         raise ArgumentError(
-            f"{name} has shape {tuple(features.shape)}, expected ({images}, d, "
+            f"{name} has shape {tuple(features.shape)}, expected ({expected}, d, "
             f"{', '.join(map(str, points))}), the images and points of unary"
         )
     return checks.integer(f"{name}.shape[1]", d, 1)

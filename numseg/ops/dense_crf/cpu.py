@@ -5,14 +5,14 @@ points, (P, L), as filters have it. An iteration filters Q for each term, then o
 else, over tiles of points that lie by labels and in the cache: sums, softmax, and Q by points.
 
 Backward makes the filters again: a lattice is as large as its points have vertices, which no plan
-can say. With G the gradient of what an iteration takes the softmax of, ``H = K' G`` is filtered once
-for each term, and gives both Q's gradient, ``-mu' H``, and that of the compatibilities,
+can say. With G the gradient of what an iteration takes the softmax of, ``H = K' G`` is filtered
+once for each term, and gives both Q's gradient, ``-mu' H``, and that of the compatibilities,
 ``-sum over points of H Q'``.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class Compat(NamedTuple):
     """Of each term, its matrix's place; -1: mu is diagonal."""
 
 
-# -- kernels ----------------------------------------------------------------------------------------
+# -- kernels ---------------------------------------------------------------------------------------
 
 
 @rule
@@ -96,6 +96,14 @@ def _iterate(start, stop, width, unary, filtered, own, weights, matrices, place,
     z, f = np.zeros((labels, width), unary.dtype), np.zeros((labels, width), unary.dtype)
     top, total = np.empty(width, unary.dtype), np.empty(width)
     less, more = unary.dtype.type(1 - damping), unary.dtype.type(damping)
+    together = False  # is there a diagonal mu?
+    for t in range(len(filtered)):
+        together |= place[t] < 0
+    mixed = np.empty(width * labels if together else 0, unary.dtype)
+    spread = np.empty((len(filtered), mixed.size), unary.dtype)
+    for t in range(len(spread)):
+        for i in range(mixed.size):
+            spread[t, i] = weights[t, i % labels]
     for unit in range(start, stop):
         first = unit * width
         count = min(width, size - first)
@@ -103,17 +111,19 @@ def _iterate(start, stop, width, unary, filtered, own, weights, matrices, place,
             row, out = unary[l, first : first + count], z[l]
             for p in range(count):
                 out[p] = -row[p]
+        if together:
+            _weighted_sum(filtered, spread, place, first * labels, count * labels, mixed)
+            _load_tile(mixed, 0, count, labels, f)
+            for l in range(labels):
+                row, out = f[l], z[l]
+                for p in range(width):
+                    out[p] += row[p]
         for t in range(len(filtered)):
-            _load_tile(filtered[t], first, count, labels, f)
-            if own.shape[1] > 0:
-                _subtract_own(own[t, first : first + count], q, first, f)
-            if place[t] < 0:
-                for l in range(labels):
-                    weight, row, out = weights[t, l], f[l], z[l]
-                    for p in range(width):
-                        out[p] += weight * row[p]
-            else:
+            if place[t] >= 0:
+                _load_tile(filtered[t], first, count, labels, f)
                 _subtract_product(matrices[place[t]], f, z)
+            if own.shape[1] > 0:
+                _subtract_own(t, own, weights, matrices, place, q, first, count, f, z)
         if logits.size:
             for l in range(labels):
                 logits[l, first : first + count] = z[l, :count]
@@ -136,12 +146,36 @@ def _iterate(start, stop, width, unary, filtered, own, weights, matrices, place,
 
 
 @rule
-def _subtract_own(scale, values, first, f):
-    """``f -= scale values`` of a tile's points, ``values`` by labels."""
-    for l in range(len(f)):
-        row, same = f[l], values[l, first : first + len(scale)]
-        for p in range(len(scale)):
-            row[p] -= scale[p] * same[p]
+def _weighted_sum(filtered, spread, place, first, size, out):
+    """Of all terms with a diagonal mu, the sum as it lies, by points: one tile instead of many is
+    then turned round. ``spread``: the labels' weights, again for each point."""
+    begun = False
+    for t in range(len(filtered)):
+        if place[t] < 0:
+            row, weight = filtered[t].reshape(-1)[first : first + size], spread[t]
+            if begun:
+                for i in range(size):
+                    out[i] += weight[i] * row[i]
+            else:
+                for i in range(size):
+                    out[i] = weight[i] * row[i]
+            begun = True
+
+
+@rule
+def _subtract_own(t, own, weights, matrices, place, q, first, count, f, z):
+    """From z: what ``own`` Q, which the filter has too much, is by a term's mu."""
+    labels = len(z)
+    for l in range(labels):
+        scale, before, row = own[t, first : first + count], q[l, first : first + count], f[l]
+        for p in range(count):
+            row[p] = -scale[p] * before[p]
+        if place[t] < 0:
+            weight, out = weights[t, l], z[l]
+            for p in range(count):
+                out[p] += weight * row[p]
+    if place[t] >= 0:
+        _subtract_product(matrices[place[t]], f, z)
 
 
 @rule
@@ -206,7 +240,11 @@ def _through_softmax(start, stop, width, soft, damping, grad, grad_unary, points
                 for p in range(count):
                     row[p] = y[p] * (row[p] - dot[p])
         for l in range(labels):
-            row, left, out = z[l], grad[l, first : first + count], grad_unary[l, first : first + count]
+            row, left, out = (
+                z[l],
+                grad[l, first : first + count],
+                grad_unary[l, first : first + count],
+            )
             for p in range(count):
                 out[p] -= row[p]
                 left[p] = more * left[p] if soft.size and damping > 0 else 0
@@ -229,7 +267,11 @@ def _to_q(start, stop, width, filtered, own, grads, weights, matrices, place, q,
             for t in range(len(filtered)):
                 _load_tile(filtered[t], first, count, labels, h)
                 if own.shape[1] > 0:
-                    _subtract_own(own[t, first : first + count], g, 0, h)
+                    scale = own[t, first : first + count]
+                    for l in range(labels):
+                        row, same = h[l], g[l]
+                        for p in range(count):
+                            row[p] -= scale[p] * same[p]
                 if place[t] < 0:
                     for l in range(labels):
                         weight, row, out = weights[t, l], h[l], grad[l, first : first + count]
@@ -267,7 +309,7 @@ def _mix(start, stop, values, weights, matrix, out):
                     result[l] -= column[l] * value
 
 
-# -- forward ----------------------------------------------------------------------------------------
+# -- forward ---------------------------------------------------------------------------------------
 
 
 @np.errstate(all="ignore")  # infinities and NaN come and go as in kernels
@@ -315,7 +357,7 @@ def _infer(
 
     def iterate(k: int) -> None:
         terms = len(filters) if k else 0
-        wanted = again or k == g.iterations and not g.logits
+        wanted = again or (k == g.iterations and not g.logits)
         launch(_iterate, units, q.size * 20, width, unary, filtered[:terms], own[:terms], *compat,
                g.damping if k else 0.0, g.tolerance >= 0 and k > 0,
                q if wanted else nothing,
@@ -341,7 +383,7 @@ def _infer(
     return g.iterations
 
 
-# -- backward ---------------------------------------------------------------------------------------
+# -- backward --------------------------------------------------------------------------------------
 
 
 @np.errstate(all="ignore")
@@ -372,8 +414,8 @@ def backward(
         found = [Gradient(f, g) for f in filters] if gf is not None else []
         count = min(max(int(steps[n]), 0), g.iterations)
         _back(iterates[:, n], count, filters, sums, grad, grad_unary, found, g)
-        for t, gradient in enumerate(found):
-            into = gf[t][0 if len(gf[t]) == 1 else n]
+        for gradient, whole in zip(found, gf or (), strict=True):
+            into = whole[0 if len(whole) == 1 else n]
             into += gradient.finished().reshape(into.shape)
         if gq is not None:
             gq.reshape(planes)[n] = grad
@@ -462,7 +504,7 @@ def _damped(softmaxes: Array, g: Geometry) -> Array:
     return qs
 
 
-# -- what both have ---------------------------------------------------------------------------------
+# -- what both have --------------------------------------------------------------------------------
 
 
 def _tiles(g: Geometry) -> tuple[int, int]:
@@ -475,6 +517,7 @@ def _filters(
     features: tuple[Array, ...], n: int, g: Geometry, shared: dict[int, Filter]
 ) -> list[Filter]:
     """An image's filters; those that all images share are made once."""
+
     def image(t: int) -> Filter:
         one = features[t][0 if g.shared[t] else n].reshape(g.dims[t], g.size)
         return terms.made(np.ascontiguousarray(one.T), g)
@@ -486,10 +529,10 @@ def _filters(
 
 def _compat(compat: tuple[Array, ...], g: Geometry) -> Compat:
     dtype = compat[0].dtype
-    weights = np.stack([np.broadcast_to(c if c.ndim < 2 else dtype.type(0), g.labels) for c in compat])
+    weights = np.stack(
+        [np.broadcast_to(c if c.ndim < 2 else dtype.type(0), g.labels) for c in compat]
+    )
     matrices = [c for c in compat if c.ndim == 2]
     place = np.cumsum([c.ndim == 2 for c in compat]) - 1
     place[[c.ndim < 2 for c in compat]] = -1
-    return Compat(
-        weights, np.stack(matrices) if matrices else np.empty((0, 0, 0), dtype), place
-    )
+    return Compat(weights, np.stack(matrices) if matrices else np.empty((0, 0, 0), dtype), place)

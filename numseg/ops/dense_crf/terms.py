@@ -137,10 +137,12 @@ class Gradient:
             self._add_kernel(x, gy)
         else:
             assert term.forward is not None
+            assert term.plain is not None
+            factor = simplex.slice_factor(self.features.shape[1])
             ahead = blurred(splatted(term.forward, x), term.forward)
             launch(_add_weights, len(x), 4 * x.size * self.weights.shape[1], gy, mixed, ahead,
                    table, term.plain.vertices, term.plain.weights, term.after, term.before,
-                   simplex.slice_factor(self.features.shape[1]), self.weights, self.along)  # fmt: skip
+                   factor, self.weights, self.along)  # fmt: skip
         if term.own.size:
             self.along -= term.own * (x * gy).sum(1, dtype=np.float64)
 
