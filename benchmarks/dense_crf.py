@@ -80,11 +80,10 @@ class Ours:
         self.lattice = build(self.features)
         n = np.empty_like(self.ones)
         filtered(self.lattice, self.ones, n)
-        weights = self.lattice.weights * (n + np.float32(1e-20)) ** np.float32(-0.5)
-        self.scaled = self.lattice._replace(weights=weights, shares=weights)
+        self.lattice.weights[:] *= (n + np.float32(1e-20)) ** np.float32(-0.5)  # the shares, too
 
     def filter(self) -> np.ndarray:
-        filtered(self.scaled, self.rows, self.out)
+        filtered(self.lattice, self.rows, self.out)
         return self.out
 
 

@@ -532,7 +532,7 @@ def permutohedral_simplex() -> Figure:
     for k, colour in enumerate(REMAINDERS):
         axes.scatter([], [], color=colour, label=f"remainder {k}")
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    axes.set_title("edges are 2 / sqrt(3) standard deviations long", fontsize=9)
+    axes.set_title("edges are one standard deviation long", fontsize=9)
     return page
 
 

@@ -3,6 +3,10 @@
 - :mod:`~numseg.cuda.runtime`: which CUDA there is; the one place that imports ``numba.cuda``
 - :mod:`~numseg.cuda.launch`: ``@kernel``, ``launch``, and the device functions that kernels call
 - :mod:`~numseg.cuda.arrays`: device arrays, and other libraries' arrays seen as such
+- :mod:`~numseg.cuda.rows`: rows of labels, a thread to a number
+- :mod:`~numseg.cuda.sorting`: running sums and a stable sort
+- :mod:`~numseg.cuda.lattice`, :mod:`~numseg.cuda.exact`: Gaussian filters, one way and the other
+- :mod:`~numseg.cuda.gaussian`: these normalised, transposed, and their gradients
 
 The kernels themselves are ``numseg/ops/<operator>/cuda.py``; :mod:`numseg.testing.compile_gate`
 compiles them all for GPUs that need not be there.

@@ -42,6 +42,12 @@ def register() -> None:
     def sqrt(x):
         return lambda x: math.sqrt(x)
 
+    @overload(elementary.floor)
+    def floor(x):
+        if double(x):
+            return lambda x: device.floor(x)
+        return lambda x: device.floorf(x)
+
     @overload(elementary.rounded_off)
     def rounded_off(a, b, rounded):
         if double(a):

@@ -3,9 +3,9 @@
 Building it: threads elevate the points, rank their coordinates and write a key for each corner of
 each point's simplex. A hash table brings together corners of one key; its places depend on which
 thread comes first, but what is kept of it does not: a vertex is known by its first corner, and
-vertices are numbered in the order of those, as on the CPU. Corners are then sorted by vertex, so
-that a vertex sums what its points splat in their order: pieces of the sum first, whose ends depend
-on sizes alone, as a vertex may have nearly all points.
+vertices are numbered in the order of those. Corners are then sorted by vertex, so that a vertex
+sums what its points splat in their order: pieces of the sum first, whose ends depend on sizes
+alone, as a vertex may have nearly all points.
 
 The host waits twice: for the ranges of features, which say whether and how vertices are numbers,
 and for the number of vertices. Filtering does not wait.
@@ -363,9 +363,9 @@ def _corner(
         while j <= g.d:
             rank = ranks[j * g.points + point]
             if rank == g.d - k:
-                more = _difference(places, turned, j, point, g) / (g.d + 1)
+                more = _difference(places, turned, j, point, g)
             if rank == (g.d - k + 1 if k > 0 else 0):
-                less = _difference(places, turned, j, point, g) / (g.d + 1)
+                less = _difference(places, turned, j, point, g)
             if j < g.d:
                 digit = turned[j * g.points + point] - digits[j] - (1 if rank > g.d - k else 0)
                 low += digit * digits[g.d + j]
@@ -373,7 +373,7 @@ def _corner(
                     high += digit * digits[2 * g.d + 1 + j]
             j = int32(j + 1)
         corner = point * (g.d + 1) + k
-        share = more - less
+        share = product(more - less, places.dtype.type(1) / (g.d + 1))
         weights[corner] = weights.dtype.type(share if k > 0 else 1 + share)
         numbers[corner] = low
         if g.words > 1:

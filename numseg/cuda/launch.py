@@ -1,8 +1,8 @@
 """How numseg writes CUDA kernels: what a kernel says about its arguments, and how it is launched.
 
 A kernel states the type of every argument in its annotations, from the few that exist here: flat
-arrays (:data:`Reals`, :data:`Ints`, :data:`Longs`, :data:`Bytes`), numbers (``int``, ``float``,
-``bool``), and NamedTuples of numbers, such as an operator's Geometry. So
+arrays (:data:`Reals`, :data:`Doubles`, :data:`Ints`, :data:`Longs`, :data:`Bytes`), numbers
+(``int``, ``float``, ``bool``), and NamedTuples of numbers, such as an operator's Geometry. So
 :mod:`numseg.testing.compile_gate` can compile every kernel of every operator for GPUs that are not
 there, and no launch can need a kernel that the gate has not seen.
 

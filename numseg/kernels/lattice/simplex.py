@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numseg.kernels.machine.jit import rule
+from numseg.kernels.pointwise.elementary import floor
 from numseg.typing import Array
 
 WORD_BITS = 62
@@ -29,7 +30,7 @@ MOST_WORDS = 2
 def nearest(place, d):
     """Of the multiples of d + 1, the nearest, divided by d + 1; the lower of two. A whole float.
     (A product that rounding takes over a whole number names a neighbour of the same two.)"""
-    low = np.floor(place * (1.0 / (d + 1)))
+    low = floor(place * (1.0 / (d + 1)))
     up, down = (low + 1) * (d + 1) - place, place - low * (d + 1)
     return low + 1.0 if up < down else low
 

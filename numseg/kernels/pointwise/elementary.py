@@ -44,6 +44,11 @@ def sqrt(x: Any) -> Any:
     return np.sqrt(x)
 
 
+def floor(x: Any) -> Any:
+    """The largest whole number that is not above x, as a float."""
+    return np.floor(x)
+
+
 def log_of_normal(x: Any) -> Any:
     """``log(x)``, to the bit, in fewer steps; of a subnormal number it is nonsense."""
     return np.log(x)
@@ -275,6 +280,11 @@ def _choose_product(a, b):
 @overload(sqrt)
 def _choose_sqrt(x):
     return lambda x: math.sqrt(x)
+
+
+@overload(floor)
+def _choose_floor(x):
+    return lambda x: np.floor(x)
 
 
 @overload(rounded_off, jit_options=CONTRACT)
