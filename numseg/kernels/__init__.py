@@ -11,7 +11,7 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
     filter_vectors              the same sums with vectors of filters, for rows that are short
     depthwise                   3 x 3 taps, one channel to a filter, and its weights' gradient
     depthwise_vectors           its intrinsics: a stencil, and the sums of nine taps
-    depthwise_channels          any taps, one channel to a filter, and gradients: vectors of channels
+    depthwise_channels          the same with any taps and strides: vectors of channels
     channel_vectors             its intrinsics: pixels of a channel to channels of a pixel, and back
     large_kernel                kernels a vector wide, as FCN's 64 x 64
     winograd                    3 x 3 with fewer multiplications, by name
@@ -24,8 +24,8 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
     weight_gradient_few_filters the same for groups of few filters: vectors of pixels
     bias_gradient               sums over images and pixels
     non_finite                  infinite weights at the border, by the definition
-    epilogue                    what is done to an output while it is in the cache: a norm, a sum, an
-                                activation
+    epilogue                    what is done to an output while it is in the cache: normalise, add,
+                                one activation
     packing                     a band of an image, padded, in the cache, laid out for the taps
     matmul                      the product of two matrices
 
