@@ -3,7 +3,8 @@
 Channels from 16 to 2048, images from 7 to 112 pixels, kernels of 3, 5 and 7, strides 1 and 2,
 dilations 1 and 2, and the shapes of Xception and DeepLab at 33 pixels; one image, float32. Forward,
 the gradient of x, and that of the weight, each in turns with PyTorch in one process: minima of
-repetitions, as the machine may be busy. The ratio is PyTorch's time over numseg's.
+repetitions, on one thread of the process's CPU time, as the machine may be busy with other work.
+The ratio is PyTorch's time over numseg's.
 """
 
 from __future__ import annotations
@@ -47,15 +48,16 @@ def rows() -> Iterator[Row]:
 
 def fastest(calls: list[Callable[[], Any]], seconds: float) -> list[float]:
     """The shortest time of each, in microseconds, in turns."""
+    clock = time.process_time if ns.get_num_threads() == 1 else time.perf_counter
     times: list[list[float]] = [[] for _ in calls]
     for call in calls:
         call()
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[0]) < 4:
+    end = clock() + seconds
+    while clock() < end or len(times[0]) < 4:
         for call, found in zip(calls, times, strict=True):
-            start = time.perf_counter()
+            start = clock()
             call()
-            found.append(time.perf_counter() - start)
+            found.append(clock() - start)
     return [1e6 * min(found) for found in times]
 
 

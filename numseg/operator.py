@@ -435,18 +435,10 @@ class Operator(Generic[P, R]):
         saved = self.saved_type(*[by_name[name] for name in self.saves], call.plan.copy())
         return call.plan.given(outputs), saved
 
-    def into(self, place: Any, arguments: Mapping[str, Any]) -> Any:
-        """The value of ``self(**arguments)``, a single array; ``place``, if kernels could write it
-        there, into a C-contiguous array of the CPU."""
-        call = self.bind((), arguments)
-        fits = call.plan.results == 1 and spec_of(place) == call.plan.outputs[0]
-        return call.plan.given(self._outputs(call, plain=True, into=place if fits else None))
-
     def fused(
         self,
         arguments: Mapping[str, Any],
         after: Sequence[tuple[Operator[..., Any], str, Any]],
-        into: Any = None,
     ) -> Any:
         """The value of ``self(**arguments)`` after some operators of the epilogue, in one pass.
 
@@ -456,8 +448,6 @@ class Operator(Generic[P, R]):
             By name.
         after : sequence of (operator, name, mapping)
             Which of its arguments is the result so far, and the others by name.
-        into : array, optional
-            Where to put the result, as in :meth:`into`.
 
         Returns
         -------
@@ -483,8 +473,7 @@ class Operator(Generic[P, R]):
                 return None
         except (ArgumentError, DeviceError):
             return None
-        into = into if into is not None and spec_of(into) == spec else None
-        return call.plan.given(self._outputs(call, epilogue=epilogue, into=into))
+        return call.plan.given(self._outputs(call, epilogue=epilogue))
 
     def reopened(self, saved: Saved, grad_y: Any) -> tuple[device.Device, list[Any], Any]:
         """What ``forward`` saved and ``grad_y``, checked against the plan."""

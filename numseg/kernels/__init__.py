@@ -11,6 +11,8 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
     pixel_panels                the same sums by panels in the first-level cache, for many filters
     depthwise                   3 x 3 taps, one channel to a filter, and its weights' gradient
     depthwise_vectors           its intrinsics: a stencil, and the sums of nine taps
+    depthwise_channels          the same with any taps and strides: vectors of channels
+    channel_vectors             its intrinsics: pixels of a channel to channels of a pixel, and back
     large_kernel                kernels a vector wide, as FCN's 64 x 64
     winograd                    3 x 3 with fewer multiplications, by name
     winograd_transforms         its intrinsics: tiles transformed, and back
@@ -23,7 +25,8 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
     weight_gradient_small_images  the same for few pixels: im2col and a product of matrices
     bias_gradient               sums over images and pixels
     non_finite                  infinite weights at the border, by the definition
-    epilogue                    what is done to an output while it is in the cache: add, rectify
+    epilogue                    what is done to an output while it is in the cache: normalise, add,
+                                one activation
     packing                     a band of an image, padded, in the cache, laid out for the taps
     matmul                      the product of two matrices
 
