@@ -11,8 +11,8 @@ other programs can only add to it. Before anything is timed the results are comp
   less. So its time is a difference, and rough where it is small.
 
 On one thread, times are those of the CPU, which wait for no other program; on more, of the wall.
-``--memory`` measures the peak of both in processes of their own, beyond that of making the features,
-which hides some of it for large pictures.
+``--memory`` measures the peak of both in processes of their own, beyond that of making the
+features, which hides some of it for large pictures.
 """
 
 from __future__ import annotations
