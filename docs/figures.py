@@ -22,6 +22,7 @@ from matplotlib.patches import Rectangle
 import numseg as ns
 from numseg.geometry import adaptive_bins, caffe_bins
 from numseg.ops.conv_transpose2d import overlap
+from numseg.ops.gaussian_filter import reference
 
 IMAGES = Path(__file__).parent / "images"
 STYLE = {
@@ -391,6 +392,121 @@ def sliding() -> Figure:
         axes.set_title(f"{title}: {cost / 1e6:.0f} M multiply-adds", fontsize=9)
     for axes in (image, slid, heat):
         axes.set(xticks=[], yticks=[])
+    return page
+
+
+def _vertex(keys: np.ndarray) -> np.ndarray:
+    """Where vertices of the lattice of two dimensions are, as features."""
+    elevation = reference.elevated(np.eye(2)).T
+    return np.linalg.lstsq(elevation, np.asarray(keys, float).T, rcond=None)[0].T
+
+
+def _keys(reach: int) -> np.ndarray:
+    """Vertices of the lattice in the plane around 0: sum 0, equal remainders by 3."""
+    found = [
+        (a, b, -a - b)
+        for a in range(-reach, reach + 1)
+        for b in range(-reach, reach + 1)
+        if a % 3 == b % 3 == (-a - b) % 3
+    ]
+    return np.array(found)
+
+
+REMAINDERS = ("#222222", "#d95f02", "#1b9e77")
+
+
+def _grid(axes: Any, reach: int, most: float) -> tuple[np.ndarray, np.ndarray]:
+    """The lattice of two dimensions: vertices, coloured by their remainder, and edges."""
+    keys = _keys(reach)
+    at = _vertex(keys)
+    near = np.abs(at).max(1) <= most
+    keys, at = keys[near], at[near]
+    length = np.linalg.norm(_vertex(np.array([[1, 1, -2]]))[0])
+    for i in range(len(at)):
+        for j in range(i):
+            if np.linalg.norm(at[i] - at[j]) < 1.01 * length:
+                axes.plot(*at[[i, j]].T, color="0.8", linewidth=0.8, zorder=1)
+    axes.set_aspect("equal")
+    axes.axis("off")
+    return keys, at
+
+
+@figure
+def permutohedral_simplex() -> Figure:
+    """A point of two features, the simplex it is in, and its weights."""
+    page = Figure(figsize=(5.2, 4.2), layout="constrained")
+    axes = page.subplots()
+    keys, at = _grid(axes, 9, 2.4)
+    axes.scatter(*at.T, c=[REMAINDERS[k % 3] for k in keys[:, 0]], s=26, zorder=3)
+    point = np.array([[0.6, 0.1]])
+    found = reference.simplices(point)
+    remainder = np.arange(3)[:, None]
+    corners = found.nearest + np.where(found.rank < 3 - remainder, remainder, remainder - 3)
+    places = _vertex(corners)
+    axes.fill(*places.T, color="#7570b3", alpha=0.25, zorder=2)
+    axes.scatter(*point.T, color="#7570b3", s=40, zorder=4)
+    for place, key, weight in zip(places, corners, found.weights[0], strict=True):
+        axes.plot(*np.stack([point[0], place]).T, color="#7570b3", linewidth=1, zorder=2)
+        axes.annotate(
+            f"{tuple(int(k) for k in key)}: {weight:.2f}", place, (6, 6),
+            textcoords="offset points", fontsize=8,
+        )  # fmt: skip
+    for k, colour in enumerate(REMAINDERS):
+        axes.scatter([], [], color=colour, label=f"remainder {k}")
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    axes.set_title("edges are one standard deviation long", fontsize=9)
+    return page
+
+
+@figure
+def permutohedral_blur() -> Figure:
+    """The weight of one vertex, after the blur along one axis, two, three."""
+    page = Figure(figsize=(8.4, 2.6), layout="constrained")
+    steps = np.array([[2, -1, -1], [-1, 2, -1], [-1, -1, 2]])
+    held = {(0, 0, 0): 1.0}
+    for axis, axes in enumerate(page.subplots(1, 4)):
+        if axis:
+            before, held = held, {}
+            for key, value in before.items():
+                for step, share in ((0, 1.0), (-1, 0.5), (1, 0.5)):
+                    there = tuple((np.array(key) + step * steps[axis - 1]).tolist())
+                    held[there] = held.get(there, 0.0) + share * value
+        _grid(axes, 9, 2.1)
+        for key, value in held.items():
+            place = _vertex(np.array([key]))[0]
+            axes.scatter(*place, s=150 * value, color="#7570b3", zorder=3)
+            axes.annotate(f"{value:g}", place, (5, 4), textcoords="offset points", fontsize=7)
+        axes.set_title("one vertex" if axis == 0 else f"after axis {axis - 1}", fontsize=9)
+    return page
+
+
+@figure
+def permutohedral_delta() -> Figure:
+    """A single point among many: what the lattice makes of it, beside the Gaussian."""
+    side = np.linspace(-3, 3, 61)
+    features = np.stack(np.meshgrid(side, side)).reshape(1, 2, -1)
+    page = Figure(figsize=(8.4, 2.7), layout="constrained")
+    line, *planes = page.subplots(1, 4, gridspec_kw={"width_ratios": [5, 4, 4, 4]})
+    row = np.linspace(-3, 3, 241)
+    at = (np.abs(row - 0.2)).argmin()
+    delta = np.eye(241)[at].reshape(1, 1, -1)
+    for method, style in (("exact", "0.5"), ("permutohedral", "#7570b3")):
+        y = ns.gaussian_filter(delta, row.reshape(1, 1, -1), method=method)
+        line.plot(row, y[0, 0], color=style, linewidth=1.4, label=method)
+    line.legend(frameon=False, fontsize=7, loc="upper left")
+    line.set_ylim(0, 1.25)
+    line.set_title("D = 1", fontsize=9)
+    for k, (axes, place) in enumerate(
+        zip(planes, (1860, 1860 + 6, 1860 + 61 * 6 + 3), strict=True)
+    ):
+        delta = np.eye(61 * 61)[place].reshape(1, 1, -1)
+        y = ns.gaussian_filter(delta, features).reshape(61, 61)
+        axes.contour(side, side, y, levels=np.arange(0.1, 1.0, 0.2), colors="#7570b3", linewidths=1)
+        exact = ns.gaussian_filter(delta, features, method="exact").reshape(61, 61)
+        axes.contour(side, side, exact, levels=np.arange(0.1, 1.0, 0.2), colors="0.6",
+                     linewidths=0.8)  # fmt: skip
+        axes.set_aspect("equal")
+        axes.set_title(f"D = 2, another place ({k + 1})", fontsize=9)
     return page
 
 
