@@ -14,7 +14,8 @@ other programs can only add to it. Before anything is timed the results are comp
 included, beside ``DenseCRF2D`` with all it needs, and forward and backward beside forward.
 
 On one thread, times are those of the CPU, which wait for no other program; on more, of the wall.
-``--memory`` measures the peak of both in processes of their own.
+``--memory`` measures the peak of both in processes of their own, beyond that of making the
+features, which hides some of it for large pictures.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ EXACT = False
 @st.composite
 def valid(draw: st.DrawFn) -> Case:
     arrays, parameters = draw(cases.terms())
-    return Case({"q": arrays["unary"], **arrays}, parameters)
+    return Case({"q": arrays.pop("q0"), **arrays}, parameters)
 
 
 _q = np.zeros((2, 3, 2, 2), np.float32)
