@@ -26,9 +26,10 @@ FILE = Path(__file__).parent / "results" / "training.json"
 ENOUGH = 0.85
 
 COMMANDS = {
-    "unet": "--width 12 --size 64 --crop 48 --count 480 --epochs 8 --lr 0.015",
+    "unet": "--width 12 --size 64 --crop 48 --count 480 --epochs 16 --lr 0.015",
     "deeplabv3plus_xception65": "--net deeplabv3plus_xception65 --width 8 --set middle=4 "
     "--size 129 --crop 129 --epochs 30 --lr 0.005",
+    "segnet": "--net segnet --width 16 --size 96 --crop 96 --epochs 20 --lr 0.01",
     "fcn8s": "--net fcn8s --width 8 --set dropout=0.2 --set normalise=imagenet "
     "--size 256 --crop 256 --batch 4 --epochs 14 --lr 0.001",
 }

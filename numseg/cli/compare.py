@@ -35,9 +35,9 @@ compare.png. Killed at any moment, the same command with --resume goes on.
 
 A NET is a name of numseg.nets, or module:function, called with in_channels, classes and what --set
 says; LABEL=NET gives it another name. --set LABEL.NAME=VALUE is for one of them, --set NAME=VALUE
-for all. So is --loss LABEL.NAME: a network that has losses of its own is trained by these only, one
-of several outputs by a loss for each. Times are medians of turns on one picture and one step; memory
-is what NumPy's arrays take.
+for all. So is --loss LABEL.NAME: a network that has losses of its own is trained by these only,
+one of several outputs by a loss for each. Times are medians of turns on one picture and one step;
+memory is what NumPy's arrays take.
 
 {LAYOUT}"""
 

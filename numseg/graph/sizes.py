@@ -148,7 +148,7 @@ def search(attempt: Attempt) -> Sizes | None:
         step, far = longer, _far(longer)
         trials = [attempt(far + r, far + r) for r in range(step)]
         classes = [r for r, found in enumerate(trials) if found.fits]
-        most = max(range(step), key=lambda r: trials[r].planned)
+        most = max(classes or range(step), key=lambda r: _known(trials[r]))
         longer = math.lcm(step, *_strides(trials[most], attempt(2 * far + most, 2 * far + most)))
     pair = (far + classes[0], far + classes[0]) if classes else _pair(attempt, far, step)
     if pair is None:
@@ -157,6 +157,11 @@ def search(attempt: Attempt) -> Sizes | None:
     if pair[0] == pair[1] and all(found.square for found in trials):
         return Sizes(columns, columns, step)
     return Sizes(_axis(lambda size: attempt(size, pair[1]).fits, step), columns, step)
+
+
+def _known(trial: Trial) -> tuple[int, int]:
+    """How much a trial says of strides: where paths disagree, a node has no place."""
+    return trial.planned, len(trial.places())
 
 
 def _bounded(attempt: Attempt, far: int) -> Sizes | None:

@@ -46,6 +46,10 @@ def lraspp_mobilenet_v3_large(
 
     Notes
     -----
+    Gates, the backbone's and the head's, multiply features by what a mean over the image gives:
+    each pixel of the output reads the whole image. Where that is a multiple of 16, from 32 on, its
+    receptive field is 659 rows and columns larger, for layers read beyond the borders.
+
     Source: arXiv 1905.02244; torchvision 0.28, ``models.segmentation.lraspp_mobilenet_v3_large``.
 
     Examples

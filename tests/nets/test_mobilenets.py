@@ -97,6 +97,17 @@ def test_wrong_arguments():
             call()
 
 
+@pytest.mark.parametrize("size", [32, 96, 256])
+def test_every_pixel_of_lraspp_reads_the_whole_image(size: int):
+    """By its gates, and what layers read beyond the borders."""
+    graph = nets.lraspp_mobilenet_v3_large(width=0.05)
+    field = graph.receptive_field("out", (1, 3, size, size))
+    assert field.size == (size + 659, size + 659)
+    assert field.rows.shape == (size, 2)
+    assert field.rows[:, 0].max() < 0
+    assert field.rows[:, 1].min() >= size
+
+
 SMALL = {
     "mobilenet_v2": lambda: nets.mobilenet_v2(3, 5, width=0.1, dropout=0.0),
     "mobilenet_v3_large": lambda: nets.mobilenet_v3_large(3, 5, width=0.05, dropout=0.0),
