@@ -153,6 +153,7 @@ SMALL = {
         {"stride": (3, 2), "dilation": (5, 1), "padding": 5},
     ),
     "one small image of a plain product": ((1, 40, 5, 5), (64, 40, 1, 1), {}),
+    "a plain product of many weights": ((1, 512, 16, 17), (512, 512, 1, 1), {}),
 }
 """Whose gradients are products of matrices, and phases apart."""
 
