@@ -153,6 +153,7 @@ SMALL = {
         {"stride": (3, 2), "dilation": (5, 1), "padding": 5},
     ),
     "one small image of a plain product": ((1, 40, 5, 5), (64, 40, 1, 1), {}),
+    "a plain product of many weights": ((1, 512, 16, 17), (512, 512, 1, 1), {}),
 }
 """Whose gradients are products of matrices, and phases apart."""
 
@@ -233,10 +234,11 @@ def test_no_pixel_but_its_own_reaches_a_depthwise_gradient(columns):
     assert np.isposinf(gw[..., 1]).all()
 
 
-def test_bits_do_not_depend_on_threads_nor_on_the_cut(monkeypatch):
+@pytest.mark.parametrize("filters", [24, 40])
+def test_bits_do_not_depend_on_threads_nor_on_the_cut(filters, monkeypatch):
     """Bands of all heights add up the same products in the same order."""
     rng = np.random.default_rng(1)
-    x, w = rng.standard_normal((1, 16, 40, 40)), rng.standard_normal((24, 16, 3, 3))
+    x, w = rng.standard_normal((1, 16, 40, 40)), rng.standard_normal((filters, 16, 3, 3))
     seen = set()
     for threads in (1, 2, 3):
         with ns.num_threads(threads):

@@ -1,5 +1,7 @@
 """The gradient of a convolution's weights as one product of matrices, where images are small.
 
+(Or where there is one image, a 1 x 1 kernel, and many weights.)
+
     gw[f, (c, i, j)] = sum over p of  gy[f, p] * taps[(c, i, j), p]
 
 The pixels p of all images are the steps, and few; so the sums of :mod:`weight_gradient`, which go
@@ -22,6 +24,8 @@ from numseg.typing import Array
 
 MOST_PIXELS = 256
 """Of all images together. With more, sums are long enough where filters are vectors."""
+
+MANY_FILTERS, MANY_WEIGHTS = 512, 512 * 512
 
 
 @kernel()
@@ -48,9 +52,12 @@ def _im2col(start, stop, x, taps, rows, columns, sizes):
 
 
 def suits(p: Problem) -> bool:
-    """One group, of few pixels, for which im2col takes no more memory than the result."""
+    """One group, of few pixels, for which im2col takes no more memory than the result; or one image
+    of a plain product with so many weights that their sums had better stay in blocks."""
+    many = p.filters >= MANY_FILTERS and p.filters * p.channels >= MANY_WEIGHTS
     pixels = p.images * p.rows.outputs * p.columns.outputs
-    return p.groups == 1 and 0 < pixels <= min(p.filters, MOST_PIXELS)
+    few = 0 < pixels <= min(p.filters, MOST_PIXELS)
+    return p.groups == 1 and (few or (many and p.images == 1 and is_product(p)))
 
 
 def weight_gradient(p: Problem) -> WeightGradient:
