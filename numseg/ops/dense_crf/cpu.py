@@ -349,8 +349,10 @@ def infer(
     width, units = _tiles(g)
     nothing = np.empty((0, 0), y.dtype)
     q = np.empty_like(y) if g.logits else y
-    points = np.empty((g.size, g.labels), y.dtype) if g.iterations else nothing
-    filtered = np.empty((len(filters), g.size, g.labels), y.dtype)
+    filtered = np.empty((len(filters) if g.iterations else 0, g.size, g.labels), y.dtype)
+    points = nothing
+    if g.iterations:  # a lattice reads all values before it writes one: the last filter's in place
+        points = np.empty_like(filtered[0]) if g.exact else filtered[-1]
     own = np.stack([f.own for f in filters])
     change = np.zeros(units)
     again = g.damping > 0 or g.tolerance >= 0 or own.size > 0  # is Q of before asked for?
