@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -80,6 +82,26 @@ def test_quick_launches_stay_there_too(monkeypatch: pytest.MonkeyPatch) -> None:
             launch(kernel, 8, work)
             assert (len(calls) > 1) == shared
             assert sum(stop - start for start, stop in calls) == 8
+
+
+def test_what_a_closure_holds_is_given_back() -> None:
+    """A launch's time is remembered by its code, or every call's arrays would be kept."""
+
+    def run_on(array: np.ndarray) -> None:
+        def fill(start: int, stop: int) -> None:
+            array[start:stop] = 1
+
+        launch(fill, len(array), 10**9)
+
+    array = np.zeros(64)
+    alive = weakref.ref(array)
+    with ns.num_threads(2):
+        run_on(array)
+        run_on(array)
+    assert (array == 1).all()
+    del array
+    gc.collect()
+    assert alive() is None
 
 
 def test_an_error_in_any_chunk_reaches_the_caller_and_stops_the_others() -> None:

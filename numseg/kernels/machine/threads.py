@@ -19,6 +19,7 @@ import math
 import os
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from queue import Empty, SimpleQueue
@@ -212,7 +213,9 @@ class _Timed:
 
     def __init__(self, kernel: Callable[..., None], work: int) -> None:
         self._kernel, self._work = kernel, max(work, 1)
-        self._key = kernel, work.bit_length()
+        # a closure is another one for each call, and holds its arrays: its code stands for it
+        stable = kernel.__code__ if isinstance(kernel, types.FunctionType) else kernel
+        self._key = stable, work.bit_length()
         self._spans: list[int] = []
 
     @property
