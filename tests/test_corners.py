@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 import numseg as ns
+from numseg import pointwise
+from numseg.kernels.machine import threads
+from numseg.ops.registry import OPERATORS
 
 inf, nan = np.inf, np.nan
 
@@ -208,3 +211,26 @@ def test_a_stride_takes_no_memory():
     tracemalloc.stop()
     assert most < 2**20
     np.testing.assert_array_equal(y, ns.max_pool2d.reference(x, (1, 7), **how))
+
+
+# -- NaN's sign ------------------------------------------------------------------------------------
+
+UNARY = [op for op in OPERATORS.values() if op.facts.family is pointwise and len(op.inputs) == 1]
+
+
+@pytest.mark.parametrize("op", UNARY, ids=lambda op: op.__name__)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_nan_has_the_same_bits_in_vectors_and_in_tails(op, dtype, monkeypatch):
+    """Threads cut an array elsewhere: a number lies in a vector of one, in the tail of another."""
+    monkeypatch.setattr(threads, "SERIAL_WORK", 0)
+    rng = np.random.default_rng(0)
+    special = np.array([nan, -nan, inf, -inf, 0.0, -0.0], dtype)
+    for size in (5, 37, 64):
+        x = np.where(rng.random(size) < 0.5, rng.choice(special, size), rng.normal(size=size))
+        x = x.astype(dtype)
+        seen = []
+        for count in (1, 2, 3, 5):
+            with ns.num_threads(count):
+                y, saved = op.forward(x)
+                seen.append(y.tobytes() + op.backward(saved, np.ones_like(y))[0].tobytes())
+        assert len(set(seen)) == 1

@@ -181,3 +181,12 @@ def test_the_size_of_tiles_is_that_of_the_name(algorithm):
     for name in ("direct", other):
         assert (y != ns.conv2d(x, w, algorithm=name)).any()
         np.testing.assert_allclose(y, ns.conv2d(x, w, algorithm=name), rtol=0, atol=1e-12)
+
+
+@each
+def test_an_image_that_some_taps_never_meet(algorithm):
+    """Tiles have nine taps, however few meet a column of pixels."""
+    x = np.arange(1.0, 4.0).reshape(1, 1, 3, 1)
+    w = np.arange(1.0, 10.0).reshape(1, 1, 3, 3)
+    y = ns.conv2d(x, w, padding=1, algorithm=algorithm)
+    np.testing.assert_allclose(y.ravel(), [5 + 2 * 8, 2 + 2 * 5 + 3 * 8, 2 * 2 + 3 * 5], rtol=1e-12)

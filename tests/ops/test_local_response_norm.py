@@ -86,3 +86,12 @@ def test_the_gradient_of_an_even_window_goes_the_other_way(op):
 def test_infinity_is_nan_in_its_place_and_0_beside_it(op):
     y = op(np.array([[1.0, np.inf, 1.0, 1.0, 1.0]]), 3, alpha=3.0, k=1.0)
     np.testing.assert_allclose(y, [[0, np.nan, 0, 4**-0.75, 3**-0.75]])
+
+
+@pytest.mark.parametrize("op", [ns.local_response_norm, ns.local_response_norm.reference])
+def test_beside_infinity_a_power_that_grows_is_infinite_in_the_gradient_too(op):
+    # s = inf beside it: y = x s**0.5, of which the first term is infinite and the other one 0
+    x = np.array([[[1.0], [-np.inf], [3.0]]])
+    _, saved = op.forward(x, 2, beta=-0.5)
+    (grad,) = op.backward(saved, np.ones_like(x))
+    assert grad[0, 2, 0] == np.inf

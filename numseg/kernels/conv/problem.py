@@ -71,8 +71,9 @@ class Problem(NamedTuple):
     def met(self) -> Problem:
         """The same sums without terms that are zero in all of them."""
         rows, columns = self.rows.met, self.columns.met
-        none = 0 in (rows.taps, columns.taps)  # one that misses is easier than none
-        return self if none else self._replace(rows=rows, columns=columns)
+        # one tap that misses is easier than none; Winograd's tiles are of 3 x 3 taps
+        keep = 0 in (rows.taps, columns.taps) or self.tile > 0
+        return self if keep else self._replace(rows=rows, columns=columns)
 
     @property
     def x_shape(self) -> tuple[int, int, int, int]:

@@ -12,8 +12,9 @@ def rectify(x):
 
 @rule
 def sigmoid(x):
-    """``1 / (1 + exp(-x))``; nothing overflows."""
-    one, e = type(x)(1), exp(-abs(x))
+    """``1 / (1 + exp(-x))``; nothing overflows. A NaN keeps its sign, or the product of the two in
+    silu would have that of either: which, the compiler decides for vectors and tails apart."""
+    one, e = type(x)(1), exp(-x if x > 0 else x)
     return (e if x < 0 else one) / (one + e)
 
 

@@ -30,6 +30,8 @@ def terms(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
     # a point that is divided by what it alone adds does not depend on its features
     alone = math.prod(points) <= (1 if include_self else 2)
     kinds = ["none"] if alone else ["symmetric", "before", "after", "none"]
+    if labels == 1 and not alone:  # Q is 1, and its mean is 1 whatever the features
+        kinds.remove("after")
 
     def features(rng: np.random.Generator, dtype: Any) -> Any:
         return [inside(shape, 0)(rng, dtype) for shape in sets]

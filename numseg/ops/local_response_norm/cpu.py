@@ -50,6 +50,10 @@ def _backward(start, stop, x, gy, gx, g):
             for i in range(len(row)):
                 kept[i] = grad[i] * power[i]
                 given[i] = kept[i] * row[i] / scale[i]
+            if g.beta < 0:  # the power grows with the scale: infinity by infinity is no number
+                _powers(scale, power, len(row), g.beta + 1)
+                for i in range(len(row)):
+                    given[i] = np.float64(grad[i]) * row[i] * power[i]
         for c in range(g.c):
             row, out, kept = x[n, c, first:end], gx[n, c, first:end], own[c]
             total[:] = 0

@@ -55,7 +55,10 @@ def _share(x: Reals, gy: Reals, gx: Reals, shared: Reals, g: Geometry) -> None:
         i = plane * g.size + pixel
         scale = gx[i]
         gx[i] = gy[i] * power(scale, g.beta)
-        shared[i] = gx[i] * x[i] / scale
+        if g.beta < x.dtype.type(0):  # the power grows with the scale: no infinity by infinity
+            shared[i] = gy[i] * x[i] * power(scale, g.beta + x.dtype.type(1))
+        else:
+            shared[i] = gx[i] * x[i] / scale
         plane = next_plane(plane)
 
 

@@ -9,7 +9,7 @@ value = activations.silu
 
 @rule
 def slope(x):
-    one, e = type(x)(1), exp(-abs(x))
+    one, e = type(x)(1), exp(-x if x > 0 else x)  # a NaN keeps its sign, as in the value
     larger = one / (one + e)
     smaller = e * larger
     s, rest = (smaller, larger) if x < 0 else (larger, smaller)
