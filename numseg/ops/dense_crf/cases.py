@@ -27,11 +27,9 @@ def terms(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
     method = draw(st.sampled_from(["permutohedral", "exact"]))
     # of a lattice, n - 1 is a difference of numbers that are nearly the same
     include_self = method == "permutohedral" or draw(st.booleans())
-    # a point that is divided by what it alone adds does not depend on its features
+    # the mean of what a point alone adds, or of a Q that is 1, does not depend on features
     alone = math.prod(points) <= (1 if include_self else 2)
-    kinds = ["none"] if alone else ["symmetric", "before", "after", "none"]
-    if labels == 1 and not alone:  # Q is 1, and its mean is 1 whatever the features
-        kinds.remove("after")
+    kinds = ["none"] if alone or labels == 1 else ["symmetric", "before", "after", "none"]
 
     def features(rng: np.random.Generator, dtype: Any) -> Any:
         return [inside(shape, 0)(rng, dtype) for shape in sets]
