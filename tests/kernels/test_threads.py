@@ -104,6 +104,26 @@ def test_what_a_closure_holds_is_given_back() -> None:
     assert alive() is None
 
 
+def test_a_job_that_a_thread_finds_late_holds_no_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    late: list[Any] = []
+
+    class Busy:
+        def ask(self, job: Any, helpers: int) -> None:
+            late.append(job)
+
+    monkeypatch.setattr(parallel, "_pool", Busy())
+    array = np.zeros(64)
+    alive = weakref.ref(array)
+    with ns.num_threads(2):
+        launch(lambda start, stop, a: a[start:stop].fill(1), 64, 10**9, array)
+    assert (array == 1).all()
+    assert len(late) == 1
+    del array
+    gc.collect()
+    assert alive() is None
+    late[0].help()  # and there is nothing left to do
+
+
 def test_an_error_in_any_chunk_reaches_the_caller_and_stops_the_others() -> None:
     for bad in range(8):
         ran: list[int] = []

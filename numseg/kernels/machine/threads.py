@@ -99,7 +99,7 @@ class _Job:
     """The chunks of one launch: whoever has time takes the next one."""
 
     def __init__(self, run: Callable[[int], None], chunks: int) -> None:
-        self._run = run
+        self._run: Callable[[int], None] | None = run
         self._chunks = chunks
         self._ticket = itertools.count()  # next() is atomic
         self._closed = False
@@ -109,8 +109,9 @@ class _Job:
 
     def work(self) -> None:
         """Run chunks until none is left, or one failed."""
-        while not self._closed and (chunk := next(self._ticket)) < self._chunks:
-            self._run(chunk)
+        run = self._run
+        while run and not self._closed and (chunk := next(self._ticket)) < self._chunks:
+            run(chunk)
 
     def help(self) -> None:
         """The same, on another thread."""
@@ -129,12 +130,14 @@ class _Job:
                 self._changed.notify_all()
 
     def finish(self) -> None:
-        """Let nobody in any more, and wait for those who are."""
+        """Let nobody in any more, and wait for those who are. A thread may find the job much later:
+        till then, it holds no arrays."""
         with self._changed:
             self._closed = True
             helpers = int(self._helpers[0])
         if helpers:
             self._meet(helpers)
+        self._run = None
 
     def _meet(self, helpers: int) -> None:
         from numseg.kernels.machine.spin_wait import spin_wait
