@@ -31,6 +31,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from numba import int32, types, uint32
 
+from numseg.cuda import streams
 from numseg.cuda.runtime import cuda, empty, simulated
 from numseg.errors import DeviceError
 from numseg.kernels.machine.jit import rule
@@ -59,6 +60,9 @@ LIMIT = 2**30 - 1
 """Of planes, of elements of one plane, and of every int, such as those in a Geometry: the sum of
 two of them fits in int32."""
 
+KEPT = 256
+"""Tuples of numbers that a kernel keeps packed."""
+
 NUMBERS = bool, int, float
 """Become boolean, int32, and the operator's dtype."""
 
@@ -73,6 +77,7 @@ class Kernel:
         self.compiled: Any = cuda.jit(function)
         self.hints = typing.get_type_hints(function, include_extras=True)
         self.hints.pop("return", None)
+        self._tuples: dict[Any, tuple[Any, Any]] = {}
 
     def signature(self, real: Any) -> tuple[Any, ...]:
         """The Numba types of the arguments, where the operator's dtype is ``real``."""
@@ -82,7 +87,23 @@ class Kernel:
         """``given`` in exactly those types: arrays flat, numbers narrow."""
         pairs = list(zip(self.hints.items(), given, strict=True))
         real = next((a.dtype for (_, hint), a in pairs if hint == Reals), np.dtype(np.float32))
-        return [_argument(f"{self.name}: {n}", hint, value, real) for (n, hint), value in pairs]
+        return [self._argument(name, hint, value, real) for (name, hint), value in pairs]
+
+    def _argument(self, name: str, hint: Any, value: Any, real: np.dtype[Any]) -> Any:
+        if isinstance(value, tuple):
+            return self._packed(name, hint, value, real)
+        return _argument(f"{self.name}: {name}", hint, value, real)
+
+    def _packed(self, name: str, hint: Any, value: Any, real: np.dtype[Any]) -> Any:
+        """Numbers in a tuple, made once for each geometry: plans, which are kept, hold those."""
+        key = name, id(value), real
+        kept, packed = self._tuples.get(key, (None, None))
+        if kept is not value:
+            packed = _argument(f"{self.name}: {name}", hint, value, real)
+            if len(self._tuples) >= KEPT:
+                self._tuples.clear()
+            self._tuples[key] = value, packed  # the value stays, and so its id stays its own
+        return packed
 
 
 kernel = Kernel
@@ -106,14 +127,16 @@ def launch(kernel: Kernel, planes: int, pixels: int, *args: Any) -> None:
 
 
 def _configured(dispatcher: Any, grid: tuple[int, int], block: tuple[int, int]) -> Any:
-    return (_configure if simulated() else _configure_once)(dispatcher, grid, block)
+    """The kernel, ready to be queued on the current stream."""
+    configure = _configure if simulated() else _configure_once
+    return configure(dispatcher, grid, block, streams.current())
 
 
-def _configure(dispatcher: Any, grid: tuple[int, int], block: tuple[int, int]) -> Any:
+def _configure(dispatcher: Any, grid: tuple[int, int], block: tuple[int, int], stream: Any) -> Any:
     """Without Numba's advice against small grids: small arrays make them."""
     with _configuring, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return dispatcher[grid, block]
+        return dispatcher[grid, block, stream]
 
 
 _configure_once = functools.lru_cache(maxsize=1024)(_configure)

@@ -8,22 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from numseg import checks, device
-from numseg.cuda.runtime import cuda_available, describe_cuda
-from numseg.device import Cuda, Device, Host
-from numseg.errors import DeviceError
+from numseg import device
+from numseg.device import Device, named
 from numseg.typing import Array
 
-DEVICES: dict[str, Device] = {"cpu": Host, "cuda": Cuda}
-
-
-def named(name: str) -> Device:
-    """The device of this name; a DeviceError if it is not there."""
-    checks.choice("device", name, tuple(DEVICES))
-    if name == "cuda" and not cuda_available():
-        raise DeviceError(f"device is 'cuda', but there is none: {describe_cuda()}")
-    return DEVICES[name]
-
+__all__ = ["all_moved", "moved", "named", "of", "to_host"]
 
 def of(arrays: Mapping[str, Any]) -> Device:
     """Where the arrays are: on the GPU as soon as one of them is."""
@@ -44,6 +33,4 @@ def all_moved(arrays: Mapping[str, Any], where: Device) -> dict[str, Any]:
 
 def to_host(array: Any) -> Array:
     """The array in NumPy; a view, if it is on the CPU."""
-    where = device.of([array])
-    view = where.view("array", array)
-    return view if where is Host else where.to_host(where.normal(view)).reshape(view.shape)
+    return device.asnumpy(array)
