@@ -64,16 +64,24 @@ class Cuda:
         return found
 
     @staticmethod
-    def from_host(array: Array) -> Any:
+    def from_host(array: Array, remember: bool = False) -> Any:
         """A copy, in columns if the array is. Waits for nothing, unless memory is pinned, which
-        must stay as it is until the stream is done."""
+        must stay as it is until the stream is done. ``remember``: neither changes any more, so
+        checks of values may look at the one on the CPU."""
         one_run = array.flags.c_contiguous or array.flags.f_contiguous  # all that can be sent
         array = array if one_run else array.copy("C")
         strides = None if array.flags.c_contiguous else array.strides
         there = memory.empty(array.shape, array.dtype, strides)
         if array.size:
             there.copy_to_device(array, stream=streams.queue())
+        if remember:
+            there.numseg_host = array
         return there
+
+    @staticmethod
+    def remembered(array: Any) -> Array | None:
+        """What the array was copied from, if that may still be looked at."""
+        return getattr(array, "numseg_host", None)
 
 
 def _ordered(array: Any) -> None:

@@ -6,13 +6,14 @@ import dataclasses
 import functools
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from numseg import checks
 from numseg.data.dataset import Dataset, Sample
 from numseg.data.images import as_input, check_image
+from numseg.device import Cuda
 from numseg.errors import ArgumentError
 from numseg.graph import Graph, image_channels, receptive
 from numseg.training import devices
@@ -20,6 +21,9 @@ from numseg.training.metrics import confusion_matrix
 from numseg.typing import Array, Shape
 
 Stride = tuple[Fraction, Fraction]
+
+TILE = 512
+"""Rows and columns of a tile, unless another number is asked for."""
 
 _SEARCH = 2048
 """How far beyond the size of a picture a size is looked for that a network takes."""
@@ -29,7 +33,7 @@ def predict(
     graph: Graph,
     params: Mapping[str, Array],
     image: Array,
-    tile: int = 512,
+    tile: int = TILE,
     device: str | None = None,
 ) -> Array:
     """The class of every pixel.
@@ -60,8 +64,8 @@ def predict(
     strategy of the U-Net paper).
     """
     classes = np.zeros(check_image("image", image).shape[1:], np.int64)
-    for r, c, logits in _pieces(graph, params, image, tile, device):
-        classes[r, c] = np.argmax(logits, axis=0)
+    for piece in _pieces(graph, params, image, tile, device):
+        classes[piece.rows, piece.columns] = devices.to_host(piece.labels())
     return classes
 
 
@@ -69,25 +73,43 @@ def predict_logits(
     graph: Graph,
     params: Mapping[str, Array],
     image: Array,
-    tile: int = 512,
+    tile: int = TILE,
     device: str | None = None,
 ) -> Array:
     """The logits of every pixel, (classes, H, W): what :func:`predict` takes the largest of."""
     size = check_image("image", image).shape[1:]
     found: Array | None = None
-    for r, c, logits in _pieces(graph, params, image, tile, device):
+    for piece in _pieces(graph, params, image, tile, device):
+        logits = devices.to_host(piece.logits)[0, :, *piece.inner]
         if found is None:
             found = np.empty((len(logits), *size), logits.dtype)
-        found[:, r, c] = logits
+        found[:, piece.rows, piece.columns] = logits
     if found is None:
         raise ArgumentError(f"image has {size[0]} x {size[1]} pixels, expected at least one")
     return found
 
 
+class _Piece(NamedTuple):
+    """A tile of the picture: its rows, its columns, and the logits there, where they were made."""
+
+    rows: slice
+    columns: slice
+    logits: Any
+    """(1, classes, H, W), of the tile and of some of what is around it."""
+    inner: tuple[slice, slice]
+    """Rows and columns of the tile itself among them."""
+
+    def labels(self) -> Any:
+        """The class of each pixel, where the logits are."""
+        if devices.of({"logits": self.logits}) is Cuda:
+            return devices.cuda().largest(self.logits, *self.inner)
+        return np.argmax(self.logits[0, :, *self.inner], axis=0)
+
+
 def _pieces(
     graph: Graph, params: Mapping[str, Array], image: Array, tile: int, device: str | None
-) -> Iterator[tuple[slice, slice, Array]]:
-    """Tiles of the picture: their rows, their columns, and the logits there."""
+) -> Iterator[_Piece]:
+    """The tiles of the picture."""
     checks.integer("tile", tile, minimum=1)
     where = devices.of(params) if device is None else devices.named(device)
     graph.check(params)
@@ -102,10 +124,14 @@ def _pieces(
     for r in plan.rows.tiles(tile):
         for c in plan.columns.tiles(tile):
             piece = devices.moved(padded[None, :, r.start : r.stop, c.start : c.stop], where)
-            logits = devices.to_host(head.run(params, piece))[0, :, r.inner, c.inner]
             down, across = slice(r.first, min(r.last, rows)), slice(c.first, min(c.last, columns))
-            height, width = max(down.stop - down.start, 0), max(across.stop - across.start, 0)
-            yield down, across, logits[:, :height, :width]
+            inner = _beginning(r.inner, down), _beginning(c.inner, across)
+            yield _Piece(down, across, head.run(params, piece), inner)
+
+
+def _beginning(inner: slice, kept: slice) -> slice:
+    """As much of the first as the second is long."""
+    return slice(inner.start, inner.start + max(kept.stop - kept.start, 0))
 
 
 def evaluate(
@@ -120,10 +146,28 @@ def evaluate(
         number of classes.
     """
     classes = len(dataset.classes)
+    where = devices.of(params) if device is None else devices.named(device)
+    if where is Cuda:
+        return _counted(graph, devices.all_moved(params, where), dataset)
     confusion = np.zeros((classes, classes), np.int64)
     for judged in evaluate_each(graph, params, dataset, device):
         confusion += judged.confusion
     return confusion
+
+
+def _counted(graph: Graph, params: Mapping[str, Array], dataset: Dataset) -> Array:
+    """The confusion matrix, counted on the GPU: the host waits for nothing but the whole of it."""
+    classes, kernels = len(dataset.classes), devices.cuda()
+    table = kernels.table(classes)
+    for index in range(len(dataset)):
+        sample = dataset.checked(index)
+        check_takes(graph, sample.image, classes)
+        for piece in _pieces(graph, params, sample.image, TILE, None):
+            labels = np.array(sample.labels[piece.rows, piece.columns], np.int64)
+            truth = devices.labels_moved(labels, Cuda)
+            kernels.count(truth, piece.labels(), table, classes, dataset.ignored)
+    found: Array = devices.to_host(table)[:-1].reshape(classes, classes)
+    return found
 
 
 class Judged(NamedTuple):
