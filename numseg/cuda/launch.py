@@ -31,7 +31,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from numba import int32, types, uint32
 
-from numseg.cuda import streams
+from numseg.cuda import cubins, streams
 from numseg.cuda.runtime import cuda, empty, simulated
 from numseg.errors import DeviceError
 from numseg.kernels.machine.jit import rule
@@ -70,11 +70,14 @@ NUMBERS = bool, int, float
 class Kernel:
     """A CUDA kernel that knows the types of its arguments."""
 
-    def __init__(self, function: Callable[..., None]) -> None:
+    def __init__(self, function: Callable[..., None], sources: tuple[str, ...] = ()) -> None:
+        """``sources``: the modules that it is made of, if its own does not say so."""
         self.module = function.__module__
         self.name = f"{self.module}.{function.__name__}"
         self.function = function
         self.compiled: Any = cuda.jit(function)
+        if not simulated():
+            cubins.keep(self.compiled, self.name, sources or (self.module,))
         self.hints = typing.get_type_hints(function, include_extras=True)
         self.hints.pop("return", None)
         self._tuples: dict[Any, tuple[Any, Any]] = {}

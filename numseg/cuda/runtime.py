@@ -54,7 +54,7 @@ def describe_cuda() -> str:
             f"{_text(gpu.name)}, compute capability {'.'.join(map(str, gpu.compute_capability))}"
             for gpu in cuda.list_devices()
         ]
-        driver = ".".join(map(str, cuda.cudadrv.driver.driver.get_version()))
+        driver = driver_version()
     except Exception as error:  # without a driver the library fails in many ways
         return f"no device ({one_line(error)[:80]})"
     return f"{'; '.join(devices) or 'no device'} (driver for CUDA {driver})"
@@ -63,6 +63,17 @@ def describe_cuda() -> str:
 def current_gpu() -> int:
     """The number of the GPU that kernels run on now."""
     return getattr(_cuda().get_current_device(), "id", 0)  # the simulator's has no number
+
+
+def compute_capability() -> tuple[int, int]:
+    """Of the GPU that kernels run on now."""
+    major, minor = _cuda().get_current_device().compute_capability
+    return int(major), int(minor)
+
+
+def driver_version() -> str:
+    """The newest CUDA that the driver knows."""
+    return ".".join(map(str, _cuda().cudadrv.driver.driver.get_version()))
 
 
 def numba_manages_memory() -> bool:

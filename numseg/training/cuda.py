@@ -105,43 +105,43 @@ def _updated(update: Kernel, arrays: dict[str, Any], step: Any, donate: bool) ->
 
 
 PARTS = 4 if simulated() else 1024
-"""Of a sum over a gradient, and of the pixels that are counted: they have sums of their own."""
+"""Of a sum over gradients, and of the pixels that are counted: a thread has one."""
 
 
 @kernel
-def _squares(grad: Reals, sums: Doubles, first: int, parts: int) -> None:
-    """Thread k adds up the squares of every ``parts``-th number from k on."""
+def _squares(grad: Reals, sums: Doubles, parts: int, first: bool) -> None:
+    """Thread k adds the squares of every ``parts``-th number from k on to its sum."""
     part, plane = thread()
     if part < parts and plane == 0:
-        total = 0.0
+        total = 0.0 if first else sums[part]
         i = part + int64(0)
         while i < grad.size:
             number = float64(grad[i])
             total += number * number
             i += parts
-        sums[first + part] = total
+        sums[part] = total
 
 
 @kernel
-def _sum(sums: Doubles, total: Doubles) -> None:
-    """One thread: a few thousand numbers a step, in their order."""
-    i, plane = thread()
-    if i == 0 and plane == 0:
+def _sum(numbers: Doubles, sums: Doubles, terms: int) -> None:
+    """Thread k adds up ``terms`` numbers, in their order."""
+    k, plane = thread()
+    if k < sums.size and plane == 0:
         found = 0.0
-        for k in range(sums.size):
-            found += sums[k]
-        total[0] = found
+        for i in range(k * terms, min((k + 1) * terms, numbers.size)):
+            found += numbers[i]
+        sums[k] = found
 
 
 def sum_of_squares(grads: Sequence[Any]) -> float:
     """Of all numbers of all arrays, in float64. The host waits for it, once."""
-    parts = [min(PARTS, grad.size) for grad in grads]
-    sums, total = Cuda.empty((sum(parts),), np.float64), Cuda.empty((1,), np.float64)
-    first = 0
-    for grad, count in zip(grads, parts, strict=True):
-        launch(_squares, 1, count, Cuda.normal(grad), sums, first, count)
-        first += count
-    launch(_sum, 1, 1, sums, total)
+    sums = Cuda.empty((PARTS,), np.float64)
+    for k, grad in enumerate(grads):
+        launch(_squares, 1, PARTS, Cuda.normal(grad), sums, PARTS, k == 0)
+    terms = math.isqrt(PARTS)
+    few, total = Cuda.empty((terms,), np.float64), Cuda.empty((1,), np.float64)
+    launch(_sum, 1, terms, sums, few, PARTS // terms)
+    launch(_sum, 1, 1, few, total, terms)
     return float(Cuda.to_host(total)[0])
 
 
