@@ -69,7 +69,9 @@ class Stepper:
     def start(self, params: dict[str, Array]) -> Trainee:
         """Before the first step."""
         trainable = {name: params[name] for name in self.trainable}
-        average = {} if not self.recipe.average else {n: devices.copied(p) for n, p in params.items()}
+        average = (
+            {} if not self.recipe.average else {n: devices.copied(p) for n, p in params.items()}
+        )
         return Trainee(params, self.optimiser.start(trainable), average)
 
     def step(self, at: Trainee, found: Iterator[Batch], epoch: int, number: int) -> Any:

@@ -265,7 +265,9 @@ def test_a_launch_is_queued_on_the_stream(told: Any, monkeypatch: pytest.MonkeyP
     x, queued = Cuda.from_host(np.ones((1, 1, 2, 2), np.float32)), []
     real = launch._configure
     monkeypatch.setattr(
-        launch, "_configure", lambda *args: (queued.append(streams.handle(args[-1])), real(*args))[1]
+        launch,
+        "_configure",
+        lambda *args: (queued.append(streams.handle(args[-1])), real(*args))[1],
     )
     ns.relu(x)
     with ns.cuda_stream(9):
