@@ -249,7 +249,8 @@ def test_a_kernel_is_found_on_disk(
     """By what it is made of, for what and by what; not if the file is damaged."""
     (kernel, *_) = compile_gate.kernels("numseg.ops.pixel_shuffle2d.cuda")
     code, found = _compiled(kernel)
-    assert code and not found
+    assert code
+    assert not found
     (file,) = tmp_path.iterdir()
     assert file.name.startswith("numseg.ops.pixel_shuffle2d.cuda._forward-cuda-")
     assert _compiled(kernel) == (code, True)
@@ -278,7 +279,8 @@ def test_a_cache_that_cannot_be_written_costs_a_compilation(
     monkeypatch.setenv("NUMSEG_CACHE_DIR", str(file))
     (kernel, *_) = compile_gate.kernels("numseg.ops.pixel_shuffle2d.cuda")
     code, found = _compiled(kernel)
-    assert code and not found
+    assert code
+    assert not found
 
 
 def test_kernels_of_formulas_are_kept_by_the_formulas(gpu: type[Gpu]) -> None:

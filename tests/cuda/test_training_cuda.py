@@ -24,11 +24,11 @@ from numseg.training import (
     confusion_matrix,
     evaluate,
     load_network,
+    loop,
     make_network,
     predict,
     train,
 )
-from numseg.training import loop
 from numseg.training.batches import Batch, batches
 from numseg.training.stepping import Trainee
 from numseg.training.uploads import uploaded
@@ -332,7 +332,7 @@ def test_a_confusion_matrix_is_counted_where_the_labels_are(ignored: int | None)
     there = confusion_matrix(Cuda.from_host(truth), Cuda.from_host(guess), 3, ignored)
     np.testing.assert_array_equal(there, expected)
     truth[1, 0, 0] = 3
-    with pytest.raises(ns.ArgumentError, match="^truth holds label 3, expected 0 to 2$"):
+    with pytest.raises(ns.ArgumentError, match=r"^truth holds label 3, expected 0 to 2$"):
         confusion_matrix(Cuda.from_host(truth), Cuda.from_host(guess), 3, ignored)
 
 
@@ -384,7 +384,7 @@ def test_labels_that_were_seen_on_the_host_are_not_copied_back(
     monkeypatch.setattr(Cuda, "to_host", staticmethod(lambda a: (copied.append(a), real(a))[1]))
     ns.max_unpool2d(y, labels_moved(np.array([[[[0, 1]]]]), Cuda), 2)
     assert not copied
-    with pytest.raises(ns.ArgumentError, match="^max_unpool2d: "):
+    with pytest.raises(ns.ArgumentError, match=r"^max_unpool2d: "):
         ns.max_unpool2d(y, labels_moved(np.array([[[[0, 99]]]]), Cuda), 2)
     ns.max_unpool2d(y, Cuda.from_host(np.array([[[[0, 1]]]])), 2)
     assert copied
