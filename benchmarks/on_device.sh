@@ -31,13 +31,17 @@ timeout "${TEST_SECONDS:-210}" "$python" -m pytest tests/cuda -q -p no:cacheprov
 jobs+=($!)
 for job in "${jobs[@]}"; do
     wait "$job"; code=$?
-    [ "$code" -eq 5 ] || [ "$code" -eq 0 ] || failed=1  # 5: a process had no tests
+    case $code in
+        0 | 5) ;; # 5: a process had no tests
+        124) echo "on_device.sh: tests ran out of time"; failed=1 ;;
+        *) echo "on_device.sh: tests failed ($code)"; failed=1 ;;
+    esac
 done
 tail -qn 1 "$out"/on_device-*.txt
 
 measure=(--skip-tests --out "$out")
 if [ -n "${NUMBA_ENABLE_CUDASIM:-}" ] && [ "$NUMBA_ENABLE_CUDASIM" != 0 ]; then measure=(--dry-run); fi
-timeout "${BENCH_SECONDS:-210}" "$python" -m benchmarks --device cuda "${measure[@]}" || failed=1
-"$python" benchmarks/gpu_figure.py "$out" || failed=1
+timeout "${BENCH_SECONDS:-210}" "$python" -m benchmarks --device cuda "${measure[@]}" || { echo "on_device.sh: times: exit code $?"; failed=1; }
+"$python" benchmarks/gpu_figure.py "$out" || { echo "on_device.sh: figure: exit code $?"; failed=1; }
 [ "$failed" -eq 0 ] && echo "on_device.sh: passed" || echo "on_device.sh: something failed or ran out of time: look at $out"
 exit "$failed"

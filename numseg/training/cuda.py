@@ -201,8 +201,8 @@ def _count(truth: Longs, guess: Longs, counts: Ints, g: Counting) -> None:
         return
     cells = g.classes * g.classes
     mine = part * int64(cells + 1)
-    for cell in range(cells + 1):
-        counts[mine + cell] = 0
+    for k in range(cells + 1):
+        counts[mine + k] = 0
     i = part + int64(0)
     while i < truth.size:
         true, guessed = truth[i], guess[i]
