@@ -144,7 +144,7 @@ def averaged(
 
 def _sum_of_squares(grads: Sequence[Array]) -> float:
     """In float64."""
-    if grads and device.of(grads) is device.Cuda:
+    if grads and device.of(list(grads)) is device.Cuda:
         return float(devices.cuda().sum_of_squares(grads))
     return sum(float(np.sum(np.square(grad, dtype=np.float64))) for grad in grads)
 
