@@ -89,6 +89,7 @@ from numseg.ops.subtract import subtract
 from numseg.ops.sum import sum
 from numseg.ops.tanh import tanh
 from numseg.ops.transpose import transpose
+from numseg.ops.upsample_bicubic2d import upsample_bicubic2d
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
 from numseg.ops.upsample_nearest2d import upsample_nearest2d
 
@@ -174,6 +175,7 @@ __all__ = [
     "sum",
     "tanh",
     "transpose",
+    "upsample_bicubic2d",
     "upsample_bilinear2d",
     "upsample_nearest2d",
 ]
@@ -260,6 +262,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "sum": sum,
     "tanh": tanh,
     "transpose": transpose,
+    "upsample_bicubic2d": upsample_bicubic2d,
     "upsample_bilinear2d": upsample_bilinear2d,
     "upsample_nearest2d": upsample_nearest2d,
 }
