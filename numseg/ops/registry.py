@@ -12,6 +12,7 @@ from numseg.ops.abs import abs
 from numseg.ops.adaptive_avg_pool2d import adaptive_avg_pool2d
 from numseg.ops.adaptive_max_pool2d import adaptive_max_pool2d
 from numseg.ops.add import add
+from numseg.ops.affine_grid import affine_grid
 from numseg.ops.amax import amax
 from numseg.ops.amin import amin
 from numseg.ops.aspp2d import aspp2d
@@ -42,6 +43,7 @@ from numseg.ops.gaussian_filter import gaussian_filter
 from numseg.ops.gelu import gelu
 from numseg.ops.global_avg_pool2d import global_avg_pool2d
 from numseg.ops.global_max_pool2d import global_max_pool2d
+from numseg.ops.grid_sample import grid_sample
 from numseg.ops.group_norm import group_norm
 from numseg.ops.hard_sigmoid import hard_sigmoid
 from numseg.ops.hard_swish import hard_swish
@@ -98,6 +100,7 @@ __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_max_pool2d",
     "add",
+    "affine_grid",
     "amax",
     "amin",
     "aspp2d",
@@ -128,6 +131,7 @@ __all__ = [
     "gelu",
     "global_avg_pool2d",
     "global_max_pool2d",
+    "grid_sample",
     "group_norm",
     "hard_sigmoid",
     "hard_swish",
@@ -185,6 +189,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "adaptive_avg_pool2d": adaptive_avg_pool2d,
     "adaptive_max_pool2d": adaptive_max_pool2d,
     "add": add,
+    "affine_grid": affine_grid,
     "amax": amax,
     "amin": amin,
     "aspp2d": aspp2d,
@@ -215,6 +220,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "gelu": gelu,
     "global_avg_pool2d": global_avg_pool2d,
     "global_max_pool2d": global_max_pool2d,
+    "grid_sample": grid_sample,
     "group_norm": group_norm,
     "hard_sigmoid": hard_sigmoid,
     "hard_swish": hard_swish,

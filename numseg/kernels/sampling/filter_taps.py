@@ -43,7 +43,8 @@ def taps(
     if kind.exclude_outside:
         counts &= inside == place
     weight = np.where(counts, _weight(apart, kind), 0.0)
-    weight /= weight.sum(1, keepdims=True)
+    with np.errstate(all="ignore"):  # a coefficient may be what it likes
+        weight /= weight.sum(1, keepdims=True)
     output, column = np.nonzero(counts)
     pixel, weight = inside[output, column], weight[output, column]
     # the pixels outside that a pixel at the border stands for are one entry
@@ -86,5 +87,6 @@ def _weight(apart: Array, kind: Filter) -> Array:
     if kind.radius == 1:
         return 1 - apart
     a = kind.a
-    near = ((a + 2) * apart - (a + 3)) * apart**2 + 1
-    return np.where(apart <= 1, near, a * (apart - 1) * (apart - 2) ** 2)
+    with np.errstate(all="ignore"):
+        near = ((a + 2) * apart - (a + 3)) * apart**2 + 1
+        return np.where(apart <= 1, near, a * (apart - 1) * (apart - 2) ** 2)

@@ -20,4 +20,10 @@ class Geometry(NamedTuple):
     """If it is not 0, the step between rows is its inverse."""
     columns: tuple[int, int, int, int]
     fx: float
-    filter: Filter
+    a: float
+    antialias: bool
+    exclude_outside: bool
+
+    @property
+    def filter(self) -> Filter:
+        return Filter(2, self.a, self.antialias, self.exclude_outside)

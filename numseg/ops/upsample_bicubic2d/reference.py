@@ -86,4 +86,4 @@ def _weight(t: Any, kind: Filter) -> Any:
     a = Fraction(kind.a) if isinstance(t, Fraction) else kind.a
     if t <= 1:
         return (a + 2) * t**3 - (a + 3) * t**2 + 1
-    return a * (t**3 - 5 * t**2 + 8 * t - 4)
+    return a * (t - 1) * (t - 2) ** 2

@@ -98,7 +98,7 @@ def upsample_bilinear2d(
     plain = linear_reach(at.rows), linear_reach(at.columns)
     return Plan(
         outputs=(at.y,),
-        geometry=Geometry(*at.sizes, *at.rows, *at.columns, kind),
+        geometry=Geometry(*at.sizes, *at.rows, *at.columns, *kind[2:]),
         flops=at.flops(kind) if kind.antialias else n * c * oh * (3 * w + 3 * ow),
         reach=at.reach(kind) if kind.antialias else plain,
     )

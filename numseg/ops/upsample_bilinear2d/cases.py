@@ -62,7 +62,7 @@ invalid = [
 
 def roundings(plan: Plan[Any]) -> int:
     g = plan.geometry
-    if g.filter.antialias:
+    if g.antialias:
         return filtered(plan)
     # a weight, a product and a sum for each axis; then as many sums as output pixels read a pixel
     read = 2 * math.ceil(g.oh / max(g.h, 1)) + 2 * math.ceil(g.ow / max(g.w, 1))

@@ -154,7 +154,7 @@ def _blend_rows(gy, plane, r, height, blends, spare, width, line, rows, g):
 
 
 def forward(x: Array, y: Array, g: Geometry) -> None:
-    if g.filter.antialias:
+    if g.antialias:
         apply(x, y, *along(g, x.dtype))
         return
     rows, columns = _rows(g, x.dtype), _columns(g, x.dtype)
@@ -166,7 +166,7 @@ def forward(x: Array, y: Array, g: Geometry) -> None:
 def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
     if gx is None:
         return
-    if g.filter.antialias:
+    if g.antialias:
         apply(gy, gx, *along(g, gy.dtype, transposed=True))
         return
     lanes = TARGET.vector_bytes // gy.itemsize

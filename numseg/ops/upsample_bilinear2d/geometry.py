@@ -20,5 +20,10 @@ class Geometry(NamedTuple):
     """If it is not 0, the step between rows is its inverse."""
     columns: tuple[int, int, int, int]
     fx: float
-    filter: Filter = Filter()
-    """Which one antialiasing takes."""
+    antialias: bool = False
+    exclude_outside: bool = False
+
+    @property
+    def filter(self) -> Filter:
+        """The one that antialiasing takes."""
+        return Filter(1, 0.0, self.antialias, self.exclude_outside)

@@ -15,7 +15,7 @@ from numseg.typing import Array
 
 
 def forward(x: Array, g: Geometry) -> Array:
-    if g.filter.antialias:
+    if g.antialias:
         return filtered.forward(x, g)
     (above, below, fy), (left, right, fx) = _taps(g)
     upper = (1 - fx) * x[:, :, above][..., left] + fx * x[:, :, above][..., right]
@@ -24,7 +24,7 @@ def forward(x: Array, g: Geometry) -> Array:
 
 
 def backward(gy: Array, g: Geometry) -> Array:
-    if g.filter.antialias:
+    if g.antialias:
         return filtered.backward(gy, g)
     (above, below, fy), (left, right, fx) = _taps(g)
     gx = np.zeros((g.n, g.c, g.h, g.w))
@@ -38,7 +38,7 @@ def backward(gy: Array, g: Geometry) -> Array:
 
 def matrix(g: Geometry) -> Any:
     """Rows and columns are interpolated independently: a Kronecker product."""
-    if g.filter.antialias:
+    if g.antialias:
         return filtered.matrix(g)
     from scipy import sparse
 
