@@ -1,9 +1,9 @@
 """Samples of an image that are sums over a few rows and columns of pixels each: for grid_sample.
 
-A pixel's channels lie side by side. Sample p reads T x T pixels: ``rows`` and ``columns`` have T
-offsets for it, of which the sum of one and one is a pixel's place, and ``by_row`` and ``by_column``
-weights. Offsets are not checked. Channels are treated alike: as many as make up vectors, then in
-fours, then one by one.
+A pixel's channels lie side by side, and rows ``row_step`` numbers apart. Sample p reads T x T
+pixels: ``rows`` and ``columns`` have the numbers of T rows and columns for it, and ``by_row`` and
+``by_column`` weights; those of a tap are side by side, BLOCK apart from the next one's. Nothing is
+checked. Channels are treated alike: as many as make up vectors, then in fours, then one by one.
 """
 
 from __future__ import annotations
@@ -15,20 +15,24 @@ from numba.extending import intrinsic
 
 from numseg.kernels.machine.emitter import INT, Emitter, read
 
+BLOCK = 128
+"""Samples of a table."""
+
 
 class _Sample:
-    """One sample: its offsets and weights, as they are loaded."""
+    """One sample: where its rows and columns begin, and weights, as they are loaded."""
 
-    def __init__(self, builder, taps, p, rows, columns, *weights):
-        self.builder, self.taps = builder, taps
-        first = builder.mul(p, INT(taps))
+    def __init__(self, builder, taps, p, rows, columns, row_step, column_step, *weights):
+        self.builder = builder
 
         def entries(table):
-            return [
-                builder.load(builder.gep(table, [builder.add(first, INT(t))])) for t in range(taps)
-            ]
+            places = (builder.add(p, INT(t * BLOCK)) for t in range(taps))
+            return [builder.load(builder.gep(table, [place])) for place in places]
 
-        self.rows, self.columns = entries(rows), entries(columns)
+        self.rows = [builder.mul(builder.sext(row, INT), row_step) for row in entries(rows)]
+        self.columns = [
+            builder.mul(builder.sext(column, INT), column_step) for column in entries(columns)
+        ]
         self.weights = [entries(table) for table in weights]
 
     def pixels(self, image, channel):
@@ -56,17 +60,19 @@ def sampler(taps: int) -> Any:
     """``out[p * channels + c] = sum over rows, columns of weights * image[...]``, ``p < count``."""
 
     @intrinsic
-    def sample(typing, image, rows, columns, by_row, by_column, out, count, channels):
+    def sample(typing, image, rows, columns, by_row, by_column, out, count, row_step, channels):
         number = types.int64
-        kinds = (image, rows, columns, by_row, by_column, out, number, number)
+        kinds = (image, rows, columns, by_row, by_column, out, number, number, number)
 
         def generate(context, builder, signature, values):
-            image, rows, columns, by_row, by_column, out, count, channels = read(
+            (image, rows, columns, by_row, by_column, out, count, row_step, channels) = read(
                 context, builder, kinds, values
             )
             scalar = context.get_value_type(kinds[0].dtype)
             with cgutils.for_range(builder, count, intp=INT) as loop:
-                here = _Sample(builder, taps, loop.index, rows, columns, by_row, by_column)
+                here = _Sample(
+                    builder, taps, loop.index, rows, columns, row_step, channels, by_row, by_column
+                )
                 target = builder.gep(out, [builder.mul(loop.index, channels)])
 
                 def body(emit, channel):
@@ -92,17 +98,19 @@ def scatterer(taps: int) -> Any:
     """The transpose: ``image[...] += weights * source[p * channels + c]``, p after p."""
 
     @intrinsic
-    def scatter(typing, image, rows, columns, by_row, by_column, source, count, channels):
+    def scatter(typing, image, rows, columns, by_row, by_column, source, count, row_step, channels):
         number = types.int64
-        kinds = (image, rows, columns, by_row, by_column, source, number, number)
+        kinds = (image, rows, columns, by_row, by_column, source, number, number, number)
 
         def generate(context, builder, signature, values):
-            image, rows, columns, by_row, by_column, source, count, channels = read(
+            image, rows, columns, by_row, by_column, source, count, row_step, channels = read(
                 context, builder, kinds, values
             )
             scalar = context.get_value_type(kinds[0].dtype)
             with cgutils.for_range(builder, count, intp=INT) as loop:
-                here = _Sample(builder, taps, loop.index, rows, columns, by_row, by_column)
+                here = _Sample(
+                    builder, taps, loop.index, rows, columns, row_step, channels, by_row, by_column
+                )
                 mine = builder.gep(source, [builder.mul(loop.index, channels)])
 
                 def body(emit, channel):
@@ -129,21 +137,23 @@ def slopes_of(taps: int) -> Any:
     @intrinsic
     def slopes(
         typing, image, rows, columns, by_row, by_column, row_slope, column_slope, source, out,
-        count, channels,
+        count, row_step, channels,
     ):  # fmt: skip
         number = types.int64
         kinds = (image, rows, columns, by_row, by_column, row_slope, column_slope, source, out,
-                 number, number)  # fmt: skip
+                 number, number, number)  # fmt: skip
 
         def generate(context, builder, signature, values):
             (image, rows, columns, by_row, by_column, row_slope, column_slope, source, out, count,
-             channels) = read(context, builder, kinds, values)  # fmt: skip
+             row_step, channels) = read(context, builder, kinds, values)  # fmt: skip
             scalar = context.get_value_type(kinds[0].dtype)
             zero = scalar(0)
             sums = [cgutils.alloca_once(builder, scalar) for _ in range(2)]
             with cgutils.for_range(builder, count, intp=INT) as loop:
                 tables = by_row, by_column, row_slope, column_slope
-                here = _Sample(builder, taps, loop.index, rows, columns, *tables)
+                here = _Sample(
+                    builder, taps, loop.index, rows, columns, row_step, channels, *tables
+                )
                 mine = builder.gep(source, [builder.mul(loop.index, channels)])
                 for place in sums:
                     builder.store(zero, place)

@@ -16,16 +16,13 @@ from numseg.kernels.machine.scratch import clear
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
 from numseg.kernels.machine.transpose import transpose
-from numseg.kernels.sampling.tap_grids import sampler, scatterer, slopes_of
+from numseg.kernels.sampling.tap_grids import BLOCK, sampler, scatterer, slopes_of
 from numseg.ops.grid_sample.geometry import Geometry
-from numseg.ops.grid_sample.rules import sample, tap, tap_slope
+from numseg.ops.grid_sample.rules import part_of_loop, settled, spread, tap, tap_slope
 from numseg.typing import Array
 
 TAPS = (2, 1, 4)
 """Pixels along one axis that a sample of each of MODES reads."""
-
-BLOCK = 128
-"""Output pixels of a unit."""
 
 CHANNELS = 16
 """Of a gradient's unit, at most."""
@@ -54,7 +51,7 @@ class Layout(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """Of a block's samples: where their rows and columns of pixels lie, weights and slopes."""
+    """Of a block's samples: their rows and columns of pixels, weights and slopes."""
 
     rows: Array
     columns: Array
@@ -62,35 +59,61 @@ class Tables(NamedTuple):
     by_column: Array
     row_slope: Array
     column_slope: Array
+    place: Array
+    """Of each sample along an axis, before it is spread over pixels."""
+    slope: Array
 
 
 @rule
 def _tables(image, taps):
     size = BLOCK * taps
-    places, numbers = np.empty((2, size), np.int64), np.empty((4, size), image.dtype)
-    return Tables(places[0], places[1], numbers[0], numbers[1], numbers[2], numbers[3])
+    places, numbers = np.empty((2, size), np.int32), np.empty((4, size), image.dtype)
+    along = np.empty((2, BLOCK))
+    return Tables(places[0], places[1], numbers[0], numbers[1], numbers[2], numbers[3], along[0],
+                  along[1])  # fmt: skip
 
 
 @rule
-def _along(grid, first, count, size, step, offsets, weights, slopes, g, s):
-    """Along one axis; a step from pixel to pixel is ``step`` numbers."""
-    number = weights.dtype.type
+def _along(grid, first, count, size, pixels, weights, slopes, t, g, s):
+    """Along one axis."""
+    for padding in range(3):  # a loop of its own for each: LLVM makes vectors of it
+        if padding == (0 if g.mode == 2 else g.padding):
+            _settle(grid, first, count, size, t, padding, g)
+    if g.mode == 0:
+        _spread(count, size, pixels, weights, slopes, t, 0, 2, g, s)
+    elif g.mode == 1:
+        _spread(count, size, pixels, weights, slopes, t, 1, 1, g, s)
+    else:
+        _spread(count, size, pixels, weights, slopes, t, 2, 4, g, s)
+
+
+@part_of_loop
+def _settle(grid, first, count, size, t, padding, g):
+    place, slope, here = t.place[:count], t.slope[:count], grid[first:]
     for p in range(count):
-        at = np.float64(grid[first + 2 * p])
-        low, part, weight, slope = sample(at, size, g.mode, g.padding, g.align)
-        for k in range(s.taps):
-            pixel, share = tap(k, low, part, weight, size, g.mode, g.padding, g.align)
-            offsets[s.taps * p + k] = (pixel + s.before) * step
-            weights[s.taps * p + k] = number(share)
-            slopes[s.taps * p + k] = number(tap_slope(k, part, slope, g.mode))
+        place[p], slope[p] = settled(np.float64(here[2 * p]), size, g.mode, padding, g.align)
+
+
+@part_of_loop
+def _spread(count, size, pixels, weights, slopes, t, mode, taps, g, s):
+    number = weights.dtype.type
+    place, slope = t.place[:count], t.slope[:count]
+    for k in range(taps):
+        first, end = k * BLOCK, k * BLOCK + count
+        number_of, weight, by_place = pixels[first:end], weights[first:end], slopes[first:end]
+        for p in range(count):
+            low, part, whole = spread(place[p], size, mode, g.padding, g.align)
+            pixel, share = tap(k, low, part, whole, size, mode, g.padding, g.align)
+            number_of[p] = pixel + s.before
+            weight[p] = number(share)
+            by_place[p] = number(tap_slope(k, part, whole * slope[p], mode))
 
 
 @rule
-def _fill(grid, n, p0, count, channels, t, g, s):
+def _fill(grid, n, p0, count, t, g, s):
     first = 2 * (n * g.oh * g.ow + p0)
-    step = channels * s.columns
-    _along(grid, first + 1, count, g.h, step, t.rows, t.by_row, t.row_slope, g, s)
-    _along(grid, first, count, g.w, channels, t.columns, t.by_column, t.column_slope, g, s)
+    _along(grid, first + 1, count, g.h, t.rows, t.by_row, t.row_slope, t, g, s)
+    _along(grid, first, count, g.w, t.columns, t.by_column, t.column_slope, t, g, s)
 
 
 @kernel()
@@ -107,25 +130,42 @@ def _to_image(start, stop, x, image, g, s):
                       s.lanes)  # fmt: skip
 
 
+@rule
+def _to_planes(panel, count, y, g, s):
+    if g.c >= s.lanes:
+        transpose(panel, s.channels, count, g.c, y, g.oh * g.ow, s.lanes)
+        return
+    for c in range(g.c):
+        out, line = y[c * g.oh * g.ow :], panel[c:]
+        for p in range(count):
+            out[p] = line[p * s.channels]
+
+
 @kernel()
 def _forward(start, stop, image, grid, y, g, s):
     t = _tables(image, s.taps)
     panel = np.empty(BLOCK * s.channels, image.dtype)
-    plane = s.rows * s.columns * s.channels
+    row_step = s.columns * s.channels
+    plane = s.rows * row_step
     for unit in range(start, stop):
         n, block = divmod(unit, s.blocks)
         p0 = block * BLOCK
         count = min(BLOCK, g.oh * g.ow - p0)
-        _fill(grid, n, p0, count, s.channels, t, g, s)
+        _fill(grid, n, p0, count, t, g, s)
         mine = image[n * plane : (n + 1) * plane]
         if g.mode == 0:
-            _sample2(mine, t.rows, t.columns, t.by_row, t.by_column, panel, count, s.channels)
+            _sample2(
+                mine, t.rows, t.columns, t.by_row, t.by_column, panel, count, row_step, s.channels
+            )
         elif g.mode == 1:
-            _sample1(mine, t.rows, t.columns, t.by_row, t.by_column, panel, count, s.channels)
+            _sample1(
+                mine, t.rows, t.columns, t.by_row, t.by_column, panel, count, row_step, s.channels
+            )
         else:
-            _sample4(mine, t.rows, t.columns, t.by_row, t.by_column, panel, count, s.channels)
-        transpose(panel, s.channels, count, g.c, y[n * g.c * g.oh * g.ow + p0 :], g.oh * g.ow,
-                  s.lanes)  # fmt: skip
+            _sample4(
+                mine, t.rows, t.columns, t.by_row, t.by_column, panel, count, row_step, s.channels
+            )
+        _to_planes(panel, count, y[n * g.c * g.oh * g.ow + p0 :], g, s)
 
 
 @kernel()
@@ -133,22 +173,23 @@ def _backward_grid(start, stop, image, grid, gy, ggrid, g, s):
     """A unit is a block of output pixels."""
     t = _tables(image, s.taps)
     panel = np.zeros(BLOCK * s.channels, image.dtype)
-    plane = s.rows * s.columns * s.channels
+    row_step = s.columns * s.channels
+    plane = s.rows * row_step
     for unit in range(start, stop):
         n, block = divmod(unit, s.blocks)
         p0 = block * BLOCK
         count = min(BLOCK, g.oh * g.ow - p0)
-        _fill(grid, n, p0, count, s.channels, t, g, s)
+        _fill(grid, n, p0, count, t, g, s)
         transpose(gy[n * g.c * g.oh * g.ow + p0 :], g.oh * g.ow, g.c, count, panel, s.channels,
                   s.lanes)  # fmt: skip
         mine = image[n * plane : (n + 1) * plane]
         out = ggrid[2 * (n * g.oh * g.ow + p0) :]
         if g.mode == 0:
             _slopes2(mine, t.rows, t.columns, t.by_row, t.by_column, t.row_slope, t.column_slope,
-                     panel, out, count, s.channels)  # fmt: skip
+                     panel, out, count, row_step, s.channels)  # fmt: skip
         else:
             _slopes4(mine, t.rows, t.columns, t.by_row, t.by_column, t.row_slope, t.column_slope,
-                     panel, out, count, s.channels)  # fmt: skip
+                     panel, out, count, row_step, s.channels)  # fmt: skip
 
 
 @kernel()
@@ -156,7 +197,8 @@ def _backward_x(start, stop, grid, gy, gx, g, s):
     """A unit is a group of channels of an image: the samples in order, each to its pixels."""
     t = _tables(gy, s.taps)
     panel = np.zeros(BLOCK * s.group, gy.dtype)
-    image = np.empty(s.rows * s.columns * s.group, gy.dtype)
+    row_step = s.columns * s.group
+    image = np.empty(s.rows * row_step, gy.dtype)
     groups = s.channels // s.group
     for unit in range(start, stop):
         n, group = divmod(unit, groups)
@@ -165,15 +207,21 @@ def _backward_x(start, stop, grid, gy, gx, g, s):
         clear(image)
         for p0 in range(0, g.oh * g.ow, BLOCK):
             count = min(BLOCK, g.oh * g.ow - p0)
-            _fill(grid, n, p0, count, s.group, t, g, s)
+            _fill(grid, n, p0, count, t, g, s)
             transpose(gy[(n * g.c + c0) * g.oh * g.ow + p0 :], g.oh * g.ow, channels, count, panel,
                       s.group, s.lanes)  # fmt: skip
             if g.mode == 0:
-                _scatter2(image, t.rows, t.columns, t.by_row, t.by_column, panel, count, s.group)
+                _scatter2(
+                    image, t.rows, t.columns, t.by_row, t.by_column, panel, count, row_step, s.group
+                )
             elif g.mode == 1:
-                _scatter1(image, t.rows, t.columns, t.by_row, t.by_column, panel, count, s.group)
+                _scatter1(
+                    image, t.rows, t.columns, t.by_row, t.by_column, panel, count, row_step, s.group
+                )
             else:
-                _scatter4(image, t.rows, t.columns, t.by_row, t.by_column, panel, count, s.group)
+                _scatter4(
+                    image, t.rows, t.columns, t.by_row, t.by_column, panel, count, row_step, s.group
+                )
         for row in range(g.h):
             first = ((row + s.before) * s.columns + s.before) * s.group
             transpose(image[first:], s.group, g.w, channels,

@@ -14,11 +14,20 @@ from numba import int32
 from numseg.cuda.launch import Ints, Reals, kernel, launch, next_plane, quotient, thread
 from numseg.cuda.runtime import empty
 from numseg.cuda.sorting import sorted_places
+from numseg.kernels.machine.jit import rule
 from numseg.ops.grid_sample.geometry import Geometry
-from numseg.ops.grid_sample.rules import sample, tap, tap_slope
+from numseg.ops.grid_sample.rules import settled, spread, tap, tap_slope
 
 TAPS = (2, 1, 4)
 """Along one axis, by mode."""
+
+
+@rule
+def sample(coordinate, size, mode, padding, align):
+    """``low``, ``part``, the weight of all pixels, and that of slopes."""
+    place, slope = settled(coordinate, size, mode, padding, align)
+    low, part, weight = spread(place, size, mode, padding, align)
+    return low, part, weight, slope * weight
 
 
 @kernel

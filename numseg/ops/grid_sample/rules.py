@@ -5,22 +5,35 @@ sample of "bilinear" is ``1 - part`` of pixel ``low`` and ``part`` of the next o
 has four, from the one before ``low`` on.
 """
 
-import math
+import functools
+from typing import Any
+
+import numpy as np
 
 from numseg.kernels.machine.jit import rule
+
+part_of_loop: Any = functools.partial(rule, inline=True)
+"""Loops over them are made of vectors only where nothing is called."""
 
 FAR = 2**30
 """Pixels: what lies so far away is nowhere, where images are mirrored."""
 
 
-@rule
+@part_of_loop
+def floor(place):
+    """As an integer, by instructions that there are for vectors too."""
+    low = np.int32(place)
+    return low - (1 if type(place)(low) > place else 0)
+
+
+@part_of_loop
 def scale(coordinate, size, align):
     """Pixels that a step of 1 is."""
     real = type(coordinate)
     return real(size - 1 if align else size) / real(2)
 
 
-@rule
+@part_of_loop
 def position(coordinate, size, align):
     """In pixels. NaN is at -1."""
     real = type(coordinate)
@@ -33,7 +46,7 @@ def position(coordinate, size, align):
 
 @rule
 def remainder(place, period):
-    return place - type(place)(math.floor(place / period)) * period
+    return place - type(place)(floor(place / period)) * period
 
 
 @rule
@@ -53,7 +66,7 @@ def reflected(place, size, align):
     return low + rest, sign
 
 
-@rule
+@part_of_loop
 def bounded(place, size, padding, align):
     """A place as the padding has it, and its slope: 0 where it is held at the border."""
     real = type(place)
@@ -68,28 +81,28 @@ def bounded(place, size, padding, align):
     return place, slope
 
 
-@rule
+@part_of_loop
 def nearest(place, size):
     """The pixel, of two as near the even one; ``size`` for one outside."""
     real = type(place)
-    if not (real(-1) < place < real(size)):
-        return size
-    low = math.floor(place)
-    part = place - real(low)
-    if part > real(0.5) or (part == real(0.5) and low % 2 != 0):
-        low += 1
-    return low if 0 <= low < size else size
+    inside = real(-1) <= place <= real(size)
+    place = place if inside else real(size)
+    up = real(floor(place + real(0.5)))
+    odd = up != real(2) * real(floor(up * real(0.5)))
+    over = up - place
+    pixel = up - (real(1) if over > real(0.5) or (over == real(0.5) and odd) else real(0))
+    return floor(pixel if real(0) <= pixel else real(size))
 
 
-@rule
+@part_of_loop
 def linear(place, size):
     """``low``, the part of the next pixel, and the weight of both: 0 outside of the image and the
     pixels around it."""
     real = type(place)
-    if not (real(-1) <= place < real(size)):
-        return size, real(0), real(0)
-    low = math.floor(place)
-    return low, place - real(low), real(1)
+    inside = real(-1) <= place < real(size)
+    place = place if inside else real(size)
+    low = floor(place)
+    return low, place - real(low), real(1) if inside else real(0)
 
 
 @rule
@@ -105,7 +118,7 @@ def cubic(place, size, padding, align):
     else:
         period = real(max(2 * (size - 1), 1) if align else 2 * size)
         place = remainder(place, period) if abs(place) < real(FAR) else real(-1)
-    low = math.floor(place)
+    low = floor(place)
     return low, place - real(low), real(1)
 
 
@@ -154,23 +167,29 @@ def cubic_slope(k, t):
     return sign * (real(3) * (a + real(2)) * t - real(2) * (a + real(3))) * t
 
 
-@rule
-def sample(coordinate, size, mode, padding, align):
-    """``low``, ``part``, the weight of all pixels, and what slopes by the place are to be times to
-    be those by the coordinate."""
+@part_of_loop
+def settled(coordinate, size, mode, padding, align):
+    """Where a sample lies, as the padding has it, and what slopes by the place are to be times to
+    be those by the coordinate. ("bicubic" pads pixels instead.)"""
     place, steps = position(coordinate, size, align), scale(coordinate, size, align)
     if mode == 2:
-        low, part, weight = cubic(place, size, padding, align)
-        return low, part, weight, weight * steps
+        return place, steps
     place, slope = bounded(place, size, padding, align)
+    return place, slope * steps
+
+
+@part_of_loop
+def spread(place, size, mode, padding, align):
+    """``low``, ``part``, and the weight of all pixels of a sample."""
+    real = type(place)
+    if mode == 2:
+        return cubic(place, size, padding, align)
     if mode == 1:
-        real = type(coordinate)
-        return nearest(place, size), real(0), real(1), real(0)
-    low, part, weight = linear(place, size)
-    return low, part, weight, weight * steps * slope
+        return nearest(place, size), real(0), real(1)
+    return linear(place, size)
 
 
-@rule
+@part_of_loop
 def tap(k, low, part, weight, size, mode, padding, align):
     """The k-th pixel of a sample, perhaps outside, and its weight."""
     if mode == 2:
@@ -179,7 +198,7 @@ def tap(k, low, part, weight, size, mode, padding, align):
     return low + k, part if k == 1 else weight - part
 
 
-@rule
+@part_of_loop
 def tap_slope(k, part, slope, mode):
     """The derivative of its weight."""
     if mode == 2:
