@@ -48,6 +48,7 @@ from numseg.ops.group_norm import group_norm
 from numseg.ops.hard_sigmoid import hard_sigmoid
 from numseg.ops.hard_swish import hard_swish
 from numseg.ops.im2col import im2col
+from numseg.ops.index_select import index_select
 from numseg.ops.instance_norm import instance_norm
 from numseg.ops.interp2d import interp2d
 from numseg.ops.l2_norm import l2_norm
@@ -58,6 +59,7 @@ from numseg.ops.local_response_norm import local_response_norm
 from numseg.ops.log import log
 from numseg.ops.log_softmax import log_softmax
 from numseg.ops.lp_pool2d import lp_pool2d
+from numseg.ops.matmul import matmul
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.max_unpool2d import max_unpool2d
 from numseg.ops.maximum import maximum
@@ -136,6 +138,7 @@ __all__ = [
     "hard_sigmoid",
     "hard_swish",
     "im2col",
+    "index_select",
     "instance_norm",
     "interp2d",
     "l2_norm",
@@ -146,6 +149,7 @@ __all__ = [
     "log",
     "log_softmax",
     "lp_pool2d",
+    "matmul",
     "max_pool2d",
     "max_unpool2d",
     "maximum",
@@ -225,6 +229,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "hard_sigmoid": hard_sigmoid,
     "hard_swish": hard_swish,
     "im2col": im2col,
+    "index_select": index_select,
     "instance_norm": instance_norm,
     "interp2d": interp2d,
     "l2_norm": l2_norm,
@@ -235,6 +240,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "log": log,
     "log_softmax": log_softmax,
     "lp_pool2d": lp_pool2d,
+    "matmul": matmul,
     "max_pool2d": max_pool2d,
     "max_unpool2d": max_unpool2d,
     "maximum": maximum,

@@ -10,8 +10,4 @@ CONVENTIONS: dict[str, Arguments] = {"PyTorch": {}}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:adaptive_avg_pool2d": {},
-    "torch.nn.functional:interpolate": {
-        "constants": {"mode": "area"},
-        "names": {"output_size": "size"},
-    },
 }
