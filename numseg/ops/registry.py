@@ -72,6 +72,7 @@ from numseg.ops.pad import pad
 from numseg.ops.permute import permute
 from numseg.ops.pixel_shuffle2d import pixel_shuffle2d
 from numseg.ops.pixel_unshuffle2d import pixel_unshuffle2d
+from numseg.ops.pow import pow
 from numseg.ops.prelu import prelu
 from numseg.ops.relu import relu
 from numseg.ops.reshape import reshape
@@ -162,6 +163,7 @@ __all__ = [
     "permute",
     "pixel_shuffle2d",
     "pixel_unshuffle2d",
+    "pow",
     "prelu",
     "relu",
     "reshape",
@@ -253,6 +255,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "permute": permute,
     "pixel_shuffle2d": pixel_shuffle2d,
     "pixel_unshuffle2d": pixel_unshuffle2d,
+    "pow": pow,
     "prelu": prelu,
     "relu": relu,
     "reshape": reshape,

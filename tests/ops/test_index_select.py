@@ -31,3 +31,11 @@ def test_the_gradient_adds_copies_up(op):
     _, saved = op.forward(X, np.array([2, 0, -1]), 1)
     (gx,) = op.backward(saved, np.arange(1.0, 13).reshape(2, 3, 2))
     assert gx.tolist() == [[[3, 4], [0, 0], [6, 8]], [[9, 10], [0, 0], [18, 20]]]
+
+
+@both
+@pytest.mark.parametrize("part", [slice(1, None), slice(None, None, -1), slice(4, None, -2)])
+def test_slices_and_tiles(op, part):
+    row = np.arange(5.0)
+    np.testing.assert_array_equal(op(row, np.arange(5)[part], 0), row[part])
+    np.testing.assert_array_equal(op(row, np.tile(np.arange(5), 3), 0), np.tile(row, 3))

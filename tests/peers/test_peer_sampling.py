@@ -165,3 +165,45 @@ def test_affine_grid_is_pytorchs(align, size):
     grad = RNG.normal(size=ours.shape)
     theirs.backward(torch.tensor(grad))
     near(ns.affine_grid.backward(saved, grad)[0], leaf.grad)
+
+
+SHAPES = [((3,), (3,)), ((2, 3), (3, 4)), ((5, 1, 2, 3), (4, 3, 2)), ((3,), (2, 3, 4))]
+
+
+@pytest.mark.parametrize("shapes", SHAPES, ids=str)
+def test_matmul_is_pytorchs_and_numpys(shapes):
+    arrays = [RNG.normal(size=shape) for shape in shapes]
+    leaves = [torch.tensor(a, requires_grad=True) for a in arrays]
+    theirs = torch.matmul(*leaves)
+    ours, saved = ns.matmul.forward(*arrays)
+    near(ours, theirs.detach())
+    near(ours, np.matmul(*arrays))
+    grad = RNG.normal(size=ours.shape)
+    theirs.backward(torch.tensor(grad))
+    for mine, leaf in zip(ns.matmul.backward(saved, grad), leaves, strict=True):
+        near(mine, leaf.grad)
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_index_select_is_pytorchs_and_numpys(dim):
+    index = np.array([1, 0, 1, 1])
+    leaf = torch.tensor(X[0], requires_grad=True)
+    theirs = torch.index_select(leaf, dim, torch.tensor(index))
+    ours, saved = ns.index_select.forward(X[0], index, dim)
+    np.testing.assert_array_equal(ours, theirs.detach())
+    np.testing.assert_array_equal(ours, np.take(X[0], index, dim))
+    grad = RNG.normal(size=ours.shape)
+    theirs.backward(torch.tensor(grad))
+    near(ns.index_select.backward(saved, grad)[0], leaf.grad)
+
+
+def test_pow_is_pytorchs():
+    x = np.array([2.0, -2, -2, 9, 0, 0, 0, np.nan, 1, -8])[:, None]
+    other = np.array([3.0, 0, 2, -1, 0.5, np.nan])
+    leaves = [torch.tensor(a, requires_grad=True) for a in (x, other)]
+    theirs = torch.pow(*leaves)
+    ours, saved = ns.pow.forward(x, other)
+    near(ours, theirs.detach())
+    theirs.backward(torch.ones(theirs.shape, dtype=torch.float64))
+    for mine, leaf in zip(ns.pow.backward(saved, np.ones(ours.shape)), leaves, strict=True):
+        near(mine, leaf.grad)
