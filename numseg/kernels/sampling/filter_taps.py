@@ -73,14 +73,14 @@ def _places(
     u, v, numerator, denominator = line
     o = np.arange(outputs)
     if factor:
-        at = (2 * o + u) / (2 * factor) + v / 2
-        place = np.floor(at).astype(np.int64)[:, None] + around
-        return place, np.abs(place - at[:, None]) / float(width)
+        s = (2 * o + u) / (2 * factor) + v / 2
+        place = np.floor(s).astype(np.int64)[:, None] + around
+        return place, np.abs(place - s[:, None]) / float(width)
     width = Fraction(width)
     at, unit = (2 * o + u) * numerator + v * denominator, 2 * denominator
     place = (at // unit)[:, None] + around
-    apart = np.abs(place * unit - at[:, None]) * width.denominator
-    return place, apart / (unit * width.numerator)
+    away_by = np.abs(place * unit - at[:, None]) * width.denominator
+    return place, away_by / (unit * width.numerator)
 
 
 def _weight(apart: Array, kind: Filter) -> Array:

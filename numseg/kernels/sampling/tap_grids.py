@@ -76,8 +76,7 @@ def sampler(taps: int) -> Any:
                 target = builder.gep(out, [builder.mul(loop.index, channels)])
 
                 def body(emit, channel):
-                    of_rows, of_columns = (map(emit.broadcast, w) for w in here.weights)
-                    of_columns = list(of_columns)
+                    of_rows, of_columns = (list(map(emit.broadcast, w)) for w in here.weights)
                     total = emit.zero
                     for weight, row in zip(of_rows, here.pixels(image, channel), strict=True):
                         across = emit.zero
@@ -114,8 +113,7 @@ def scatterer(taps: int) -> Any:
                 mine = builder.gep(source, [builder.mul(loop.index, channels)])
 
                 def body(emit, channel):
-                    of_rows, of_columns = (map(emit.broadcast, w) for w in here.weights)
-                    of_columns = list(of_columns)
+                    of_rows, of_columns = (list(map(emit.broadcast, w)) for w in here.weights)
                     share = emit.load(builder.gep(mine, [channel]))
                     for weight, row in zip(of_rows, here.pixels(image, channel), strict=True):
                         part = builder.fmul(weight, share)

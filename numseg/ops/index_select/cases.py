@@ -43,4 +43,4 @@ invalid = [
 
 
 def roundings(plan: Plan[Any]) -> int:
-    return int(plan.geometry.count) + 1
+    return int(plan.geometry.taken) + 1

@@ -30,13 +30,13 @@ def _add(start, stop, gy, entries, gx):
 
 
 def forward(x: Array, index: Array, y: Array, g: Geometry) -> None:
-    whole, taken = (g.outer, g.size, g.inner), (g.outer, g.count, g.inner)
+    whole, taken = (g.outer, g.size, g.inner), (g.outer, g.taken, g.inner)
     launch(_take, g.outer, y.size, x.reshape(whole), entries(index, g), y.reshape(taken))
 
 
 def backward(index: Array, gy: Array, gx: Array | None, g: Geometry) -> None:
     if gx is not None:
-        whole, taken = (g.outer, g.size, g.inner), (g.outer, g.count, g.inner)
+        whole, taken = (g.outer, g.size, g.inner), (g.outer, g.taken, g.inner)
         work = gx.size + gy.size
         launch(_add, g.outer, work, gy.reshape(taken), entries(index, g), gx.reshape(whole))
 

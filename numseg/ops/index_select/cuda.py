@@ -14,7 +14,7 @@ from numseg.ops.index_select.geometry import Geometry
 @kernel
 def _take(x: Reals, index: Longs, y: Reals, g: Geometry) -> None:
     number, plane = thread()
-    if number >= g.count * g.inner:
+    if number >= g.taken * g.inner:
         return
     k = quotient(number, g.inner)
     entry = index[k]
@@ -22,7 +22,7 @@ def _take(x: Reals, index: Longs, y: Reals, g: Geometry) -> None:
         entry += g.size
     while plane < g.outer:
         source = (plane * g.size + entry) * g.inner + number - k * g.inner
-        y[plane * g.count * g.inner + number] = x[source]
+        y[plane * g.taken * g.inner + number] = x[source]
         plane = next_plane(plane)
 
 
@@ -36,16 +36,16 @@ def _add(index: Longs, gy: Reals, gx: Reals, g: Geometry) -> None:
     while plane < g.outer:
         total = gx.dtype.type(0)
         k = int32(0)
-        while k < g.count:
+        while k < g.taken:
             if index[k] == entry or index[k] + g.size == entry:
-                total += gy[(plane * g.count + k) * g.inner + within]
+                total += gy[(plane * g.taken + k) * g.inner + within]
             k = int32(k + 1)
         gx[plane * g.size * g.inner + number] = total
         plane = next_plane(plane)
 
 
 def forward(x: Any, index: Any, y: Any, g: Geometry) -> None:
-    launch(_take, g.outer, g.count * g.inner, x, index, y, g)
+    launch(_take, g.outer, g.taken * g.inner, x, index, y, g)
 
 
 def backward(index: Any, gy: Any, gx: Any, g: Geometry) -> None:

@@ -11,5 +11,5 @@ class Geometry(NamedTuple):
     size: int
     inner: int
     """Of those behind."""
-    count: int
-    """Entries that are taken."""
+    taken: int
+    """Entries of the result."""

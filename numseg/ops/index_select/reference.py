@@ -17,13 +17,13 @@ def forward(x: Array, index: Array, g: Geometry) -> Array:
 def backward(index: Array, gy: Array, g: Geometry) -> Array:
     gx = np.zeros((g.outer, g.size, g.inner))
     for k, i in enumerate(index):
-        gx[:, i] += gy.reshape(g.outer, g.count, g.inner)[:, k]
+        gx[:, i] += gy.reshape(g.outer, g.taken, g.inner)[:, k]
     return gx
 
 
 def matrix(index: Array, g: Geometry) -> Any:
     from scipy import sparse
 
-    places = np.arange(g.count), np.asarray(index) % max(g.size, 1)
-    one = sparse.csr_matrix((np.ones(g.count), places), (g.count, g.size))
+    places = np.arange(g.taken), np.asarray(index) % max(g.size, 1)
+    one = sparse.csr_matrix((np.ones(g.taken), places), (g.taken, g.size))
     return sparse.kron(sparse.eye(g.outer), sparse.kron(one, sparse.eye(g.inner)), "csr")

@@ -94,7 +94,7 @@ def upsample_bicubic2d(
     kind = Filter(2, a, antialias, exclude)
     return Plan(
         outputs=(at.y,),
-        geometry=Geometry(*at.sizes, *at.rows, *at.columns, *kind[1:]),
+        geometry=Geometry(*at.sizes, *at.rows, *at.columns, a, antialias, exclude),
         flops=at.flops(kind),
         reach=at.reach(kind),
     )

@@ -69,7 +69,7 @@ def _taps(size: int, out: int, line: Line, factor: float, kind: Filter) -> Taps:
         away = math.ceil(kind.radius * width)
         for i in range(math.floor(s) - away, math.floor(s) + away + 2):
             inside = min(max(i, 0), size - 1)
-            if abs(i - s) < kind.radius * width and (inside == i or not kind.exclude_outside):
+            if abs(i - s) / width < kind.radius and (inside == i or not kind.exclude_outside):
                 weights[inside] = weights.get(inside, 0) + _weight((i - s) / width, kind)
         found.append((np.array([*weights]), _divided([*weights.values()])))
     return found
