@@ -33,6 +33,7 @@ def along(g: Any, dtype: Any, transposed: bool = False) -> tuple[Taps, Taps]:
 
 
 @functools.lru_cache(maxsize=64)
+@np.errstate(all="ignore")  # a coefficient may be as large as it likes
 def taps(
     size: int, outputs: int, line: Line, factor: float, kind: Filter, dtype: Any, transposed: bool
 ) -> Taps:
@@ -43,8 +44,7 @@ def taps(
     if kind.exclude_outside:
         counts &= inside == place
     weight = np.where(counts, _weight(apart, kind), 0.0)
-    with np.errstate(all="ignore"):  # a coefficient may be what it likes
-        weight /= weight.sum(1, keepdims=True)
+    weight /= weight.sum(1, keepdims=True)
     output, column = np.nonzero(counts)
     pixel, weight = inside[output, column], weight[output, column]
     # the pixels outside that a pixel at the border stands for are one entry
@@ -87,6 +87,5 @@ def _weight(apart: Array, kind: Filter) -> Array:
     if kind.radius == 1:
         return 1 - apart
     a = kind.a
-    with np.errstate(all="ignore"):
-        near = ((a + 2) * apart - (a + 3)) * apart**2 + 1
-        return np.where(apart <= 1, near, a * (apart - 1) * (apart - 2) ** 2)
+    near = ((a + 2) * apart - (a + 3)) * apart**2 + 1
+    return np.where(apart <= 1, near, a * (apart - 1) * (apart - 2) ** 2)

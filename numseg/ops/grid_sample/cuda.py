@@ -63,21 +63,23 @@ def _backward_grid(x: Reals, grid: Reals, gy: Reals, ggrid: Reals, taps: int, g:
         top, below, tall, row_scale = sample(grid[at + 1], g.h, g.mode, g.padding, g.align)
         left, right, wide, column_scale = sample(grid[at], g.w, g.mode, g.padding, g.align)
         by_row_place, by_column_place = x.dtype.type(0), x.dtype.type(0)
-        for i in range(taps):
-            row, by_row = tap(i, top, below, tall, g.h, g.mode, g.padding, g.align)
-            row_slope = tap_slope(i, below, row_scale, g.mode)
-            for j in range(taps):
-                column, by_column = tap(j, left, right, wide, g.w, g.mode, g.padding, g.align)
-                if 0 <= row < g.h and 0 <= column < g.w:
-                    dot = x.dtype.type(0)
-                    c = int32(0)
-                    while c < g.c:
-                        plane = n * g.c + c
+        c = int32(0)
+        while c < g.c and g.mode != 1:
+            plane = n * g.c + c
+            down, along = x.dtype.type(0), x.dtype.type(0)
+            for i in range(taps):
+                row, by_row = tap(i, top, below, tall, g.h, g.mode, g.padding, g.align)
+                row_slope = tap_slope(i, below, row_scale, g.mode)
+                for j in range(taps):
+                    column, share = tap(j, left, right, wide, g.w, g.mode, g.padding, g.align)
+                    if 0 <= row < g.h and 0 <= column < g.w:
                         here = x[(plane * g.h + row) * g.w + column]
-                        dot += here * gy[plane * g.oh * g.ow + pixel]
-                        c = int32(c + 1)
-                    by_column_place += by_row * tap_slope(j, right, column_scale, g.mode) * dot
-                    by_row_place += row_slope * by_column * dot
+                        along += by_row * tap_slope(j, right, column_scale, g.mode) * here
+                        down += row_slope * share * here
+            grad = gy[plane * g.oh * g.ow + pixel]
+            by_column_place += grad * along
+            by_row_place += grad * down
+            c = int32(c + 1)
         ggrid[at], ggrid[at + 1] = by_column_place, by_row_place
         n = next_plane(n)
 

@@ -29,12 +29,14 @@ def forward(x: Array, grid: Array, g: Geometry) -> Array:
 def backward(x: Array, grid: Array, gy: Array, g: Geometry) -> tuple[Array, Array]:
     gx, ggrid = np.zeros(x.shape), np.zeros(grid.shape)
     for n, p, q, rows, columns in _samples(grid, g):
+        slopes = np.zeros((g.c, 2))
         for i, above, above_slope in rows:
             for j, left, left_slope in columns:
                 gx[n, :, i, j] += above * left * gy[n, :, p, q]
-                if MODES[g.mode] != "nearest":
-                    along = (gy[n, :, p, q] * x[n, :, i, j]).sum()
-                    ggrid[n, p, q] += np.array([above * left_slope, above_slope * left]) * along
+                slopes[:, 0] += above * left_slope * x[n, :, i, j]
+                slopes[:, 1] += above_slope * left * x[n, :, i, j]
+        if MODES[g.mode] != "nearest":
+            ggrid[n, p, q] = (gy[n, :, p, q, None] * slopes).sum(0)
     return gx, ggrid
 
 
