@@ -9,7 +9,7 @@ from numseg.ops.grid_sample.geometry import MODES, PADDINGS, Geometry
 from numseg.typing import Array, ArrayLike
 
 
-@operator("x grid", saves="x grid", linear="x")
+@operator("x grid", saves="x grid", linear="x", finite="grad_y")
 def grid_sample(
     x: ArrayLike,
     grid: ArrayLike,
