@@ -22,7 +22,9 @@ from numseg.kernels.machine.vector_copy import (
     copy_rows,
     fence_nontemporal,
 )
+from numseg.kernels.sampling.filter_taps import along
 from numseg.kernels.sampling.linear_rows import Reads, blend, reads, sharer
+from numseg.kernels.sampling.separable import apply
 from numseg.ops.upsample_bilinear2d.geometry import Geometry
 from numseg.ops.upsample_bilinear2d.rules import clamped
 from numseg.typing import Array
@@ -152,6 +154,9 @@ def _blend_rows(gy, plane, r, height, blends, spare, width, line, rows, g):
 
 
 def forward(x: Array, y: Array, g: Geometry) -> None:
+    if g.antialias:
+        apply(x, y, *along(g, x.dtype))
+        return
     rows, columns = _rows(g, x.dtype), _columns(g, x.dtype)
     large = y.nbytes >= NONTEMPORAL_BYTES and g.ow * y.itemsize >= LONG
     launch(_forward, g.n * g.c * g.oh, y.size, x.reshape(-1), y.reshape(-1), rows, *columns,
@@ -160,6 +165,9 @@ def forward(x: Array, y: Array, g: Geometry) -> None:
 
 def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
     if gx is None:
+        return
+    if g.antialias:
+        apply(gy, gx, *along(g, gy.dtype, transposed=True))
         return
     lanes = TARGET.vector_bytes // gy.itemsize
     columns = _readers(g.w, g.ow, g.columns, g.fx, gy.dtype, lanes)
