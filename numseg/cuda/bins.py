@@ -38,6 +38,7 @@ class Bins(NamedTuple):
 
 
 def average(x: Any, y: Any, kind: BinRule, g: Bins) -> None:
+    """Fill y with the means of the bins."""
     sums = empty((g.n * g.c, g.oh, g.w), x.dtype)
     rows, columns, _, _ = _tables(kind, *g[2:6])
     launch(_column_sums, g.n * g.c * g.oh, g.w, x, sums, rows, g)
@@ -45,10 +46,12 @@ def average(x: Any, y: Any, kind: BinRule, g: Bins) -> None:
 
 
 def average_gradient(gy: Any, gx: Any, kind: BinRule, g: Bins) -> None:
+    """The transpose of :func:`average`."""
     launch(_mean_gradient, g.n * g.c, g.h * g.w, gy, gx, *_tables(kind, *g[2:6]), g)
 
 
 def largest(x: Any, y: Any, switches: Any, kind: BinRule, g: Bins) -> None:
+    """The same for the maxima, and where they stand in their plane."""
     best = empty((g.n * g.c, g.oh, g.w), x.dtype)
     places = empty(best.shape, np.int32)
     rows, columns, _, _ = _tables(kind, *g[2:6])
@@ -57,6 +60,7 @@ def largest(x: Any, y: Any, switches: Any, kind: BinRule, g: Bins) -> None:
 
 
 def largest_gradient(switches: Any, gy: Any, gx: Any, kind: BinRule, g: Bins) -> None:
+    """The gradient of :func:`largest`: a pixel adds up the bins that it won."""
     _, _, row_bins, column_bins = _tables(kind, *g[2:6])
     arrays = switches, gy, gx, row_bins, column_bins
     launch(_winner_gradient, g.n * g.c, g.h * g.w, *arrays, g)
@@ -66,12 +70,12 @@ def largest_gradient(switches: Any, gy: Any, gx: Any, kind: BinRule, g: Bins) ->
 def _tables(kind: BinRule, h: int, w: int, oh: int, ow: int) -> tuple[Array, ...]:
     """Of rows and of columns: where the bins start, where they end, and what their divisor counts;
     then, for each pixel, the first bin that holds it, and one past the last."""
-    axes = [(np.array(kind(i, o), int).reshape(o, 3).T, i) for i, o in ((h, oh), (w, ow))]
+    axes = [
+        (np.array(kind(i, o), int).reshape(o, 3).T, np.arange(i)) for i, o in ((h, oh), (w, ow))
+    ]
     holders = [
-        np.concatenate(
-            [np.searchsorted(end, np.arange(i), "right"), np.searchsorted(start, np.arange(i), "right")]
-        )
-        for (start, end, _), i in axes
+        np.concatenate([np.searchsorted(edge, pixels, "right") for edge in (end, start)])
+        for (start, end, _), pixels in axes
     ]
     return *(bins.ravel() for bins, _ in axes), *holders
 
@@ -168,9 +172,7 @@ def _column_winners(x: Reals, best: Reals, places: Ints, rows: Ints, g: Bins) ->
 
 
 @kernel
-def _winners(
-    best: Reals, places: Ints, y: Reals, switches: Longs, columns: Ints, g: Bins
-) -> None:
+def _winners(best: Reals, places: Ints, y: Reals, switches: Longs, columns: Ints, g: Bins) -> None:
     pixel, plane = thread()
     if pixel >= g.oh * g.ow:
         return
