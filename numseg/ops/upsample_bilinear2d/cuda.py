@@ -27,7 +27,7 @@ def _forward(
     column_weight: Reals,
     g: Planes,
 ) -> None:
-    """The weights before the first half of a table's are those of the pixels before."""
+    """The first half of each table is of the pixels before, the second of those after."""
     pixel, plane = thread()
     if pixel >= g.oh * g.ow:
         return
