@@ -166,7 +166,7 @@ def readers(
         value = axis.value[order] if axis.value is not None else np.zeros(0, int)
         places.append((reals if value.dtype.kind == "f" else ints).add(value))
     down, across = -(-s.h // TILE), -(-s.w // TILE)
-    tile_first, regions = _by_tile(index, *spans, down, across, s)
+    tile_first, regions = _by_tile(index, spans[0], spans[1], down, across, s)
     tiles = across, down * across, ints.add(tile_first), ints.add(regions)
     g = Readers(*s, *tiles, reals.add(np.maximum(counts, 1)), *places)
     return Table(ints.sent(), reals.sent(), g)

@@ -37,8 +37,8 @@ def backward(
     geometry.check(x, host, index, g)  # again: they may have been written to since forward
     weights, sizes = _weights(host, g, x.dtype.type), RoiShape(*g[:7])
     if gx is not None:
-        axes = map(entries, weights)
-        average_gradient(gy, gx, readers(index, *axes, np.ones(g.k), sizes, x.dtype))
+        rows, columns = map(entries, weights)
+        average_gradient(gy, gx, readers(index, rows, columns, np.ones(g.k), sizes, x.dtype))
     if gboxes is not None:
         moved = box_gradient(x, gy, reads(index, *weights, np.ones(g.k), sizes, x.dtype))
         found = np.empty(gboxes.shape, gboxes.dtype)

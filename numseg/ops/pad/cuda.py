@@ -47,7 +47,8 @@ def _place(x: Reals, y: Reals, g: Place) -> None:
 def forward(x: Any, y: Any, g: Geometry) -> None:
     if g.mode:
         sizes = Planes(g.planes, g.h, g.w, g.oh, g.ow)
-        return separable.copy(x, y, *_sources(g._replace(planes=0)), sizes)
+        rows, columns = _sources(g._replace(planes=0))
+        return separable.copy(x, y, rows, columns, sizes)
     place = Place(g.planes, g.h, g.w, g.oh, g.ow, g.pt, g.pl, g.value)
     launch(_place, g.planes, g.oh * g.ow, x, y, place)
 

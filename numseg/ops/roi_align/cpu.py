@@ -373,5 +373,5 @@ def not_finite(
     bad: Array = ~np.isfinite(gradients.sum(1))
     if bad.any():
         mine = (region for region in regions() if bad[region[0]])
-        wide = (array.astype(np.float64) for array in values())
-        gradients[bad] = reference.gradients(mine, *wide, g)[1][bad]
+        x, gy = (array.astype(np.float64) for array in values())
+        gradients[bad] = reference.gradients(mine, x, gy, g)[1][bad]

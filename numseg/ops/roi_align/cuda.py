@@ -273,9 +273,9 @@ def _maximum_gradient(
     ints, weights, looks = _looks(boxes, places, g)
     won = _winners(x, empty(gy.shape, gy.dtype), ints, weights, looks)
     if gx is not None:
-        along = (_samples(p, bins) for p, bins in zip(places, (g.oh, g.ow), strict=True))
+        rows, columns = _samples(places[0], g.oh), _samples(places[1], g.ow)
         index, sizes = boxes[:, 0].astype(np.int64), RoiShape(*g[:7])
-        table = readers(index, *along, np.ones(0), sizes, x.dtype)
+        table = readers(index, rows, columns, np.ones(0), sizes, x.dtype)
         arrays = gy, gx, *won, ints, weights, looks, table.ints, table.places
         launch(_share, g.n * g.c, g.h * g.w, *arrays)
     return box_sums(_move, looks, x, gy, *won, ints, weights) if moves else None
@@ -295,10 +295,11 @@ def _places(boxes: Array, g: Geometry) -> tuple[Places, Places]:
 
 def _looks(boxes: Array, places: tuple[Places, Places], g: Geometry) -> tuple[Any, Any, Looks]:
     ints, weights = Packed(np.int32), Packed(np.float64)
-    at = [ints.add(boxes[:, 0])]
+    at: list[Any] = [ints.add(boxes[:, 0])]
     for axis in places:
         at += [ints.add(axis.begin), ints.add(axis.pixels), weights.add(axis.weights)]
-    return ints.sent(), weights.sent(), Looks(*g[:7], *at, g.corners)
+    looks = Looks(*[*g[:7], *at, g.corners])
+    return ints.sent(), weights.sent(), looks
 
 
 def _samples(places: Places, bins: int) -> Entries:

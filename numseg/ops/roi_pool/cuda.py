@@ -115,9 +115,9 @@ def backward(rois: Any, switches: Any, gy: Any, gx: Any, g: Geometry) -> None:
     geometry.check(None, boxes, g)  # again: they may have been written to since forward
     if gx is None:
         return
-    axes = (_entries(bins) for bins in bins_along(boxes, g))
+    rows, columns = map(_entries, bins_along(boxes, g))
     index = boxes[:, 0].astype(np.int64)
-    table = readers(index, *axes, np.ones(g.k), RoiShape(*g[:7]), gx.dtype)
+    table = readers(index, rows, columns, np.ones(g.k), RoiShape(*g[:7]), gx.dtype)
     launch(_backward, g.n * g.c, g.h * g.w, switches, gy, gx, table.ints, table.places)
 
 

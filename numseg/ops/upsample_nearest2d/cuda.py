@@ -14,7 +14,8 @@ from numseg.typing import Array
 
 def forward(x: Any, y: Any, g: Geometry) -> None:
     sizes = Planes(g.n * g.c, g.h, g.w, g.oh, g.ow)
-    separable.copy(x, y, *_sources(g._replace(n=0, c=0)), sizes)
+    rows, columns = _sources(g._replace(n=0, c=0))
+    separable.copy(x, y, rows, columns, sizes)
 
 
 def backward(gy: Any, gx: Any, g: Geometry) -> None:
