@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.cuda.separable import apply
+from numseg.cuda.axis_sums import apply
 from numseg.kernels.sampling.filter_taps import along
 
 

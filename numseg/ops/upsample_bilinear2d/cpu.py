@@ -170,22 +170,22 @@ def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
         apply(gy, gx, *along(g, gy.dtype, transposed=True))
         return
     lanes = TARGET.vector_bytes // gy.itemsize
-    columns = _readers(g.w, g.ow, g.columns, g.fx, gy.dtype, lanes)
+    columns = readers_along(g.w, g.ow, g.columns, g.fx, gy.dtype, lanes)
     units = -(-g.n * g.c * g.h // lanes)
     launch(_backward, units, gx.size + 2 * gy.size, gy.reshape(-1), gx.reshape(-1),
            _rows(g, gy.dtype), columns, np.zeros(lanes, np.int64), g)  # fmt: skip
 
 
 def _rows(g: Geometry, dtype: Any) -> Taps:
-    return _taps(g.h, g.oh, g.rows, g.fy, dtype)[0]
+    return taps_along(g.h, g.oh, g.rows, g.fy, dtype)[0]
 
 
 def _columns(g: Geometry, dtype: Any) -> tuple[Taps, Reads]:
-    return _taps(g.w, g.ow, g.columns, g.fx, dtype)
+    return taps_along(g.w, g.ow, g.columns, g.fx, dtype)
 
 
 @functools.lru_cache(maxsize=64)
-def _taps(
+def taps_along(
     size: int, outputs: int, line: tuple[int, int, int, int], factor: float, dtype: Any
 ) -> tuple[Taps, Reads]:
     kinds = np.int64, np.int64, dtype, dtype, np.int64
@@ -211,11 +211,11 @@ class Readers(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def _readers(
+def readers_along(
     size: int, outputs: int, line: tuple[int, int, int, int], factor: float, dtype: Any, step: int
 ) -> Readers:
     """Output pixels lie ``step`` numbers apart."""
-    taps, _ = _taps(size, outputs, line, factor, dtype)
+    taps, _ = taps_along(size, outputs, line, factor, dtype)
     pixel = np.stack([taps.before, taps.after], 1).reshape(-1)
     order = np.argsort(pixel, kind="stable")
     weight = np.stack([taps.less, taps.more], 1).reshape(-1)[order]
