@@ -1,6 +1,6 @@
 """Rows of labels as whole vectors: what splatting, blurring and slicing are made of.
 
-A row of the vertices' table is made up to whole vectors. A row of values is not: its last vector
+A row of a table is made up to whole vectors. A row of values is not: its last vector
 begins the next row, too. Read, that is of no account, as lanes never meet; written, it is put right
 by the next point. The last row of all is worked on in a copy.
 """
@@ -42,31 +42,45 @@ def _emitter(context: Any, builder: Any, array: Any, lanes: Any) -> Emitter:
     return Emitter(builder, context.get_value_type(array.dtype), lanes.count)
 
 
-def _corner(emit: Emitter, vertices: Any, weights: Any, entry: Any, row: Any) -> tuple[Any, Any]:
-    """Where a vertex's row is in the table, and a weight in every lane."""
+def _corner(emit: Emitter, slots: Any, weights: Any, entry: Any, row: Any) -> tuple[Any, Any]:
+    """Where a slot's row is in the table, and a weight in every lane."""
     builder = emit.builder
-    vertex = builder.sext(builder.load(builder.gep(vertices, [entry])), INT)
+    slot = builder.sext(builder.load(builder.gep(slots, [entry])), INT)
     weight = emit.broadcast(builder.load(builder.gep(weights, [entry])))
-    return builder.mul(vertex, row), weight
+    return builder.mul(slot, row), weight
 
 
 def _splat_row(
-    typing, values, first, table, column, row, vertices, weights, entry, corners, lanes, vectors
+    typing,
+    values,
+    first,
+    scale,
+    table,
+    column,
+    row,
+    slots,
+    weights,
+    entry,
+    corners,
+    lanes,
+    vectors,
 ):
-    """``table[vertices[entry + k] * row + column ...] += weights[entry + k] * values[first ...]``
-    for ``k < corners``."""
-    kinds = (values, types.int64, table, types.int64, types.int64, vertices, weights,
+    """``table[slots[entry + k] * row + column ...] += weights[entry + k] * scale *
+    values[first ...]`` for ``k < corners``."""
+    kinds = (values, types.int64, values.dtype, table, types.int64, types.int64, slots, weights,
              types.int64, types.int64, lanes, vectors)  # fmt: skip
 
     def generate(context, builder, signature, args):
-        values_, first, table_, column, row, vertices_, weights_, entry, corners = read(
-            context, builder, kinds[:9], args[:9]
+        values_, first, scale, table_, column, row, slots_, weights_, entry, corners = read(
+            context, builder, kinds[:10], args[:10]
         )
         emit = _emitter(context, builder, values, lanes)
         steps = [INT(i * lanes.count) for i in range(vectors.count)]
+        scale = emit.broadcast(scale)
         value = [emit.load(builder.gep(values_, [builder.add(first, step)])) for step in steps]
+        value = [builder.fmul(scale, x) for x in value]
         with cgutils.for_range(builder, corners) as loop:
-            at, weight = _corner(emit, vertices_, weights_, builder.add(entry, loop.index), row)
+            at, weight = _corner(emit, slots_, weights_, builder.add(entry, loop.index), row)
             at = builder.add(at, column)
             for x, step in zip(value, steps, strict=True):
                 place = builder.gep(table_, [builder.add(at, step)])
@@ -81,7 +95,7 @@ def _slice_row(
     table,
     column,
     row,
-    vertices,
+    slots,
     weights,
     entry,
     corners,
@@ -91,20 +105,45 @@ def _slice_row(
     lanes,
     vectors,
 ):
-    """``out[first ...] = factor * sum of weights[entry + k] * table[vertices[entry + k] * row +
+    """``out[first ...] = factor * sum of weights[entry + k] * table[slots[entry + k] * row +
     column ...]`` over ``k < corners``."""
-    kinds = (table, types.int64, types.int64, vertices, weights, types.int64, types.int64,
+    return _sliced(False, table, slots, weights, out, lanes, vectors)
+
+
+def _add_sliced_row(
+    typing,
+    table,
+    column,
+    row,
+    slots,
+    weights,
+    entry,
+    corners,
+    factor,
+    out,
+    first,
+    lanes,
+    vectors,
+):
+    """The same, added to ``out``."""
+    return _sliced(True, table, slots, weights, out, lanes, vectors)
+
+
+def _sliced(
+    adding: bool, table: Any, slots: Any, weights: Any, out: Any, lanes: Any, vectors: Any
+) -> Any:
+    kinds = (table, types.int64, types.int64, slots, weights, types.int64, types.int64,
              out.dtype, out, types.int64, lanes, vectors)  # fmt: skip
 
     def generate(context, builder, signature, args):
-        table_, column, row, vertices_, weights_, entry, corners, factor, out_, first = read(
+        table_, column, row, slots_, weights_, entry, corners, factor, out_, first = read(
             context, builder, kinds[:10], args[:10]
         )
         emit = _emitter(context, builder, out, lanes)
         steps = [INT(i * lanes.count) for i in range(vectors.count)]
         sums = [cgutils.alloca_once_value(builder, emit.zero) for _ in steps]
         with cgutils.for_range(builder, corners) as loop:
-            at, weight = _corner(emit, vertices_, weights_, builder.add(entry, loop.index), row)
+            at, weight = _corner(emit, slots_, weights_, builder.add(entry, loop.index), row)
             at = builder.add(at, column)
             for total, step in zip(sums, steps, strict=True):
                 x = emit.load(builder.gep(table_, [builder.add(at, step)]))
@@ -112,7 +151,13 @@ def _slice_row(
         factor = emit.broadcast(factor)
         for total, step in zip(sums, steps, strict=True):
             place = builder.gep(out_, [builder.add(first, step)])
-            emit.store(builder.fmul(factor, builder.load(total)), place)
+            value = builder.load(total)
+            emit.store(
+                emit.multiply_add(factor, value, emit.load(place))
+                if adding
+                else builder.fmul(factor, value),
+                place,
+            )
         return context.get_dummy_value()
 
     return types.void(*kinds), generate
@@ -139,4 +184,5 @@ def _blur_row(typing, table, here, before, after, out, lanes, vectors):
 
 splat_row: Any = intrinsic(_splat_row)
 slice_row: Any = intrinsic(_slice_row)
+add_sliced_row: Any = intrinsic(_add_sliced_row)
 blur_row: Any = intrinsic(_blur_row)
