@@ -86,16 +86,15 @@ def run_ends(points: int) -> Array:
 
 def build(features: Array, out: tuple[Array, Array] | None = None) -> Lattice:
     """The lattice of features (P, D), finite, float32 or float64, of a range that
-    :func:`numseg.kernels.lattice.simplex.keys` has numbers for. ``out``: arrays for its slots and
-    weights."""
+    :func:`numseg.kernels.lattice.simplex.keys` has numbers for. ``out``: flat arrays for its slots
+    and weights."""
     planes = np.ascontiguousarray(features.T)
     d, points = planes.shape
     found = simplex.keys(*simplex.ranges(planes))
     if found is None:
         raise OverflowError("no numbers for vertices so far apart")
-    slots, weights = out or (
-        np.empty((points, d + 1), np.int32), np.empty((points, d + 1), planes.dtype)
-    )  # fmt: skip
+    size = points * (d + 1)
+    slots, weights = out or (np.empty(size, np.int32), np.empty(size, planes.dtype))
     ends = run_ends(points)
     known: list[Array] = [None] * (len(ends) - 1)  # type: ignore[list-item]
 
@@ -103,11 +102,14 @@ def build(features: Array, out: tuple[Array, Array] | None = None) -> Lattice:
         for part in range(start, stop):
             known[part] = _number(
                 ends[part], ends[part + 1], planes, simplex.scales(d), found.origin, found.steps,
-                (0,) * found.words, slots.reshape(-1), weights.reshape(-1),
+                (0,) * found.words, slots, weights,
             )  # fmt: skip
 
-    launch(number, len(known), points * (d + 1) * 64)
-    return Lattice(slots, weights, ends, *_joined(known, found, d + 1))
+    launch(number, len(known), size * 64)
+    shape = points, d + 1
+    return Lattice(
+        slots.reshape(shape), weights.reshape(shape), ends, *_joined(known, found, d + 1)
+    )
 
 
 def _joined(known: list[Array], keys: Keys, axes: int) -> tuple[Array, ...]:

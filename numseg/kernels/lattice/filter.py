@@ -114,7 +114,9 @@ def _splat(start, stop, rows, values, table, slots, weights, corners, ends, base
 def _gather(start, stop, table, first, later, out, row):
     for v in range(start, stop):
         total, slot = run(out, v * row, row), first[v]
-        total[:] = run(table, slot * row, row)
+        one = run(table, slot * row, row)
+        for i in range(row):
+            total[i] = one[i]
         slot = later[slot]
         while slot >= 0:
             more = run(table, slot * row, row)
