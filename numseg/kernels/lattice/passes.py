@@ -230,10 +230,11 @@ def mean_field_back(start, stop, lattices, ends, extra, sliced, soft, damping, l
     """Back through an iteration's softmax, of runs: Q's gradient is the sum of ``left``, of
     ``extra``, and of what the tables ``sliced`` hold. ``grads`` becomes the gradient of what the
     softmax was of, is subtracted from ``total``, if that has room, and splat; without ``soft`` it
-    is that of the logits. Planes ``before``: the Q before this iteration, splat to ``before_splat``; ``now``: the
-    Q after it. With ``ahead``, ``of_weights`` gets the gradient of the lattices' weights in the
-    iteration that comes after this one, whose ``grads`` are still there and whose blurred Q the
-    tables ``ahead`` hold, and ``along`` that of their factors. ``out``: planes for Q's gradient.
+    is that of the logits. Planes ``before``: the Q before this iteration, splat to
+    ``before_splat``; ``now``: the Q after it. With ``ahead``, ``of_weights`` gets the gradient of
+    the lattices' weights in the iteration that comes after this one, whose ``grads`` are still
+    there and whose blurred Q the tables ``ahead`` hold, and ``along`` that of their factors.
+    ``out``: planes for Q's gradient.
 
     ``lattices`` are transposed: they slice by the factors that forward splats by."""
     z, y = np.zeros(TILE * row, grads.dtype), np.zeros(TILE * row, grads.dtype)

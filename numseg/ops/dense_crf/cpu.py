@@ -122,9 +122,8 @@ def infer(
     nothing, no_rows = np.empty((0, 0), y.dtype), np.empty(0, y.dtype)
     held = _held(filters)
     slow = len(held) < len(filters) or any(f.own.size for f in filters)  # what lattices do not do
-    q = no_rows
-    if g.damping > 0 or g.tolerance >= 0 or slow:
-        q = np.empty((g.size, how.row), y.dtype)
+    before = g.damping > 0 or g.tolerance >= 0 or slow  # is Q of before asked for?
+    q = np.empty((g.size if before else 0, how.row), y.dtype)
     energies = _rows(unary, np.inf, how)
     near, new = (lattices.table(how.row) if g.iterations and held else nothing for _ in "ab")
     change = np.zeros(len(lattices.ends) - 1)
@@ -232,7 +231,7 @@ class _Back:
         """The gradients of what an iteration takes the softmax of."""
         self.total = np.zeros(rows, dtype)
         """Less their sum: the gradient of the energies."""
-        self.left = np.zeros(rows if g.damping > 0 else 0, dtype)
+        self.left = np.zeros((g.size if g.damping > 0 else 0, how.row), dtype)
         self.by_weights = for_features and not (g.exact or g.exact_gradient)
         self.of_weights = np.zeros(len(lattices.weights) if self.by_weights else 0, dtype)
         self.along = np.zeros((len(filters) if for_features else 0, g.size, 2))
@@ -244,9 +243,9 @@ class _Back:
         self.found = [self._gradient(t) for t in range(len(filters) if for_features else 0)]
 
     def _gradient(self, t: int) -> Gradient:
-        lattices, of_weights = self.lattices, self.of_weights
+        of_weights: Array = self.of_weights
         if self.by_weights:
-            begin, corners = lattices.begins[t], int(lattices.corners[t])
+            begin, corners = self.lattices.begins[t], int(self.lattices.corners[t])
             of_weights = of_weights[begin : begin + self.g.size * corners].reshape(-1, corners)
         return Gradient(self.filters[t], self.g, of_weights, self.along[t])
 
@@ -325,7 +324,7 @@ class _Sums:
 
     def __init__(self, compat: tuple[Array, ...], g: Geometry) -> None:
         self.compat = compatibilities(compat, g)
-        self.by_label = np.zeros(self.compat.weights.shape)
+        self.by_label: Array = np.zeros(self.compat.weights.shape)
         self.by_pair = np.zeros(self.compat.matrices.shape)
 
     def add(self, t: int, back: Array, q: Array, factor: float) -> None:

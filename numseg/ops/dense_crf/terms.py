@@ -153,8 +153,8 @@ class Gradient:
         self.along -= (self.term.own * (x * gy).sum(1, dtype=np.float64))[:, None]
 
     def add_kernel(self, x: Array, gy: Array) -> None:
-        """Of an iteration, of K itself: ``sum over j of K(i, j) (f_j - f_i) (gy_i x_j + x_i gy_j)``,
-        a lattice's by filtering f times x and f times gy (Simplex-GP)."""
+        """Of an iteration, of K: ``sum over j of K(i, j) (f_j - f_i) (gy_i x_j + x_i gy_j)``, a
+        lattice's by filtering f times x and f times gy (Simplex-GP)."""
         term = self.term
         x, gy = x * term.before[:, None], gy * term.after[:, None]
         kx, kgy, product = np.empty_like(x), np.empty_like(x), np.empty_like(x)
