@@ -347,8 +347,7 @@ def test_runs_of_points_and_one_agree(monkeypatch):
     def bits(count):
         with threads.num_threads(count):
             y, saved = OP.forward(unary, [f, f], compat, iterations=2)
-            gu, gf, gc, _ = OP.backward(saved, grad_y)
-        return [y, gu, *gf, *gc]
+            return [y, *(a for a in OP.backward(saved, grad_y) if a is not None)]
 
     one = bits(1)
     monkeypatch.setattr(threads, "SERIAL_WORK", 0)
