@@ -78,9 +78,10 @@ class Lattice(NamedTuple):
 
 
 def run_ends(points: int) -> Array:
-    """Where runs begin and end: an even number of them, if more than one."""
-    runs = 2 * -(-points // (2 * RUN)) if points > RUN // 2 else 1
+    """Where runs begin and end; an even number of them, if more than one and there are blocks."""
     blocks = -(-points // BLOCK)
+    runs = 2 * -(-points // (2 * RUN)) if points > RUN // 2 else 1
+    runs = max(1, min(runs, blocks))  # none is empty
     return np.minimum(blocks * np.arange(runs + 1) // runs * BLOCK, points)
 
 
