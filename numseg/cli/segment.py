@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from numseg.cli import _terminal
-from numseg.cli._crf import USUAL, Crf, settings
+from numseg.cli._crf import USUAL, Crf, add_crf, chosen, options, settings
 from numseg.cli._data import class_table
 from numseg.cli._options import add_device, apply_to, check_ending, check_folder
 from numseg.cli._trained import HELP, add_trained, trained
@@ -24,6 +24,7 @@ EXAMPLES = """examples:
   numseg segment scan.png --weights numseg-demo/coins.safetensors --out mask.png --overlay seen.png
   numseg segment photos more/*.jpg --weights runs/voc/checkpoint.safetensors --out masks
   numseg segment street.jpg --weights runs/voc/checkpoint.safetensors --out mask.png --crf
+  numseg segment street.jpg --weights runs/voc/checkpoint.safetensors --out m.png --crf --srgb 8
   numseg segment cat.jpg --weights deeplabv3_resnet50_coco.pth --net deeplabv3_resnet50 --out m.png
   numseg segment slide.tif --weights runs/cells/checkpoint.safetensors --out labels.tif --batch 4
 
@@ -72,6 +73,7 @@ def add_parser(subparsers: Any) -> None:
     )  # fmt: skip
     add_trained(add)
     add_device(add)
+    add_crf(parser.add_argument_group("the CRF, changes to its values").add_argument)
 
 
 class _Job(NamedTuple):
@@ -94,7 +96,9 @@ def run(args: argparse.Namespace) -> int:
     checks.integer("batch", args.batch, minimum=1)
     if args.tile is not None:
         checks.integer("tile", args.tile, minimum=1)
-    crf = None if args.crf is None else settings(args.crf)
+    if args.crf is None:
+        apply_to(args, options(args), "--crf", "a network alone")
+    crf = None if args.crf is None else chosen(args, settings(args.crf))
     many = len(args.images) > 1 or args.images[0].is_dir()
     jobs = _jobs_in_folder(args) if many else [_single(args)]
     _check_outputs([args.weights, *(job.image for job in jobs)], jobs)
