@@ -155,8 +155,8 @@ def _correlate(start, stop, x, w, bias, y, epilogue, filters, steps, columns, so
         if epilogue is not None:
             for f in range(f0, f1):
                 at = f * s.pixels + first
-                line = out[at : at + last - first]
-                apply_epilogue(line, image * s.filters * s.pixels + at, epilogue)
+                begin = image * s.filters * s.pixels + at
+                apply_epilogue(out, at, last - first, begin, epilogue)
 
 
 @rule
