@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numseg.kernels.machine.jit import kernel, rule
-from numseg.kernels.machine.run import run
+from numseg.kernels.machine.run import length_of, number_of, run, run_of
 from numseg.kernels.machine.threads import launch
 from numseg.kernels.pointwise import activations
 from numseg.kernels.pointwise.elementwise import inlined
@@ -86,28 +86,43 @@ def _nothing(itemsize: int) -> Array:
 _NOTHING: Mapping[int, Array] = {size: _nothing(size) for size in (4, 8)}
 
 
+LINE = 2048
+"""Numbers, at most, to which all is done before the next: they stay in the first-level cache."""
+
+_number, _mean, _var, _weight, _bias = (
+    number_of(name) for name in ("numbers", "mean", "var", "weight", "bias")
+)
+_means, _weights, _biases, _all_terms = (
+    length_of(name) for name in ("mean", "weight", "bias", "terms")
+)
+_terms, _seen = run_of("terms"), run_of("seen")
+
+
 @rule
 def apply_epilogue(out, at, count, first, epilogue):
     """To ``out[at : at + count]``, numbers of a plane of y from y's ``first`` on, while they are in
     the cache."""
-    line, numbers = run(out, at, count), epilogue.numbers
-    mean, var, weight, bias = epilogue.mean, epilogue.var, epilogue.weight, epilogue.bias
-    plane = np.int64(numbers[0])
-    pixel = np.int64(numbers[5]) - first % plane
-    if 0 <= pixel < count and not math.isfinite(line[pixel]):
-        epilogue.seen[0] = 1
-    if len(mean) > 0:
-        channel = first // plane % len(mean)
-        centre, root = np.float64(mean[channel]), math.sqrt(np.float64(var[channel]) + numbers[4])
-        scale = (np.float64(weight[channel]) if len(weight) > 0 else 1.0) / root
-        shift = np.float64(bias[channel]) if len(bias) > 0 else 0.0
-        for i in range(len(line)):
-            line[i] = _normalised(line[i], centre, scale, shift)
-    if len(epilogue.terms) > 0:
-        terms = run(epilogue.terms, first, count)
-        for i in range(len(line)):
-            line[i] += terms[i]
-    activate(line, np.int64(numbers[1]), numbers[2], numbers[3])
+    plane, activation = np.int64(_number(epilogue, 0)), np.int64(_number(epilogue, 1))
+    pixel = np.int64(_number(epilogue, 5)) - first % plane
+    if 0 <= pixel < count and not math.isfinite(out[at + pixel]):
+        _seen(epilogue, 0, 1)[0] = 1
+    centre, scale, shift = 0.0, 1.0, 0.0
+    if _means(epilogue) > 0:
+        channel = first // plane % _means(epilogue)
+        root = math.sqrt(np.float64(_var(epilogue, channel)) + _number(epilogue, 4))
+        centre = np.float64(_mean(epilogue, channel))
+        scale = (np.float64(_weight(epilogue, channel)) if _weights(epilogue) > 0 else 1.0) / root
+        shift = np.float64(_bias(epilogue, channel)) if _biases(epilogue) > 0 else 0.0
+    for begin in range(0, count, LINE):
+        line = run(out, at + begin, min(LINE, count - begin))
+        if _means(epilogue) > 0:
+            for i in range(len(line)):
+                line[i] = _normalised(line[i], centre, scale, shift)
+        if _all_terms(epilogue) > 0:
+            terms = _terms(epilogue, first + begin, len(line))
+            for i in range(len(line)):
+                line[i] += terms[i]
+        activate(line, activation, _number(epilogue, 2), _number(epilogue, 3))
 
 
 @rule
