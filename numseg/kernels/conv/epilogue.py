@@ -32,6 +32,16 @@ _hard_swish, _silu, _sigmoid, _hard_sigmoid, _clip, _normalised = (
 )  # fmt: skip
 
 
+def _rectify(x):
+    """``rectify(x)``. 0 is added, which makes 0.0 of -0.0, because LLVM leaves a number that stays
+    as it is where it is, by a jump that is foretold wrongly wherever signs are mixed."""
+    zero = type(x)(0)
+    return (zero if x < zero else x) + zero
+
+
+_rectified = inlined(_rectify)
+
+
 class Epilogue(NamedTuple):
     """All arrays but ``seen`` are read-only: whatever they hold, one kernel. Those that are not
     asked for are empty."""
@@ -129,7 +139,7 @@ def apply_epilogue(out, at, count, first, epilogue):
 def activate(line, activation, a, b):
     if activation == 1:
         for i in range(len(line)):
-            line[i] = activations.rectify(line[i])
+            line[i] = _rectified(line[i])
     elif activation == 2:
         for i in range(len(line)):
             line[i] = _hard_swish(line[i])
