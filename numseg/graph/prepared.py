@@ -134,8 +134,8 @@ def _fills(step: Step) -> Callable[[Sequence[Any], Array | None], tuple[Any, ...
     arrays, others = step.arrays, [entry for _, entries, _ in step.after for entry in entries]
 
     def fill(slots: Sequence[Any], place: Array | None) -> tuple[Any, ...]:
-        given = [None if entry is None else slots[entry] for entry in arrays]  # type: ignore[call-overload]
-        beside = [None if entry is None else slots[entry] for entry in others]  # type: ignore[call-overload]
+        given = [None if entry is None else slots[entry] for entry in arrays]  # type: ignore[index]
+        beside = [None if entry is None else slots[entry] for entry in others]  # type: ignore[index]
         run(*given, place, *beside)
         return (place,)
 
