@@ -170,8 +170,8 @@ def _correlate(start, stop, x, w, bias, y, epilogue, filters, steps, columns, so
             for f in range(f0, f1):
                 for line in range(lines):
                     at = f * s.pixels + first + line * source.columns
-                    pixels = out[at : at + length]
-                    apply_epilogue(pixels, image * s.filters * s.pixels + at, epilogue)
+                    begin = image * s.filters * s.pixels + at
+                    apply_epilogue(out, at, length, begin, epilogue)
 
 
 @rule
