@@ -55,7 +55,7 @@ def _forward(x: Reals, w: Reals, b: Reals, y: Reals, g: Geometry) -> None:
         n = quotient(plane, g.f)
         f = int32(plane - n * g.f)
         first = n * g.c + quotient(f, fg) * cg
-        total = b[f] if b.size > 0 else y.dtype.type(0)
+        total = y.dtype.type(0)
         for c in range(cg):
             i, row = int32(0), top
             while i < g.kh:
@@ -67,12 +67,12 @@ def _forward(x: Reals, w: Reals, b: Reals, y: Reals, g: Geometry) -> None:
                     total += w[((f * cg + c) * g.kh + i) * g.kw + j] * value
                     j, column = int32(j + 1), int32(column + g.dx)
                 i, row = int32(i + 1), int32(row + g.dy)
-        y[plane * g.oh * g.ow + pixel] = total
+        y[plane * g.oh * g.ow + pixel] = total + b[f] if b.size > 0 else total
         plane = next_plane(plane)
 
 
 @kernel
-def _grad_x(w: Reals, gy: Reals, gx: Reals, g: Geometry, step: Steps) -> None:
+def _grad_x(w: Reals, gy: Reals, b: Reals, gx: Reals, g: Geometry, step: Steps) -> None:
     """Gather: the taps that met a pixel are visited in the order of the kernel."""
     pixel, plane = thread()
     if pixel >= g.h * g.w:
@@ -98,7 +98,7 @@ def _grad_x(w: Reals, gy: Reals, gx: Reals, g: Geometry, step: Steps) -> None:
                     total += weight * gy[((n * g.f + f) * g.oh + p) * g.ow + q]
                     j, q = int32(j + step.j), int32(q - step.q)
                 i, p = int32(i + step.i), int32(p - step.p)
-        gx[plane * g.h * g.w + pixel] = total
+        gx[plane * g.h * g.w + pixel] = total + b[channel] if b.size > 0 else total
         plane = next_plane(plane)
 
 
@@ -180,11 +180,13 @@ def forward(x: Any, w: Any, b: Any, y: Any, g: Geometry) -> None:
     launch(_forward, g.n * g.f, g.oh * g.ow, x, w, b, y, g)
 
 
-def grad_x(w: Any, gy: Any, gx: Any, g: Geometry) -> None:
+def grad_x(w: Any, gy: Any, gx: Any, g: Geometry, b: Any = None) -> None:
+    """And b to each channel, as a transposed convolution has it."""
     _check_direct(g)
+    b = empty((0,), gx.dtype) if b is None else b
     common_y, common_x = math.gcd(g.sy, g.dy), math.gcd(g.sx, g.dx)
     step = Steps(g.sy // common_y, g.sx // common_x, g.dy // common_y, g.dx // common_x)
-    launch(_grad_x, g.n * g.c, g.h * g.w, w, gy, gx, g, step)
+    launch(_grad_x, g.n * g.c, g.h * g.w, w, gy, b, gx, g, step)
 
 
 def grad_w(x: Any, gy: Any, gw: Any, g: Geometry) -> None:
