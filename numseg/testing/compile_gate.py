@@ -101,11 +101,21 @@ def kernels(module: str) -> list[Kernel]:
     return [m for m in members.values() if isinstance(m, Kernel) and m.module == module]
 
 
+def dtypes(kernel: Kernel) -> tuple[str, ...]:
+    """Those that a kernel is launched with."""
+    return DTYPES if kernel.tiled is None else kernel.tiled.dtypes
+
+
 def compile_kernel(kernel: Kernel, dtype: str, cc: tuple[int, int]) -> Row:
     """Compile one kernel to machine code and count."""
     with _pretended_device(cc):
         ptx, _ = cuda.compile(
-            kernel.function, kernel.signature(dtype), device=False, abi="numba", cc=cc
+            kernel.function,
+            kernel.signature(dtype),
+            device=False,
+            abi="numba",
+            cc=cc,
+            launch_bounds=kernel.bounds,
         )
     architecture = f"sm_{cc[0]}{cc[1]}"
     report, cubin = _assemble(ptx, architecture)
@@ -148,7 +158,7 @@ def main(argv: list[str] | None = None) -> int:
         if simulated():
             raise DeviceError("the simulator compiles nothing: unset NUMBA_ENABLE_CUDASIM")
         found = [k for module in (SHARED, *ELSEWHERE, *twins()) for k in kernels(module)]
-        rows = [compile_kernel(k, d, cc) for k in found for d in DTYPES for cc in ARCHITECTURES]
+        rows = [compile_kernel(k, d, cc) for k in found for d in dtypes(k) for cc in ARCHITECTURES]
     except DeviceError as error:
         print(f"compile_gate: {error}", file=sys.stderr)
         return 2
