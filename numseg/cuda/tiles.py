@@ -204,3 +204,8 @@ def _after(builder: Any, pointer: Any, index: Any, more: int) -> Any:
     """The place ``index + more``, of which the second part is known; and the first, if None."""
     at = pointer if index is None else builder.gep(pointer, [index])
     return builder.gep(at, [_index(more)])
+
+
+def aligned(array: Any) -> bool:
+    """Whether the array begins where 128 bits can be moved at a time."""
+    return simulated() or array.device_ctypes_pointer.value % 16 == 0
