@@ -5,6 +5,7 @@ NUMBA_ENABLE_CUDASIM=1 pytest tests/cuda
 
 from __future__ import annotations
 
+import contextvars
 import importlib
 import itertools
 import threading
@@ -24,6 +25,7 @@ class Lane(threading.Thread):
     def __init__(self, work: Callable[[], None], block: Any, place: Any) -> None:
         super().__init__(daemon=True)
         self.work, self.blockIdx, self.threadIdx = work, block, place
+        self.context = contextvars.copy_context()  # NumPy's warnings as in the test
         self.mine, self.theirs = threading.Lock(), threading.Lock()
         self.mine.acquire()
         self.theirs.acquire()
@@ -34,7 +36,7 @@ class Lane(threading.Thread):
     def run(self) -> None:
         self.mine.acquire()
         try:
-            self.work()
+            self.context.run(self.work)
         except BaseException as error:
             self.error = error
         self.done = True
