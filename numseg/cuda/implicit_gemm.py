@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from numba import int32, uint32, uint64
+from numba import int32, int64, uint32, uint64
 
 from numseg.cuda.launch import Ints, Kernel, Reals, Tiled, kernel, next_plane, quotient, thread
 from numseg.cuda.runtime import cuda, simulated
@@ -24,9 +24,6 @@ from numseg.cuda.tiles import ALIGNED, QUAD, Tile, fetch, multiply_of, put, show
 
 FAR = 2**29
 """A row that is on no image: of the steps that make up whole turns."""
-
-SHARE = 0.75
-"""Of multiply-adds in the hot loops, at least."""
 
 
 class Taps(NamedTuple):
@@ -56,6 +53,8 @@ class Taps(NamedTuple):
 
 
 class Correlation(NamedTuple):
+    """Sizes of a correlation, and where its numbers are."""
+
     filters: int
     padded: int
     groups: int
@@ -80,6 +79,8 @@ class Correlation(NamedTuple):
 
 
 class WeightSums(NamedTuple):
+    """Sizes of the weights' gradient, and where its numbers are."""
+
     filters: int  # of a group
     groups: int
     columns: int  # channels of a group, times rows and columns of taps
@@ -93,6 +94,10 @@ class WeightSums(NamedTuple):
     sy: int
     sx: int
     terms: int  # pixels of a part
+    # a turn's pixels as images, rows and columns
+    images_on: int
+    rows_on: int
+    columns_on: int
 
 
 @kernel
@@ -128,7 +133,7 @@ def _pack(w: Reals, packed: Reals, spoiled: Ints, t: Taps) -> None:
         if filter < t.filters and channel < t.channels:
             at = t.first + group * t.group + filter * t.filter + channel * t.channel
             weight = w[at + i * t.row + (tap - i * t.columns) * t.column]
-            if spoiled.size > 0 and not (weight - weight == packed.dtype.type(0)):
+            if spoiled.size > 0 and weight - weight != packed.dtype.type(0):
                 spoiled[0] = 1
         packed[plane * t.padded + filter] = weight
         plane = next_plane(plane)
@@ -196,8 +201,9 @@ def correlate_by(tile: Tile, declared: Tiled, name: str, straight: bool = False)
                     if pixel < p.pixels and step + load_step < p.channels:
                         fetch(x, uint64(base + (step + load_step) * p.plane), numbers, 0)
                 else:
+                    line = int64(QUAD * (step + load_step))
                     for k in range(loads):
-                        fetch(table, uint32(QUAD * (step + load_step + k * apart)), entry, 0)
+                        fetch(table, uint64(line + QUAD * k * apart), entry, 0)
                         number = zero
                         row, column = uint32(top + entry[1]), uint32(left + entry[2])
                         if row < height and column < uint32(p.w):
@@ -209,12 +215,12 @@ def correlate_by(tile: Tile, declared: Tiled, name: str, straight: bool = False)
             if step < p.steps:
                 for k in range(quads):
                     put(weights, k * QUAD, shared, int32(now + (t + k * threads) * QUAD))
-                target = int32(now + depth * rows + load_step * columns + load_column)
+                target = int64(now + depth * rows + load_step * columns + load_column)
                 if straight:
                     put(numbers, 0, shared, target)
                 else:
                     for k in range(loads):
-                        shared[uint32(target + k * apart * columns)] = numbers[k]
+                        shared[uint64(target + k * apart * columns)] = numbers[k]
             cuda.syncthreads()
             step = int32(step + depth)
 
@@ -297,42 +303,43 @@ def add_weights_by(tile: Tile, declared: Tiled, name: str) -> Kernel:
         q = int32(pixel - n * plane - v * p.ow)
         a_at = int32(quotient(t, across) * QUAD)
         b_at = int32(depth * a_row + (t - quotient(t, across) * across) * QUAD)
+        line = int64(QUAD * (j0 + lane))
         now = int32(0)
         while at < end + depth:
             if at < end:
                 there = pixel < end
                 source = (n * p.groups + group) * p.filters * plane + v * p.ow + q
                 for k in range(a_loads):
-                    f = int32(f0 + lane + k * apart)
                     number = zero
-                    if there and f < p.filters:
-                        number = gy[uint64(source + f * plane)]
+                    if there and f0 + lane + k * apart < p.filters:
+                        number = gy[uint64(source + (f0 + lane + k * apart) * plane)]
                     left_numbers[k] = number
                 top, left = int32(v * p.sy), int32(q * p.sx)
                 height = uint32(p.h) if there else uint32(0)
                 base = n * p.image + group * p.group + top * p.w + left
                 for k in range(b_loads):
-                    fetch(table, uint32(QUAD * (j0 + lane + k * apart)), entry, 0)
+                    fetch(table, uint64(line + QUAD * k * apart), entry, 0)
                     number = zero
                     row, column = uint32(top + entry[1]), uint32(left + entry[2])
                     if row < height and column < uint32(p.w):
                         number = x[uint64(base + entry[0])]
                     right_numbers[k] = number
-                pixel, q = int32(pixel + depth), int32(q + depth)
-                while q >= p.ow:
+                pixel, q = int32(pixel + depth), int32(q + p.columns_on)
+                v, n = int32(v + p.rows_on), int32(n + p.images_on)
+                if q >= p.ow:
                     q, v = int32(q - p.ow), int32(v + 1)
-                    if v == p.oh:
-                        v, n = int32(0), int32(n + 1)
+                if v >= p.oh:
+                    v, n = int32(v - p.oh), int32(n + 1)
             if at > begin:
                 multiply(shared, int32(now + a_at), int32(now + b_at), sums)
                 now = int32(half - now)
             if at < end:
-                target = int32(now + (t - lane * depth) * a_row + lane)
+                target = int64(now + (t - lane * depth) * a_row + lane)
                 for k in range(a_loads):
-                    shared[uint32(target + k * apart)] = left_numbers[k]
-                target = int32(now + depth * a_row + (t - lane * depth) * b_row + lane)
+                    shared[uint64(target + k * apart)] = left_numbers[k]
+                target = int64(now + depth * a_row + (t - lane * depth) * b_row + lane)
                 for k in range(b_loads):
-                    shared[uint32(target + k * apart)] = right_numbers[k]
+                    shared[uint64(target + k * apart)] = right_numbers[k]
             cuda.syncthreads()
             at = int32(at + depth)
 
@@ -363,12 +370,19 @@ def add_weights_by(tile: Tile, declared: Tiled, name: str) -> Kernel:
 
 LARGE = Tile(16, 8, 4, 4, 4) if simulated() else Tile(128, 128, 8, 8, 8)
 SMALL = Tile(16, 4, 4, 4, 4) if simulated() else Tile(64, 64, 8, 8, 4)
-_large = Tiled(LARGE.threads, 2, SHARE, ("float32",))
-_small = Tiled(SMALL.threads, 3, 0.6)
 
-_correlate_large = correlate_by(LARGE, _large, "_correlate_large")
-_correlate_small = correlate_by(SMALL, _small, "_correlate_small")
-_correlate_straight_large = correlate_by(LARGE, _large, "_correlate_straight_large", True)
-_correlate_straight_small = correlate_by(SMALL, _small, "_correlate_straight_small", True)
-_add_weights_large = add_weights_by(LARGE, _large, "_add_weights_large")
-_add_weights_small = add_weights_by(SMALL, _small, "_add_weights_small")
+
+def _large(share: float) -> Tiled:
+    return Tiled(LARGE.threads, 2, share, ("float32",))
+
+
+def _small(share: float) -> Tiled:
+    return Tiled(SMALL.threads, 3, share)
+
+
+_correlate_large = correlate_by(LARGE, _large(0.75), "_correlate_large")
+_correlate_small = correlate_by(SMALL, _small(0.64), "_correlate_small")
+_correlate_straight_large = correlate_by(LARGE, _large(0.8), "_correlate_straight_large", True)
+_correlate_straight_small = correlate_by(SMALL, _small(0.7), "_correlate_straight_small", True)
+_add_weights_large = add_weights_by(LARGE, _large(0.69), "_add_weights_large")
+_add_weights_small = add_weights_by(SMALL, _small(0.5), "_add_weights_small")

@@ -78,7 +78,8 @@ def put_compiled(typing_context, numbers, j, target, i):  # type: ignore[no-unty
     return types.void(numbers, j, target, i), generate
 
 
-fetch, put = (fetch_simulated, put_simulated) if simulated() else (fetch_compiled, put_compiled)
+fetch: Any = fetch_simulated if simulated() else fetch_compiled
+put: Any = put_simulated if simulated() else put_compiled
 
 
 def shown_rows(tile: Tile) -> int:

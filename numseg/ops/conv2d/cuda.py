@@ -232,9 +232,7 @@ def _depthwise_forward(x: Any, w: Any, b: Any, y: Any, g: Geometry) -> None:
     launch(_depthwise, g.n * g.f, -(-g.oh // RUN) * g.ow, x, w, b, y, g)
 
 
-def _plain_grad_x(
-    w: Any, gy: Any, b: Any, gx: Any, g: Geometry, spoiled: Any = None
-) -> None:
+def _plain_grad_x(w: Any, gy: Any, b: Any, gx: Any, g: Geometry, spoiled: Any = None) -> None:
     common_y, common_x = math.gcd(g.sy, g.dy), math.gcd(g.sx, g.dx)
     step = Steps(g.sy // common_y, g.sx // common_x, g.dy // common_y, g.dx // common_x)
     spoiled = empty((0,), np.int32) if spoiled is None else spoiled

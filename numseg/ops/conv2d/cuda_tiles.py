@@ -193,6 +193,7 @@ def grad_w(x: Any, gy: Any, gw: Any, g: Geometry) -> None:
     product = WeightSums(
         filters, g.groups, columns, pixels, g.oh, g.ow,
         g.c * g.h * g.w, channels * g.h * g.w, g.h, g.w, g.sy, g.sx, terms,
+        tile.depth // (g.oh * g.ow), tile.depth // g.ow % g.oh, tile.depth % g.ow,
     )  # fmt: skip
     kernel = gemm._add_weights_large if tile == LARGE else gemm._add_weights_small
     launch_blocks(kernel, blocks * parts, x, gy, table, addends, product)

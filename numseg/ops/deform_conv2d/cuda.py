@@ -35,7 +35,7 @@ from numseg.ops.conv2d.geometry import Geometry as Convolution
 from numseg.ops.deform_conv2d.geometry import Geometry
 from numseg.ops.deform_conv2d.rules import neighbours
 
-SAMPLES = 64 if simulated() else 2**26
+SAMPLES = 256 if simulated() else 2**26
 """That images taken at a time may have; one image may have more."""
 
 
@@ -43,7 +43,7 @@ class Images(NamedTuple):
     """Some of the images: the first one, and how many."""
 
     first: int
-    count: int
+    number: int
 
 
 class Places(NamedTuple):
@@ -67,7 +67,7 @@ def _places(
         return
     p = quotient(pixel, g.ow)
     q = int32(pixel - p * g.ow)
-    while plane < of.count * g.offset_groups * taps:
+    while plane < of.number * g.offset_groups * taps:
         group = quotient(plane, taps)
         tap = int32(plane - group * taps)
         i = quotient(tap, g.kw)
@@ -89,7 +89,7 @@ def _places(
         if keys.size > 0:
             outside = up >= g.h or left >= g.w
             key = (group * (g.h + 1) + up + 1) * (g.w + 1) + left + 1
-            keys[sample] = of.count * g.offset_groups * (g.h + 1) * (g.w + 1) if outside else key
+            keys[sample] = of.number * g.offset_groups * (g.h + 1) * (g.w + 1) if outside else key
         plane = next_plane(plane)
 
 
@@ -111,7 +111,7 @@ def _samples(
     if pixel >= outputs:
         return
     samples, each = quotient(pixels.size, 2), quotient(g.c, g.offset_groups)
-    while plane < of.count * g.c * taps:
+    while plane < of.number * g.c * taps:
         channel = quotient(plane, taps)
         tap = int32(plane - channel * taps)
         sample = (quotient(channel, each) * taps + tap) * outputs + pixel
@@ -149,7 +149,7 @@ def _grad_places(
         return
     samples, each = quotient(pixels.size, 2), quotient(g.c, g.offset_groups)
     nothing = x.dtype.type(0)
-    while plane < of.count * g.offset_groups * taps:
+    while plane < of.number * g.offset_groups * taps:
         group = quotient(plane, taps)
         tap = int32(plane - group * taps)
         sample = plane * outputs + pixel
@@ -217,7 +217,7 @@ def _grad_x(
     column = int32(pixel - row * g.w)
     outputs, taps, samples = g.oh * g.ow, g.kh * g.kw, order.size
     each = quotient(g.c, g.offset_groups)
-    while plane < of.count * g.c:
+    while plane < of.number * g.c:
         group = quotient(plane, each)
         total = gx.dtype.type(0)
         for corner in range(4):
@@ -252,22 +252,22 @@ def _portions(g: Geometry) -> list[Images]:
 
 
 def _part(array: Any, of: Images) -> Any:
-    return array[of.first : of.first + of.count]
+    return array[of.first : of.first + of.number]
 
 
 def _find_places(offset: Any, g: Geometry, of: Images, keys: Any = None) -> Places:
-    samples = of.count * g.offset_groups * g.kh * g.kw * g.oh * g.ow
+    samples = of.number * g.offset_groups * g.kh * g.kw * g.oh * g.ow
     pixels, shares = empty((2, samples), np.int32), empty((6, samples), offset.dtype)
     keys = empty((0,), np.int32) if keys is None else keys
-    planes = of.count * g.offset_groups * g.kh * g.kw
+    planes = of.number * g.offset_groups * g.kh * g.kw
     exact = empty((0,), np.float64)
     launch(_places, planes, g.oh * g.ow, offset, exact, pixels, shares, keys, g, of)
     return Places(pixels, shares)
 
 
 def _sampled(x: Any, places: Places, mask: Any, g: Geometry, of: Images) -> Any:
-    out = empty((of.count, g.c * g.kh * g.kw, g.oh, g.ow), x.dtype)
-    launch(_samples, of.count * g.c * g.kh * g.kw, g.oh * g.ow, x, *places, mask, out, g, of)
+    out = empty((of.number, g.c * g.kh * g.kw, g.oh, g.ow), x.dtype)
+    launch(_samples, of.number * g.c * g.kh * g.kw, g.oh * g.ow, x, *places, mask, out, g, of)
     return out
 
 
@@ -275,7 +275,7 @@ def forward(x: Any, offset: Any, w: Any, b: Any, mask: Any, y: Any, g: Geometry)
     mask = empty((0,), x.dtype) if mask is None else mask
     for of in _portions(g):
         samples = _sampled(x, _find_places(offset, g, of), mask, g, of)
-        conv2d.forward(samples, w, b, _part(y, of), _convolution(g, of.count))
+        conv2d.forward(samples, w, b, _part(y, of), _convolution(g, of.number))
 
 
 def backward(
@@ -301,15 +301,15 @@ def backward(
     none = empty((0,), x.dtype)
     goffset, gmask = (none if grad is None else grad for grad in (goffset, gmask))
     for of in _portions(g):
-        samples = of.count * g.offset_groups * g.kh * g.kw * g.oh * g.ow
+        samples = of.number * g.offset_groups * g.kh * g.kw * g.oh * g.ow
         keys = empty((0 if gx is None else samples,), np.int32)
         places = _find_places(offset, g, of, keys)
-        gsamples = empty((of.count, g.c * g.kh * g.kw, g.oh, g.ow), x.dtype)
-        conv2d.grad_x(w, _part(gy, of), gsamples, _convolution(g, of.count))
+        gsamples = empty((of.number, g.c * g.kh * g.kw, g.oh, g.ow), x.dtype)
+        conv2d.grad_x(w, _part(gy, of), gsamples, _convolution(g, of.number))
         if gx is not None:
             _gather(keys, places, mask, gsamples, gx, g, of)
         if goffset.size or gmask.size:
-            planes = of.count * g.offset_groups * g.kh * g.kw
+            planes = of.number * g.offset_groups * g.kh * g.kw
             arrays = x, *places, mask, gsamples, goffset, gmask
             launch(_grad_places, planes, g.oh * g.ow, *arrays, g, of)
 
@@ -317,12 +317,12 @@ def backward(
 def _gather(
     keys: Any, places: Places, mask: Any, gsamples: Any, gx: Any, g: Geometry, of: Images
 ) -> None:
-    outside = of.count * g.offset_groups * (g.h + 1) * (g.w + 1)
+    outside = of.number * g.offset_groups * (g.h + 1) * (g.w + 1)
     keys, order = sorted_places(keys, outside + 1)
     starts = empty((outside + 1,), np.int32)
     launch(_starts, 1, starts.size, keys, starts)
     arrays = starts, order, places.shares, mask, gsamples, gx
-    launch(_grad_x, of.count * g.c, g.h * g.w, *arrays, g, of)
+    launch(_grad_x, of.number * g.c, g.h * g.w, *arrays, g, of)
 
 
 def _grad_w(x: Any, offset: Any, mask: Any, gy: Any, gw: Any, g: Geometry) -> None:
@@ -332,5 +332,5 @@ def _grad_w(x: Any, offset: Any, mask: Any, gy: Any, gw: Any, g: Geometry) -> No
     sums = gw.reshape(1, gw.size) if parts.parts == 1 else empty((parts.parts, gw.size), gw.dtype)
     for number, of in enumerate(portions):
         samples = _sampled(x, _find_places(offset, g, of), mask, g, of)
-        conv2d.grad_w(samples, _part(gy, of), sums[number], _convolution(g, of.count))
+        conv2d.grad_w(samples, _part(gy, of), sums[number], _convolution(g, of.number))
     add_up(sums, gw, parts)
