@@ -29,6 +29,8 @@ ALIGNED = None if simulated() else 16
 
 
 class Tile(NamedTuple):
+    """Of a block, rows and columns; steps of a turn; and a thread's rows and columns."""
+
     rows: int
     columns: int
     depth: int
@@ -53,8 +55,10 @@ def put_simulated(numbers: Any, j: int, target: Any, i: int) -> None:
 
 
 @intrinsic
-def fetch_compiled(typing_context, source, i, numbers, j):  # type: ignore[no-untyped-def]
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+def fetch_compiled(typing_context, source, i, numbers, j):
+    """:func:`fetch_simulated` in a load of 128 bits."""
+
+    def generate(context, builder, signature, args):
         source, i, numbers, j = _data(context, builder, signature, args)
         for k, number in enumerate(_quad(builder, builder.gep(source, [i]))):
             builder.store(number, _after(builder, numbers, j, k))
@@ -64,8 +68,10 @@ def fetch_compiled(typing_context, source, i, numbers, j):  # type: ignore[no-un
 
 
 @intrinsic
-def put_compiled(typing_context, numbers, j, target, i):  # type: ignore[no-untyped-def]
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+def put_compiled(typing_context, numbers, j, target, i):
+    """:func:`put_simulated` in a store of 128 bits."""
+
+    def generate(context, builder, signature, args):
         numbers, j, target, i = _data(context, builder, signature, args)
         value = ir.Constant(ir.VectorType(target.type.pointee, QUAD), ir.Undefined)
         for k in range(QUAD):
@@ -106,8 +112,8 @@ def multiply_of(tile: Tile, row: int, column: int) -> Any:
             sums += np.multiply.outer(left, right).reshape(-1)
 
     @intrinsic
-    def multiply(typing_context, shared, a, b, sums):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def multiply(typing_context, shared, a, b, sums):
+        def generate(context, builder, signature, args):
             shared, a, b, sums = _data(context, builder, signature, args)
             places = [_after(builder, sums, None, k) for k in range(len(a_at) * len(b_at))]
             numbers = [builder.load(place) for place in places]
@@ -151,8 +157,8 @@ def show_of(tile: Tile) -> Any:
                 shared[at + r * below + place] = number
 
     @intrinsic
-    def show(typing_context, sums, part, shared, at):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def show(typing_context, sums, part, shared, at):
+        def generate(context, builder, signature, args):
             sums, part, shared, at = _data(context, builder, signature, args)
             this = [
                 builder.icmp_signed("==", part, ir.Constant(part.type, k))

@@ -10,7 +10,7 @@ driver: ``pip install 'numseg[cuda-test]'`` brings both compilers. It is a fault
 - spills registers, or keeps an array in memory that was meant for registers,
 - computes in float64 although the operator's dtype is float32, and takes no ``Doubles`` to say so,
 - adds real numbers with atomics, so that the last bits depend on the order of the threads,
-- falls short of what it declares, if it works by tiles: blocks on a multiprocessor, and the share of
+- works by tiles and falls short of what it declares: blocks on a multiprocessor, and the share of
   multiply-adds among the instructions of its hot loop,
 - is compiled with ``cuda.jit`` behind the gate's back instead of ``numseg.cuda.launch.kernel``.
 """

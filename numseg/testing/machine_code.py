@@ -21,6 +21,8 @@ BRANCH = 0x947
 
 
 class Code(NamedTuple):
+    """What was counted in a kernel."""
+
     instructions: int
     """Padding included."""
     share: float

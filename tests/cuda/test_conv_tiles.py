@@ -19,9 +19,12 @@ from numseg.ops.conv2d import cuda as conv2d
 from numseg.ops.conv2d import cuda_tiles
 
 CALLS: dict[str, Any] = {
-    # x, weight, parameters; how large on the simulator, then on a GPU
+    # x, weight, parameters
     "3x3": ((2, 3, 5, 4), (5, 3, 3, 3), {"padding": 1}),
-    "stride and dilation": ((1, 4, 9, 8), (6, 2, 3, 2), {"stride": 2, "dilation": (3, 1), "groups": 2}),
+    "stride and dilation": (
+        *((1, 4, 9, 8), (6, 2, 3, 2)),
+        {"stride": 2, "dilation": (3, 1), "groups": 2},
+    ),
     "1x1": ((3, 6, 2, 4), (18, 6, 1, 1), {}),
     "1x1 of odd planes": ((2, 5, 3, 3), (4, 5, 1, 1), {}),
 }  # fmt: skip

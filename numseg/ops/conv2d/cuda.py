@@ -33,7 +33,6 @@ from numseg.ops.conv2d import cuda_tiles as tiles
 from numseg.ops.conv2d.geometry import Geometry
 from numseg.ops.conv2d.rules import end_output, first_output
 
-
 RUN = 4
 """Outputs of a thread of a depthwise convolution."""
 
