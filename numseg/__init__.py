@@ -6,6 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from numseg import boxes, crf, nets
+from numseg.cuda.streams import cuda_stream
+from numseg.device import asarray, asnumpy
 from numseg.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -37,8 +39,11 @@ __all__ = [
     "Operator",
     "Plan",
     "Spec",
+    "asarray",
+    "asnumpy",
     "boxes",
     "crf",
+    "cuda_stream",
     "get_num_threads",
     "gradcheck",
     "nets",

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from numseg import checks
 from numseg.cuda.arrays import Cuda, on_gpu
-from numseg.errors import ArgumentTypeError, one_line
+from numseg.cuda.runtime import cuda_available, describe_cuda
+from numseg.errors import ArgumentTypeError, DeviceError, one_line
 from numseg.typing import Array
 
-__all__ = ["Cuda", "Device", "Host", "of", "ready", "seen"]
+__all__ = ["Cuda", "Device", "Host", "asarray", "asnumpy", "named", "of", "ready", "seen"]
 
 
 class Host:
@@ -62,8 +64,102 @@ class Host:
     def from_host(array: Array) -> Any:
         return array
 
+    @staticmethod
+    def remembered(array: Any) -> Array | None:
+        return np.asarray(array)
+
 
 Device = type[Host] | type[Cuda]
+
+DEVICES: dict[str, Device] = {"cpu": Host, "cuda": Cuda}
+
+
+def named(name: str) -> Device:
+    """The device of this name; a DeviceError if it is not there."""
+    checks.choice("device", name, tuple(DEVICES))
+    if name == "cuda" and not cuda_available():
+        raise DeviceError(f"device is 'cuda', but there is none: {describe_cuda()}")
+    return DEVICES[name]
+
+
+def asarray(x: Any, device: str | None = None) -> Any:
+    """The array on a device: itself or a view where it is there already, else a copy.
+
+    Parameters
+    ----------
+    x : array
+        NumPy's, or of any library: with ``__cuda_array_interface__``, DLPack, or
+        ``__array__``.
+    device : {"cpu", "cuda"}, optional
+        By default the array stays where it is.
+
+    Returns
+    -------
+    array
+        On the CPU a NumPy array. On the GPU a Numba device array, which has
+        ``__cuda_array_interface__``: CuPy, PyTorch and JAX take it without a copy. Operators take
+        the arrays of those libraries as well; this is how to move NumPy's.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If x is no array, or its owner does not give it away (a tensor that requires grad).
+    DeviceError
+        If there is no GPU, or the array is on another GPU than the current one.
+
+    Notes
+    -----
+    A copy to the GPU is queued on the current stream (:func:`numseg.cuda_stream`), and the call
+    returns before it is done; x may be changed at once, unless its memory is pinned. A copy to the
+    CPU waits for what makes the array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> asarray(np.arange(3), device="cpu")
+    array([0, 1, 2])
+    """
+    where = of([x])
+    view = where.view("x", x)
+    target = where if device is None else named(device)
+    if target is where:
+        return view
+    return target.from_host(view) if where is Host else _host_copy(view)
+
+
+def asnumpy(x: Any) -> Array:
+    """The array in NumPy: a view of what is on the CPU, a copy of what is on the GPU.
+
+    Parameters
+    ----------
+    x : array
+        Of any library.
+
+    Returns
+    -------
+    numpy.ndarray
+
+    Raises
+    ------
+    ArgumentTypeError
+        If x is no array, or its owner does not give it away.
+
+    Notes
+    -----
+    Waits for what makes the array, and for nothing else.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> asnumpy(np.ones(2))
+    array([1., 1.])
+    """
+    array: Array = asarray(x, "cpu")
+    return array
+
+
+def _host_copy(view: Any) -> Array:
+    return Cuda.to_host(Cuda.normal(view)).reshape(view.shape)
 
 
 def of(values: list[Any]) -> Device:

@@ -247,7 +247,8 @@ def check_values(
     if check is None:
         return
     with np.errstate(all="ignore"):
-        if own := getattr(kernels, "check", None):
+        own = getattr(kernels, "check", None)
+        if own is not None and not _remembered(op, where, arrays):
             own(*arrays, plan.geometry)
         else:
             check(*_visible(op, where, arrays), plan.geometry)
@@ -257,11 +258,24 @@ def _visible(op: Operator[..., Any], where: Device, arrays: Sequence[Any]) -> It
     """Of arrays whose values ``check`` may see, these, on the CPU."""
 
     def visible(name: str, array: Any) -> Any:
-        seen = name in op.facts.examines or array.dtype.kind in "iub"
-        return where.to_host(array) if seen else array
+        if not _is_seen(op, name, array):
+            return array
+        remembered = where.remembered(array)
+        return where.to_host(array) if remembered is None else remembered
 
     for name, entry in zip(op.inputs, arrays, strict=True):
         yield each(entry, functools.partial(visible, name))
+
+
+def _remembered(op: Operator[..., Any], where: Device, arrays: Sequence[Any]) -> bool:
+    """Whoever moved them to the GPU left all that ``check`` sees on the CPU as well."""
+    named = ((n, a) for n, e in zip(op.inputs, arrays, strict=True) for a in flat(e))
+    seen = [array for name, array in named if array is not None and _is_seen(op, name, array)]
+    return all(where.remembered(array) is not None for array in seen)
+
+
+def _is_seen(op: Operator[..., Any], name: str, array: Any) -> bool:
+    return name in op.facts.examines or array.dtype.kind in "iub"
 
 
 def _allocated(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numseg.cuda import runtime
+from numseg.cuda import memory, runtime, streams
 from numseg.errors import ArgumentTypeError, DeviceError, one_line
 from numseg.typing import Array
 
@@ -16,8 +16,9 @@ from numseg.typing import Array
 class Cuda:
     """The GPU, or Numba's simulator of one.
 
-    Everything runs on CUDA's legacy default stream, in the order of the calls. An array from
-    another library is used once the stream that its owner names, if it names one, is done.
+    Everything is queued on the current stream (:mod:`numseg.cuda.streams`), in the order of the
+    calls, and the host waits for nothing but :meth:`to_host`. An array that names another stream
+    is used once that one is done with it: by an event, on the GPU.
     """
 
     face = "cuda"
@@ -37,6 +38,7 @@ class Cuda:
             raise ArgumentTypeError(
                 f"{name} has dtype {view.dtype.str}: a CUDA array must be in native byte order"
             )
+        _ordered(view)
         return view
 
     @staticmethod
@@ -50,16 +52,45 @@ class Cuda:
 
     @staticmethod
     def empty(shape: tuple[int, ...], dtype: Any) -> Any:
-        return runtime.empty(shape, dtype)
+        return memory.empty(shape, dtype)
 
     @staticmethod
     def to_host(array: Any) -> Array:
-        return np.asarray(array.copy_to_host(), order="C")  # which leaves 0 axes as they are
+        """A copy. Waits until what makes the array is done."""
+        _ordered(array)
+        queue = streams.queue()
+        found = np.asarray(array.copy_to_host(stream=queue), order="C")  # leaves 0 axes as they are
+        queue.synchronize()
+        return found
 
     @staticmethod
-    def from_host(array: Array) -> Any:
+    def from_host(array: Array, remember: bool = False) -> Any:
+        """A copy, in columns if the array is. Waits for nothing, unless memory is pinned, which
+        must stay as it is until the stream is done. ``remember``: neither changes any more, so
+        checks of values may look at the one on the CPU."""
         one_run = array.flags.c_contiguous or array.flags.f_contiguous  # all that can be sent
-        return runtime.cuda.to_device(array if one_run else array.copy("C"))
+        array = array if one_run else array.copy("C")
+        strides = None if array.flags.c_contiguous else array.strides
+        there = memory.empty(array.shape, array.dtype, strides)
+        if array.size:
+            there.copy_to_device(array, stream=streams.queue())
+        if remember:
+            there.numseg_host = array
+        return there
+
+    @staticmethod
+    def remembered(array: Any) -> Array | None:
+        """What the array was copied from, if that may still be looked at."""
+        return getattr(array, "numseg_host", None)
+
+
+def _ordered(array: Any) -> None:
+    """Let the current stream wait for the one that an array is of."""
+    now = streams.current()
+    if array.stream is not now:
+        streams.wait(now, array.stream)
+        if (block := memory.block_of(array)) is not None:
+            block.read_on(now)
 
 
 def on_gpu(value: Any) -> bool:
@@ -92,7 +123,7 @@ def _ordinal(value: Any) -> int | None:
 
 def _check_current(name: str, value: Any) -> None:
     """Kernels run on the current GPU, and an array on another is out of their reach."""
-    current = getattr(runtime.cuda.get_current_device(), "id", 0)  # the simulator's has no number
+    current = runtime.current_gpu()
     if (ordinal := _ordinal(value)) not in (None, current):
         raise DeviceError(
             f"{name} is on GPU {ordinal}, but the current one is GPU {current}: "
@@ -117,26 +148,32 @@ def _adopted(name: str, value: Any) -> Any:
         raise ArgumentTypeError(f"{name} cannot be read on the GPU: {one_line(error)}") from None
     if described.__cuda_array_interface__.get("mask") is not None:
         raise ArgumentTypeError(f"{name} is a masked array; fill it first")
-    return _simulated(described) if runtime.simulated() else runtime.cuda.as_cuda_array(described)
+    if runtime.simulated():
+        return _simulated(described)
+    view = runtime.cuda.as_cuda_array(described, sync=False)
+    named = described.__cuda_array_interface__.get("stream")
+    return view.bind(streams.external(named) if named else streams.current())
 
 
 def _from_dlpack(value: Any) -> _Described:
     views: Any = importlib.import_module("cuda.core.utils")  # comes with numba-cuda
-    memory = views.StridedMemoryView.from_dlpack(value, stream_ptr=1)  # the legacy default stream
-    strides = memory.strides
+    # the owner lets this stream wait for what makes the array
+    stream = streams.handle(streams.current()) if not runtime.simulated() else streams.LEGACY
+    seen = views.StridedMemoryView.from_dlpack(value, stream_ptr=stream)
+    strides = seen.strides
     interface = {
-        "shape": memory.shape,
-        "strides": strides and tuple(step * memory.dtype.itemsize for step in strides),
-        "typestr": memory.dtype.str,
-        "data": (memory.ptr, memory.readonly),
+        "shape": seen.shape,
+        "strides": strides and tuple(step * seen.dtype.itemsize for step in strides),
+        "typestr": seen.dtype.str,
+        "data": (seen.ptr, seen.readonly),
         "version": 3,
     }
-    return _Described(interface, memory)
+    return _Described(interface, seen)
 
 
 def _simulated(described: _Described) -> Any:
     """The simulator's device memory is the host's."""
     arrays: Any = importlib.import_module("numba.cuda.simulator.cudadrv.devicearray")
     interface = {k: v for k, v in described.__cuda_array_interface__.items() if k != "stream"}
-    memory = SimpleNamespace(__array_interface__=interface, owner=described)
-    return arrays.FakeCUDAArray(np.asarray(memory))
+    there = SimpleNamespace(__array_interface__=interface, owner=described)
+    return arrays.FakeCUDAArray(np.asarray(there), stream=streams.current())

@@ -16,11 +16,12 @@ import numpy as np
 from numba import int32
 
 from numseg.cuda import exact
+from numseg.cuda.arrays import Cuda
 from numseg.cuda.lattice import Lattice, Room, blurred, build, filtered, ranges, sliced
 from numseg.cuda.lattice import room as lattice_room
 from numseg.cuda.launch import Ints, Reals, kernel, launch, next_plane, quotient, thread
 from numseg.cuda.rows import Rows, over_rows, row_and_label, step_of_rows
-from numseg.cuda.runtime import cuda, empty
+from numseg.cuda.runtime import empty
 from numseg.kernels.lattice import simplex
 
 TINY = 1e-20
@@ -308,7 +309,7 @@ class Gradient:
         if not self.of_kernel:
             d = self.into.shape[0]
             assert self.term.plain is not None
-            scale = cuda.to_device(simplex.scales(d).astype(self.into.dtype))
+            scale = Cuda.from_host(simplex.scales(d).astype(self.into.dtype))
             arrays = self.sliced, self.splatted, self.term.plain.ranks, scale, self.into
             launch(_to_features, d, self.into.shape[1], *arrays, d, self.fresh)
 

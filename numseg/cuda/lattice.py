@@ -20,6 +20,7 @@ import numpy as np
 from numba import int32
 
 from numseg.cuda import elementary
+from numseg.cuda.arrays import Cuda
 from numseg.cuda.launch import (
     Doubles,
     Ints,
@@ -93,7 +94,7 @@ def build(features: Any) -> Lattice:
     firsts = empty((g.corners,), np.int32)
     launch(_mark_first, 1, g.corners, table, places, firsts)
     before = running_sums(firsts)
-    count = int(before[g.corners : g.corners + 1].copy_to_host()[0])  # the host waits
+    count = int(Cuda.to_host(before[g.corners : g.corners + 1])[0])  # the host waits
     vertices = empty((g.corners,), np.int32)
     launch(_number, 1, g.corners, table, places, before, vertices)
     order = sorted_places(vertices, count)
@@ -241,7 +242,7 @@ def ranges(*arrays: Any) -> list[Any]:
     for array, shape, start in zip(arrays, shapes, places, strict=False):
         part = extremes[start : start + math.prod(shape)]
         launch(_extremes, *shape[1:], array, part, *array.shape)
-    found = extremes.copy_to_host() if extremes.size else np.zeros(0)
+    found = Cuda.to_host(extremes) if extremes.size else np.zeros(0)
     ends = [found[i:j].reshape(s) for i, j, s in zip(places, places[1:], shapes, strict=False)]
     return [
         np.stack([low.min(1), high.max(1)]) if low.size else np.zeros((2, len(low)))
@@ -276,8 +277,8 @@ def _extremes(features: Reals, extremes: Reals, d: int, points: int) -> None:
 
 def _corners(features: Any, keys: simplex.Keys, g: Sizes) -> tuple[Any, Any, Any]:
     """Of each corner of each point's simplex the weight and the key; the ranks of coordinates."""
-    scale = cuda.to_device(simplex.scales(g.d))
-    digits = cuda.to_device(np.concatenate([keys.origin, keys.steps.ravel()]))
+    scale = Cuda.from_host(simplex.scales(g.d))
+    digits = Cuda.from_host(np.concatenate([keys.origin, keys.steps.ravel()]))
     places = empty((g.d + 1, g.points), np.float64)
     near, turned, ranks = (empty((g.d + 1, g.points), np.int32) for _ in range(3))
     weights = empty((g.corners,), features.dtype)
@@ -506,7 +507,7 @@ def _neighbours(
     """(D + 1, M, 2): for each axis and vertex those on both sides; M where there is none."""
     count = starts.size - 1
     found = empty((g.d + 1, count, 2), np.int32)
-    steps = cuda.to_device(keys.steps.ravel())
+    steps = Cuda.from_host(keys.steps.ravel())
     fill(found, count)
     arrays = table, numbers, before, corners, starts, steps, found
     launch(_find_neighbours, g.d + 1, count, *arrays, g)

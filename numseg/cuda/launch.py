@@ -31,6 +31,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from numba import int32, types, uint32
 
+from numseg.cuda import cubins, streams
 from numseg.cuda.runtime import cuda, empty, simulated
 from numseg.errors import DeviceError
 from numseg.kernels.machine.jit import rule
@@ -59,6 +60,9 @@ LIMIT = 2**30 - 1
 """Of planes, of elements of one plane, and of every int, such as those in a Geometry: the sum of
 two of them fits in int32."""
 
+KEPT = 256
+"""Tuples of numbers that a kernel keeps packed."""
+
 NUMBERS = bool, int, float
 """Become boolean, int32, and the operator's dtype."""
 
@@ -78,15 +82,24 @@ class Tiled(NamedTuple):
 class Kernel:
     """A CUDA kernel that knows the types of its arguments."""
 
-    def __init__(self, function: Callable[..., None], tiled: Tiled | None = None) -> None:
+    def __init__(
+        self,
+        function: Callable[..., None],
+        tiled: Tiled | None = None,
+        sources: tuple[str, ...] = (),
+    ) -> None:
+        """``sources``: the modules that it is made of, if its own does not say so."""
         self.module = function.__module__
         self.name = f"{self.module}.{function.__name__}"
         self.function = function
         self.tiled = tiled
         bounds = {} if self.bounds is None or simulated() else {"launch_bounds": self.bounds}
         self.compiled: Any = cuda.jit(**bounds)(function)
+        if not simulated():
+            cubins.keep(self.compiled, self.name, sources or (self.module,))
         self.hints = typing.get_type_hints(function, include_extras=True)
         self.hints.pop("return", None)
+        self._tuples: dict[Any, tuple[Any, Any]] = {}
 
     @property
     def bounds(self) -> tuple[int, int] | None:
@@ -101,7 +114,23 @@ class Kernel:
         """``given`` in exactly those types: arrays flat, numbers narrow."""
         pairs = list(zip(self.hints.items(), given, strict=True))
         real = next((a.dtype for (_, hint), a in pairs if hint == Reals), np.dtype(np.float32))
-        return [_argument(f"{self.name}: {n}", hint, value, real) for (n, hint), value in pairs]
+        return [self._argument(name, hint, value, real) for (name, hint), value in pairs]
+
+    def _argument(self, name: str, hint: Any, value: Any, real: np.dtype[Any]) -> Any:
+        if isinstance(value, tuple):
+            return self._packed(name, hint, value, real)
+        return _argument(f"{self.name}: {name}", hint, value, real)
+
+    def _packed(self, name: str, hint: Any, value: Any, real: np.dtype[Any]) -> Any:
+        """Numbers in a tuple, made once for each geometry: plans, which are kept, hold those."""
+        key = name, id(value), real
+        kept, packed = self._tuples.get(key, (None, None))
+        if kept is not value:
+            packed = _argument(f"{self.name}: {name}", hint, value, real)
+            if len(self._tuples) >= KEPT:
+                self._tuples.clear()
+            self._tuples[key] = value, packed  # the value stays, and so its id stays its own
+        return packed
 
 
 kernel = Kernel
@@ -132,14 +161,16 @@ def launch_blocks(kernel: Kernel, blocks: int, *args: Any) -> None:
 
 
 def _configured(dispatcher: Any, grid: tuple[int, int], block: tuple[int, int]) -> Any:
-    return (_configure if simulated() else _configure_once)(dispatcher, grid, block)
+    """The kernel, ready to be queued on the current stream."""
+    configure = _configure if simulated() else _configure_once
+    return configure(dispatcher, grid, block, streams.current())
 
 
-def _configure(dispatcher: Any, grid: tuple[int, int], block: tuple[int, int]) -> Any:
+def _configure(dispatcher: Any, grid: tuple[int, int], block: tuple[int, int], stream: Any) -> Any:
     """Without Numba's advice against small grids: small arrays make them."""
     with _configuring, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return dispatcher[grid, block]
+        return dispatcher[grid, block, stream]
 
 
 _configure_once = functools.lru_cache(maxsize=1024)(_configure)

@@ -25,14 +25,22 @@ class Piece(NamedTuple):
     rows: slice
     columns: slice
     """Where they lie in the whole one."""
-    values: Array
-    """(C, rows, columns)."""
+    outputs: Any
+    """(1, C, H, W) of the tile, where they were made."""
+    inner: tuple[slice, slice]
+    """Rows and columns of the piece among them."""
+
+    @property
+    def values(self) -> Array:
+        """(C, rows, columns), on the CPU."""
+        found = device.of([self.outputs]).to_host(self.outputs)
+        return found[0, :, *self.inner]
 
 
 def pieces(
     places: Iterable[Place],
     read: Callable[[Place], Array],
-    run: Callable[[Array], Array],
+    run: Callable[[Array], Any],
     batch: int = 1,
 ) -> Iterator[Piece]:
     """What a network makes of tiles.
@@ -51,11 +59,12 @@ def pieces(
     left, batch = iter(places), checks.integer("batch", batch, minimum=1)
     while group := list(itertools.islice(left, batch)):
         values = run(np.stack([read(place) for place in group]))
-        for (rows, columns), found in zip(group, values, strict=True):
+        for n, (rows, columns) in enumerate(group):
             yield Piece(
                 slice(rows.first, rows.last),
                 slice(columns.first, columns.last),
-                found[:, rows.inner, columns.inner],
+                values[n : n + 1],
+                (rows.inner, columns.inner),
             )
 
 
@@ -128,15 +137,15 @@ def run(
     return outputs[0] if len(outputs) == 1 else outputs
 
 
-def runner(graph: Graph, params: Mapping[str, ArrayLike]) -> Callable[[Array], Array]:
-    """Images on the CPU in, and outputs on the CPU out, one after the other along the channels,
-    wherever the parameters are."""
+def runner(graph: Graph, params: Mapping[str, ArrayLike]) -> Callable[[Array], Any]:
+    """Images on the CPU in; the output, or all of them one after the other along the channels and
+    then on the CPU, where the parameters are."""
     where = device.of(list(params.values()))
 
-    def run(x: Array) -> Array:
-        given = graph.run(params, where.from_host(np.ascontiguousarray(x)))
-        outputs = given if isinstance(given, tuple) else (given,)
-        found = [where.to_host(output) for output in outputs]
-        return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
+    def run(x: Array) -> Any:
+        outputs = graph.run(params, where.from_host(np.ascontiguousarray(x)))
+        if isinstance(outputs, tuple):
+            return np.concatenate([where.to_host(output) for output in outputs], axis=1)
+        return outputs
 
     return run

@@ -3,26 +3,17 @@ files want them."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from numseg import checks, device
-from numseg.cuda.runtime import cuda_available, describe_cuda
-from numseg.device import Cuda, Device, Host
-from numseg.errors import DeviceError
+from numseg import device
+from numseg.device import Cuda, Device, Host, named
 from numseg.typing import Array
 
-DEVICES: dict[str, Device] = {"cpu": Host, "cuda": Cuda}
-
-
-def named(name: str) -> Device:
-    """The device of this name; a DeviceError if it is not there."""
-    checks.choice("device", name, tuple(DEVICES))
-    if name == "cuda" and not cuda_available():
-        raise DeviceError(f"device is 'cuda', but there is none: {describe_cuda()}")
-    return DEVICES[name]
+__all__ = ["all_moved", "copied", "cuda", "labels_moved", "moved", "named", "of", "to_host"]
 
 
 def of(arrays: Mapping[str, Any]) -> Device:
@@ -37,6 +28,22 @@ def moved(array: Any, where: Device) -> Any:
     return where.from_host(np.asarray(to_host(array), order="C"))
 
 
+def labels_moved(labels: Array, where: Device) -> Any:
+    """Labels that nobody changes any more: there, and remembered here for checks of values."""
+    labels = np.asarray(labels, order="C")
+    return labels if where is Host else Cuda.from_host(labels, remember=True)
+
+
+def copied(array: Any) -> Any:
+    """A copy, on the same side."""
+    return cuda("launch").dense(array) if device.of([array]) is Cuda else np.array(array)
+
+
+def cuda(name: str = "") -> Any:
+    """The kernels of training, or a module of numseg.cuda, which need numba-cuda."""
+    return importlib.import_module(f"numseg.cuda.{name}" if name else "numseg.training.cuda")
+
+
 def all_moved(arrays: Mapping[str, Any], where: Device) -> dict[str, Any]:
     """The same for a dict of arrays."""
     return {name: moved(array, where) for name, array in arrays.items()}
@@ -44,6 +51,4 @@ def all_moved(arrays: Mapping[str, Any], where: Device) -> dict[str, Any]:
 
 def to_host(array: Any) -> Array:
     """The array in NumPy; a view, if it is on the CPU."""
-    where = device.of([array])
-    view = where.view("array", array)
-    return view if where is Host else where.to_host(where.normal(view)).reshape(view.shape)
+    return device.asnumpy(array)

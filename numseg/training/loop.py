@@ -35,6 +35,7 @@ from numseg.training.resuming import resumed
 from numseg.training.starting import Weights, digest_of, with_weights
 from numseg.training.stepping import Step, Stepper, Trainee
 from numseg.training.survey import survey
+from numseg.training.uploads import uploaded
 from numseg.typing import Array
 
 
@@ -277,9 +278,10 @@ class Run:
     def epoch(self, at: Checkpoint, shown: Bar) -> tuple[Checkpoint, Epoch]:
         """One epoch's steps, and its scores."""
         now, steps = Trainee(at.params, at.state, dict(at.average)), []
-        every = batches(
+        made = batches(
             self.dataset, self.recipe.sampling, self.channels, at.epoch, workers=self.workers
         )
+        every = uploaded(made, self.stepper.where)
         with contextlib.closing(every):
             for number in range(self.steps):
                 now, step = self.stepper.step(now, every, at.epoch, number)

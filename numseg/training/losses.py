@@ -15,7 +15,7 @@ from numseg.operator import Operator, Spec
 from numseg.ops.add import add
 from numseg.training import targets
 from numseg.training.checkpoints import plain
-from numseg.training.devices import moved, to_host
+from numseg.training.devices import labels_moved, moved, to_host
 from numseg.typing import Array, Shape
 
 
@@ -215,4 +215,4 @@ class Criterion:
             checks.labels("target", labels, self.classes)
             classes = np.arange(self.classes).reshape(-1, 1, 1)
             labels = (labels[:, None] == classes).astype(scores.dtype)
-        return op.forward(scores, moved(labels, where), **given)
+        return op.forward(scores, labels_moved(labels, where), **given)

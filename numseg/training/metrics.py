@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from numseg import checks
+from numseg import checks, device
+from numseg.cuda.arrays import on_gpu
 from numseg.data.labels import as_labels
 from numseg.errors import ArgumentError
-from numseg.training.devices import to_host
+from numseg.training.devices import cuda, to_host
 from numseg.typing import Array, ArrayLike
 
 
@@ -60,6 +61,8 @@ def confusion_matrix(
            [0, 1]])
     """
     checks.integer("classes", classes, minimum=1)
+    if (found := _on_the_gpu(truth, prediction, classes, ignore_index)) is not None:
+        return found
     true, guess = as_labels("truth", to_host(truth)), as_labels("prediction", to_host(prediction))
     checks.shape("prediction", guess, true.shape, "the shape of truth")
     true, guess = true.reshape(-1), guess.reshape(-1)
@@ -73,6 +76,24 @@ def confusion_matrix(
             raise ArgumentError(f"{name} holds label {worst}, expected 0 to {classes - 1}")
     cells = true * classes + guess
     return np.bincount(cells, minlength=classes**2).reshape(classes, classes).astype(np.int64)
+
+
+def _on_the_gpu(truth: Any, prediction: Any, classes: int, ignored: Any) -> Array | None:
+    """Arrays of labels that are both there are counted there; None for all else, and for what
+    is to be refused."""
+    labels = isinstance(ignored, (int, np.integer, type(None))) and not isinstance(ignored, bool)
+    if not labels or not all(map(on_gpu, (truth, prediction))) or classes > 1024:
+        return None
+    there = [device.asarray(array) for array in (truth, prediction)]
+    if any(array.dtype != np.int64 for array in there) or there[0].shape != there[1].shape:
+        return None
+    if ignored is not None and abs(int(ignored)) >= 2**30:
+        return None
+    kernels = cuda()
+    table = kernels.table(classes)
+    kernels.count(*there, table, classes, None if ignored is None else int(ignored))
+    *found, bad = to_host(table).tolist()
+    return None if bad else np.array(found, np.int64).reshape(classes, classes)
 
 
 def scores(confusion: Array) -> Scores:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from numseg.data.dataset import Dataset, Sample
 from numseg.data.images import check_channels, check_image
+from numseg.device import Cuda
 from numseg.errors import ArgumentError
 from numseg.graph import Graph, image_channels
 from numseg.tiling.frame import Frame, scores
@@ -68,8 +69,8 @@ def predict(
     strategy of the U-Net paper).
     """
     classes = np.zeros(check_image("image", image).shape[1:], np.int64)
-    for r, c, logits in _pieces(graph, params, image, tile, device, batch):
-        classes[r, c] = np.argmax(logits, axis=0)
+    for piece in _pieces(graph, params, image, tile, device, batch):
+        classes[piece.rows, piece.columns] = devices.to_host(_labels(piece))
     return classes
 
 
@@ -84,13 +85,21 @@ def predict_logits(
     """The logits of every pixel, (classes, H, W): what :func:`predict` takes the largest of."""
     size = check_image("image", image).shape[1:]
     found: Array | None = None
-    for r, c, logits in _pieces(graph, params, image, tile, device, batch):
+    for piece in _pieces(graph, params, image, tile, device, batch):
+        logits = piece.values
         if found is None:
             found = np.empty((len(logits), *size), logits.dtype)
-        found[:, r, c] = logits
+        found[:, piece.rows, piece.columns] = logits
     if found is None:
         raise ArgumentError(f"image has {size[0]} x {size[1]} pixels, expected at least one")
     return found
+
+
+def _labels(piece: Piece) -> Any:
+    """The class of each pixel, where the logits are."""
+    if devices.of({"logits": piece.outputs}) is Cuda:
+        return devices.cuda().largest(piece.outputs, *piece.inner)
+    return np.argmax(piece.values, axis=0)
 
 
 def _pieces(
@@ -140,10 +149,28 @@ def evaluate(
         number of classes.
     """
     classes = len(dataset.classes)
+    where = devices.of(params) if device is None else devices.named(device)
+    if where is Cuda:
+        return _counted(graph, devices.all_moved(params, where), dataset)
     confusion = np.zeros((classes, classes), np.int64)
     for judged in evaluate_each(graph, params, dataset, device):
         confusion += judged.confusion
     return confusion
+
+
+def _counted(graph: Graph, params: Mapping[str, Array], dataset: Dataset) -> Array:
+    """The confusion matrix, counted on the GPU: the host waits for nothing but the whole of it."""
+    classes, kernels = len(dataset.classes), devices.cuda()
+    table = kernels.table(classes)
+    for index in range(len(dataset)):
+        sample = dataset.checked(index)
+        check_takes(graph, len(sample.image), sample.image.shape[1:], classes)
+        for piece in _pieces(graph, params, sample.image, None, None, 1):
+            labels = np.array(sample.labels[piece.rows, piece.columns], np.int64)
+            truth = devices.labels_moved(labels, Cuda)
+            kernels.count(truth, _labels(piece), table, classes, dataset.ignored)
+    found: Array = devices.to_host(table)[:-1].reshape(classes, classes)
+    return found
 
 
 class Judged(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,7 +69,9 @@ class Stepper:
     def start(self, params: dict[str, Array]) -> Trainee:
         """Before the first step."""
         trainable = {name: params[name] for name in self.trainable}
-        average = {} if not self.recipe.average else {n: _copy(p) for n, p in params.items()}
+        average = (
+            {} if not self.recipe.average else {n: devices.copied(p) for n, p in params.items()}
+        )
         return Trainee(params, self.optimiser.start(trainable), average)
 
     def step(self, at: Trainee, found: Iterator[Batch], epoch: int, number: int) -> Any:
@@ -123,7 +125,7 @@ def clipped(
         grads = {name: clip(grad, -value, value) for name, grad in grads.items()}
     if norm is None:
         return grads, None
-    length = math.sqrt(sum(map(_square, grads.values())))
+    length = math.sqrt(_sum_of_squares(list(grads.values())))
     factor = norm / (length + 1e-6)
     if factor < 1:
         grads = {name: _times(grad, factor) for name, grad in grads.items()}
@@ -140,14 +142,13 @@ def averaged(
     }
 
 
-def _square(grad: Array) -> float:
-    return float(np.sum(np.square(devices.to_host(grad), dtype=np.float64)))
+def _sum_of_squares(grads: Sequence[Array]) -> float:
+    """In float64."""
+    if grads and device.of(list(grads)) is device.Cuda:
+        return float(devices.cuda().sum_of_squares(grads))
+    return sum(float(np.sum(np.square(grad, dtype=np.float64))) for grad in grads)
 
 
 def _times(array: Array, factor: float) -> Array:
     number = np.asarray(factor, array.dtype)
     return multiply(array, devices.moved(number, device.of([array])))
-
-
-def _copy(array: Array) -> Array:
-    return devices.moved(devices.to_host(array).copy(), device.of([array]))

@@ -7,14 +7,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from numba import int32
 
-from numseg.cuda import runtime
+from numseg.cuda import cubins, runtime
 
 pytest.importorskip("numba_cuda", reason="needs the CUDA compilers: pip install '.[cuda-test]'")
 if runtime.simulated():
@@ -26,6 +26,7 @@ if runtime.simulated():
 from numseg.cuda.launch import Doubles, Ints, Kernel, Reals, Tiled, _configured, kernel, thread
 from numseg.cuda.runtime import cuda
 from numseg.errors import DeviceError
+from numseg.kernels.machine.jit import read_payload
 from numseg.ops.registry import OPERATORS
 from numseg.testing import compile_gate
 from numseg.testing.compile_gate import compile_kernel, kernels
@@ -264,3 +265,88 @@ def test_the_command_says_what_is_missing() -> None:
     assert done.stderr == (
         "compile_gate: the simulator compiles nothing: unset NUMBA_ENABLE_CUDASIM\n"
     )
+
+
+# -- compiled kernels on disk ----------------------------------------------------------------------
+
+
+class Gpu:
+    """As much of a GPU as compiling for it takes."""
+
+    compute_capability, id = (9, 0), 0
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> type[Gpu]:
+    dispatcher = importlib.import_module("numba.cuda.dispatcher")
+    codegen = importlib.import_module("numba.cuda.codegen")
+    monkeypatch.setenv("NUMSEG_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(dispatcher, "get_current_device", Gpu)
+    monkeypatch.setattr(codegen.devices, "get_context", lambda *_: SimpleNamespace(device=Gpu))
+    monkeypatch.setattr(dispatcher._Kernel, "bind", lambda self: self._codelibrary.get_cubin())
+    monkeypatch.setattr(runtime.cuda, "get_current_device", Gpu)
+    monkeypatch.setattr(runtime, "driver_version", lambda: "13.0")
+    cubins._settings.cache_clear()
+    yield Gpu  # type: ignore[misc]
+    cubins._settings.cache_clear()
+
+
+def _compiled(kernel: Kernel, dtype: str = "float32") -> tuple[bytes, bool]:
+    """The machine code, by a new dispatcher, and whether it was found on disk."""
+    dispatcher = runtime.cuda.jit(kernel.function)
+    cubins.keep(dispatcher, kernel.name, (kernel.module,))
+    made = dispatcher.compile(kernel.signature(dtype))
+    return made._codelibrary.get_cubin().code, bool(dispatcher._cache_hits)
+
+
+def test_a_kernel_is_found_on_disk(
+    gpu: type[Gpu], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By what it is made of, for what and by what; not if the file is damaged."""
+    (kernel, *_) = compile_gate.kernels("numseg.ops.pixel_shuffle2d.cuda")
+    code, found = _compiled(kernel)
+    assert code
+    assert not found
+    (file,) = tmp_path.iterdir()
+    assert file.name.startswith("numseg.ops.pixel_shuffle2d.cuda._forward-cuda-")
+    assert _compiled(kernel) == (code, True)
+    for damaged in (b"", file.read_bytes()[:-1]):
+        with pytest.raises(ValueError, match="is damaged"):
+            file.write_bytes(damaged)
+            read_payload(file)
+    code, found = _compiled(kernel)  # with another number in its name
+    assert not found
+    assert _compiled(kernel) == (code, True)  # it was written again
+    assert list(tmp_path.iterdir()) == [file]
+    cache = cubins.Cubins(kernel.name, (kernel.module,), {})
+    signature = kernel.signature("float32")
+    others = {cache.file(kernel.signature("float64")), file}
+    monkeypatch.setattr(gpu, "compute_capability", (8, 0))
+    others.add(cache.file(signature))
+    monkeypatch.setattr(runtime, "driver_version", lambda: "12.0")
+    cubins._settings.cache_clear()
+    others.add(cache.file(signature))
+    others.add(cubins.Cubins(kernel.name, ("numseg.cuda.rows",), {}).file(signature))
+    assert len(others) == 5
+
+
+def test_a_cache_that_cannot_be_written_costs_a_compilation(
+    gpu: type[Gpu], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "no folder"
+    file.write_text("")
+    monkeypatch.setenv("NUMSEG_CACHE_DIR", str(file))
+    (kernel, *_) = compile_gate.kernels("numseg.ops.pixel_shuffle2d.cuda")
+    code, found = _compiled(kernel)
+    assert code
+    assert not found
+
+
+def test_kernels_of_formulas_are_kept_by_the_formulas(gpu: type[Gpu]) -> None:
+    """Those that are made in a function have no file of their own."""
+    (kernel, *_) = compile_gate.kernels("numseg.ops.silu.cuda")
+    other = compile_gate.kernels("numseg.ops.sigmoid.cuda")[0]
+    signature = kernel.signature("float32")
+    files = {k.compiled._cache.file(signature).name.rpartition("-")[2] for k in (kernel, other)}
+    assert len(files) == 2
+    assert kernel.compiled._cache._enabled

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg.cuda import runtime
+from numseg.cuda import memory, runtime
 from numseg.data import Dataset, Sample
 from numseg.device import Cuda
 from numseg.graph import Graph
@@ -24,10 +24,14 @@ from numseg.training import (
     confusion_matrix,
     evaluate,
     load_network,
+    loop,
     make_network,
     predict,
     train,
 )
+from numseg.training.batches import Batch, batches
+from numseg.training.stepping import Trainee
+from numseg.training.uploads import uploaded
 
 if not runtime.cuda_available():
     pytest.skip(
@@ -36,6 +40,7 @@ if not runtime.cuda_available():
     )
 
 from numseg.testing import compile_gate
+from numseg.training import cuda as training_cuda
 
 RNG = np.random.default_rng(0)
 OURS = OPERATORS
@@ -202,7 +207,7 @@ def test_parameters_are_moved_once(monkeypatch: pytest.MonkeyPatch) -> None:
     graph, data, moved = fcn(1, 2), _halves(), []
     real = Cuda.from_host
     monkeypatch.setattr(
-        Cuda, "from_host", staticmethod(lambda a: (moved.append(a.shape), real(a))[1])
+        Cuda, "from_host", staticmethod(lambda a, **k: (moved.append(a.shape), real(a, **k))[1])
     )
     train(graph, data, data, RECIPE, device="cuda")
     for param in graph.params:  # and what Adam keeps of it
@@ -263,3 +268,123 @@ def test_scores_of_arrays_on_the_gpu() -> None:
         confusion_matrix(Cuda.from_host(truth), Cuda.from_host(guess), 2),
         confusion_matrix(truth, guess, 2),
     )
+
+
+# -- what stays on the GPU ------------------------------------------------------------------------
+
+
+def _stepper(recipe: Recipe) -> tuple[Any, Any, Any]:
+    """A run, where it is, and batches without end."""
+    data = _halves()
+    run = loop.Run(fcn(1, 2), data, data, recipe, Cuda, 0)
+    run.check_run()
+    run.check_crop()
+    at = run.start({}, None, ())
+
+    def every() -> Any:
+        while True:
+            yield from batches(data, recipe.sampling, 1, 0)
+
+    return run, Trainee(at.params, at.state, dict(at.average)), uploaded(every(), Cuda)
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
+def test_a_step_copies_the_loss_and_allocates_nothing(
+    optimiser: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the gradient's length, if it is asked for."""
+    recipe = dataclasses.replace(
+        RECIPE, optimiser=optimiser, clip_value=0.5, clip_norm=0.1, average=0.5,
+        groups={"*.bias": {"lr": 2.0}},
+    )  # fmt: skip
+    run, now, found = _stepper(recipe)
+    now, _ = run.stepper.step(now, found, 0, 0)
+    now, _ = run.stepper.step(now, found, 0, 0)  # gradients have been given back by now
+    copied, real = [], Cuda.to_host
+    monkeypatch.setattr(
+        Cuda, "to_host", staticmethod(lambda a: (copied.append(a.size), real(a))[1])
+    )
+    before = memory.stats().allocations
+    for _ in range(2):
+        now, _ = run.stepper.step(now, found, 0, 0)
+    assert copied == [1, 1] * 2  # the loss and the length
+    assert memory.stats().allocations == before
+    found.close()
+
+
+def test_scores_are_counted_on_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, data, copied, real = fcn(1, 2), _halves(), [], Cuda.to_host
+    params = graph.init()
+    expected = evaluate(graph, params, data)
+    monkeypatch.setattr(
+        Cuda, "to_host", staticmethod(lambda a: (copied.append(a.size), real(a))[1])
+    )
+    np.testing.assert_array_equal(evaluate(graph, params, data, device="cuda"), expected)
+    assert copied == [2 * 2 + 1]
+
+
+@pytest.mark.parametrize("ignored", [None, 255, 1])
+def test_a_confusion_matrix_is_counted_where_the_labels_are(ignored: int | None) -> None:
+    truth, guess = RNG.integers(0, 3, (2, 9, 31)), RNG.integers(0, 3, (2, 9, 31))
+    if ignored == 255:
+        truth[0, :4], guess[0, :2] = 255, -7  # what is predicted there does not matter
+    expected = confusion_matrix(truth, guess, 3, ignored)
+    there = confusion_matrix(Cuda.from_host(truth), Cuda.from_host(guess), 3, ignored)
+    np.testing.assert_array_equal(there, expected)
+    truth[1, 0, 0] = 3
+    with pytest.raises(ns.ArgumentError, match=r"^truth holds label 3, expected 0 to 2$"):
+        confusion_matrix(Cuda.from_host(truth), Cuda.from_host(guess), 3, ignored)
+
+
+def test_the_class_of_a_pixel_is_the_first_of_the_largest() -> None:
+    few = np.array([-np.inf, 0, 1, np.inf, np.nan], np.float32)
+    scores = RNG.choice(few, (1, 4, 7, 9))
+    found = training_cuda.largest(Cuda.from_host(scores), slice(1, 6), slice(2, 9))
+    np.testing.assert_array_equal(_here(found), np.argmax(scores[0, :, 1:6, 2:9], axis=0))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_length_of_gradients_is_summed_in_float64(dtype: Any) -> None:
+    grads = [RNG.standard_normal(shape).astype(dtype) for shape in ((3, 5), (1,), (0, 2), (40,))]
+    expected = sum(float(np.sum(np.square(grad, dtype=np.float64))) for grad in grads)
+    found = training_cuda.sum_of_squares([Cuda.from_host(grad) for grad in grads])
+    assert found == pytest.approx(expected, rel=1e-14)
+    large = [Cuda.from_host(np.array([3e30, 4e30], dtype))]
+    assert training_cuda.sum_of_squares(large) == pytest.approx(25e60, rel=1e-6)
+
+
+def test_batches_arrive_in_their_order_and_images_alone_are_moved() -> None:
+    made = [Batch(RNG.random((2, 1, 3, 3), np.float32), np.full((2, 3, 3), k)) for k in range(7)]
+    closed = []
+
+    def every() -> Any:
+        try:
+            yield from made
+        finally:
+            closed.append(1)
+
+    for batch, sent in zip(made, uploaded(every(), Cuda), strict=True):
+        np.testing.assert_array_equal(_here(sent.x), batch.x)
+        assert sent.labels is batch.labels
+    assert closed == [1]
+    half = uploaded(every(), Cuda)
+    next(half)
+    half.close()
+    assert closed == [1, 1]
+
+
+def test_labels_that_were_seen_on_the_host_are_not_copied_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """max_unpool2d looks at its indices."""
+    from numseg.training.devices import labels_moved
+
+    y = Cuda.from_host(np.ones((1, 1, 1, 2), np.float32))
+    copied, real = [], Cuda.to_host
+    monkeypatch.setattr(Cuda, "to_host", staticmethod(lambda a: (copied.append(a), real(a))[1]))
+    ns.max_unpool2d(y, labels_moved(np.array([[[[0, 1]]]]), Cuda), 2)
+    assert not copied
+    with pytest.raises(ns.ArgumentError, match=r"^max_unpool2d: "):
+        ns.max_unpool2d(y, labels_moved(np.array([[[[0, 99]]]]), Cuda), 2)
+    ns.max_unpool2d(y, Cuda.from_host(np.array([[[[0, 1]]]])), 2)
+    assert copied

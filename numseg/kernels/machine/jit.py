@@ -128,10 +128,7 @@ class KernelCache(_Cache):
             return None
         target_context.refresh()
         try:
-            content = self._file(sig, target_context.codegen()).read_bytes()
-            digest, payload = content[:32], content[32:]
-            if hashlib.sha256(payload).digest() != digest:
-                return None
+            payload = read_payload(self._file(sig, target_context.codegen()))
             return compiler.CompileResult._rebuild(target_context, *pickle.loads(payload))
         except Exception:  # a damaged or unreadable entry is a miss: the kernel is compiled again
             return None
@@ -140,17 +137,7 @@ class KernelCache(_Cache):
         if not self._enabled or data.lifted or data.library.has_dynamic_globals:
             return
         try:
-            payload = dumps(data._reduce())
-            file = self._file(sig, data.codegen)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=file.parent, prefix=".writing-")
-            try:
-                with os.fdopen(handle, "wb") as out:
-                    out.write(hashlib.sha256(payload).digest() + payload)
-                os.replace(name, file)
-            except BaseException:
-                os.unlink(name)
-                raise
+            write_payload(self._file(sig, data.codegen), dumps(data._reduce()))
         except Exception:  # read-only or full disk, or nothing to pickle: compile again next time
             self._enabled = False
 
@@ -163,6 +150,28 @@ class KernelCache(_Cache):
     def flush(self) -> None:
         for file in cache_directory().glob(f"{self._name}-*"):
             file.unlink(missing_ok=True)
+
+
+def read_payload(file: Path) -> bytes:
+    """What a file of the cache holds; ValueError if it is damaged."""
+    content = file.read_bytes()
+    digest, payload = content[:32], content[32:]
+    if hashlib.sha256(payload).digest() != digest:
+        raise ValueError(f"{file} is damaged")
+    return payload
+
+
+def write_payload(file: Path, payload: bytes) -> None:
+    """Write a file of the cache whole, or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=".writing-")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(hashlib.sha256(payload).digest() + payload)
+        os.replace(name, file)
+    except BaseException:
+        os.unlink(name)
+        raise
 
 
 def cache_directory() -> Path:
