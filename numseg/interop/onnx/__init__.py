@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numseg.graph import Graph
+from numseg.interop.onnx.differing import Difference, difference
 from numseg.interop.onnx.importing import Computed, Refusal, imported
 from numseg.typing import Array
 
-__all__ = ["load"]
+__all__ = ["Difference", "difference", "load"]
 
 
 def load(

@@ -20,7 +20,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from numseg.conventions import Unsupported, onnx_nodes, to_call
-from numseg.errors import ArgumentError
 from numseg.interop.onnx import arithmetic
 from numseg.interop.onnx.arithmetic import DTYPES, axes_of
 from numseg.interop.onnx.files import Unread
@@ -188,7 +187,7 @@ def by_convention(node: Node) -> Any:
         attempt = dataclasses.replace(node, calls=[*node.calls])
         try:
             made = to_call(
-                op, node.type, node.inputs, _words(node.attributes), node.opset, node.outputs
+                op, node.type, node.inputs, dict(node.attributes), node.opset, node.outputs
             )
             result = attempt.call(op.__name__, **made)
         except Unsupported as refusal:
@@ -197,10 +196,6 @@ def by_convention(node: Node) -> Any:
         node.calls, node.asked = attempt.calls, node.asked or attempt.asked
         return result
     raise Unsupported("; ".join(dict.fromkeys(reasons)))
-
-
-def _words(attributes: dict[str, Any]) -> dict[str, Any]:
-    return attributes.copy()
 
 
 # -- shapes ---------------------------------------------------------------------------------------
@@ -493,11 +488,6 @@ def _softmax(node: Node) -> Any:
     return node.reshape(node.call(name, flat, dim=-1), shape)
 
 
-def _batch_norm(node: Node) -> Any:
-    """What is not read of the results is not asked for."""
-    return by_convention(node)
-
-
 # -- numbers --------------------------------------------------------------------------------------
 
 
@@ -519,6 +509,15 @@ def _number(node: Node, value: float) -> Array:
     """A constant of the dtype that the node computes in."""
     dtype = next(x.dtype for x in node.inputs if isinstance(x, Live))
     return np.array(value, dtype)
+
+
+def _commutative(node: Node) -> Any:
+    """The array goes first, and what is repeated all over it second: then it is known where its
+    pixels lie."""
+    x, other = node.inputs
+    if isinstance(x, np.ndarray) or (isinstance(other, Live) and x.rank < other.rank):
+        node.inputs = [other, x]
+    return by_convention(node)
 
 
 def _gemm(node: Node) -> Any:
@@ -602,13 +601,9 @@ def _reduction(do: Callable[[Node, Any, Any], Any]) -> Rule:
     return rule
 
 
-def _log_sum_exp(node: Node, x: Any, over: Any) -> Any:
-    raise Unsupported("there is no operator for it")
-
-
 RULES: dict[str, Rule] = {
+    "Add": _commutative,
     "AveragePool": _image,
-    "BatchNormalization": _batch_norm,
     "Cast": _cast,
     "Conv": _image,
     "ConvTranspose": _image,
@@ -627,6 +622,7 @@ RULES: dict[str, Rule] = {
     "MaxPool": _max_pool,
     "Mean": _chain("add", mean=True),
     "Min": _chain("minimum"),
+    "Mul": _commutative,
     "Neg": _negated,
     "Pad": _pad,
     "Pow": _pow,
@@ -660,11 +656,6 @@ RULES: dict[str, Rule] = {
 
 def supported() -> list[str]:
     """The types of nodes that are read, as far as their attributes allow."""
-    from numseg.interop.onnx.arithmetic import FUNCTIONS
-
     known = {type for op in OPERATORS.values() for type in onnx_nodes(op)}
-    shapes = {"Constant", "Shape", *FUNCTIONS} - {"ShapePart"}
+    shapes = {"Constant", "Shape", *arithmetic.FUNCTIONS} - {"ShapePart"}
     return sorted(known | RULES.keys() | shapes)
-
-
-__all__ = ["ArgumentError", "Live", "Node", "calls", "supported"]
