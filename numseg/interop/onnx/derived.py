@@ -41,6 +41,8 @@ class Translation:
     inputs: tuple[Source | None, ...]
     outputs: int
     program: Program
+    results: tuple[tuple[int, int], ...]
+    """Of each output: which call, and which of its results."""
 
     def node(self, shapes: Sequence[Shape]) -> Node:
         """The node, where values have these shapes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -243,11 +244,11 @@ class _Walk:
     def _shape(self, node: Given, x: Computed) -> list[Tensor]:
         shape = np.array(x.spec.shape, np.int64)
         later: Tensor = shape if self.fixed else Later(shape, "shape", (x.value,))
-        kind = "ShapePart"
-        attributes = node.attributes
         if node.type == "Size":
-            kind, attributes = "ReduceProd", {"keepdims": 0}
-        return self._made(kind, attributes, [later], 1)
+            return self._made("ReduceProd", {"keepdims": 0}, [later], 1)
+        if not node.attributes:
+            return [later]
+        return self._made("ShapePart", node.attributes, [later], 1)
 
     def _arithmetic(self, node: Given, inputs: Sequence[Any]) -> list[Tensor]:
         attributes = node.attributes
@@ -274,7 +275,9 @@ class _Walk:
         found = rules.calls(node)
         self._check_dtypes(node)
         late = not self.fixed and (node.asked or any(isinstance(t, Later) for t in inputs))
-        places, translation = self._translation(node, given, inputs) if late else ((), None)
+        results = tuple(r.at if isinstance(r, Live) else (-1, -1) for r in found)
+        translate = functools.partial(self._translation, node, given, inputs, results)
+        places, translation = translate() if late else ((), None)
         values: list[Any] = []
         for number, call in enumerate(node.calls):
             name = self._name(found, number, given)
@@ -307,7 +310,11 @@ class _Walk:
                     raise Unsupported(f"{argument} holds {dtype}, which the graph does not compute with")
 
     def _translation(
-        self, node: Node, given: Given, inputs: Sequence[Tensor | None]
+        self,
+        node: Node,
+        given: Given,
+        inputs: Sequence[Tensor | None],
+        results: tuple[tuple[int, int], ...],
     ) -> tuple[tuple[Value, ...], Translation]:
         values: list[Value] = []
         steps: list[Step] = []
@@ -343,7 +350,7 @@ class _Walk:
         sources = tuple(map(source, inputs))
         return tuple(values), Translation(
             node.type, node.opset, frozen(given.attributes), sources, node.outputs,
-            Program(tuple(steps)),
+            Program(tuple(steps)), results,
         )  # fmt: skip
 
     def _name(self, found: Sequence[Any], call: int, given: Given) -> str:

@@ -591,7 +591,7 @@ def _reduction(do: Callable[[Node, Any, Any], Any]) -> Rule:
                 axes = None
             if node.take("noop_with_empty_axes", 0):
                 return do(node, x, lambda operator, array: array)
-        dim = tuple(axes) if axes else None
+        dim = tuple(axis % x.rank for axis in axes) if axes else None
 
         def over(operator: str, array: Any) -> Any:
             return node.call(operator, array, dim=dim, keepdim=keep)
