@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from numseg.graph.node import Derived, Late, Measured, flat
 from numseg.interop.onnx import files
 from numseg.interop.onnx.arithmetic import thawed
 from numseg.interop.onnx.derived import Attribute, Translation
+from numseg.ops.registry import OPERATORS
 from numseg.plan import Plan, Spec
 from numseg.typing import Array, ArrayLike
 
@@ -243,8 +245,8 @@ class _Export:
             attempt = arguments | {"ceil_rule": usual}
             if node.operator.plan(**attempt).outputs[0] == self.plans[node.name].outputs[0]:
                 arguments = attempt
-        if name in ("max_pool2d",):
-            arguments = arguments | {"nan": node.operator.parameters.defaults["nan"]}
+        if name.startswith("upsample_"):
+            return _in_onnx_s_words(arguments, self.plans[node.name])
         return arguments
 
     def _indices_are_for_unpooling(self, node: Node) -> bool:
@@ -354,6 +356,29 @@ def name_of(value: Value) -> str:
     return value.source if value.result == 0 else f"{value.source}.{value.result}"
 
 
+def _in_onnx_s_words(arguments: dict[str, Any], plan: Plan[Any]) -> dict[str, Any]:
+    """An upsampling whose positions go by PyTorch's names or none, by those of ONNX."""
+    coordinates, given = arguments["coordinates"], plan.inputs[0].shape[2:]
+    by_size = arguments["size"] is not None or arguments["recompute_scale_factor"]
+    size = tuple(plan.outputs[0].shape[2:])
+    if arguments.get("align_corners"):
+        found = {"coordinates": "align_corners", "align_corners": False}
+        by_size = True  # of which the factor is no part
+    elif coordinates is None:
+        found = {"coordinates": "half_pixel"}
+        by_size = by_size or size == given
+    elif coordinates == "nearest":
+        found = {"coordinates": "asymmetric"}
+        by_size = by_size or size in (given, tuple(2 * n for n in given))
+    elif coordinates == "nearest-exact":
+        found = {"coordinates": "tf_half_pixel_for_nn"}
+    else:
+        return arguments
+    if by_size:
+        found |= {"size": size, "scale_factor": None, "recompute_scale_factor": False}
+    return arguments | found
+
+
 # -- operators that are several nodes -------------------------------------------------------------
 
 Arguments = dict[str, Any]
@@ -367,35 +392,24 @@ def _silu(w: Writer, a: Arguments, y: str) -> None:
     w.add("Mul", a["x"], w.add("Sigmoid", a["x"]), to=y)
 
 
-def _cropped(w: Writer, x: Any, top: int, left: int, rows: int, columns: int, y: str) -> None:
-    starts, ends = np.array([top, left]), np.array([top + rows, left + columns])
-    if w.opset < 10:
-        given = {"starts": starts.tolist(), "ends": ends.tolist(), "axes": [2, 3]}
-        w.add("Slice", x, to=y, **given)
-        return
-    w.add("Slice", x, starts, ends, np.array([2, 3]), to=y)
-
-
-def _crop(w: Writer, a: Arguments, y: str) -> None:
-    (rows, columns), (top, left) = (
-        v if isinstance(v, (tuple, list)) else (v, v) for v in (a["size"], a["offset"])
-    )
-    _cropped(w, a["x"], top, left, rows, columns, y)
-
-
 def _plan(name: str, arguments: Arguments) -> Any:
-    from numseg.ops.registry import OPERATORS
-
     return OPERATORS[name].plan(**arguments)
 
 
-def _center_crop(w: Writer, a: Arguments, y: str) -> None:
-    plan = _plan("center_crop", a)
-    g, (_, _, rows, columns) = plan.geometry, plan.outputs[0].shape
-    top, left = -g.top, -g.left
-    if top < 0 or left < 0:
-        raise Unsupported("pads what is smaller than the crop")
-    _cropped(w, a["x"], top, left, rows, columns, y)
+def _crop(operator: str) -> Callable[[Writer, Arguments, str], None]:
+    def write(w: Writer, a: Arguments, y: str) -> None:
+        plan = _plan(operator, a)
+        place, size = plan.geometry, plan.outputs[0].shape[2:]
+        starts = [-place.pt, -place.pl]
+        ends = [first + n for first, n in zip(starts, size, strict=True)]
+        if min(starts) < 0:
+            raise Unsupported("pads what is smaller than the crop")
+        if w.opset < 10:
+            w.add("Slice", a["x"], to=y, starts=starts, ends=ends, axes=[2, 3])
+        else:
+            w.add("Slice", a["x"], *map(np.array, (starts, ends, [2, 3])), to=y)
+
+    return write
 
 
 def _means(size: int, count: int) -> Array:
@@ -417,8 +431,10 @@ def _adaptive_avg(w: Writer, a: Arguments, y: str) -> None:
         size = [h // rows, ww // columns]
         w.add("AveragePool", x, to=y, kernel_shape=size, strides=size)
     else:
-        across = w.add("MatMul", x, _means(ww, columns).T.copy())
-        w.add("MatMul", _means(h, rows), across, to=y)
+        across = w.add("MatMul", x, _means(ww, columns).T)
+        turned = w.add("Transpose", across, perm=[0, 1, 3, 2])
+        both = w.add("MatMul", turned, _means(h, rows).T)
+        w.add("Transpose", both, to=y, perm=[0, 1, 3, 2])
 
 
 def _adaptive_max(w: Writer, a: Arguments, y: str) -> None:
@@ -431,12 +447,32 @@ def _adaptive_max(w: Writer, a: Arguments, y: str) -> None:
     w.add("MaxPool", x, to=y, kernel_shape=size, strides=size)
 
 
+def _max_unpool(w: Writer, a: Arguments, y: str) -> None:
+    """ONNX Runtime refuses sizes below those that MaxUnpool infers, which a pooling that rounds up
+    has: there the numbers are scattered."""
+    plan = _plan("max_unpool2d", a)
+    shape = plan.outputs[0].shape
+    usual = _plan("max_unpool2d", a | {"output_size": None}).outputs[0].shape
+    if all(n >= m for n, m in zip(shape, usual, strict=True)):
+        made = to_node(OPERATORS["max_unpool2d"], "MaxUnpool", a, w.opset)
+        w.put("MaxUnpool", [*made.inputs.values()], [y], made.attributes)
+        return
+    if a["index_layout"] != "nchw":
+        raise Unsupported(f"has indices of layout 'nchw', not {a['index_layout']!r}")
+    flat = np.array([-1])
+    zeros = w.add("ConstantOfShape", np.array([math.prod(shape)]))
+    indices, x = w.add("Reshape", a["indices"], flat), w.add("Reshape", a["x"], flat)
+    put = w.add("ScatterElements", zeros, indices, x, axis=0)
+    w.add("Reshape", put, np.array(shape), to=y)
+
+
 COMPOSED: dict[str, Callable[[Writer, Arguments, str], None]] = {
     "adaptive_avg_pool2d": _adaptive_avg,
     "adaptive_max_pool2d": _adaptive_max,
-    "center_crop": _center_crop,
-    "crop": _crop,
+    "center_crop": _crop("center_crop"),
+    "crop": _crop("crop"),
     "dropout": _same,
+    "max_unpool2d": _max_unpool,
     "silu": _silu,
 }
 """By operator; y is the name of the result."""
