@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from numseg.typing import Array
 
 ARRAYS = (".npy", ".npz")
-HELP = """An input is a .npy file, given as it is, or a picture: its values are brought into [0, 1], then
---mean is subtracted and divided by --std, for each channel. --imagenet takes ImageNet's. --multiple
+HELP = """An input is a .npy file, given as it is, or a picture: its values are brought into [0, 1],
+then --mean is subtracted and divided by --std, for each channel. --imagenet takes ImageNet's. --multiple
 repeats zeros at the bottom and at the right until rows and columns are a multiple; --size resizes.
 A model of several inputs wants --input NAME=FILE for each, or one .npz that holds all by name.
 """
@@ -106,9 +106,9 @@ def _array(path: Path) -> Array:
 
 
 def _archive(path: Path) -> dict[str, Array]:
+    from numseg.files import read_whole
     from numseg.interop import npz
     from numseg.interop.archive import Archive
-    from numseg.files import read_whole
 
     return npz.read(Archive(read_whole(path)))
 
@@ -124,7 +124,9 @@ def picture(args: argparse.Namespace, path: Path, declared: Declared) -> tuple[A
     axis = 1 if args.layout == "nchw" else 3
     shape = declared.shape
     if shape is not None and len(shape) != 4:
-        raise ArgumentError(f"{declared.name} has {len(shape)} axes, which no picture has: give .npy")
+        raise ArgumentError(
+            f"{declared.name} has {len(shape)} axes, which no picture has: give .npy"
+        )
     channels = (shape[axis] if shape is not None else None) or 3
     x = data.as_input(image, channels)
     if args.size is not None:
@@ -137,7 +139,9 @@ def picture(args: argparse.Namespace, path: Path, declared: Declared) -> tuple[A
         raise ArgumentError("--imagenet is --mean and --std: give one of them")
     for name, values in (("--mean", mean), ("--std", std)):
         if len(values) not in (1, channels):
-            raise ArgumentError(f"{name} has {len(values)} numbers, the model takes {channels} channels")
+            raise ArgumentError(
+                f"{name} has {len(values)} numbers, the model takes {channels} channels"
+            )
     if 0 in std:
         raise ArgumentError("--std is 0")
     by_channel = [np.array(values, np.float32)[:, None, None] for values in (mean, std)]

@@ -19,8 +19,8 @@ EXAMPLES = f"""examples:
   numseg run model.onnx --input x.npy --out y.npy
   numseg run model.onnx --input street.png --layout nhwc --scale 255 --colours bgr --out y.npz
 
---out NAME.npy is the model's first output, NAME.npz all of them by name. --out NAME.png is a picture
-beside its result: of one channel its values, from the smallest in black to the largest in white; of
+--out NAME.npy is the model's first output, NAME.npz all of them by name. --out NAME.png is a
+picture beside its result: of one channel its values, from the smallest in black to the largest in white; of
 several the channel that is largest at each pixel, in PASCAL VOC's colours.
 
 {HELP}"""
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> None:
         if path.suffix.lower() == ".npy":
             np.save(buffer, outputs[0])
         else:
-            np.savez(buffer, **named)  # type: ignore[arg-type]
+            np.savez(buffer, **named)
         return buffer.getvalue()
 
     contents = {path: content(path) for path in args.out}
@@ -97,7 +97,9 @@ def picture(args: argparse.Namespace, given: Given, output: Array) -> bytes:
     y = np.moveaxis(output, 3, 1) if args.layout == "nhwc" and output.ndim == 4 else output
     y = y[:, None] if y.ndim == 3 else y
     if y.ndim != 4 or len(y) != 1 or 0 in y.shape:
-        raise ArgumentError(f"the output has shape {output.shape}, of which there is no picture: --out y.npy")
+        raise ArgumentError(
+            f"the output has shape {output.shape}, of which there is no picture: --out y.npy"
+        )
     y = y[0]
     image = given.image
     if image is not None:

@@ -50,8 +50,8 @@ def load(
     ------
     FileError
         In one line, before anything is run: for a file that is no model, cut off, or contradicts
-        itself; for constants outside of the model's folder; and for nodes that no operator computes:
-        the line names all of them, each with its type and the reason.
+        itself; for constants outside of the model's folder; and for nodes that no operator
+        computes: the line names all of them, each with its type and the reason.
     ArgumentError
         For shapes that the model does not take.
     MissingExtra

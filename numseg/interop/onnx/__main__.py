@@ -11,13 +11,13 @@ import warnings
 from typing import Any
 
 import numseg as ns
-from numseg.cli import Parser
 from numseg.files import optional
 
 LISTED = """Conv ConvTranspose MaxPool MaxUnpool AveragePool GlobalAveragePool GlobalMaxPool LpPool
 GlobalLpPool BatchNormalization InstanceNormalization GroupNormalization LayerNormalization LRN
 Relu LeakyRelu PRelu Elu Selu Celu Sigmoid HardSigmoid HardSwish Tanh Softplus Softsign Mish Gelu
-Swish Abs Exp Log Neg Reciprocal Add Sub Mul Div Pow Sqrt Min Max Sum Mean Clip Concat Pad Slice Split
+Swish Abs Exp Log Neg Reciprocal Add Sub Mul Div Pow Sqrt Min Max Sum Mean Clip Concat Pad Slice
+Split
 Gather Unsqueeze Squeeze Reshape Flatten Transpose Expand Tile Gemm MatMul ReduceL1 ReduceL2
 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare
 ArgMax Resize Upsample GridSample RoiAlign MaxRoiPool DeformConv Softmax LogSoftmax
@@ -60,8 +60,11 @@ class Outcome(unittest.TestResult):
 
 def main(argv: Any = None) -> int:
     """The exit code: 1 if a test failed."""
-    parser = Parser(
-        prog="python -m numseg.interop.onnx", description=__doc__, epilog=EXAMPLES
+    parser = argparse.ArgumentParser(
+        prog="python -m numseg.interop.onnx",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--reference", action="store_true", help="by the definition, in NumPy")
     parser.add_argument("--only", metavar="WORD", help="tests with this word in their name")
@@ -93,19 +96,19 @@ def suite(only: str | None) -> tuple[unittest.TestSuite, dict[str, set[str]]]:
         warnings.simplefilter("ignore")
         made = onnx.backend.test.BackendTest(Backend, __name__)
     made.exclude("cuda")
-    tests = unittest.TestSuite()
+    tests: list[unittest.TestCase] = []
     for name, case in made.test_cases.items():
         if "RealModel" not in name:
-            tests.addTests(unittest.defaultTestLoader.loadTestsFromTestCase(case))
+            tests += unittest.defaultTestLoader.loadTestsFromTestCase(case)  # type: ignore[arg-type]
     kept = unittest.TestSuite(
         test for test in tests
         if test.id().endswith("_cpu") and (only is None or only in test.id())
     )  # fmt: skip
     types = {}
     for kind in ("node", "simple", "pytorch-converted", "pytorch-operator"):
-        for case in load_model_tests(kind=kind):
-            model = case.model or onnx.load(f"{case.model_dir}/model.onnx")
-            types[case.name] = {node.op_type for node in model.graph.node}
+        for test in load_model_tests(kind=kind):
+            model = test.model or onnx.load(f"{test.model_dir}/model.onnx")
+            types[test.name] = {node.op_type for node in model.graph.node}
     return kept, types
 
 

@@ -30,7 +30,7 @@ DTYPES: dict[int, Any] = {
 """Of TensorProto's numbers, those that NumPy has."""
 
 
-def bounded(shape: Sequence[int]) -> Shape:
+def bounded(shape: Any) -> Shape:
     """The shape, if an array of it is small."""
     sizes = tuple(int(size) for size in shape)
     if min(sizes, default=0) < 0:

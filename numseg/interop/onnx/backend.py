@@ -32,7 +32,7 @@ def _not_supported(reason: str) -> Exception:
     return BackendIsNotSupposedToImplementIt(reason)
 
 
-class Representation(base.BackendRep):  # type: ignore[misc]
+class Representation(base.BackendRep):  # type: ignore[misc, name-defined]
     """A model that is ready to be run."""
 
     def __init__(self, model: Any) -> None:
@@ -87,7 +87,7 @@ def _import(model: files.Model, arrays: Mapping[str, Array]) -> Imported:
         return attempt(rest)
 
 
-class Backend(base.Backend):  # type: ignore[misc]
+class Backend(base.Backend):  # type: ignore[misc, name-defined]
     """numseg, by whichever face is in use (``numseg.use``)."""
 
     @classmethod

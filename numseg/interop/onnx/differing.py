@@ -29,7 +29,7 @@ class Deviation(NamedTuple):
     error: float
     """In shares of the largest number that the definition gives; infinite where one side has NaN or
     another infinity."""
-    index: tuple[int, ...]
+    at: tuple[int, ...]
     value: float
     expected: float
 
@@ -74,10 +74,11 @@ class Difference:
         for side in self._sides(row):
             found = row.runtime if side == "ONNX Runtime" else row.kernels
             told.append(
-                f"{side} by {found.error:.1e} of the largest, at {found.index}: {found.value:.9g}, "
+                f"{side} by {found.error:.1e} of the largest, at {found.at}: {found.value:.9g}, "
                 f"the definition has {found.expected:.9g}"
             )
-        return f"{row.name} ({row.type}) is the first to deviate from the definition: {'; '.join(told)}"
+        first = f"{row.name} ({row.type}) is the first to deviate from the definition"
+        return f"{first}: {'; '.join(told)}"
 
     def table(self, every: bool = True) -> str:
         """A line for each value; or for those alone that lead to the first that deviates."""
@@ -201,11 +202,10 @@ def deviation(found: Array, expected: Array) -> Deviation:
     with np.errstate(all="ignore"):
         errors = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0.0, np.abs(a - b))
     errors[np.isnan(errors)] = np.inf
-    at = np.unravel_index(int(errors.argmax()), errors.shape)
-    worst = float(errors[at])
-    index = tuple(int(i) for i in at)
+    place = np.unravel_index(int(errors.argmax()), errors.shape)
+    worst, at = float(errors[place]), tuple(int(i) for i in place)
     share = worst / largest if largest else (math.inf if worst else 0.0)
-    return Deviation(share, index, float(a[at]), float(b[at]))
+    return Deviation(share, at, float(a[place]), float(b[place]))
 
 
 def _computed(every: Imported) -> list[str]:

@@ -81,14 +81,20 @@ class Writer:
         return output
 
     def put(
-        self, type: str, inputs: Sequence[Any], outputs: Sequence[str], attributes: Mapping[str, Any]
+        self,
+        type: str,
+        inputs: Sequence[Any],
+        outputs: Sequence[str],
+        attributes: Mapping[str, Any],
     ) -> None:
         """A node."""
         names = [self.input(given, f"{type.lower()}.{j}") for j, given in enumerate(inputs)]
         while names and not names[-1]:
             names.pop()
         kept = {n: _attribute(v) for n, v in attributes.items()}
-        made = self.onnx.helper.make_node(type, names, list(outputs), **{n: v for n, v in kept.items() if v is not None})
+        made = self.onnx.helper.make_node(
+            type, names, list(outputs), **{n: v for n, v in kept.items() if v is not None}
+        )
         made.name = outputs[0]
         self.nodes.append(made)
 
@@ -131,7 +137,9 @@ def _specs(graph: Graph, shapes: Sequence[Any]) -> tuple[list[tuple[Any, ...]], 
     closed = [tuple(SPECIMEN if n is None else n for n in shape) for shape in opened]
     if any(None in shape for shape in opened) and len(graph.inputs) == 1:
         found = graph.legal_inputs(*opened)
-        rows, columns = (axis.from_on(max(SPECIMEN, axis.smallest)) for axis in (found.rows, found.columns))
+        rows, columns = (
+            axis.from_on(max(SPECIMEN, axis.smallest)) for axis in (found.rows, found.columns)
+        )
         sizes = iter([rows, columns][-sum(n is None for n in opened[0]) :])
         closed = [tuple(next(sizes) if n is None else n for n in opened[0])]
     given = [
@@ -289,7 +297,9 @@ class _Export:
                 steps.append(self.writer.input(attributes["value"], f"constant{j}"))
                 continue
             if step.type == "ShapePart":  # of the step that is the shape
-                step = dataclasses.replace(step, inputs=made.program.steps[step.inputs[0] or 0].inputs)
+                step = dataclasses.replace(
+                    step, inputs=made.program.steps[step.inputs[0] or 0].inputs
+                )
             known = names if step.type in ("shape", "ShapePart") else steps
             inputs = ["" if at is None else known[at] for at in step.inputs]
             kind = "Shape" if step.type in ("shape", "ShapePart") else step.type
@@ -447,6 +457,19 @@ def _adaptive_max(w: Writer, a: Arguments, y: str) -> None:
     w.add("MaxPool", x, to=y, kernel_shape=size, strides=size)
 
 
+def _linear(w: Writer, a: Arguments, y: str) -> None:
+    if a["x"].ndim == 2:
+        made = to_node(OPERATORS["linear"], "Gemm", a, w.opset)
+        w.put("Gemm", [*made.inputs.values()], [y], made.attributes)
+        return
+    if isinstance(a["weight"], Unknown):
+        raise Unsupported("its weight is computed")
+    if a["bias"] is None:
+        w.add("MatMul", a["x"], a["weight"].T, to=y)
+    else:
+        w.add("Add", w.add("MatMul", a["x"], a["weight"].T), a["bias"], to=y)
+
+
 def _max_unpool(w: Writer, a: Arguments, y: str) -> None:
     """ONNX Runtime refuses sizes below those that MaxUnpool infers, which a pooling that rounds up
     has: there the numbers are scattered."""
@@ -472,6 +495,7 @@ COMPOSED: dict[str, Callable[[Writer, Arguments, str], None]] = {
     "center_crop": _crop("center_crop"),
     "crop": _crop("crop"),
     "dropout": _same,
+    "linear": _linear,
     "max_unpool2d": _max_unpool,
     "silu": _silu,
 }

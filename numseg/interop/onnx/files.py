@@ -143,7 +143,9 @@ class _Reader:
             raise FileError(f"input {shown(info.name)} has ONNX's dtype {tensor.elem_type}")
         shape = None
         if tensor.HasField("shape"):
-            shape = tuple(d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim)
+            shape = tuple(
+                d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim
+            )
             if any(size is not None and size < 0 for size in shape):
                 shape = tuple(None if size is None or size < 0 else size for size in shape)
         return Declared(info.name, np.dtype(DTYPES[tensor.elem_type]), shape)
@@ -186,7 +188,9 @@ class _Reader:
             fields = ("float_data", "int32_data", "int64_data", "double_data", "uint64_data")
             numbers = next((f for f in (getattr(tensor, n) for n in fields) if len(f)), ())
             if len(numbers) != count:
-                raise FileError(f"{name} has shape {dims}, {count} numbers, but holds {len(numbers)}")
+                raise FileError(
+                    f"{name} has shape {dims}, {count} numbers, but holds {len(numbers)}"
+                )
             if dtype == np.float16:  # held as the bits of integers
                 return np.array(numbers, np.uint16).view(dtype).reshape(dims)
             try:
@@ -244,10 +248,14 @@ def _check_names(model: Model) -> None:
     for node in model.nodes:
         for name in filter(None, node.inputs):
             if name not in known:
-                raise FileError(f"node {shown(node.label)} reads {shown(name)}, {_why(makers, name)}")
+                raise FileError(
+                    f"node {shown(node.label)} reads {shown(name)}, {_why(makers, name)}"
+                )
         for name in filter(None, node.outputs):
             if name in known:
-                raise FileError(f"node {shown(node.label)} makes {shown(name)}, which exists already")
+                raise FileError(
+                    f"node {shown(node.label)} makes {shown(name)}, which exists already"
+                )
             known.add(name)
     for name in model.outputs:
         if name not in known:

@@ -80,7 +80,10 @@ class _Shape:
     shape: tuple[int | None, ...] | None
 
     def __call__(self, spec: Spec) -> None:
-        if spec.dtype != np.dtype(self.dtype) and not {spec.dtype.kind, np.dtype(self.dtype).kind} == {"f"}:
+        if spec.dtype != np.dtype(self.dtype) and not {
+            spec.dtype.kind,
+            np.dtype(self.dtype).kind,
+        } == {"f"}:
             raise ArgumentError(f"{self.name} has dtype {spec.dtype}, the model takes {self.dtype}")
         if self.shape is None:
             return
@@ -142,7 +145,9 @@ def _declared(model: Model, shapes: Mapping[str, Sequence[int]]) -> list[Declare
     for entry in model.inputs:
         if (shape := shapes.get(entry.name)) is not None:
             old = entry.shape or (None,) * len(shape)
-            fits = len(old) == len(shape) and all(o in (None, n) for o, n in zip(old, shape, strict=True))
+            fits = len(old) == len(shape) and all(
+                o in (None, n) for o, n in zip(old, shape, strict=True)
+            )
             if not fits:
                 raise ArgumentError(f"{entry.name} has shape {entry.shape}, not {tuple(shape)}")
             entry = dataclasses.replace(entry, shape=tuple(shape))
@@ -154,7 +159,7 @@ class _Walk:
     """One attempt: the nodes in order, with sizes in the place of those that runs may choose."""
 
     def __init__(self, model: Model, inputs: Sequence[Declared], size: int) -> None:
-        self.model, self.declared = model, inputs
+        self.model, self.declared, self.size = model, inputs, size
         self.fixed = all(map(_known, inputs))
         self.builder = Graph.build()
         self.tensors: dict[str, Tensor] = {}
@@ -222,7 +227,12 @@ class _Walk:
         lines = [f"{n.label} ({n.type}): {reason}" for n, reason in self.problems]
         count = f"{len(lines)} nodes are" if len(lines) > 1 else "1 node is"
         final = () if self.by_size else ("final",)
-        return Refusal(f"{count} not supported: {'; '.join(lines)}", *final)
+        tried = "" if self.fixed or not self.by_size else f" (at {self._tried()}: or give shapes)"
+        return Refusal(f"{count} not supported: {'; '.join(lines)}{tried}", *final)
+
+    def _tried(self) -> str:
+        """The shapes of this attempt."""
+        return ", ".join(f"{e.name} of shape {_specimen(e, self.size)}" for e in self.declared)
 
     # -- one node -----------------------------------------------------------------------------
 
@@ -257,7 +267,9 @@ class _Walk:
         return self._made(node.type, attributes, inputs, len(node.outputs))
 
     def _made(self, kind: str, attributes: Any, inputs: Sequence[Any], count: int) -> list[Tensor]:
-        now = arithmetic.compute(kind, attributes, [None if t is None else _numbers(t) for t in inputs])
+        now = arithmetic.compute(
+            kind, attributes, [None if t is None else _numbers(t) for t in inputs]
+        )
         if not any(isinstance(t, Later) for t in inputs):
             return [*now]
         return [Later(a, kind, tuple(inputs), attributes, j) for j, a in enumerate(now[:count])]
@@ -307,7 +319,9 @@ class _Walk:
             for argument, entry in call.arrays.items():
                 dtype = getattr(entry, "dtype", None)
                 if isinstance(entry, np.ndarray) and dtype is not None and dtype.kind != "f":
-                    raise Unsupported(f"{argument} holds {dtype}, which the graph does not compute with")
+                    raise Unsupported(
+                        f"{argument} holds {dtype}, which the graph does not compute with"
+                    )
 
     def _translation(
         self,
@@ -426,8 +440,7 @@ def _specimen(entry: Declared, size: int) -> Shape:
     """A shape to try."""
     if entry.shape is None:
         raise FileError(f"input {shown(entry.name)} has no rank: give its shape")
-    last = len(entry.shape) - 2
+    images = max(len(entry.shape) - 2, 0)
     return tuple(
-        (size if axis >= last and last > 0 else 1) if n is None else n
-        for axis, n in enumerate(entry.shape)
+        (size if axis >= images else 1) if n is None else n for axis, n in enumerate(entry.shape)
     )

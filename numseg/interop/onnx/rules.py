@@ -13,6 +13,7 @@ what one call can do.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
@@ -280,11 +281,19 @@ def _slice(node: Node) -> Any:
     x = node.inputs[0]
     assert isinstance(x, Live)
     how = [node.constant(j, name) for j, name in enumerate(("starts", "ends", "axes", "steps"), 1)]
-    for axis, asked in sorted(arithmetic.slices(x.rank, node.attributes, *how).items()):
+    asked_of = {
+        axis: asked
+        for axis, asked in sorted(arithmetic.slices(x.rank, node.attributes, *how).items())
+        if asked != slice(0, asked.stop, 1) or asked.stop < 2**31 - 1  # all, whatever its size
+    }
+    for asked in asked_of.values():
         if asked.step < 0:
             raise Unsupported(f"has a step of {asked.step}")
-        if asked == slice(0, asked.stop, 1) and asked.stop >= 2**31 - 1:
-            continue  # all of it, whatever its size
+    if x.rank == 4 and {*asked_of} == {2, 3} and all(a.step == 1 for a in asked_of.values()):
+        ranges = [range(*asked_of[axis].indices(x.shape[axis])) for axis in (2, 3)]
+        size, offset = [len(r) for r in ranges], [r.start if r else 0 for r in ranges]
+        return node.call("crop", x, size=tuple(size), offset=tuple(offset))
+    for axis, asked in asked_of.items():
         start, stop, step = asked.indices(x.shape[axis])
         x = _part(node, x, axis, start, len(range(start, stop, step)), step)
     return x
@@ -336,11 +345,11 @@ def _expand(node: Node) -> Any:
     node.asked = True
     for axis, size in enumerate(target):
         if size != 1 and x.shape[axis] == 1:
-            x = _by_rows(node, x, axis, lambda image, size=size: _repeated(node, image, size))
+            x = _by_rows(node, x, axis, functools.partial(_repeated, node, size))
     return x
 
 
-def _repeated(node: Node, image: Live, rows: int) -> Any:
+def _repeated(node: Node, rows: int, image: Live) -> Any:
     size = (rows, image.spec.shape[3])
     return node.call("upsample_nearest2d", image, size=size)
 
@@ -362,7 +371,9 @@ def _pad(node: Node) -> Any:
     pads, value = node.take("pads", node.take("paddings", None)), node.take("value", 0.0)
     axes = None
     if node.opset >= 11:
-        given, fill, named = (node.constant(j, n) for j, n in ((1, "pads"), (2, "value"), (3, "axes")))
+        given, fill, named = (
+            node.constant(j, n) for j, n in ((1, "pads"), (2, "value"), (3, "axes"))
+        )
         assert given is not None
         pads, value = given.tolist(), 0.0 if fill is None or not fill.size else fill.item()
         axes = None if named is None else axes_of(named, {})
@@ -373,12 +384,12 @@ def _pad(node: Node) -> Any:
     if x.rank == 4:
         (top, bottom), (left, right) = sides.pop(2, (0, 0)), sides.pop(3, (0, 0))
         if any((top, bottom, left, right)) or not any(map(any, sides.values())):
-            given = {"padding": (top, bottom, left, right), "value": float(value), "mode": mode}
-            x = node.call("pad", x, **given)
+            padding: dict[str, Any] = {"padding": (top, bottom, left, right)}
+            x = node.call("pad", x, **padding, value=float(value), mode=mode)
     for axis, (before, after) in sorted(sides.items()):
         if before or after:
             padding = {"padding": (before, after, 0, 0), "value": float(value), "mode": mode}
-            x = _by_rows(node, x, axis, lambda rows, how=padding: node.call("pad", rows, **how))
+            x = _by_rows(node, x, axis, functools.partial(node.call, "pad", **padding))
     return x
 
 
@@ -515,7 +526,7 @@ def _commutative(node: Node) -> Any:
     """The array goes first, and what is repeated all over it second: then it is known where its
     pixels lie."""
     x, other = node.inputs
-    if isinstance(x, np.ndarray) or (isinstance(other, Live) and x.rank < other.rank):
+    if not isinstance(x, Live) or (isinstance(other, Live) and x.rank < other.rank):
         node.inputs = [other, x]
     return by_convention(node)
 
@@ -529,7 +540,7 @@ def _gemm(node: Node) -> Any:
         weight = _scaled(node, weight, alpha)
     if c is not None and beta != 1:
         c = _scaled(node, c, beta)
-    if c is None or len(_spec(c).shape) == 1 and _spec(c).shape == _spec(weight).shape[:1]:
+    if c is None or (len(_spec(c).shape) == 1 and _spec(c).shape == _spec(weight).shape[:1]):
         return node.call("linear", a, weight, c)
     return node.call("add", node.call("linear", a, weight), c)
 
@@ -541,7 +552,11 @@ def _scaled(node: Node, x: Any, factor: float) -> Any:
 
 
 def _turned(node: Node, x: Any) -> Any:
-    return np.ascontiguousarray(x.T) if isinstance(x, np.ndarray) else node.call("permute", x, dims=(1, 0))
+    return (
+        np.ascontiguousarray(x.T)
+        if isinstance(x, np.ndarray)
+        else node.call("permute", x, dims=(1, 0))
+    )
 
 
 def _matmul(node: Node) -> Any:
@@ -636,9 +651,7 @@ RULES: dict[str, Rule] = {
     "ReduceMean": _reduction(lambda node, x, over: over("mean", x)),
     "ReduceMin": _reduction(lambda node, x, over: over("amin", x)),
     "ReduceSum": _reduction(lambda node, x, over: over("sum", x)),
-    "ReduceSumSquare": _reduction(
-        lambda node, x, over: over("sum", node.call("multiply", x, x))
-    ),
+    "ReduceSumSquare": _reduction(lambda node, x, over: over("sum", node.call("multiply", x, x))),
     "Reshape": _reshape,
     "Resize": _resize,
     "Slice": _slice,
