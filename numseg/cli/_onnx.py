@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 ARRAYS = (".npy", ".npz")
 HELP = """An input is a .npy file, given as it is, or a picture: its values are brought into [0, 1],
-then --mean is subtracted and divided by --std, for each channel. --imagenet takes ImageNet's. --multiple
-repeats zeros at the bottom and at the right until rows and columns are a multiple; --size resizes.
+then --mean is subtracted and divided by --std, for each channel. --imagenet takes ImageNet's.
+--multiple puts zeros at the bottom and at the right until rows and columns are
+a multiple; --size resizes.
 A model of several inputs wants --input NAME=FILE for each, or one .npz that holds all by name.
 """
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

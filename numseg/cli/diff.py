@@ -15,8 +15,9 @@ EXAMPLES = f"""examples:
   numseg diff model.onnx --input image=x.npy --input mask=m.npy --tolerance 1e-5 --all
 
 ONNX Runtime, numseg's definition (NumPy, sums in float64) and numseg's kernels run the model, each
-on its own results, and are compared after every node: the first value that is further from the definition
-than --tolerance, by how much, at which index, and which side it is. Errors are in shares of the
+on its own results, and are compared after every node: the first value that is further from the
+definition than --tolerance, by how much, at which index, and which side it is.
+Errors are in shares of the
 largest number that the definition has for the value. The exit code is 1 if any deviates.
 
 {HELP}"""

@@ -20,8 +20,8 @@ EXAMPLES = f"""examples:
   numseg run model.onnx --input street.png --layout nhwc --scale 255 --colours bgr --out y.npz
 
 --out NAME.npy is the model's first output, NAME.npz all of them by name. --out NAME.png is a
-picture beside its result: of one channel its values, from the smallest in black to the largest in white; of
-several the channel that is largest at each pixel, in PASCAL VOC's colours.
+picture beside its result: of one channel its values, from the smallest in black to the largest
+in white; of several the channel that is largest at each pixel, in PASCAL VOC's colours.
 
 {HELP}"""
 
