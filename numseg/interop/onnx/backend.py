@@ -25,8 +25,14 @@ from numseg.typing import Array
 base = optional("onnx.backend.base", "onnx", "onnx", "being a backend of ONNX")
 
 
+skipped: type[Exception] | None = None
+"""What is raised in the place of the suite's own exception, which counts as a success there."""
+
+
 def _not_supported(reason: str) -> Exception:
     """What the suite takes for a test that it is to skip."""
+    if skipped is not None:
+        return skipped(reason)
     from onnx.backend.test.runner import BackendIsNotSupposedToImplementIt
 
     return BackendIsNotSupposedToImplementIt(reason)

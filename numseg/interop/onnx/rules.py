@@ -113,6 +113,14 @@ class Node:
         """None if it is not given."""
         return self.inputs[place] if place < len(self.inputs) else None
 
+    @property
+    def first(self) -> Live:
+        """The first input, which the graph computes."""
+        found = self.inputs[0]
+        if not isinstance(found, Live):
+            raise Unsupported("its first input is a constant, or holds no real numbers")
+        return found
+
     def constant(self, place: int, name: str) -> Array | None:
         """The numbers of an input."""
         found = self.input(place)
@@ -206,9 +214,15 @@ def _same(node: Node) -> Any:
     return node.inputs[0]
 
 
+def _dropout(node: Node) -> Any:
+    training = node.constant(2, "training_mode")
+    if training is not None and training.any():
+        raise Unsupported("is in training")
+    return node.inputs[0]
+
+
 def _cast(node: Node) -> Any:
-    (x,) = node.inputs
-    assert isinstance(x, Live)
+    x = node.first
     wanted = DTYPES.get(node.attributes["to"])
     if wanted is None or np.dtype(wanted) != x.dtype:
         name = np.dtype(wanted).name if wanted else node.attributes["to"]
@@ -241,8 +255,7 @@ def _unsqueeze(node: Node) -> Any:
 
 
 def _flatten(node: Node) -> Any:
-    x = node.inputs[0]
-    assert isinstance(x, Live)
+    x = node.first
     axis = node.take("axis", 1)
     if axis == 1 and x.rank > 1:
         return node.call("flatten", x)
@@ -278,8 +291,7 @@ def _part(node: Node, x: Live, axis: int, start: int, count: int, step: int = 1)
 
 
 def _slice(node: Node) -> Any:
-    x = node.inputs[0]
-    assert isinstance(x, Live)
+    x = node.first
     how = [node.constant(j, name) for j, name in enumerate(("starts", "ends", "axes", "steps"), 1)]
     asked_of = {
         axis: asked
@@ -301,7 +313,7 @@ def _slice(node: Node) -> Any:
 
 def _split(node: Node) -> Any:
     x, split = node.inputs[0], node.constant(1, "split")
-    assert isinstance(x, Live)
+    x = node.first
     axis = node.take("axis", 0) % x.rank
     start, parts = 0, []
     outputs = node.take("num_outputs", node.outputs)
@@ -315,7 +327,7 @@ def _gather(node: Node) -> Any:
     x, index = node.inputs[0], node.constant(1, "indices")
     if "gather" in OPERATORS and "Gather" in onnx_nodes(OPERATORS["gather"]):
         return by_convention(node)
-    assert isinstance(x, Live)
+    x = node.first
     assert index is not None
     axis = node.take("axis", 0) % x.rank
     if index.ndim > 1 or not 0 < index.size <= 256:
@@ -336,7 +348,7 @@ def _expand(node: Node) -> Any:
     x, asked = node.inputs[0], node.constant(1, "shape")
     if "expand" in OPERATORS:
         return by_convention(node)
-    assert isinstance(x, Live)
+    x = node.first
     assert asked is not None
     rank = max(x.rank, asked.size)
     if rank > x.rank:
@@ -366,8 +378,7 @@ def _tile(node: Node) -> Any:
 
 
 def _pad(node: Node) -> Any:
-    x = node.inputs[0]
-    assert isinstance(x, Live)
+    x = node.first
     pads, value = node.take("pads", node.take("paddings", None)), node.take("value", 0.0)
     axes = None
     if node.opset >= 11:
@@ -398,8 +409,7 @@ def _pad(node: Node) -> Any:
 
 def _image(node: Node) -> Any:
     """Of rows and columns as the operator says; of columns alone as an image of one row."""
-    x = node.inputs[0]
-    assert isinstance(x, Live)
+    x = node.first
     if x.rank != 3:
         if x.rank > 4:
             raise Unsupported(f"its images have {x.rank - 2} axes")
@@ -441,8 +451,7 @@ def _max_pool(node: Node) -> Any:
 
 def _global_pool(over: str) -> Rule:
     def rule(node: Node) -> Any:
-        (x,) = node.inputs
-        assert isinstance(x, Live)
+        x = node.first
         if x.rank == 4:
             return by_convention(node)
         return node.call(over, x, dim=tuple(range(2, x.rank)), keepdim=True)
@@ -452,8 +461,7 @@ def _global_pool(over: str) -> Rule:
 
 def _resize(node: Node) -> Any:
     """Before opset 11 positions were those of an output pixel divided by the factor."""
-    x = node.inputs[0]
-    assert isinstance(x, Live)
+    x = node.first
     if node.type == "Resize" and node.opset >= 11:
         return by_convention(node) if x.rank == 4 else _resize_columns(node, x)
     given = node.constant(1, "scales")
@@ -487,8 +495,7 @@ def _resize_columns(node: Node, x: Live) -> Any:
 
 def _softmax(node: Node) -> Any:
     """Before opset 13 all axes from ``axis`` on were one."""
-    (x,) = node.inputs
-    assert isinstance(x, Live)
+    x = node.first
     name = {"Softmax": "softmax", "LogSoftmax": "log_softmax"}[node.type]
     axis = node.take("axis", -1 if node.opset >= 13 else 1)
     axis = axis + x.rank if axis < 0 else axis
@@ -597,8 +604,7 @@ def _reduction(do: Callable[[Node, Any, Any], Any]) -> Rule:
     """``do(node, x, over)``: ``over(operator, x)`` reduces by the node's axes."""
 
     def rule(node: Node) -> Any:
-        x = node.inputs[0]
-        assert isinstance(x, Live)
+        x = node.first
         axes = axes_of(node.constant(1, "axes"), node.attributes)
         keep = bool(node.take("keepdims", 1))
         if not axes:
@@ -622,7 +628,7 @@ RULES: dict[str, Rule] = {
     "Cast": _cast,
     "Conv": _image,
     "ConvTranspose": _image,
-    "Dropout": _same,
+    "Dropout": _dropout,
     "Expand": _expand,
     "Flatten": _flatten,
     "Gather": _gather,
