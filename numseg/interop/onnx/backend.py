@@ -84,6 +84,10 @@ def _import(model: files.Model, arrays: Mapping[str, Array]) -> Imported:
         )
 
     try:
+        return attempt(set())  # an operator may take integers: labels, places
+    except (Refusal, ArgumentError):
+        pass
+    try:
         return attempt(whole)
     except Refusal as refusal:
         first = next((name for name in arrays if name not in whole), None)
