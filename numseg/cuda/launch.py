@@ -237,7 +237,8 @@ def _number(name: str, value: Any, kind: type, real: np.dtype[Any]) -> Any:
     if kind is bool:
         return bool(value)
     if kind is float:
-        return real.type(value)
+        with np.errstate(over="ignore"):  # of what float32 does not hold: infinity, as on the CPU
+            return real.type(value)
     _check_limit(name, value)
     return np.int32(value)
 

@@ -210,7 +210,8 @@ def encode_mask(labels: Array, colours: ArrayLike | None = None) -> bytes:
     ArgumentError
         If a label is below 0 or above 65535, which no PNG holds.
     """
-    labels = as_labels("labels", labels)
+    if type(labels) not in (np.ndarray, np.memmap) or labels.dtype not in (np.uint8, np.uint16):
+        labels = as_labels("labels", labels)  # in eight times the memory
     checks.axes("labels", labels, "h w")
     low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
     if low < 0 or high > 65535:
@@ -218,8 +219,8 @@ def encode_mask(labels: Array, colours: ArrayLike | None = None) -> bytes:
         raise ArgumentError(f"labels holds {worst}, but a PNG holds 0 to 65535: map it to one")
     pillow = _pillow("writing pictures")
     if high > 255:
-        return _png(pillow, pillow.Image.fromarray(labels.astype(np.uint16)))
-    picture = pillow.Image.fromarray(labels.astype(np.uint8))
+        return _png(pillow, pillow.Image.fromarray(labels.astype(np.uint16, copy=False)))
+    picture = pillow.Image.fromarray(labels.astype(np.uint8, copy=False))
     shown = palette()
     if colours is not None:
         given = np.asarray(colours)[:256]
@@ -310,10 +311,14 @@ def check_image(name: str, image: Any, channels: int | None = None) -> Array:
             f"{name} has dtype {image.dtype}, expected uint8, uint16 or float32"
         )
     if channels is not None:
-        checks.integer("channels", channels, minimum=1)
-        if given not in (1, channels) and not (given == 3 and channels == 1):
-            raise ArgumentError(f"{name} has {given} channels, but the network takes {channels}")
+        check_channels(name, given, checks.integer("channels", channels, minimum=1))
     return image
+
+
+def check_channels(name: str, given: int, channels: int) -> None:
+    """A picture of so many channels can be brought into the form that a network takes."""
+    if given not in (1, channels) and not (given == 3 and channels == 1):
+        raise ArgumentError(f"{name} has {given} channels, but the network takes {channels}")
 
 
 class _Pillow:

@@ -47,6 +47,7 @@ SHARED = "numseg.cuda.launch"
 
 ELSEWHERE = (
     *(f"numseg.cuda.{name}" for name in ("sorting", "rows", "lattice", "exact", "gaussian")),
+    *(f"numseg.cuda.{name}" for name in ("axis_sums", "bins", "separable", "regions")),
     "numseg.training.cuda",
 )
 """Kernels that are no operator's, or several operators'."""
