@@ -311,8 +311,8 @@ def test_a_kernel_is_found_on_disk(
     assert file.name.startswith("numseg.ops.pixel_shuffle2d.cuda._forward-cuda-")
     assert _compiled(kernel) == (code, True)
     for damaged in (b"", file.read_bytes()[:-1]):
+        file.write_bytes(damaged)
         with pytest.raises(ValueError, match="is damaged"):
-            file.write_bytes(damaged)
             read_payload(file)
     code, found = _compiled(kernel)  # with another number in its name
     assert not found
