@@ -80,9 +80,10 @@ def prepared(
     norm = 0 if eps is None else 4
 
     def make(*arrays: Array | None) -> Epilogue:
-        given = [none if array is None else array for array in arrays[:norm]] or [none] * 4
+        given = [none if array is None else array for array in arrays[:norm]]
+        mean, var, weight, bias = given or [none] * 4
         added = arrays[norm].reshape(-1) if terms else none  # type: ignore[union-attr]
-        return Epilogue(*given, added, numbers, np.zeros(1, np.int64))
+        return Epilogue(mean, var, weight, bias, added, numbers, np.zeros(1, np.int64))
 
     return make
 
