@@ -29,7 +29,10 @@ from numseg.bench.timing import in_turns
 from numseg.interop import torchvision as ours
 from numseg.training.optimisers import SGD
 
-NETS = ["unet", "fcn_resnet50", "deeplabv3_resnet50", "deeplabv3_mobilenet_v3_large"]
+NETS = [
+    "unet", "fcn_resnet50", "deeplabv3_resnet50", "deeplabv3_mobilenet_v3_large", "mobilenet_v2",
+    "efficientnet_b0",
+]  # fmt: skip
 NAMES = "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "NUMSEG_NUM_THREADS"
 CONTENDERS = "numseg", "numseg folded", "numseg winograd4", "torch", "onnxruntime", "openvino"
 Call = Callable[[], Any]
@@ -54,9 +57,11 @@ class Contest:
             return
         import torchvision
 
-        self.module = getattr(torchvision.models.segmentation, name)(
-            weights=None, weights_backbone=None
-        )
+        if hasattr(torchvision.models.segmentation, name):
+            make, given = getattr(torchvision.models.segmentation, name), {"weights_backbone": None}
+        else:
+            make, given = getattr(torchvision.models, name), {}
+        self.module = make(weights=None, **given)
         with torch.no_grad():
             for key, state in self.module.state_dict().items():
                 if "running" in key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from numseg import boxes, crf, nets
@@ -54,7 +55,9 @@ __all__ += _registry.__all__
 
 
 def __getattr__(name: str) -> Any:
-    """The testing kit is imported when somebody asks for it."""
+    """The testing kit and tiling are imported when somebody asks for them."""
+    if name == "tiling":
+        return importlib.import_module("numseg.tiling")
     if name not in ("gradcheck", "testing"):
         raise AttributeError(f"module 'numseg' has no attribute {name!r}")
     import numseg.testing

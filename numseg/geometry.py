@@ -264,6 +264,29 @@ def line(i: int, o: int, factor: float, coordinates: str) -> tuple[Line, float]:
     return (u, v, i, max(o, 1)), factor
 
 
+class Filter(NamedTuple):
+    """How much of the pixels around a position an output pixel takes, along one axis: the weight of
+    pixel i is ``f((i - s) / width)``, divided by the sum of all weights.
+
+    ``f`` is 0 from ``radius`` on. By 1 it is the triangle ``1 - |t|``, by 2 the cubic convolution
+    with the coefficient ``a`` (Keys 1981).
+    """
+
+    radius: int = 1
+    a: float = 0.0
+    antialias: bool = False
+    """The width is what the image shrinks by, not 1."""
+    exclude_outside: bool = False
+    """Pixels outside of the image do not count. Else the border's stand for them."""
+
+
+def filter_width(i: int, o: int, factor: float, antialias: bool) -> Fraction | float:
+    """The width of a filter: what the image shrinks by, if it shrinks."""
+    if not antialias:
+        return Fraction(1)
+    return max(1.0, 1 / factor) if factor else max(Fraction(1), Fraction(i, max(o, 1)))
+
+
 def center(i: int, o: int, half_even: bool) -> int:
     """Where the middle ``o`` of ``i`` pixels begin; before the image if they are more."""
     return -((o - i) // 2) if o > i else round((i - o) / 2) if half_even else (i - o) // 2
@@ -320,6 +343,16 @@ def linear_reach(at: tuple[Line, float]) -> Reach:
     pixel that is exactly there."""
     step, start, nearly_one = _grid(*at)
     return Reach(step, start - nearly_one, start + nearly_one)
+
+
+def filter_reach(i: int, o: int, at: tuple[Line, float], kind: Filter) -> Reach:
+    """The reach of a filter: pixels less than its radius times its width away."""
+    step, start, _ = _grid(*at)
+    width = Fraction(filter_width(i, o, at[1], kind.antialias)).limit_denominator(10**6)
+    around = kind.radius * width
+    grid = math.lcm(step.denominator, start.denominator, around.denominator)
+    around -= Fraction(1, grid)
+    return Reach(step, start - around, start + around)
 
 
 _HALF = Fraction(1, 2)

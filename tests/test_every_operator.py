@@ -24,7 +24,7 @@ from numseg.testing.cases import Case, Invalid
 OPERATORS = list(registry.OPERATORS.values())
 DTYPES = [np.float32, np.float64]
 ONCE = {
-    *("dense_crf", "dice_loss", "gaussian_filter", "l2_norm", "mean_field_step"),
+    *("dense_crf", "dice_loss", "gaussian_filter", "grid_sample", "l2_norm", "mean_field_step"),
     "sigmoid_focal_loss",
 }
 """Operators without second derivatives, as their pages say: rational functions and powers of sums

@@ -11,7 +11,7 @@ import numseg as ns
 from numseg.bench.timing import Call, Case
 from numseg.bench.torch_nodes import counterpart
 from numseg.graph import Graph
-from numseg.graph.node import SizeOf
+from numseg.graph.node import Measured
 from numseg.training.optimisers import SGD
 
 LR, MOMENTUM = 1e-4, 0.9  # a small rate: each call is a step on
@@ -99,8 +99,8 @@ def _run(graph: Graph, tensors: dict[str, Any], image: Any) -> Any:
             name: value(entry) for name, entry in node.entries(node.operator.inputs).items()
         }
         given = {
-            name: given.of(tuple(values[given.value.source].shape))
-            if isinstance(given, SizeOf)
+            name: given.of(*(tuple(values[value.source].shape) for value in given.values))
+            if isinstance(given, Measured)
             else given
             for name, given in node.attributes
         }

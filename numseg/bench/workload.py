@@ -169,6 +169,9 @@ def _rows() -> dict[str, Callable[[], Row]]:
         "bilinear x4 256 @32": simple(
             ns.upsample_bilinear2d, (1, 256, 32, 32),
             lambda x: f.interpolate(x, scale_factor=4, mode="bilinear"), scale_factor=4),
+        "bicubic x2 64 @64": simple(
+            ns.upsample_bicubic2d, (1, 64, 64, 64),
+            lambda x: f.interpolate(x, scale_factor=2, mode="bicubic"), scale_factor=2),
         "batch_norm training 4x64 @128": simple(
             ns.batch_norm, big, lambda x: f.batch_norm(x, None, None, training=True),
             training=True),

@@ -69,6 +69,11 @@ def add_crf(add: Any) -> None:
     add("--method", choices=METHODS, help="exact takes time as the square of the pixels")
 
 
+def options(args: argparse.Namespace) -> list[str]:
+    """The options of :func:`add_crf` that are given."""
+    return [name for name in Crf._fields if getattr(args, name) is not None]
+
+
 def _numbers(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
@@ -80,7 +85,7 @@ def chosen(args: argparse.Namespace, base: Crf) -> Crf:
     """``base`` with what options say, and checked as far as it can be without a picture."""
     from numseg import checks
 
-    said = {name: getattr(args, name) for name in Crf._fields if getattr(args, name) is not None}
+    said = {name: getattr(args, name) for name in options(args)}
     for name in {"compat", "smooth_compat"} & said.keys():
         said[name] = _compat(f"--{name.replace('_', '-')}", said[name])
     crf = base._replace(**said)

@@ -25,7 +25,8 @@ EXAMPLES = """examples:
 
 GUESS is one of
   a label picture  a pixel's number is its label (grey or palette); 255 says nothing. Or of colours:
-                   each is a label of its own, black (with --scribbles) says nothing
+                   each is a label of its own, black and what is transparent say nothing
+                   with --scribbles
   .npy, .npz       integers (rows, columns): the same; or numbers (labels, rows, columns): energies,
                    which are -log of probabilities; with --probabilities, these
 
@@ -60,7 +61,9 @@ def add_parser(subparsers: Any) -> None:
     add = parser.add_argument_group("labels").add_argument
     add("--gt-probability", metavar="P", type=float, help="that a label is right (0.7)")
     add("--ignore-index", metavar="N", type=_ignored, help="label to leave open, or none (255)")
-    add("--scribbles", action="store_const", const=True, help="0, or black, is left open, too")
+    add(
+        "--scribbles", action="store_const", const=True, help="0, black or transparent is open, too"
+    )
     add = parser.add_argument_group("arrays").add_argument
     add("--probabilities", action="store_const", const=True, help="GUESS holds probabilities")
     add("--key", metavar="NAME", help="the array in a .npz file that has several")
@@ -146,8 +149,10 @@ def _read(args: argparse.Namespace, image: Array) -> _Guess:
         apply_to(args, ["probabilities", "key"], "arrays", f"{args.guess}, a picture")
         if args.guess.suffix.lower() in (".jpg", ".jpeg"):
             raise ArgumentError(f"{args.guess}: JPEG changes the numbers of labels: save it as PNG")
-        table = data.read_colours(args.guess)
-        return _of_labels(args, data.read_pair(args.image, args.guess, table)[1], table)
+        clear = bool(args.scribbles)
+        table = data.read_colours(args.guess, clear)
+        labels = data.read_pair(args.image, args.guess, table, clear)[1]
+        return _of_labels(args, labels, table)
     array = npz.load_one(args.guess, args.key)
     if array.dtype.kind in "iub" and array.ndim == 2:
         apply_to(args, ["probabilities"], "floats", f"{args.guess}, integers")

@@ -65,8 +65,26 @@ def run(args: argparse.Namespace) -> None:
         check_ending("--dot", args.dot, (".dot", ".gv"), "a description for Graphviz")
     graph, _, shape = given_network(args)
     print(graph.summary(shape))
+    print(_tiles(graph))
     if args.dot is not None:
         write_whole(args.dot, graph.to_dot(shape).encode("utf-8", "surrogateescape"))
+
+
+def _tiles(graph: Graph) -> str:
+    """What tiles of larger images need."""
+    from numseg.errors import ArgumentError
+    from numseg.tiling import halo
+
+    try:
+        rows, columns = halo(graph)
+    except ArgumentError as error:
+        return f"no exact tiles: {error}"
+    axes = [
+        f"{axis.before} before and {axis.after} after, step {axis.step}" for axis in (rows, columns)
+    ]
+    if axes[0] == axes[1]:
+        return f"exact tiles: halo {axes[0]}"
+    return f"exact tiles: halo of rows {axes[0]}; of columns {axes[1]}"
 
 
 def given_network(args: argparse.Namespace) -> tuple[Graph, Any, tuple[int, ...]]:

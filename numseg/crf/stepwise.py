@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from numseg.kernels.lattice.passes import Lattices
 from numseg.ops.dense_crf import check_terms, cpu, terms
 from numseg.ops.dense_crf.geometry import Geometry
 from numseg.ops.gaussian_filter.geometry import NORMALIZATIONS
@@ -26,6 +27,7 @@ class MeanField:
     def __init__(self, labels: int, points: int) -> None:
         self._filters: list[terms.Filter] = []
         self._compat: list[Array] = []
+        self._lattices: Lattices | None = None
         self._geometry = Geometry(
             n=1, labels=labels, size=points, dims=(), shared=(), axes=(), starts=False,
             iterations=0, exact=False, normalization=0, include_self=True, damping=0.0,
@@ -61,8 +63,9 @@ class MeanField:
             normalization=NORMALIZATIONS.index(normalization),
         )
         check_terms((features[None],), (compat,), g)
-        self._filters.append(terms.made(np.ascontiguousarray(features.T), g))
+        self._filters.append(terms.made(features, g))
         self._compat.append(compat)
+        self._lattices = None
 
     def start(self, unary: Array) -> Array:
         """``softmax(-unary)``, for unary (labels, points)."""
@@ -83,5 +86,7 @@ class MeanField:
         g = self._geometry._replace(iterations=count, logits=logits)
         found = np.empty_like(unary)
         compat = cpu.compatibilities(tuple(self._compat), g)
-        cpu.infer(unary, self._filters, compat, q, found, None, g)
+        if self._lattices is None:
+            self._lattices = terms.together(self._filters, g.size)
+        cpu.infer(unary, self._filters, self._lattices, compat, q, found, None, g)
         return found

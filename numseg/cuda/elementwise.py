@@ -72,4 +72,4 @@ def kernel_of(loop: Callable[..., None], rules: ModuleType, name: str = "") -> K
     """The loop as a kernel of the operator whose rules it was made of."""
     loop.__name__ = name or loop.__name__
     loop.__module__ = f"{rules.__package__}.cuda"
-    return Kernel(loop, (loop.__globals__["__name__"], rules.__name__))
+    return Kernel(loop, sources=(loop.__globals__["__name__"], rules.__name__))

@@ -67,20 +67,44 @@ NUMBERS = bool, int, float
 """Become boolean, int32, and the operator's dtype."""
 
 
+class Tiled(NamedTuple):
+    """What a kernel by tiles declares: it is launched by blocks, and the gate holds it to this."""
+
+    threads: int
+    """Of a block."""
+    blocks: int
+    """That a multiprocessor holds at a time, at least."""
+    share: float
+    """Of the instructions in the hot loop, how many are multiply-adds, at least."""
+    dtypes: tuple[str, ...] = ("float32", "float64")
+
+
 class Kernel:
     """A CUDA kernel that knows the types of its arguments."""
 
-    def __init__(self, function: Callable[..., None], sources: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        function: Callable[..., None],
+        tiled: Tiled | None = None,
+        sources: tuple[str, ...] = (),
+    ) -> None:
         """``sources``: the modules that it is made of, if its own does not say so."""
         self.module = function.__module__
         self.name = f"{self.module}.{function.__name__}"
         self.function = function
-        self.compiled: Any = cuda.jit(function)
+        self.tiled = tiled
+        bounds = {} if self.bounds is None or simulated() else {"launch_bounds": self.bounds}
+        self.compiled: Any = cuda.jit(**bounds)(function)
         if not simulated():
             cubins.keep(self.compiled, self.name, sources or (self.module,))
         self.hints = typing.get_type_hints(function, include_extras=True)
         self.hints.pop("return", None)
         self._tuples: dict[Any, tuple[Any, Any]] = {}
+
+    @property
+    def bounds(self) -> tuple[int, int] | None:
+        """CUDA's launch bounds: threads of a block, and blocks of a multiprocessor."""
+        return self.tiled and (self.tiled.threads, self.tiled.blocks)
 
     def signature(self, real: Any) -> tuple[Any, ...]:
         """The Numba types of the arguments, where the operator's dtype is ``real``."""
@@ -127,6 +151,13 @@ def launch(kernel: Kernel, planes: int, pixels: int, *args: Any) -> None:
     rows = THREADS // columns
     grid = -(-pixels // columns), min(-(-planes // rows), MAX_ROWS)
     _configured(kernel.compiled, grid, (columns, rows))(*kernel.arguments(args))
+
+
+def launch_blocks(kernel: Kernel, blocks: int, *args: Any) -> None:
+    """Run a kernel by tiles with so many blocks of as many threads as it declares."""
+    assert kernel.tiled is not None
+    _check_limit("blocks", blocks)
+    _configured(kernel.compiled, (blocks, 1), (kernel.tiled.threads, 1))(*kernel.arguments(args))
 
 
 def _configured(dispatcher: Any, grid: tuple[int, int], block: tuple[int, int]) -> Any:
@@ -263,7 +294,8 @@ def _number(name: str, value: Any, kind: type, real: np.dtype[Any]) -> Any:
     if kind is bool:
         return bool(value)
     if kind is float:
-        return real.type(value)
+        with np.errstate(over="ignore"):  # of what float32 does not hold: infinity, as on the CPU
+            return real.type(value)
     _check_limit(name, value)
     return np.int32(value)
 

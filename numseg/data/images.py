@@ -75,7 +75,11 @@ def _on_white(pixels: Array) -> Array:
     return ((colour * alpha + 65535 * (65535 - alpha) + 32767) // 65535).astype(np.uint16)
 
 
-def read_mask(path: str | os.PathLike[str], colours: Colours | ColourTable | None = None) -> Array:
+def read_mask(
+    path: str | os.PathLike[str],
+    colours: Colours | ColourTable | None = None,
+    clear: bool = False,
+) -> Array:
     """A label picture as (H, W) int64: the numbers in the file, not the colours they show as.
 
     Parameters
@@ -86,6 +90,9 @@ def read_mask(path: str | os.PathLike[str], colours: Colours | ColourTable | Non
     colours : array, (C, 3), uint8, or mapping of (red, green, blue) to int, optional
         For pictures of colours: the colour of each class, no two alike; or the label of each
         colour, several of which may mean the same.
+    clear : bool
+        In a picture of colours, what is transparent, even in part, is black. Otherwise it is an
+        error.
 
     Raises
     ------
@@ -104,7 +111,7 @@ def read_mask(path: str | os.PathLike[str], colours: Colours | ColourTable | Non
             if picture.mode == "P" and table is not None:
                 table.check_palette(path, np.unique(labels), picture.getpalette("RGB"))
         elif picture.mode in ("RGB", "RGBA") and table is not None:
-            labels = table.labels(path, _opaque(path, picture))
+            labels = table.labels(path, _opaque(path, picture, clear))
         else:
             hint = ", or a table of colours" if picture.mode.startswith("RGB") else ""
             raise FileError(
@@ -118,9 +125,9 @@ _NUMBERED = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L", "I;16N")
 """Pillow's modes of pictures that hold one integer for a pixel."""
 
 
-def read_colours(path: str | os.PathLike[str]) -> ColourTable | None:
+def read_colours(path: str | os.PathLike[str], clear: bool = False) -> ColourTable | None:
     """The colours of a label picture, each a label of its own: black 0, the others from 1 on; or
-    None, if the picture is one of numbers.
+    None, if the picture is one of numbers. ``clear``: what is transparent, even in part, is black.
 
     Raises
     ------
@@ -131,7 +138,7 @@ def read_colours(path: str | os.PathLike[str]) -> ColourTable | None:
     with _opened(path, _pillow("reading label pictures")) as picture:
         if picture.mode not in ("RGB", "RGBA"):
             return None
-        red, green, blue = np.moveaxis(_opaque(path, picture).astype(np.int64), 2, 0)
+        red, green, blue = np.moveaxis(_opaque(path, picture, clear).astype(np.int64), 2, 0)
     found = np.unique((red << 16) + (green << 8) + blue)
     found = found[found > 0]
     if len(found) > 254:
@@ -144,6 +151,7 @@ def read_pair(
     picture: str | os.PathLike[str],
     mask: str | os.PathLike[str],
     colours: Colours | ColourTable | None = None,
+    clear: bool = False,
 ) -> tuple[Array, Array]:
     """A picture and its labels, pixel on pixel: what :func:`read_image` and :func:`read_mask` give.
 
@@ -156,7 +164,7 @@ def read_pair(
     FileError
         As those two; and if picture and labels differ in size.
     """
-    image, labels = read_image(picture), read_mask(mask, colours)
+    image, labels = read_image(picture), read_mask(mask, colours, clear)
     if _orientation(mask) is None:
         along = stored.turned(labels, _orientation(picture))
         if along.shape == image.shape[1:] or labels.shape != image.shape[1:]:
@@ -173,12 +181,16 @@ def _orientation(path: str | os.PathLike[str]) -> int | None:
         return stored.orientation(opened)
 
 
-def _opaque(path: str | os.PathLike[str], picture: Any) -> Array:
-    """The colours of a picture of 8 bits per channel, (H, W, 3)."""
+def _opaque(path: str | os.PathLike[str], picture: Any, clear: bool) -> Array:
+    """The colours of a picture of 8 bits per channel, (H, W, 3); black where ``clear`` allows that
+    there are none."""
     if stored.narrowed(picture):
         raise FileError(f"{path}: has colours of 16 bits, a table of colours has 8")
     pixels = np.asarray(picture)
-    if (pixels[..., 3:] < 255).any():
+    through = (pixels[..., 3:] < 255).any(axis=2, keepdims=True)
+    if clear:
+        return np.where(through, np.uint8(0), pixels[..., :3])
+    if through.any():
         raise FileError(f"{path}: is transparent in places, which is no colour of a class")
     return pixels[..., :3]
 
@@ -198,7 +210,8 @@ def encode_mask(labels: Array, colours: ArrayLike | None = None) -> bytes:
     ArgumentError
         If a label is below 0 or above 65535, which no PNG holds.
     """
-    labels = as_labels("labels", labels)
+    if type(labels) not in (np.ndarray, np.memmap) or labels.dtype not in (np.uint8, np.uint16):
+        labels = as_labels("labels", labels)  # in eight times the memory
     checks.axes("labels", labels, "h w")
     low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
     if low < 0 or high > 65535:
@@ -206,8 +219,8 @@ def encode_mask(labels: Array, colours: ArrayLike | None = None) -> bytes:
         raise ArgumentError(f"labels holds {worst}, but a PNG holds 0 to 65535: map it to one")
     pillow = _pillow("writing pictures")
     if high > 255:
-        return _png(pillow, pillow.Image.fromarray(labels.astype(np.uint16)))
-    picture = pillow.Image.fromarray(labels.astype(np.uint8))
+        return _png(pillow, pillow.Image.fromarray(labels.astype(np.uint16, copy=False)))
+    picture = pillow.Image.fromarray(labels.astype(np.uint8, copy=False))
     shown = palette()
     if colours is not None:
         given = np.asarray(colours)[:256]
@@ -298,10 +311,14 @@ def check_image(name: str, image: Any, channels: int | None = None) -> Array:
             f"{name} has dtype {image.dtype}, expected uint8, uint16 or float32"
         )
     if channels is not None:
-        checks.integer("channels", channels, minimum=1)
-        if given not in (1, channels) and not (given == 3 and channels == 1):
-            raise ArgumentError(f"{name} has {given} channels, but the network takes {channels}")
+        check_channels(name, given, checks.integer("channels", channels, minimum=1))
     return image
+
+
+def check_channels(name: str, given: int, channels: int) -> None:
+    """A picture of so many channels can be brought into the form that a network takes."""
+    if given not in (1, channels) and not (given == 3 and channels == 1):
+        raise ArgumentError(f"{name} has {given} channels, but the network takes {channels}")
 
 
 class _Pillow:

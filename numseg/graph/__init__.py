@@ -21,7 +21,18 @@ from numseg.graph.init import (
     xavier_uniform,
     zeros,
 )
-from numseg.graph.node import Entry, Init, Input, Late, Node, Param, SizeOf, Value
+from numseg.graph.node import (
+    Derived,
+    Entry,
+    Init,
+    Input,
+    Late,
+    Measured,
+    Node,
+    Param,
+    SizeOf,
+    Value,
+)
 from numseg.graph.planning import image_channels
 from numseg.graph.receptive import Field
 from numseg.graph.sizes import Axis, Sizes
@@ -30,6 +41,7 @@ from numseg.graph.summary import Extent, Extents, Row, Summary
 __all__ = [
     "Axis",
     "Builder",
+    "Derived",
     "Deviation",
     "Entry",
     "Extent",
@@ -39,6 +51,7 @@ __all__ = [
     "Init",
     "Input",
     "Late",
+    "Measured",
     "Node",
     "Param",
     "Row",

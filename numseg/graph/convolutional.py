@@ -18,7 +18,7 @@ from numseg.faces import optional
 from numseg.geometry import POINTWISE
 from numseg.graph.fuse import readers
 from numseg.graph.network import Network
-from numseg.graph.node import Entry, Input, Node, SizeOf, Value
+from numseg.graph.node import Entry, Input, Measured, Node, Value
 from numseg.graph.planning import Plans, planned
 from numseg.operator import Spec
 from numseg.typing import Shape
@@ -166,7 +166,12 @@ class _Slides:
             return old and self.value(old)
 
         attributes = tuple(
-            (name, SizeOf(self.value(given.value)) if isinstance(given, SizeOf) else given)
+            (
+                name,
+                given.on(tuple(map(self.value, given.values)))
+                if isinstance(given, Measured)
+                else given,
+            )
             for name, given in node.attributes
         )
         return dataclasses.replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import hashlib
 import inspect
@@ -12,7 +13,7 @@ import numpy as np
 
 from numseg.errors import ArgumentError
 from numseg.graph.network import Network
-from numseg.graph.node import Node, SizeOf, Value, flat
+from numseg.graph.node import Derived, Node, SizeOf, Value, flat
 
 
 def digest(graph: Network) -> str:
@@ -59,6 +60,13 @@ def _plain(name: str, given: Any) -> Any:
     if isinstance(given, SizeOf):
         size = {"size of": _value(given.value)}
         return size if given.factor == 1 else size | {"factor": str(given.factor)}
+    if isinstance(given, Derived):
+        return {"derived from": [*map(_value, given.values)], "by": _plain(name, given.rule)}
+    if dataclasses.is_dataclass(given):
+        fields = dataclasses.fields(given)
+        return {f.name: _plain(f"{name}.{f.name}", getattr(given, f.name)) for f in fields}
+    if isinstance(given, bytes):
+        return {"bytes": given.hex()}
     if isinstance(given, enum.Enum):
         return {"late": given.name}
     if isinstance(given, np.generic):

@@ -74,8 +74,8 @@ def _visit(
         elif given is Late.SEED:
             arguments[name] = seed_from(mode.seed, mode.step, node.name)
         else:
-            of, size = given
-            arguments[name] = size.of(shapes[of])
+            of, measured = given
+            arguments[name] = measured.of(*(shapes[number] for number in of))
     results = call(node, arguments)
     results = results if isinstance(results, tuple) else (results,)
     if len(results) != node.results:

@@ -21,7 +21,7 @@ from numseg.faces import optional
 from numseg.graph.fuse import readers
 from numseg.graph.init import zeros
 from numseg.graph.network import Network
-from numseg.graph.node import Late, Node, Param, SizeOf, Value
+from numseg.graph.node import Late, Measured, Node, Param, Value
 from numseg.typing import Array, ArrayLike
 
 N = TypeVar("N", bound=Network)
@@ -93,6 +93,6 @@ def _constants(node: Node, names: Any, arrays: Mapping[str, Any]) -> dict[str, A
             found[name] = None
     for name, given in node.attributes:
         found[name] = False if given is Late.TRAINING else given
-        if given is Late.SEED or isinstance(given, SizeOf):
+        if given is Late.SEED or isinstance(given, Measured):
             return None
     return found

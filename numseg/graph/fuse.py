@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from numseg.faces import optional
 from numseg.graph.execute import named_errors
 from numseg.graph.network import Network
-from numseg.graph.node import Entry, Late, Node, SizeOf, Value
+from numseg.graph.node import Entry, Late, Measured, Node, Value
 
 N = TypeVar("N", bound=Network)
 
@@ -87,7 +87,7 @@ class _Growing:
         )
         rest = [value for value in node.reads() if value.source != self.nodes[-1].name]
         there = all(made[value.source] < self.at for value in rest)
-        plain = not any(g is Late.SEED or isinstance(g, SizeOf) for _, g in node.attributes)
+        plain = not any(g is Late.SEED or isinstance(g, Measured) for _, g in node.attributes)
         return in_order and there and node.results == 1 and plain
 
 
@@ -150,8 +150,8 @@ def _reading(node: Node, same: Mapping[Value, Value]) -> Node:
         return None if given is None else same.get(given, given)
 
     attributes = tuple(
-        (name, dataclasses.replace(given, value=same.get(given.value, given.value)))
-        if isinstance(given, SizeOf) else (name, given)
+        (name, given.on(tuple(same.get(value, value) for value in given.values)))
+        if isinstance(given, Measured) else (name, given)
         for name, given in node.attributes
     )  # fmt: skip
     return dataclasses.replace(node, inputs=tuple(map(entry, node.inputs)), attributes=attributes)
@@ -162,7 +162,8 @@ def readers(graph: Network) -> Counter[Value]:
     found = Counter(graph.outputs)
     for node in graph.nodes:
         found.update(node.reads())
-        found.update(given.value for _, given in node.attributes if isinstance(given, SizeOf))
+        for _, given in node.attributes:
+            found.update(given.values if isinstance(given, Measured) else ())
     return found
 
 

@@ -30,7 +30,18 @@ from numseg.graph.choose import Deviation
 from numseg.graph.execute import Mode, Tape
 from numseg.graph.mismatch import mismatch
 from numseg.graph.network import Network
-from numseg.graph.node import Entry, Init, Input, Late, Node, Param, SizeOf, Value, flat, seed_from
+from numseg.graph.node import (
+    Entry,
+    Init,
+    Input,
+    Late,
+    Measured,
+    Node,
+    Param,
+    Value,
+    flat,
+    seed_from,
+)
 from numseg.graph.prepared import Prepared
 from numseg.graph.sizes import Sizes
 from numseg.operator import Operator, Plan, Spec
@@ -597,15 +608,19 @@ class Builder:
         values = tuple(map(self._give, node.values))
         return values if results > 1 else values[0]
 
-    def output(self, *values: Value) -> Graph:
-        """The graph that computes these values."""
+    def output(self, *values: Value, prune: bool = False) -> Graph:
+        """The graph that computes these values.
+
+        It is an error if there is anything that no output depends on; with ``prune`` it is left
+        out.
+        """
         if not values:
             raise ArgumentError("a graph needs an output")
         for value in values:
             self._own("output", value)
         graph = _pruned(self._inputs, self._params, self._nodes, values)
         unread = self._names - set(graph.names)
-        if unread:
+        if unread and not prune:
             raise ArgumentError(f"no output depends on {', '.join(sorted(unread))}")
         _check_state(graph)
         return graph
@@ -646,8 +661,9 @@ class Builder:
         def attribute(argument: str, given: Any) -> Any:
             if isinstance(given, Value):
                 raise ArgumentTypeError(f"{argument} is not an array argument, got {shown(given)}")
-            if isinstance(given, SizeOf):
-                self._own(argument, given.value)
+            if isinstance(given, Measured):
+                for value in given.values:
+                    self._own(argument, value)
             return _frozen(given)
 
         try:
@@ -675,7 +691,9 @@ def _pruned(
     for node in reversed(nodes):
         if node.name in needed:
             needed.update(value.source for value in node.reads())
-            needed.update(a.value.source for _, a in node.attributes if isinstance(a, SizeOf))
+            for _, given in node.attributes:
+                if isinstance(given, Measured):
+                    needed.update(value.source for value in given.values)
     return Graph(
         tuple(entry for entry in inputs if entry.name in needed),
         tuple(param for param in params if param.name in needed),

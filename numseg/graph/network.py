@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from numseg.forks import cached_property
-from numseg.graph.node import Entry, Input, Late, Node, Param, SizeOf, Value, flat
+from numseg.graph.node import Entry, Input, Late, Measured, Node, Param, Value, flat
 
 
 class Step(NamedTuple):
@@ -19,7 +19,7 @@ class Step(NamedTuple):
     given: dict[str, Any]
     """Its attributes that are what they are."""
     late: tuple[tuple[str, Any], ...]
-    """Those that the run says; a number and its SizeOf, where it is a value's size."""
+    """Those that the run says; numbers and what is Measured of them, where shapes say it."""
     results: range
     spent: tuple[int, ...]
     """What nobody needs afterwards."""
@@ -31,7 +31,7 @@ class Program(NamedTuple):
     numbers: dict[Value, int]
     steps: tuple[Step, ...]
     sized: frozenset[int]
-    """The values whose sizes are asked for."""
+    """The values whose shapes are asked for."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -86,8 +86,8 @@ class Network:
             results = range(len(numbers), len(numbers) + node.results)
             numbers.update(zip(node.values, results, strict=True))
             steps.append(_step(node, numbers, results, self.last_reads[node.name]))
-        sized = (entry[0] for step in steps for _, entry in step.late if isinstance(entry, tuple))
-        return Program(numbers, tuple(steps), frozenset(sized))
+        late = (entry for step in steps for _, entry in step.late if isinstance(entry, tuple))
+        return Program(numbers, tuple(steps), frozenset(n for entry in late for n in entry[0]))
 
 
 def _step(node: Node, numbers: Mapping[Value, int], results: range, spent: Sequence[Value]) -> Step:
@@ -99,8 +99,8 @@ def _step(node: Node, numbers: Mapping[Value, int], results: range, spent: Seque
     given: dict[str, Any] = {}
     late: list[tuple[str, Any]] = []
     for name, value in node.attributes:
-        if isinstance(value, SizeOf):
-            late.append((name, (numbers[value.value], value)))
+        if isinstance(value, Measured):
+            late.append((name, (tuple(numbers[of] for of in value.values), value)))
         elif isinstance(value, Late):
             late.append((name, value))
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import enum
 import hashlib
@@ -29,12 +30,31 @@ class Value:
         return SizeOf(self)
 
 
+class Measured(abc.ABC):
+    """An attribute that follows from the shapes of values: known when the graph runs."""
+
+    values: tuple[Value, ...]
+    """Whose shapes it asks for."""
+
+    @abc.abstractmethod
+    def of(self, *shapes: Shape) -> Any:
+        """The attribute, where the values have these shapes."""
+
+    @abc.abstractmethod
+    def on(self, values: tuple[Value, ...]) -> Measured:
+        """The same attribute, of other values."""
+
+
 @dataclasses.dataclass(frozen=True)
-class SizeOf:
+class SizeOf(Measured):
     """An attribute: the rows and columns of a value, or a share of them."""
 
     value: Value
     factor: Fraction = Fraction(1)
+
+    @property
+    def values(self) -> tuple[Value, ...]:  # type: ignore[override]
+        return (self.value,)
 
     def scaled(self, factor: float) -> SizeOf:
         """The pixels that it takes to go from the centre of the first to that of the last, a
@@ -42,9 +62,31 @@ class SizeOf:
         it. An image resized to that with ``align_corners=True`` is scaled by the factor exactly."""
         return SizeOf(self.value, self.factor * Fraction(factor))
 
-    def of(self, shape: Shape) -> Shape:
+    def of(self, *shapes: Shape) -> Shape:
         """The rows and columns, where the value has this shape."""
+        (shape,) = shapes
         return tuple(math.floor((size - 1) * self.factor) + 1 for size in shape[-2:])
+
+    def on(self, values: tuple[Value, ...]) -> SizeOf:
+        return dataclasses.replace(self, value=values[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class Derived(Measured):
+    """An attribute that a rule makes of the shapes of values.
+
+    The rule is compared and hashed with the node: a frozen dataclass, say, whose ``__call__`` takes
+    the shapes. ``Derived((x,), rule)`` is ``rule(x.shape)``.
+    """
+
+    values: tuple[Value, ...]
+    rule: Callable[..., Any]
+
+    def of(self, *shapes: Shape) -> Any:
+        return self.rule(*shapes)
+
+    def on(self, values: tuple[Value, ...]) -> Derived:
+        return dataclasses.replace(self, values=values)
 
 
 class Late(enum.Enum):

@@ -9,6 +9,7 @@ threads may run at once.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -59,6 +60,8 @@ class Step(NamedTuple):
     """Values that nobody needs afterwards."""
     released: tuple[int, ...]
     """And memory."""
+    fill: Callable[[Sequence[Any], Array | None], tuple[Any, ...]] = lambda slots, place: ()
+    """Computes the results, with all values and the place of the first, if it has one."""
 
 
 class Prepared:
@@ -75,7 +78,7 @@ class Prepared:
         self._shares, lasts = memory.shared(self._blocks, SMALL)
         released = [tuple(j for j, last in lasts.items() if last == at) for at in range(len(found))]
         self._steps = tuple(
-            step._replace(spent=spent, released=freed)
+            step._replace(spent=spent, released=freed, fill=_fills(step))
             for step, spent, freed in zip(
                 found, _spent(found, set(self._outputs)), released, strict=True
             )
@@ -92,7 +95,7 @@ class Prepared:
         blocks: list[Any] = [None] * len(self._blocks)
         for step in self._steps:
             place = None if step.block < 0 else self._place(step, blocks)
-            outputs = (place,) if step.whole else _outputs(step, slots, place)
+            outputs = step.fill(slots, place)
             for number, output in enumerate(outputs[: step.plan.results], step.first):
                 slots[number] = ready(output)
                 if number in self._outputs:
@@ -116,6 +119,27 @@ class Prepared:
         if self._blocks[share].spec == spec:
             return memory_
         return np.ndarray(*spec, memory_, step.offset)
+
+
+def _fills(step: Step) -> Callable[[Sequence[Any], Array | None], tuple[Any, ...]]:
+    """What computes a step's results. Kernels that say so know all of it but the numbers."""
+    if step.whole:
+        return lambda slots, place: (place,)
+    face, kernels = faces.running(step.operator, Host)
+    ready_made = getattr(kernels, "prepare", None)
+    if face != "cpu" or step.block < 0 or ready_made is None or step.plan.fills_nothing:
+        return functools.partial(_outputs, step)
+    after = tuple((name, geometry) for name, _, geometry in step.after)
+    run = ready_made(step.plan.geometry, step.plan.outputs[0], after)
+    arrays, others = step.arrays, [entry for _, entries, _ in step.after for entry in entries]
+
+    def fill(slots: Sequence[Any], place: Array | None) -> tuple[Any, ...]:
+        given = [None if entry is None else slots[entry] for entry in arrays]  # type: ignore[index]
+        beside = [None if entry is None else slots[entry] for entry in others]  # type: ignore[index]
+        run(*given, place, *beside)
+        return (place,)
+
+    return fill
 
 
 def _outputs(step: Step, slots: Sequence[Any], place: Array | None) -> tuple[Any, ...]:

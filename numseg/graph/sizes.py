@@ -42,10 +42,7 @@ class Axis:
 
     def __iter__(self) -> Iterator[int]:
         """All of them, without end if there is no largest."""
-        every: Iterable[int] = itertools.count(self.smallest)
-        if self.largest is not None:
-            every = range(self.smallest, self.largest + 1)
-        return (size for size in every if size in self)
+        return self.beginning(self.smallest)
 
     def __str__(self) -> str:
         if self.largest is not None:
@@ -69,9 +66,18 @@ class Axis:
 
     def from_on(self, size: int) -> int:
         """The smallest that is not smaller."""
-        if self.largest is not None and size > self.largest:
+        found = next(self.beginning(size), None)
+        if found is None:
             raise ArgumentError(f"the largest size is {self.largest}, but {size} was asked for")
-        return next(s for s in itertools.count(max(size, self.smallest)) if s in self)
+        return found
+
+    def beginning(self, size: int) -> Iterator[int]:
+        """All that are not smaller, without end if there is no largest."""
+        first = max(size, self.smallest)
+        every: Iterable[int] = itertools.count(first)
+        if self.largest is not None:
+            every = range(first, self.largest + 1)
+        return (size for size in every if size in self)
 
     def beyond_smallest(self, distance: int) -> int:
         """The first that is so much larger than the smallest, or the largest that there is."""

@@ -51,6 +51,7 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
     simplex                     the permutohedral lattice's scalar rules, and numbers of vertices
     build                       the lattice of some points: vertices, weights, neighbours
     filter                      values splatted to the vertices, blurred, sliced
+    passes                      mean field: all terms, softmax and splat in one pass over points
     vectors                     its intrinsics: rows of labels by whole vectors
     gradient                    that of a filter's product by the features
     rows                        planes of values to rows of points, and back

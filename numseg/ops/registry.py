@@ -12,6 +12,7 @@ from numseg.ops.abs import abs
 from numseg.ops.adaptive_avg_pool2d import adaptive_avg_pool2d
 from numseg.ops.adaptive_max_pool2d import adaptive_max_pool2d
 from numseg.ops.add import add
+from numseg.ops.affine_grid import affine_grid
 from numseg.ops.amax import amax
 from numseg.ops.amin import amin
 from numseg.ops.aspp2d import aspp2d
@@ -42,10 +43,12 @@ from numseg.ops.gaussian_filter import gaussian_filter
 from numseg.ops.gelu import gelu
 from numseg.ops.global_avg_pool2d import global_avg_pool2d
 from numseg.ops.global_max_pool2d import global_max_pool2d
+from numseg.ops.grid_sample import grid_sample
 from numseg.ops.group_norm import group_norm
 from numseg.ops.hard_sigmoid import hard_sigmoid
 from numseg.ops.hard_swish import hard_swish
 from numseg.ops.im2col import im2col
+from numseg.ops.index_select import index_select
 from numseg.ops.instance_norm import instance_norm
 from numseg.ops.interp2d import interp2d
 from numseg.ops.l2_norm import l2_norm
@@ -56,6 +59,7 @@ from numseg.ops.local_response_norm import local_response_norm
 from numseg.ops.log import log
 from numseg.ops.log_softmax import log_softmax
 from numseg.ops.lp_pool2d import lp_pool2d
+from numseg.ops.matmul import matmul
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.max_unpool2d import max_unpool2d
 from numseg.ops.maximum import maximum
@@ -68,6 +72,7 @@ from numseg.ops.pad import pad
 from numseg.ops.permute import permute
 from numseg.ops.pixel_shuffle2d import pixel_shuffle2d
 from numseg.ops.pixel_unshuffle2d import pixel_unshuffle2d
+from numseg.ops.pow import pow
 from numseg.ops.prelu import prelu
 from numseg.ops.relu import relu
 from numseg.ops.reshape import reshape
@@ -89,6 +94,7 @@ from numseg.ops.subtract import subtract
 from numseg.ops.sum import sum
 from numseg.ops.tanh import tanh
 from numseg.ops.transpose import transpose
+from numseg.ops.upsample_bicubic2d import upsample_bicubic2d
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
 from numseg.ops.upsample_nearest2d import upsample_nearest2d
 
@@ -97,6 +103,7 @@ __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_max_pool2d",
     "add",
+    "affine_grid",
     "amax",
     "amin",
     "aspp2d",
@@ -127,10 +134,12 @@ __all__ = [
     "gelu",
     "global_avg_pool2d",
     "global_max_pool2d",
+    "grid_sample",
     "group_norm",
     "hard_sigmoid",
     "hard_swish",
     "im2col",
+    "index_select",
     "instance_norm",
     "interp2d",
     "l2_norm",
@@ -141,6 +150,7 @@ __all__ = [
     "log",
     "log_softmax",
     "lp_pool2d",
+    "matmul",
     "max_pool2d",
     "max_unpool2d",
     "maximum",
@@ -153,6 +163,7 @@ __all__ = [
     "permute",
     "pixel_shuffle2d",
     "pixel_unshuffle2d",
+    "pow",
     "prelu",
     "relu",
     "reshape",
@@ -174,6 +185,7 @@ __all__ = [
     "sum",
     "tanh",
     "transpose",
+    "upsample_bicubic2d",
     "upsample_bilinear2d",
     "upsample_nearest2d",
 ]
@@ -183,6 +195,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "adaptive_avg_pool2d": adaptive_avg_pool2d,
     "adaptive_max_pool2d": adaptive_max_pool2d,
     "add": add,
+    "affine_grid": affine_grid,
     "amax": amax,
     "amin": amin,
     "aspp2d": aspp2d,
@@ -213,10 +226,12 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "gelu": gelu,
     "global_avg_pool2d": global_avg_pool2d,
     "global_max_pool2d": global_max_pool2d,
+    "grid_sample": grid_sample,
     "group_norm": group_norm,
     "hard_sigmoid": hard_sigmoid,
     "hard_swish": hard_swish,
     "im2col": im2col,
+    "index_select": index_select,
     "instance_norm": instance_norm,
     "interp2d": interp2d,
     "l2_norm": l2_norm,
@@ -227,6 +242,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "log": log,
     "log_softmax": log_softmax,
     "lp_pool2d": lp_pool2d,
+    "matmul": matmul,
     "max_pool2d": max_pool2d,
     "max_unpool2d": max_unpool2d,
     "maximum": maximum,
@@ -239,6 +255,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "permute": permute,
     "pixel_shuffle2d": pixel_shuffle2d,
     "pixel_unshuffle2d": pixel_unshuffle2d,
+    "pow": pow,
     "prelu": prelu,
     "relu": relu,
     "reshape": reshape,
@@ -260,6 +277,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "sum": sum,
     "tanh": tanh,
     "transpose": transpose,
+    "upsample_bicubic2d": upsample_bicubic2d,
     "upsample_bilinear2d": upsample_bilinear2d,
     "upsample_nearest2d": upsample_nearest2d,
 }

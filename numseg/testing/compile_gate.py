@@ -10,6 +10,8 @@ driver: ``pip install 'numseg[cuda-test]'`` brings both compilers. It is a fault
 - spills registers, or keeps an array in memory that was meant for registers,
 - computes in float64 although the operator's dtype is float32, and takes no ``Doubles`` to say so,
 - adds real numbers with atomics, so that the last bits depend on the order of the threads,
+- works by tiles and falls short of what it declares: blocks on a multiprocessor, and the share of
+  multiply-adds among the instructions of its hot loop,
 - is compiled with ``cuda.jit`` behind the gate's back instead of ``numseg.cuda.launch.kernel``.
 """
 
@@ -21,7 +23,6 @@ import importlib
 import importlib.metadata
 import importlib.util
 import re
-import struct
 import subprocess
 import sys
 import tempfile
@@ -33,10 +34,11 @@ from typing import Any, NamedTuple
 import numba
 
 from numseg import faces
-from numseg.cuda.launch import Doubles, Kernel
+from numseg.cuda.launch import THREADS, Doubles, Kernel, Tiled
 from numseg.cuda.runtime import cuda, simulated
 from numseg.errors import DeviceError
 from numseg.ops.registry import OPERATORS
+from numseg.testing import machine_code
 
 ARCHITECTURES = (8, 0), (9, 0)
 """Ampere's data centre GPUs and Hopper."""
@@ -46,7 +48,21 @@ DTYPES = "float32", "float64"
 SHARED = "numseg.cuda.launch"
 
 ELSEWHERE = (
-    *(f"numseg.cuda.{name}" for name in ("sorting", "rows", "lattice", "exact", "gaussian")),
+    *(
+        f"numseg.cuda.{name}"
+        for name in (
+            "sorting",
+            "rows",
+            "lattice",
+            "exact",
+            "gaussian",
+            "axis_sums",
+            "bins",
+            "separable",
+            "regions",
+            "implicit_gemm",
+        )
+    ),
     "numseg.training.cuda",
 )
 """Kernels that are no operator's, or several operators'."""
@@ -70,6 +86,14 @@ class Row(NamedTuple):
     """Of 64-bit integers, a hundred instructions each; harmless outside of loops."""
     instructions: int
     """Of machine code, padding included."""
+    shared: int
+    """Bytes of shared memory that a block takes."""
+    blocks: int
+    """That a multiprocessor holds at a time."""
+    share: float
+    """Of multiply-adds in the hot loop."""
+    declared: Tiled | None
+    """What the kernel says of its blocks and its share."""
 
     def faults(self) -> list[str]:
         found = {
@@ -77,6 +101,15 @@ class Row(NamedTuple):
             f"{self.float64} float64 instructions": self.float64,
             f"{self.float_atomics} atomics on real numbers": self.float_atomics,
         }
+        if least := self.declared:
+            found |= {
+                f"{self.blocks} blocks on a multiprocessor, declared {least.blocks}": (
+                    self.blocks < least.blocks
+                ),
+                f"{self.share:.1%} multiply-adds in the hot loop, declared {least.share:.0%}": (
+                    self.share < least.share
+                ),
+            }
         what = f"{self.kernel} ({self.dtype}, {self.architecture})"
         return [f"{what}: {fault}" for fault, count in found.items() if count]
 
@@ -101,11 +134,21 @@ def kernels(module: str) -> list[Kernel]:
     return [m for m in members.values() if isinstance(m, Kernel) and m.module == module]
 
 
+def dtypes(kernel: Kernel) -> tuple[str, ...]:
+    """Those that a kernel is launched with."""
+    return DTYPES if kernel.tiled is None else kernel.tiled.dtypes
+
+
 def compile_kernel(kernel: Kernel, dtype: str, cc: tuple[int, int]) -> Row:
     """Compile one kernel to machine code and count."""
     with _pretended_device(cc):
         ptx, _ = cuda.compile(
-            kernel.function, kernel.signature(dtype), device=False, abi="numba", cc=cc
+            kernel.function,
+            kernel.signature(dtype),
+            device=False,
+            abi="numba",
+            cc=cc,
+            launch_bounds=kernel.bounds,
         )
     architecture = f"sm_{cc[0]}{cc[1]}"
     report, cubin = _assemble(ptx, architecture)
@@ -113,6 +156,10 @@ def compile_kernel(kernel: Kernel, dtype: str, cc: tuple[int, int]) -> Row:
     registers = re.search(r"Used (\d+) registers", report)
     if not memory or registers is None:
         raise DeviceError(f"ptxas said nothing about registers and spills, but: {report}")
+    shared = re.search(r"(\d+) bytes smem", report)
+    code = machine_code.read(cubin, hopper=cc >= (9, 0))
+    threads = THREADS if kernel.tiled is None else kernel.tiled.threads
+    taken = threads, int(registers[1]), int(shared[1]) if shared else 0
     meant = dtype == "float64" or Doubles in kernel.hints.values()
     name = kernel.name.removeprefix("numseg.ops.").removeprefix("numseg.").replace(".cuda.", ".")
     return Row(
@@ -124,14 +171,31 @@ def compile_kernel(kernel: Kernel, dtype: str, cc: tuple[int, int]) -> Row:
         float64=0 if meant else _count(r"^\s+(?!\.reg)[^/\n]*\.f64\b", ptx),
         float_atomics=_count(r"\b(?:atom|red)\.[\w.]*\.f(?:16|32|64)", ptx),
         divisions=_count(r"\b(?:div|rem)\.[su]64", ptx),
-        instructions=_machine_instructions(cubin),
+        instructions=code.instructions,
+        shared=taken[2],
+        blocks=machine_code.MULTIPROCESSORS[cc].holds(*taken),
+        share=code.share,
+        declared=kernel.tiled,
     )
 
 
 def table(rows: list[Row]) -> str:
     """The rows in Markdown, and the versions that made them."""
-    head = "kernel", "dtype", "for", "registers", "spilled", "float64", "64-bit div", "instructions"
-    cells = [(*r[:6], r.divisions, r.instructions) for r in rows]
+    head = (
+        *("kernel", "dtype", "for", "registers", "spilled", "float64", "64-bit div"),
+        *("instructions", "shared", "blocks", "FMA"),
+    )
+    cells = [
+        (
+            *r[:6],
+            r.divisions,
+            r.instructions,
+            r.shared,
+            r.blocks,
+            f"{r.share:.0%}" if r.declared else "",
+        )
+        for r in rows
+    ]
     lines = [head, ("---",) * len(head), *cells]
     versions = f"numba {numba.__version__}, numba-cuda {_numba_cuda()}, {_ptxas_version()}"
     body = "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
@@ -148,7 +212,7 @@ def main(argv: list[str] | None = None) -> int:
         if simulated():
             raise DeviceError("the simulator compiles nothing: unset NUMBA_ENABLE_CUDASIM")
         found = [k for module in (SHARED, *ELSEWHERE, *twins()) for k in kernels(module)]
-        rows = [compile_kernel(k, d, cc) for k in found for d in DTYPES for cc in ARCHITECTURES]
+        rows = [compile_kernel(k, d, cc) for k in found for d in dtypes(k) for cc in ARCHITECTURES]
     except DeviceError as error:
         print(f"compile_gate: {error}", file=sys.stderr)
         return 2
@@ -204,19 +268,6 @@ def _ptxas_version() -> str:
 
 def _numba_cuda() -> str:
     return importlib.metadata.version("numba-cuda")
-
-
-def _machine_instructions(cubin: bytes) -> int:
-    """Code in the ELF sections ``.text.*``; an instruction of these architectures has 16 bytes."""
-    (start,) = struct.unpack_from("<Q", cubin, 40)
-    size, count, names = struct.unpack_from("<HHH", cubin, 58)
-    sections = [struct.unpack_from("<IIQQQQIIQQ", cubin, start + i * size) for i in range(count)]
-
-    def name(section: Any) -> bytes:
-        begin = sections[names][4] + section[0]
-        return cubin[begin : cubin.index(b"\0", begin)]
-
-    return sum(s[5] // 16 for s in sections if name(s).startswith(b".text"))
 
 
 def _count(pattern: str, text: str) -> int:

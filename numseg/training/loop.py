@@ -258,7 +258,9 @@ class Run:
             warnings.warn(line, stacklevel=3)
 
     def _check_size(self, sample: Sample) -> None:
-        check_takes(self.graph, sample.image, len(self.held_out.classes))
+        check_takes(
+            self.graph, len(sample.image), sample.image.shape[1:], len(self.held_out.classes)
+        )
 
     def start(
         self, about: dict[str, Any], weights: Weights | None, fresh: Sequence[str]

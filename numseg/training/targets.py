@@ -19,7 +19,7 @@ import numpy as np
 from numseg.errors import ArgumentError
 from numseg.geometry import Reach
 from numseg.graph import Graph, receptive
-from numseg.training.predict import Stride, check_stride, pixel_stride
+from numseg.tiling.frame import Stride, check_stride, pixel_stride
 from numseg.typing import Array, Shape
 
 ONE: Stride = Fraction(1), Fraction(1)

@@ -257,6 +257,22 @@ def test_pictures_of_every_kind(folder, kind):
     np.testing.assert_array_equal(read_mask("m.png"), TRUTH)
 
 
+def test_scribbles_on_nothing(folder, capsys):
+    """As people draw them: on a transparent layer, with smooth edges."""
+    drawn = np.zeros((*TRUTH.shape, 4), np.uint8)
+    drawn[..., :3] = 255  # clear white
+    drawn[2, 2:4], drawn[2, -4:-2] = (255, 0, 0, 255), (0, 255, 0, 255)
+    drawn[3, 2:4] = 255, 30, 30, 128
+    Image.fromarray(drawn).save("s.png")
+    drawn[drawn[..., 3] < 255] = 0
+    Image.fromarray(drawn[..., :3]).save("black.png")
+    for name in ("s", "black"):
+        _run(f"{name}.png", "--scribbles", "--out", f"{name}.npy")
+    np.testing.assert_array_equal(np.load("s.npy"), np.load("black.npy"))
+    assert main(["crf", "p.png", "s.png", "--out", "m.png"]) == 2
+    assert "is transparent in places" in capsys.readouterr().err
+
+
 def test_grey_is_three_equal_colours(folder):
     grey = np.asarray(Image.open("p.png"))[..., 0]
     np.save("u.npy", ENERGY)

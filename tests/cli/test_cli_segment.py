@@ -271,13 +271,15 @@ def test_options_for_others_weights_are_not_for_checkpoints(tmp_path, weights, c
         assert f"{option[0]} is for weights that others wrote, not for" in err
 
 
-@pytest.mark.parametrize("name", [[], ["crf-as-rnn"]])
-def test_refined_by_a_crf(tmp_path, weights, name):
+@pytest.mark.parametrize(
+    ("name", "more"), [([], []), (["crf-as-rnn"], ["--srgb", "8", "--iterations", "2"])]
+)
+def test_refined_by_a_crf(tmp_path, weights, name, more):
     """What numseg crf makes of the network's energies."""
     picture, out = tmp_path / "p.png", tmp_path / "m.png"
     PICTURES["colour.png"].save(picture)
     argv = ["segment", str(picture), "--weights", str(weights), "--out", str(out), "--crf", *name]
-    assert main(argv) == 0
+    assert main([*argv, *more]) == 0
     graph, checkpoint = load_network(weights)
     logits = predict_logits(graph, checkpoint.params, read_image(picture), tile=5)
     np.testing.assert_array_equal(
@@ -285,8 +287,14 @@ def test_refined_by_a_crf(tmp_path, weights, name):
     )
     np.save(tmp_path / "u.npy", -logits)
     argv = ["crf", str(picture), str(tmp_path / "u.npy"), "--out", str(tmp_path / "wanted.npy")]
-    assert main([*argv, "--settings", *(name or ["deeplab-v2-vgg"])]) == 0
+    assert main([*argv, "--settings", *(name or ["deeplab-v2-vgg"]), *more]) == 0
     np.testing.assert_array_equal(read_mask(out), np.load(tmp_path / "wanted.npy").argmax(0))
+
+
+def test_options_of_a_crf_are_for_one(tmp_path, weights, capsys):
+    argv = ["segment", "p.png", "--weights", str(weights), "--out", str(tmp_path / "m.png")]
+    assert main([*argv, "--srgb", "8"]) == 2
+    assert "--srgb is for --crf, not for a network alone" in capsys.readouterr().err
 
 
 def test_settings_of_a_crf_that_are_none(tmp_path, weights, capsys):

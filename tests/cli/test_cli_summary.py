@@ -16,15 +16,23 @@ def test_the_table_is_the_graph_s(capsys: pytest.CaptureFixture[str]):
 
     assert main(SMALL) == 0
     expected = unet(3, 4, width=2, depth=1, padding="same").summary((1, 3, 8, 12))
-    assert capsys.readouterr().out == f"{expected}\n"
+    tiles = "exact tiles: halo 9 before and 9 after, step 2"
+    assert capsys.readouterr().out == f"{expected}\n{tiles}\n"
+
+
+def test_a_network_that_cannot_be_cut(capsys: pytest.CaptureFixture[str]):
+    assert main(["summary", "mobilenet_v2", "--set", "width=0.1", "--input", "3x64x64"]) == 0
+    shown = capsys.readouterr().out.splitlines()[-1]
+    assert shown.startswith("no exact tiles: ")
 
 
 def test_the_paper_s_network(capsys: pytest.CaptureFixture[str]):
     assert main(["summary", "unet", "--input", "1x572x572", "--padding", "valid"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1].startswith("31,030,658 parameters, ")
+    assert lines[-2].startswith("31,030,658 parameters, ")
+    assert lines[-1] == "exact tiles: halo 15 before and 199 after, step 16"
     head = ["head", "conv2d", "1x2x388x388", "130", "19.4", "M", "204", "1", "92"]
-    assert lines[-3].split() == head
+    assert lines[-4].split() == head
 
 
 def test_defaults(capsys: pytest.CaptureFixture[str]):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numba import int32
 
 from numseg.cuda import cubins, runtime
 
@@ -22,7 +23,7 @@ if runtime.simulated():
         allow_module_level=True,
     )
 
-from numseg.cuda.launch import Doubles, Ints, Kernel, Reals, _configured, kernel, thread
+from numseg.cuda.launch import Doubles, Ints, Kernel, Reals, Tiled, _configured, kernel, thread
 from numseg.cuda.runtime import cuda
 from numseg.errors import DeviceError
 from numseg.kernels.machine.jit import read_payload
@@ -81,6 +82,32 @@ def divides_in_64_bits(x: Reals, y: Reals, wide: int) -> None:
     y[(pixel * wide) // (wide + 1)] = x[pixel]
 
 
+def looping(x: Reals, y: Reals) -> None:
+    """Eight multiply-adds of registers in a loop that only counts besides."""
+    pixel, _ = thread()
+    a, total = x[pixel], x[pixel + 1]
+    i = int32(0)
+    while i < x.size:
+        total = total * a + a
+        total = total * a + a
+        total = total * a + a
+        total = total * a + a
+        total = total * a + a
+        total = total * a + a
+        total = total * a + a
+        total = total * a + a
+        i = int32(i + 1)
+    y[pixel] = total
+
+
+def takes_shared_memory(x: Reals, y: Reals) -> None:
+    shared = cuda.shared.array(6 * 1024, x.dtype)
+    pixel, _ = thread()
+    shared[pixel] = x[pixel]
+    cuda.syncthreads()
+    y[pixel] = shared[pixel + 1]
+
+
 def rows(made: Kernel) -> list[compile_gate.Row]:
     return [compile_kernel(made, d, cc) for d in ("float32", "float64") for cc in [(8, 0), (9, 0)]]
 
@@ -116,6 +143,34 @@ def test_a_bad_kernel_is_stopped(made: Kernel, fault: str, dtypes: set[str]) -> 
         for one in found:
             assert fault in one
             assert f"{made.name} ({row.dtype}, {row.architecture}): " in one
+
+
+def test_the_share_of_multiply_adds_is_held_to_what_is_declared() -> None:
+    for row in rows(Kernel(looping, Tiled(256, 1, 0.5))):
+        assert 0.5 < row.share < 1
+        assert row.faults() == []
+    for row in rows(Kernel(looping, Tiled(256, 1, 0.99))):
+        (fault,) = row.faults()
+        assert "multiply-adds in the hot loop, declared 99%" in fault
+
+
+def test_blocks_on_a_multiprocessor_are_held_to_what_is_declared() -> None:
+    """By registers, threads and shared memory: 24 KiB a block, and one that the system takes."""
+    found = {
+        row.architecture: row for row in rows(Kernel(takes_shared_memory, Tiled(256, 7, 0.0)))
+        if row.dtype == "float32"
+    }  # fmt: skip
+    assert [row.shared for row in found.values()] == [24 * 1024] * 2
+    assert [row.blocks for row in found.values()] == [164 // 25, min(228 // 25, 2048 // 256)]
+    (fault,) = found["sm_80"].faults()
+    assert "6 blocks on a multiprocessor, declared 7" in fault
+    assert found["sm_90"].faults() == []
+
+
+def test_only_the_dtypes_that_are_declared_are_compiled() -> None:
+    made = Kernel(looping, Tiled(256, 1, 0.0, ("float32",)))
+    assert compile_gate.dtypes(made) == ("float32",)
+    assert compile_gate.dtypes(good) == ("float32", "float64")
 
 
 def test_float64_that_is_meant_passes() -> None:

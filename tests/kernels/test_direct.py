@@ -194,6 +194,42 @@ def test_bits_do_not_depend_on_runs_and_chunks_of_panels(call, monkeypatch):
     assert len(cuts) > 1
 
 
+@pytest.mark.parametrize(
+    ("channels", "filters", "taps", "dilation", "columns"),
+    [(40, 32, 3, 24, 120), (20, 32, 3, 1, 1000), (20, 8, 3, 12, 200), (30, 40, 1, 1, 500)],
+)
+def test_a_piece_of_an_image_gets_the_numbers_of_the_whole(
+    channels, filters, taps, dilation, columns
+):
+    """The order of a sum does not depend on the image's size, nor on where a pixel lies in it."""
+    rng, pad = np.random.default_rng(4), dilation * (taps // 2)
+    x = rng.standard_normal((1, channels, 2 * pad + 5, columns), np.float32)
+    w = rng.standard_normal((filters, channels, taps, taps), np.float32)
+    b = rng.standard_normal(filters, np.float32)
+    whole = ns.conv2d(x, w, b, padding=pad, dilation=dilation)
+    for first, last in ((0, 2 * pad + 7), (columns // 3, columns // 2 + 2 * pad), (7, columns)):
+        piece = ns.conv2d(x[..., first:last], w, b, padding=pad, dilation=dilation)
+        kept = slice(first + pad if first else 0, last - pad if last < columns else columns)
+        here = piece[..., kept.start - first : kept.stop - first]
+        np.testing.assert_array_equal(here, whole[..., kept])
+
+
+def test_bands_of_columns_are_exact(monkeypatch):
+    """Rows that end within a tile, strides that take columns apart, padding on either side."""
+    monkeypatch.setattr(pixel_panels, "BLOCK_BYTES", 10_000)
+    for params in ({"padding": 2, "dilation": 2}, {"stride": 2, "padding": 1}, {"stride": (1, 3)}):
+        x, w, b = integers((2, 5, 9, 160), 0, float), integers((33, 5, 3, 3), 1, float), None
+        p = cpu._problem(ns.conv2d.plan(x, w, **params).geometry, 8)
+        assert pixel_panels._plan(p)[0].bands > 1
+        forget()
+        y = ns.conv2d(x, w, b, **params)
+        np.testing.assert_array_equal(y, ns.conv2d.reference(x, w, b, **params))
+        after = (ns.relu, "x", {})
+        chained = ns.conv2d.fused({"x": x, "weight": w, "bias": b, **params}, (after,))
+        np.testing.assert_array_equal(chained, np.maximum(y, 0))
+    forget()
+
+
 def forget():
     """What was chosen and planned."""
     for chosen in (cpu._forward, cpu._grad_x, cpu._grad_w):

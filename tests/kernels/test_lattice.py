@@ -7,6 +7,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from numseg.kernels.lattice import build as module
 from numseg.kernels.lattice import exact, filter, simplex
 from numseg.kernels.lattice.build import BLOCK, build
 from numseg.kernels.lattice.vectors import lanes
@@ -69,14 +70,26 @@ def test_the_bits_do_not_depend_on_threads():
     assert found[1:] == found[:1] * 3
 
 
-def test_points_splat_in_runs_and_in_one_agree():
-    f = _features(5000, 2, spread=0.3)  # few vertices: several tables
+def test_runs_of_points_and_one_agree(monkeypatch):
+    f = _features(5000, 2, spread=3.0)
     x = np.random.default_rng(3).standard_normal((5000, 4))
-    lattice = build(f)
-    assert lattice.number * 16 < 5000
-    table = filter.splatted(lattice, x)
-    with mock.patch.object(filter, "MOST_RUNS", 1):
-        np.testing.assert_allclose(filter.splatted(lattice, x), table, rtol=1e-9, atol=1e-11)
+    one = build(f)
+    monkeypatch.setattr(module, "RUN", 1000)
+    several = build(f)
+    assert [len(one.ends), len(several.ends)] == [2, 7]
+    assert len(several.owners) > several.number == one.number == len(one.owners)
+    np.testing.assert_array_equal(several.vertices, one.vertices)
+    np.testing.assert_array_equal(several.neighbours, one.neighbours)
+    for v in range(several.number):  # its slots, in order
+        slots, slot = [], several.first[v]
+        while slot >= 0:
+            slots.append(slot)
+            slot = several.later[slot]
+        assert slots == np.flatnonzero(several.owners == v).tolist()
+    found, wanted = np.empty((2, *x.shape))
+    filter.filtered(several, x, found)
+    filter.filtered(one, x, wanted)
+    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
 
 
 def test_rows_are_whole_vectors():

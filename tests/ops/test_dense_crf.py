@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import numseg as ns
+from numseg.kernels.lattice import build
+from numseg.kernels.machine import threads
 
 OP = ns.dense_crf
 both = pytest.mark.parametrize("op", [OP, OP.reference], ids=["cpu", "ref"])
@@ -332,6 +334,29 @@ def test_more_points_than_a_tile_and_labels_than_a_vector():
         for a, b in zip(got, wanted, strict=True):
             if a is not None:
                 assert abs(a - b).max() <= 2e-5 * max(1, abs(b).max())
+
+
+def test_runs_of_points_and_one_agree(monkeypatch):
+    """On any number of threads, to the bit."""
+    rng = np.random.default_rng(8)
+    unary = rng.normal(size=(1, 2, 300)).astype(np.float32)
+    f = rng.normal(size=(1, 2, 300)).astype(np.float32) * 3
+    grad_y = rng.normal(size=unary.shape).astype(np.float32)
+    compat = [rng.normal(size=(2, 2)).astype(np.float32), np.full(2, 2, np.float32)]
+
+    def bits(count):
+        with threads.num_threads(count):
+            y, saved = OP.forward(unary, [f, f], compat, iterations=2)
+            return [y, *(a for a in OP.backward(saved, grad_y) if a is not None)]
+
+    one = bits(1)
+    monkeypatch.setattr(threads, "SERIAL_WORK", 0)
+    monkeypatch.setattr(build, "RUN", 64)
+    several = bits(1)
+    for a, b in zip(several, one, strict=True):
+        assert abs(a - b).max() <= 2e-5 * max(1, abs(b).max())
+    for a, b in zip(bits(2), several, strict=True):
+        assert a.tobytes() == b.tobytes()
 
 
 @pytest.mark.parametrize("shared", [True, False])

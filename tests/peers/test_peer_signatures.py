@@ -86,13 +86,13 @@ LEFT_OUT = {
     ): "huber_loss's word for beta: huber=True makes one operator of both",
     ("smooth_l1_loss", "weight"): "huber_loss's alone",
     ("upsample_bilinear2d", "mode"): "the operator's name",
-    ("upsample_bilinear2d", "antialias"): "not made",
+    ("upsample_bicubic2d", "mode"): "the operator's name",
     ("upsample_nearest2d", "mode"): "the operator's name",
     (
         "upsample_nearest2d",
         "align_corners",
     ): 'PyTorch refuses it there; coordinates="align_corners"',
-    ("upsample_nearest2d", "antialias"): "not made",
+    ("upsample_nearest2d", "antialias"): "PyTorch refuses it there",
 }
 """Arguments of theirs that an operator has under no name, or under another one."""
 
@@ -105,6 +105,8 @@ OTHER_DEFAULTS = {
     ("log_softmax", "dim"): "the channels; PyTorch's None guesses, and is deprecated",
     ("softmax", "dim"): "the channels; PyTorch's None guesses, and is deprecated",
     ("pad", "value"): "0, which PyTorch's None means",
+    ("upsample_bicubic2d", "align_corners"): "False, which PyTorch's None means",
+    ("upsample_bicubic2d", "recompute_scale_factor"): "False, which PyTorch's None means",
     ("upsample_bilinear2d", "align_corners"): "False, which PyTorch's None means",
     ("upsample_bilinear2d", "recompute_scale_factor"): "False, which PyTorch's None means",
     ("upsample_nearest2d", "recompute_scale_factor"): "False, which PyTorch's None means",
@@ -120,6 +122,7 @@ BY_PLACE: dict[str, tuple[Any, ...]] = {
     "l2_norm": (X, 2.0),
     "pad": (X, (1, 1, 1, 1), "constant"),
     "smooth_l1_loss": (X, X, True),
+    "upsample_bicubic2d": (X, None, 2, "bicubic"),
     "upsample_bilinear2d": (X, None, 2, "bilinear"),
     "upsample_nearest2d": (X, None, 2, "nearest"),
 }

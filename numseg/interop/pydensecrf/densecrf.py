@@ -192,7 +192,10 @@ class DenseCRF:
             row, point = np.argwhere(~np.isfinite(features))[0]
             found = features[row, point]
             raise ArgumentError(f"features[{row}, {point}] is {found}, expected finite numbers")
-        self._field.add(features, self._compat(compat), NORMALIZATIONS[how])
+        try:
+            self._field.add(features, self._compat(compat), NORMALIZATIONS[how])
+        except ArgumentError as error:  # of what ns.dense_crf suggests, this has the widths
+            raise ArgumentError(str(error).removesuffix(', or take method="exact"')) from None
 
     def _compat(self, compat: Any) -> Array:
         """As ``ns.dense_crf`` has it: there a vector attracts, too."""

@@ -15,6 +15,7 @@ from numseg.kernels.conv import (
     depthwise,
     depthwise_channels,
     direct,
+    few_rows,
     large_kernel,
     phase_by_phase,
     pixel_panels,
@@ -65,6 +66,8 @@ FORWARD: list[Algorithm[Correlation]] = [
     Algorithm(depthwise.suits, depthwise.forward),
     # other taps, strides, and rows shorter than vectors: vectors of channels
     Algorithm(depthwise_channels.suits, depthwise_channels.forward),
+    # one pixel and a matrix of weights, which are read once: image pooling, squeeze-and-excitation
+    Algorithm(few_rows.suits, few_rows.forward),
     # filters enough to share panels of pixels in the first-level cache: most layers of a network
     Algorithm(pixel_panels.suits, pixel_panels.forward),
     # everything else: vectors of pixels out of a scratch, where a table of offsets says taps are

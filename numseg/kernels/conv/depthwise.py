@@ -94,7 +94,7 @@ def _correlate(start, stop, x, w, bias, y, epilogue, taps, s):
                  y, begin + row * s.columns, s.dy * s.columns, rest, s.columns,
                  x, further, size, w, first, taps, number)  # fmt: skip
         if epilogue is not None:
-            apply_epilogue(y[begin : begin + size], begin, epilogue)
+            apply_epilogue(y, begin, size, begin, epilogue)
 
 
 @kernel()

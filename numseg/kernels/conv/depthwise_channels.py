@@ -243,7 +243,7 @@ def _correlate(start, stop, x, w, bias, y, epilogue, phases, ranges, steps, s):
         if epilogue is not None:
             for lane in range(count):
                 at = y_planes[lane] + z0 * s.columns
-                apply_epilogue(y[at : at + size], at, epilogue)
+                apply_epilogue(y, at, size, at, epilogue)
 
 
 @kernel()

@@ -158,7 +158,7 @@ def apply_to_band(out, begin, epilogue, first, last, height, layout, s):
     for f in range(first, last):
         for t in range(height):
             at = f * s.plane + t * step
-            apply_epilogue(out[at : at + columns], begin + at, epilogue)
+            apply_epilogue(out, at, columns, begin + at, epilogue)
 
 
 @rule

@@ -7,12 +7,14 @@ of one operator after the other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from numseg.kernels.machine.jit import kernel, rule
+from numseg.kernels.machine.run import length_of, number_of, run, run_of
 from numseg.kernels.machine.threads import launch
 from numseg.kernels.pointwise import activations
 from numseg.kernels.pointwise.elementwise import inlined
@@ -30,72 +32,115 @@ _hard_swish, _silu, _sigmoid, _hard_sigmoid, _clip, _normalised = (
 )  # fmt: skip
 
 
+def _rectify(x):
+    """``rectify(x)``. 0 is added, which makes 0.0 of -0.0, because LLVM leaves a number that stays
+    as it is where it is, by a jump that is foretold wrongly wherever signs are mixed."""
+    zero = type(x)(0)
+    return (zero if x < zero else x) + zero
+
+
+_rectified = inlined(_rectify)
+
+
 class Epilogue(NamedTuple):
-    """All arrays are read-only: whatever they hold, one kernel."""
+    """All arrays but ``seen`` are read-only: whatever they hold, one kernel. Those that are not
+    asked for are empty."""
 
-    norm: Array
-    """(3, channels), float64: centre, scale and shift; or (3, 0)."""
+    mean: Array
+    """Of each channel; likewise the next three."""
+    var: Array
+    weight: Array
+    bias: Array
     terms: Array
-    """As many as y has numbers, or none."""
+    """As many as y has numbers."""
     numbers: Array
-    """Float64: the numbers of a plane of y, the activation, and its two parameters."""
-
-    @property
-    def hides(self) -> bool:
-        """Whether what is not finite may become finite."""
-        return bool(self.numbers[1])
+    """Float64: the numbers of a plane of y, the activation, its two parameters, the norm's eps, and
+    a pixel of each plane."""
+    seen: Array
+    """(1,): not 0 once a sum of such a pixel was not finite, before anything was done to it."""
 
 
-def epilogue(
-    y: Array,
-    norm: Array | None = None,
-    terms: Array | None = None,
+def prepared(
+    shape: tuple[int, ...],
+    itemsize: int,
+    eps: float | None = None,
+    terms: bool = False,
     activation: str = "none",
     parameters: Sequence[float] = (),
-) -> Epilogue:
-    """For the convolution that fills y. ``parameters`` are the activation's first two."""
+    pixel: int = -1,
+) -> Callable[..., Epilogue]:
+    """What makes the epilogue of a convolution that fills y of this shape, given the arrays: first
+    those of the norm, if there is one (its ``eps``), then the terms, if there are any.
+    ``parameters`` are the activation's first two."""
     first, second, *_ = (*parameters, 0.0, 0.0)
-    plane = y.shape[2] * y.shape[3]
-    numbers = np.array([plane, ACTIVATIONS.index(activation), first, second], np.float64)
+    plane, number = shape[2] * shape[3], ACTIVATIONS.index(activation)
+    numbers = np.array([plane, number, first, second, eps or 0.0, pixel], np.float64)
     numbers.flags.writeable = False
-    return Epilogue(
-        _NO_NORM if norm is None else norm,
-        _NO_TERMS[y.dtype.itemsize] if terms is None else terms,
-        numbers,
-    )
+    none = _NOTHING[itemsize]
+    norm = 0 if eps is None else 4
+
+    def make(*arrays: Array | None) -> Epilogue:
+        given = [none if array is None else array for array in arrays[:norm]]
+        mean, var, weight, bias = given or [none] * 4
+        added = arrays[norm].reshape(-1) if terms else none  # type: ignore[union-attr]
+        return Epilogue(mean, var, weight, bias, added, numbers, np.zeros(1, np.int64))
+
+    return make
 
 
-def _nothing(*shape: int, dtype: str) -> Array:
-    array = np.empty(shape, dtype)
+def _nothing(itemsize: int) -> Array:
+    array = np.empty(0, f"f{itemsize}")
     array.flags.writeable = False
     return array
 
 
-_NO_NORM = _nothing(3, 0, dtype="f8")
-_NO_TERMS: Mapping[int, Any] = {size: _nothing(0, dtype=f"f{size}") for size in (4, 8)}
+_NOTHING: Mapping[int, Array] = {size: _nothing(size) for size in (4, 8)}
+
+
+LINE = 2048
+"""Numbers, at most, to which all is done before the next: they stay in the first-level cache."""
+
+_number, _mean, _var, _weight, _bias = (
+    number_of(name) for name in ("numbers", "mean", "var", "weight", "bias")
+)
+_means, _weights, _biases, _all_terms = (
+    length_of(name) for name in ("mean", "weight", "bias", "terms")
+)
+_terms, _seen = run_of("terms"), run_of("seen")
 
 
 @rule
-def apply_epilogue(line, first, epilogue):
-    """To numbers of a plane of y, from the given one of y on, while they are in the cache."""
-    numbers, norm = epilogue.numbers, epilogue.norm
-    if norm.shape[1] > 0:
-        channel = first // np.int64(numbers[0]) % norm.shape[1]
-        centre, scale, shift = norm[0, channel], norm[1, channel], norm[2, channel]
-        for i in range(len(line)):
-            line[i] = _normalised(line[i], centre, scale, shift)
-    if len(epilogue.terms) > 0:
-        terms = epilogue.terms[first : first + len(line)]
-        for i in range(len(line)):
-            line[i] += terms[i]
-    activate(line, np.int64(numbers[1]), numbers[2], numbers[3])
+def apply_epilogue(out, at, count, first, epilogue):
+    """To ``out[at : at + count]``, numbers of a plane of y from y's ``first`` on, while they are in
+    the cache."""
+    plane, activation = np.int64(_number(epilogue, 0)), np.int64(_number(epilogue, 1))
+    pixel = np.int64(_number(epilogue, 5)) - first % plane
+    if 0 <= pixel < count and not math.isfinite(out[at + pixel]):
+        _seen(epilogue, 0, 1)[0] = 1
+    centre, scale, shift = 0.0, 1.0, 0.0
+    if _means(epilogue) > 0:
+        channel = first // plane % _means(epilogue)
+        root = math.sqrt(np.float64(_var(epilogue, channel)) + _number(epilogue, 4))
+        centre = np.float64(_mean(epilogue, channel))
+        scale = (np.float64(_weight(epilogue, channel)) if _weights(epilogue) > 0 else 1.0) / root
+        shift = np.float64(_bias(epilogue, channel)) if _biases(epilogue) > 0 else 0.0
+    for begin in range(0, count, LINE):
+        line = run(out, at + begin, min(LINE, count - begin))
+        if _means(epilogue) > 0:
+            for i in range(len(line)):
+                line[i] = _normalised(line[i], centre, scale, shift)
+        if _all_terms(epilogue) > 0:
+            terms = _terms(epilogue, first + begin, len(line))
+            for i in range(len(line)):
+                line[i] += terms[i]
+        activate(line, activation, _number(epilogue, 2), _number(epilogue, 3))
 
 
 @rule
 def activate(line, activation, a, b):
     if activation == 1:
         for i in range(len(line)):
-            line[i] = activations.rectify(line[i])
+            line[i] = _rectified(line[i])
     elif activation == 2:
         for i in range(len(line)):
             line[i] = _hard_swish(line[i])
@@ -119,7 +164,7 @@ def _apply(start, stop, y, epilogue):
     plane = np.int64(epilogue.numbers[0])
     for unit in range(start, stop):
         first = unit * plane
-        apply_epilogue(y[first : first + plane], first, epilogue)
+        apply_epilogue(y, first, plane, first, epilogue)
 
 
 def epilogue_pass(y: Array, epilogue: Epilogue | None) -> None:

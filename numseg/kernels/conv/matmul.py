@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numseg.kernels.conv.few_rows import MOST_ROWS, few_rows
 from numseg.kernels.machine.integers import ceil_div
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.micro_kernel import micro_kernel
@@ -131,6 +132,9 @@ def matmul(a: Array, b: Array, out: Array) -> None:
     """``out = a @ b``. Each is contiguous, or the transpose of such an array."""
     (m, k), n = a.shape, b.shape[1]
     lanes = TARGET.vector_bytes // out.itemsize
+    together = a.flags.c_contiguous and out.flags.c_contiguous and k > 0
+    if m <= MOST_ROWS and n >= lanes and together and not b.flags.c_contiguous:
+        return few_rows(a, b.T, None, out)
     if m < min(lanes, n) and not b.flags.c_contiguous:  # the same sums with less to transpose
         a, b, out, m, n = b.T, a.T, out.T, n, m
     narrow = n <= lanes

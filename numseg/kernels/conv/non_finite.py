@@ -16,8 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numseg.kernels.conv.epilogue import Epilogue, apply_epilogue
-from numseg.kernels.conv.epilogue import epilogue as plain
+from numseg.kernels.conv.epilogue import Epilogue, apply_epilogue, prepared
 from numseg.kernels.conv.problem import Axis, Correlation, Problem, WeightGradient
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.numbers import as_array, as_fields
@@ -80,7 +79,8 @@ def _forward(start, stop, x, w, bias, y, epilogue, filters, s):
                             else:
                                 sums[p, q] += beyond
         y[n, f] = sums
-        apply_epilogue(y[n, f].reshape(-1), (n * y.shape[1] + f) * s.oh * s.ow, epilogue)
+        plane, first = s.oh * s.ow, (n * y.shape[1] + f) * s.oh * s.ow
+        apply_epilogue(y[n, f].reshape(-1), 0, plane, first, epilogue)
 
 
 @kernel()
@@ -136,19 +136,23 @@ def forward(run: Correlation, p: Problem) -> Correlation:
         return run
     sizes, u, v = _sizes(p), _whole_windows(p.rows), _whole_windows(p.columns)
     shown = 0 not in p.y_shape and len(u) > 0 and len(v) > 0
+    plain = prepared(p.y_shape, p.itemsize)
 
     def checked(x: Array, w: Array, b: Array | None, y: Array, epilogue: Epilogue | None) -> None:
         run(x, w, b, y, epilogue)
-        hidden = epilogue is not None and epilogue.hides  # of relu, -inf is 0
-        if shown and not hidden and np.isfinite(y[0, :, u[0], v[0]]).all():
-            return
+        if shown:
+            if epilogue is None:
+                if np.isfinite(y[0, :, u[0], v[0]]).all():
+                    return
+            elif not epilogue.seen[0]:  # of relu, -inf is 0
+                return
         if all_finite(w):
             return
         filters = np.flatnonzero(~np.isfinite(w).all((1, 2, 3)))
         bias = np.zeros(len(w), y.dtype) if b is None else b.view()
         bias.flags.writeable = False  # one kernel, whatever it is
         units, work = p.images * len(filters), len(filters) * (y[:, 0].size * w[0].size)
-        launch(_forward, units, work, x, w, bias, y, epilogue or plain(y), filters, sizes)
+        launch(_forward, units, work, x, w, bias, y, epilogue or plain(), filters, sizes)
 
     return checked
 
@@ -197,6 +201,12 @@ def weight_gradient(run: WeightGradient, p: Problem) -> WeightGradient:
         launch(_weight_gradient, units, work, x, gy, gw, filters, sizes)
 
     return checked
+
+
+def whole_window(p: Problem) -> int:
+    """A pixel of y, of a plane's first on, all of whose taps are on the image; -1 without any."""
+    u, v = _whole_windows(p.rows), _whole_windows(p.columns)
+    return u[0] * p.width + v[0] if len(u) > 0 and len(v) > 0 else -1
 
 
 def _sizes(p: Problem) -> Array:

@@ -10,8 +10,11 @@ so tiles go on from one row into the next, and only a plane's last one may be pa
 
 A unit owns the outputs of a run of pixels and a chunk of filters. It takes the channels block by
 block; after the first, a tile goes on from the sums that y holds. Where a block of channels begins
-is said by the convolution's sizes alone, so that the order of a sum, (block, i, c, j), is the same
-for any cut, any number of threads and any target. Weights of a block lie side by side in a filter.
+is said by the numbers of channels and taps alone, so that the order of a sum, (block, i, c, j), is
+the same for any cut, any number of threads, any target, and any size of the image: a tile of an
+image gets the numbers of the whole. Where the rows that a tile meets are too long for the cache, a
+unit has a band of columns, in which each row ends with a tile. Weights of a block lie side by side
+in a filter.
 """
 
 from __future__ import annotations
@@ -55,7 +58,8 @@ DEPTH = 160
 for weights; with fewer, a tile would take up its sums from y more often."""
 
 BLOCK_BYTES = 512 * 1024
-"""A block has fewer channels where so many bytes do not hold the rows that a tile meets."""
+"""There are bands of columns where so many bytes do not hold the rows that a tile meets, in
+float64."""
 
 FEWEST_FILTERS = 32
 """In a group, or half as many for a 1 x 1 kernel: for fewer, panels are not worth filling."""
@@ -71,8 +75,10 @@ class PanelWork(NamedTuple):
     pixels: int  # of a plane of y
     taps: int  # of a channel
     block: int  # channels of a panel
-    run: int  # pixels of a unit
+    run: int  # pixels from a unit to the next: whole rows, where there are several bands
     runs: int
+    band: int  # columns of y in a band
+    bands: int
     chunk: int  # filters of a unit
     chunks: int
     lanes: int
@@ -117,9 +123,15 @@ def _correlate(start, stop, x, w, bias, y, epilogue, filters, steps, columns, so
     plane = source.h * source.w
     for unit in range(start, stop):
         rest, chunk = divmod(unit, s.chunks)
-        image, run = divmod(rest, s.runs)  # of a group
-        group = image % s.groups
-        first, last = run * s.run, min((run + 1) * s.run, s.pixels)
+        image, rest = divmod(rest, s.bands * s.runs)  # of a group
+        band, run = divmod(rest, s.runs)
+        group, left = image % s.groups, band * s.band
+        first, length, lines = run * s.run + left, min(s.run, s.pixels - run * s.run), 1
+        if s.bands > 1:
+            lines = length // source.columns
+            length = min(s.band, source.columns - left)
+            clear(scratch)  # where another band had pixels, this one may have padding
+        last = first + (lines - 1) * source.columns + length
         f0, f1 = chunk * s.chunk, min((chunk + 1) * s.chunk, s.filters)
         out = y[image * s.filters * s.pixels :]
         weights, start_row = w[group * s.weights :], bias[group * len(w_rows) :]
@@ -128,15 +140,17 @@ def _correlate(start, stop, x, w, bias, y, epilogue, filters, steps, columns, so
             here = x[(image * s.channels + c0) * plane :]
             top = top_row(first, source)
             if not s.as_is:
-                pack(scratch, here, channels, top, bottom_row(last - 1, source), source)
-            for p in range(first, last, s.tile):
-                count = min(s.tile, last - p)
+                pack(scratch, here, channels, top, bottom_row(last - 1, source), left, source)
+            for tile in range(lines * tiles_of(length, s)):
+                line, tile = divmod(tile, tiles_of(length, s))
+                p = first + line * source.columns + tile * s.tile
+                count = min(s.tile, length - tile * s.tile)
                 i, end = taps_on_image(p, p + count - 1, source)
                 if s.as_is:
                     copy_rows(here, p, plane, panel, 0, s.tile, channels, count)
                 else:
-                    fill(panel, scratch, channels, i, end, p, count, top, pieces, columns, s.lanes,
-                         s.tile, source)  # fmt: skip
+                    fill(panel, scratch, channels, i, end, p, count, top, left, pieces, columns,
+                         s.lanes, s.tile, source)  # fmt: skip
                 k0 = c0 * s.taps + i * channels * source.column_taps
                 k1 = c0 * s.taps + end * channels * source.column_taps
                 for v in range(VECTORS):
@@ -154,9 +168,16 @@ def _correlate(start, stop, x, w, bias, y, epilogue, filters, steps, columns, so
                                out, y_rows, f, y_vectors, 0, True)  # fmt: skip
         if epilogue is not None:
             for f in range(f0, f1):
-                at = f * s.pixels + first
-                line = out[at : at + last - first]
-                apply_epilogue(line, image * s.filters * s.pixels + at, epilogue)
+                for line in range(lines):
+                    at = f * s.pixels + first + line * source.columns
+                    begin = image * s.filters * s.pixels + at
+                    apply_epilogue(out, at, length, begin, epilogue)
+
+
+@rule
+def tiles_of(length, s):
+    """Of so many pixels in a line."""
+    return (length + s.tile - 1) // s.tile
 
 
 @rule
@@ -217,16 +238,17 @@ def bottom_row(p, source):
 
 
 @rule
-def pack(scratch, x, channels, top, bottom, source):
-    """Copy rows of the image to the scratch, whose columns of padding stay zero. Pixels that a
-    stride takes apart are brought side by side: each phase of columns lies by itself."""
+def pack(scratch, x, channels, top, bottom, left, source):
+    """Copy rows of the image to the scratch, whose columns of padding stay zero: what the columns
+    of y from ``left`` on meet. Pixels that a stride takes apart are brought side by side: each
+    phase of columns lies by itself."""
     stride, plane = source.column_stride, source.h * source.w
     rows = max((bottom - top + source.row_step) // source.row_step, 0)
     for phase in range(source.column_phases):
-        left = phase * source.column_dilation % stride - source.column_pad
-        a, b = on_image(left, stride, source.w, source.width)
+        column = left * stride + phase * source.column_dilation % stride - source.column_pad
+        a, b = on_image(column, stride, source.w, source.width)
         for c in range(channels):
-            first = c * plane + top * source.w + left + a * stride
+            first = c * plane + top * source.w + column + a * stride
             to = c * source.channel + phase * source.rows * source.width + a
             copy_strided_rows(stride, x, first, source.row_step * source.w, scratch, to,
                               source.width, rows, b - a)  # fmt: skip
@@ -234,7 +256,7 @@ def pack(scratch, x, channels, top, bottom, source):
 
 @rule
 def fill(
-    panel, scratch, channels, i0, i1, p, count, top, pieces, columns, lanes, tile, source
+    panel, scratch, channels, i0, i1, p, count, top, left, pieces, columns, lanes, tile, source
 ):  # fmt: skip
     """What so many pixels of y from p on meet at the rows ``i0`` to ``i1`` of taps."""
     starts, places = pieces[0], pieces[1]
@@ -248,7 +270,7 @@ def fill(
             if 0 <= row < source.h:
                 line = (row - top) // source.row_step
             for v in range(0, length, lanes):
-                starts[number], places[number] = line * source.width + q + v, done + v
+                starts[number], places[number] = line * source.width + q - left + v, done + v
                 number += 1
             done += length
         to = i * channels * source.column_taps * tile
@@ -270,7 +292,7 @@ def forward(p: Problem) -> Correlation:
     whole = len(padded) == p.groups * p.filters
     no_bias = np.zeros(len(padded), f"f{p.itemsize}")
     no_bias.flags.writeable = False  # as a given one is, or the kernel would be compiled again
-    units = p.images * p.groups * s.runs * s.chunks
+    units = p.images * p.groups * s.bands * s.runs * s.chunks
     work = p.images * p.groups * p.filters * s.pixels * len(tables[1]) // s.lanes
     numbers = as_array(source), as_array(s)
 
@@ -295,16 +317,18 @@ def _plan(p: Problem) -> tuple[PanelWork, Source, tuple[Array, Array, Array]]:
         )
     lanes = TARGET.vector_bytes // p.itemsize
     tile, pixels = VECTORS * lanes, rows.outputs * columns.outputs
-    block = DEPTH // p.taps
-    if not as_is:
-        narrow = _source(rows, columns, 1)  # the fewest rows that there must be room for
-        block = min(block, BLOCK_BYTES // (narrow.channel * 8))
-    block = ceil_div(p.channels, ceil_div(p.channels, max(min(block, p.channels), 1)))
-    run, chunk = _cut(p, rows, columns, block, tile, as_is)
-    source = _source(rows, columns, run)
+    channels = max(p.channels, 1)
+    block = ceil_div(channels, ceil_div(channels, min(DEPTH // p.taps, channels)))
+    band = columns.outputs if as_is else _band(rows, columns, block, tile)
+    run, chunk = _cut(p, rows, columns._replace(outputs=band), block, tile, as_is)
+    source = _source(rows, columns, band, run)
+    if band < columns.outputs:
+        run = max(run // band, 1) * columns.outputs
+        source = _source(rows, columns, band, run // columns.outputs * band)
     s = PanelWork(
         p.groups, p.channels, p.filters, p.filters * p.filter_weights, pixels, p.taps, block,
-        run, ceil_div(pixels, run), chunk, ceil_div(p.filters, chunk), lanes, tile, as_is,
+        run, ceil_div(pixels, run), band, ceil_div(columns.outputs, band), chunk,
+        ceil_div(p.filters, chunk), lanes, tile, as_is,
     )  # fmt: skip
     filter_or_last = np.arange(ceil_div(p.filters, LAST_ROWS) * LAST_ROWS).clip(max=p.filters - 1)
     offsets = p.weight_offsets()
@@ -327,13 +351,25 @@ def is_product(p: Problem) -> bool:
     )
 
 
-def _source(rows: Axis, columns: Axis, run: int) -> Source:
-    """The scratch for so many pixels, which may begin in the middle of a row."""
+def _band(rows: Axis, columns: Axis, block: int, tile: int) -> int:
+    """Columns of y in a band: all of them, if there is room for the rows that a tile meets."""
+
+    def fits(band: int) -> bool:
+        return block * _source(rows, columns, band, 1).channel * 8 <= BLOCK_BYTES
+
+    if fits(columns.outputs):
+        return columns.outputs
+    bands = range(ceil_div(columns.outputs, tile) * tile, tile, -tile)
+    return min(next(filter(fits, bands), tile), columns.outputs)
+
+
+def _source(rows: Axis, columns: Axis, band: int, run: int) -> Source:
+    """The scratch for so many pixels of a band, which may begin in the middle of a row."""
     step = rows.stride if rows.taps == 1 else math.gcd(rows.stride, rows.dilation)
-    reach = min(ceil_div(run - 1, columns.outputs), rows.outputs - 1) * rows.stride
+    reach = min(ceil_div(run - 1, band), rows.outputs - 1) * rows.stride
     reach += (rows.taps - 1) * rows.dilation
     height = min(reach // step + 1, ceil_div(rows.size, step)) + 1
-    width = scratch_width(columns)
+    width = scratch_width(columns._replace(outputs=band))
     return Source(
         rows.size, columns.size, columns.outputs, rows.taps, columns.taps,
         rows.stride, rows.dilation, rows.pad, columns.stride, columns.dilation, columns.pad,
@@ -358,7 +394,8 @@ def _cut(
     def choices() -> Iterator[tuple[float, int, int]]:
         for runs in range(1, min(tiles, MOST_RUNS) + 1):
             run = ceil_div(tiles, runs)
-            scratch = 0 if as_is else block * _source(rows, columns, run * tile).channel
+            scratch = block * _source(rows, columns, columns.outputs, run * tile).channel
+            scratch = 0 if as_is else scratch
             for chunks in range(1, max(p.filters // CHUNK, 1) + 1):
                 chunk = ceil_div(ceil_div(p.filters, chunks), LAST_ROWS) * LAST_ROWS
                 held = chunk * (run * tile + block * p.taps) + scratch  # y and weights, and x

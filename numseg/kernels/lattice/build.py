@@ -1,9 +1,11 @@
 """The lattice of some points: their vertices and weights, and which vertices are neighbours.
 
-Vertices are numbered in the order in which blocks of points first need them, in each block those of
-remainder 0 first: those of neighbouring pixels lie near each other in memory, and the numbers do
-not depend on threads. Each thread numbers the vertices of a run of blocks for itself; the runs'
-vertices are then numbered again, run by run.
+Points are cut into runs, by their number alone. A run numbers its vertices for itself, in the order
+in which blocks of points first need them, in each block those of remainder 0 first: these numbers
+are its slots. Each run is the work of one thread, then and in all filters: it sums into a small
+table of its slots, which stays in the cache. The runs' vertices are then numbered in common, run by
+run, and a vertex knows its slots in this order. So neither the lattice nor any sum depends on
+threads.
 """
 
 from __future__ import annotations
@@ -16,14 +18,14 @@ from numseg.kernels.lattice import simplex
 from numseg.kernels.lattice.simplex import Keys, is_lower, nearest, turn
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.run import run
-from numseg.kernels.machine.threads import get_num_threads, launch
+from numseg.kernels.machine.threads import launch
 from numseg.typing import Array
 
 BLOCK = 64
 """Points whose simplices are found side by side."""
 
-LEAST_RUN = 8192
-"""Points that a thread numbers for itself; for fewer it is not worth the second numbering."""
+RUN = 16384
+"""Points of a run, at most: enough that vertices with slots in several runs are a small part."""
 
 FIRST_BITS = 12
 """A table of keys has 2**12 places to begin with."""
@@ -35,6 +37,9 @@ FEW = 3
 """Dimensions in which three keys of four are those of the point before, as pixels lie; in five of a
 bilateral filter, half are."""
 
+MERGED = 4096
+"""Keys between two looks at how full the table is."""
+
 MIX = -0x61C8864680B583EB
 """2^64 divided by the golden ratio."""
 
@@ -42,13 +47,21 @@ MIX = -0x61C8864680B583EB
 class Lattice(NamedTuple):
     """Of P points in D dimensions, with M vertices in all. Arrays are read-only by agreement."""
 
-    vertices: Array
-    """(P, D + 1), int32: the vertices of each point's simplex, by remainder."""
+    slots: Array
+    """(P, D + 1), int32: the vertices of each point's simplex, by remainder, as slots of its run,
+    counted from the run's first."""
     weights: Array
-    """(P, D + 1), of the features' dtype: its barycentric coordinates, by which it is sliced. They
-    sum to 1."""
-    shares: Array
-    """The same, by which it is splat. Another array where the filter has factors beside it."""
+    """(P, D + 1), of the features' dtype: its barycentric coordinates. They sum to 1."""
+    ends: Array
+    """(runs + 1,): where runs of points begin, and end."""
+    bases: Array
+    """(runs + 1,): the same of their slots."""
+    owners: Array
+    """(slots,), int32: the vertex that each slot is of."""
+    first: Array
+    """(M,), int32: the first slot of each vertex."""
+    later: Array
+    """(slots,), int32: the next slot of the same vertex; -1: there is none."""
     neighbours: Array
     """(D + 1, M, 2), int32: along each axis, those on both sides; M where there is none."""
 
@@ -58,70 +71,60 @@ class Lattice(NamedTuple):
         return int(self.neighbours.shape[1])
 
     @property
-    def points(self) -> Array:
-        """(P, 1): whose share each is."""
-        return np.arange(len(self.shares))[:, None]
+    def vertices(self) -> Array:
+        """(P, D + 1), int32: the vertices of each point's simplex, by remainder."""
+        base = np.repeat(self.bases[:-1], np.diff(self.ends))
+        return self.owners[self.slots + base[:, None]]
 
 
-def build(features: Array) -> Lattice:
+def run_ends(points: int) -> Array:
+    """Where runs begin and end; an even number of them, if more than one and there are blocks."""
+    blocks = -(-points // BLOCK)
+    runs = 2 * -(-points // (2 * RUN)) if points > RUN // 2 else 1
+    runs = max(1, min(runs, blocks))  # none is empty
+    return np.minimum(blocks * np.arange(runs + 1) // runs * BLOCK, points)
+
+
+def build(features: Array, out: tuple[Array, Array] | None = None) -> Lattice:
     """The lattice of features (P, D), finite, float32 or float64, of a range that
-    :func:`numseg.kernels.lattice.simplex.keys` has numbers for."""
+    :func:`numseg.kernels.lattice.simplex.keys` has numbers for. ``out``: flat arrays for its slots
+    and weights."""
     planes = np.ascontiguousarray(features.T)
     d, points = planes.shape
     found = simplex.keys(*simplex.ranges(planes))
     if found is None:
         raise OverflowError("no numbers for vertices so far apart")
-    vertices = np.empty((points, d + 1), np.int32)
-    weights = np.empty((points, d + 1), planes.dtype)
-    runs = max(1, min(get_num_threads(), points // LEAST_RUN))
-    blocks = -(-points // BLOCK)
-    ends = [min(blocks * part // runs * BLOCK, points) for part in range(runs + 1)]
-    parts: list[tuple[Array, Array]] = [None] * runs  # type: ignore[list-item]
+    size = points * (d + 1)
+    slots, weights = out or (np.empty(size, np.int32), np.empty(size, planes.dtype))
+    ends = run_ends(points)
+    known: list[Array] = [None] * (len(ends) - 1)  # type: ignore[list-item]
 
     def number(start: int, stop: int) -> None:
         for part in range(start, stop):
-            parts[part] = _number(
+            known[part] = _number(
                 ends[part], ends[part + 1], planes, simplex.scales(d), found.origin, found.steps,
-                (0,) * found.words, vertices.reshape(-1), weights.reshape(-1),
+                (0,) * found.words, slots, weights,
             )  # fmt: skip
 
-    launch(number, runs, points * (d + 1) * 64)
-    return _joined(parts, ends, found, vertices, weights)
+    launch(number, len(known), size * 64)
+    shape = points, d + 1
+    return Lattice(
+        slots.reshape(shape), weights.reshape(shape), ends, *_joined(known, found, d + 1)
+    )
 
 
-def _joined(
-    parts: list[tuple[Array, Array]], ends: list[int], keys: Keys, vertices: Array, weights: Array
-) -> Lattice:
+def _joined(known: list[Array], keys: Keys, axes: int) -> tuple[Array, ...]:
     """Number the runs' vertices in common, and find neighbours."""
-    corners, words = vertices.shape[1], (0,) * keys.words
-    table, known, numbers = _merge(parts, words)
-
-    def renumber(start: int, stop: int) -> None:
-        for part in range(start + 1, stop + 1):  # the first has its numbers
-            _renumber(ends[part], ends[part + 1], vertices, numbers[part])
-
-    launch(renumber, len(parts) - 1, vertices.size)
-    neighbours = np.empty((corners, len(known), 2), np.int32)
-    launch(_no_neighbours, corners, neighbours.size, neighbours.reshape(-1), corners)
-    launch(_neighbours, len(known), neighbours.size * 8, table, known, keys.steps, words,
+    words = (0,) * keys.words
+    bases = np.concatenate([[0], np.cumsum([len(part) for part in known])])
+    slots = np.concatenate(known)
+    owners, later = np.empty((2, len(slots)), np.int32)
+    table, vertices, first = _merge(slots, owners, later, words)
+    neighbours = np.empty((axes, len(first), 2), np.int32)
+    launch(_no_neighbours, axes, neighbours.size, neighbours.reshape(-1), axes)
+    launch(_neighbours, len(first), neighbours.size * 8, table, vertices, keys.steps, words,
            neighbours.reshape(-1))  # fmt: skip
-    return Lattice(vertices, weights, weights, neighbours)
-
-
-def _merge(
-    parts: list[tuple[Array, Array]], words: tuple[int, ...]
-) -> tuple[Array, Array, list[Array]]:
-    """Of all runs: a table of keys, the keys, and for each run the numbers of its vertices."""
-    table, known = parts[0]
-    number, numbers = len(known), [np.empty(0, np.int32)]
-    if len(parts) > 1:
-        most = sum(len(part[1]) for part in parts)
-        known = np.concatenate([known, np.empty((most - number, len(words)), np.int64)])
-        for _, more in parts[1:]:
-            new = np.empty(len(more), np.int32)
-            table, number = _add(table, known, number, more, new, words)
-            numbers.append(new)
-    return table, known[:number], numbers
+    return bases, owners, first, later, neighbours
 
 
 @rule
@@ -188,14 +191,24 @@ def roomy(table, known, count, more, words):
 
 
 @kernel()
-def _add(table, known, count, more, numbers, words):
-    """Number the keys ``more``; the table, perhaps a wider one, and how many are known."""
-    table = roomy(table, known, count, more.shape[0], words)
-    for k in range(more.shape[0]):
-        number = number_of(more[k, 0], second_word(more, k, words), table, known, count, words)
-        numbers[k] = number
-        count += number == count
-    return table, count
+def _merge(keys, owners, later, words):
+    """Number the keys of all slots, and chain the slots of each: a table of the different keys,
+    these, and their first slots."""
+    table, count = empty_table(FIRST_BITS), 0
+    known = np.empty_like(keys)
+    first, last = np.empty(len(keys), np.int32), np.empty(len(keys), np.int32)
+    for begin in range(0, len(keys), MERGED):
+        end = min(begin + MERGED, len(keys))
+        table = roomy(table, known, count, end - begin, words)
+        for slot in range(begin, end):
+            v = number_of(keys[slot, 0], second_word(keys, slot, words), table, known, count, words)
+            if v == count:
+                first[v] = slot
+                count += 1
+            else:
+                later[last[v]] = slot
+            owners[slot], later[slot], last[v] = v, -1, slot
+    return table, known[:count], first[:count].copy()
 
 
 @rule
@@ -335,8 +348,8 @@ def _number_block(keys, table, known, count, words, few, numbers):
 
 
 @kernel()
-def _number(start, stop, planes, scale, origin, steps, words, vertices, weights):
-    """Number the vertices of a run of points for itself: a table of the keys, and the keys."""
+def _number(start, stop, planes, scale, origin, steps, words, slots, weights):
+    """Number the vertices of a run of points: the slots' keys."""
     d = planes.shape[0]
     block = (d + 1) * BLOCK
     table, count = empty_table(FIRST_BITS), 0
@@ -355,25 +368,17 @@ def _number(start, stop, planes, scale, origin, steps, words, vertices, weights)
                 row[k * BLOCK + size : (k + 1) * BLOCK] = row[k * BLOCK + size - 1]
         table = roomy(table, known, count, block, words)
         count = _number_block(keys, table, known, count, words, d <= FEW, numbers)
-        _store(shares, numbers, first, size, d, vertices, weights)
-    return table, known[:count].copy()
+        _store(shares, numbers, first, size, d, slots, weights)
+    return known[:count].copy()
 
 
 @rule
-def _store(shares, numbers, first, size, d, vertices, weights):
+def _store(shares, numbers, first, size, d, slots, weights):
     for p in range(size):
         here = (first + p) * (d + 1)
         for k in range(d + 1):
             weights[here + k] = shares[k * BLOCK + p]
-            vertices[here + k] = numbers[k * BLOCK + p]
-
-
-@kernel()
-def _renumber(start, stop, vertices, numbers):
-    """Give the vertices of a run of points their numbers in common."""
-    for p in range(start, stop):
-        for k in range(vertices.shape[1]):
-            vertices[p, k] = numbers[vertices[p, k]]
+            slots[here + k] = numbers[k * BLOCK + p]
 
 
 @kernel()

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from numseg.ops.batch_norm.geometry import Geometry
 from numseg.typing import Array
 
 
@@ -26,17 +25,3 @@ def affine(
     ones, zeros = np.ones(len(running_var)), np.zeros(len(running_mean))
     scale = (ones if weight is None else weight) / np.sqrt(running_var.astype(np.float64) + eps)
     return scale, (zeros if bias is None else bias) - running_mean * scale
-
-
-def centred_and_scaled(
-    running_mean: Array, running_var: Array, weight: Array | None, bias: Array | None, g: Geometry
-) -> Array:
-    """(3, C), float64: ``y = (x - centre) * scale + shift``, with the kernels' roundings."""
-    with np.errstate(all="ignore"):  # infinities and NaN come and go as in kernels
-        found = np.empty((3, g.c))
-        found[0] = running_mean
-        root = np.sqrt(running_var.astype(np.float64) + g.eps)
-        found[1] = (1.0 if weight is None else weight) / root
-        found[2] = 0.0 if bias is None else bias
-    found.flags.writeable = False
-    return found

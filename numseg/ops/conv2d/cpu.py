@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from numseg.kernels.conv import non_finite
 from numseg.kernels.conv.bias_gradient import bias_gradient
 from numseg.kernels.conv.choose import FORWARD, INPUT_GRADIENT, WEIGHT_GRADIENT, first_that_suits
-from numseg.kernels.conv.epilogue import Epilogue, epilogue
+from numseg.kernels.conv.epilogue import Epilogue, prepared
 from numseg.kernels.conv.problem import Axis, Correlation, Problem, WeightGradient
-from numseg.ops.batch_norm.folding import centred_and_scaled
-from numseg.ops.conv2d.diagonal import depthwise
+from numseg.ops.conv2d.diagonal import depthwise, suits
 from numseg.ops.conv2d.geometry import Geometry
 from numseg.plan import Spec, Step
 from numseg.typing import Array
+
+Run: TypeAlias = Callable[..., None]
 
 
 def _problem(g: Geometry, itemsize: int) -> Problem:
@@ -43,6 +45,24 @@ def _grad_w(g: Geometry, itemsize: int) -> WeightGradient:
     return non_finite.weight_gradient(first_that_suits(WEIGHT_GRADIENT, p), p)
 
 
+@functools.lru_cache(maxsize=256)
+def prepare(g: Geometry, y: Spec, after: tuple[tuple[str, Any], ...] = ()) -> Run:
+    """``run(x, w, b, y, *others)``: all that does not depend on numbers is known. ``after`` are
+    operators of the epilogue, each by its name and its geometry, and ``others`` their arrays."""
+    itemsize = y.dtype.itemsize
+    direct, make = _forward(g, itemsize), _epilogue(g, y, after) if after else None
+    diagonal = suits(g)
+
+    def run(x: Array, w: Array, b: Array | None, y: Array, *others: Array | None) -> None:
+        correlate = direct
+        if diagonal:
+            w, own = depthwise(w, g, x)
+            correlate = _forward(own, itemsize)
+        correlate(x, w, b, y, make and make(*others))
+
+    return run
+
+
 def forward(
     x: Array,
     w: Array,
@@ -51,8 +71,9 @@ def forward(
     g: Geometry,
     **steps: Step,
 ) -> None:
-    w, g = depthwise(w, g, x)
-    _forward(g, x.itemsize)(x, w, b, y, _epilogue(y, steps) if steps else None)
+    after = tuple((name, step.geometry) for name, step in steps.items())
+    others = [array for step in steps.values() for array in step.arrays]
+    prepare(g, Spec(y.shape, y.dtype), after)(x, w, b, y, *others)
 
 
 def takes(y: Spec, steps: Mapping[str, Step]) -> bool:
@@ -61,18 +82,16 @@ def takes(y: Spec, steps: Mapping[str, Step]) -> bool:
     return not (norm and norm.geometry.of_batch) and not (add and add.arrays[0].shape != y.shape)
 
 
-def _epilogue(y: Array, steps: Mapping[str, Step]) -> Epilogue:
-    norm = terms = None
-    activation, parameters = "none", ()
-    for name, step in steps.items():
-        if name == "batch_norm":
-            mean, var, weight, bias = step.arrays
-            norm = centred_and_scaled(mean, var, weight, bias, step.geometry)
-        elif name == "add":
-            terms = step.arrays[0].reshape(-1)
-        else:
-            activation, parameters = name, step.geometry.parameters
-    return epilogue(y, norm, terms, activation, parameters)
+def _epilogue(g: Geometry, y: Spec, after: Sequence[tuple[str, Any]]) -> Callable[..., Epilogue]:
+    steps = dict(after)
+    norm, terms = steps.pop("batch_norm", None), "add" in steps
+    steps.pop("add", None)
+    ((activation, geometry),) = steps.items() or [("none", None)]
+    return prepared(
+        y.shape, y.dtype.itemsize, norm and norm.eps, terms, activation,
+        geometry.parameters if geometry else (),
+        non_finite.whole_window(_problem(g, y.dtype.itemsize)),
+    )  # fmt: skip
 
 
 def grad_x(w: Array, gy: Array, gx: Array, g: Geometry) -> None:

@@ -1,8 +1,9 @@
-"""conv2d on CUDA.
+"""conv2d on CUDA: the plain kernels, which take anything, and what runs when.
 
-Forward: a thread owns an output pixel. Gradient of x: an input pixel. Gradients of w and b: a part
-of the sum for one weight or filter, the parts being rows of all images in their order; a second
-kernel adds the parts up.
+Whatever fills tiles is a product of matrices (:mod:`numseg.ops.conv2d.cuda_tiles`). For the rest:
+forward a thread owns an output pixel, or a run of them in a column if there is one channel to a
+filter. Gradient of x: an input pixel. Gradients of w and b: a part of the sum for one weight or
+filter, the parts being rows of all images in their order; a second kernel adds the parts up.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
 from numba import int32
 
 from numseg.cuda.launch import (
+    Ints,
     Reals,
     Split,
     add_up,
@@ -23,11 +26,15 @@ from numseg.cuda.launch import (
     split,
     thread,
 )
-from numseg.cuda.runtime import empty
+from numseg.cuda.runtime import cuda, empty
 from numseg.errors import DeviceError
 from numseg.kernels.machine.jit import rule
+from numseg.ops.conv2d import cuda_tiles as tiles
 from numseg.ops.conv2d.geometry import Geometry
 from numseg.ops.conv2d.rules import end_output, first_output
+
+RUN = 4
+"""Outputs of a thread of a depthwise convolution."""
 
 
 class Steps(NamedTuple):
@@ -55,7 +62,7 @@ def _forward(x: Reals, w: Reals, b: Reals, y: Reals, g: Geometry) -> None:
         n = quotient(plane, g.f)
         f = int32(plane - n * g.f)
         first = n * g.c + quotient(f, fg) * cg
-        total = b[f] if b.size > 0 else y.dtype.type(0)
+        total = y.dtype.type(0)
         for c in range(cg):
             i, row = int32(0), top
             while i < g.kh:
@@ -67,15 +74,57 @@ def _forward(x: Reals, w: Reals, b: Reals, y: Reals, g: Geometry) -> None:
                     total += w[((f * cg + c) * g.kh + i) * g.kw + j] * value
                     j, column = int32(j + 1), int32(column + g.dx)
                 i, row = int32(i + 1), int32(row + g.dy)
-        y[plane * g.oh * g.ow + pixel] = total
+        y[plane * g.oh * g.ow + pixel] = total + b[f] if b.size > 0 else total
         plane = next_plane(plane)
 
 
 @kernel
-def _grad_x(w: Reals, gy: Reals, gx: Reals, g: Geometry, step: Steps) -> None:
-    """Gather: the taps that met a pixel are visited in the order of the kernel."""
+def _depthwise(x: Reals, w: Reals, b: Reals, y: Reals, g: Geometry) -> None:
+    """A thread owns outputs one below the other, so that neighbours read neighbours: what is known
+    of a tap is known once for all of them."""
+    place, plane = thread()
+    run = quotient(place, g.ow)
+    p0, q = int32(run * RUN), int32(place - run * g.ow)
+    if p0 >= g.oh:
+        return
+    totals = cuda.local.array(RUN, y.dtype)
+    zero = y.dtype.type(0)
+    multiplier = quotient(g.f, g.groups)
+    while plane < g.n * g.f:
+        n = quotient(plane, g.f)
+        f = int32(plane - n * g.f)
+        image = (n * g.c + quotient(f, multiplier)) * g.h * g.w
+        for k in range(RUN):
+            totals[k] = zero
+        i = int32(0)
+        while i < g.kh:
+            j, top = int32(0), int32(p0 * g.sy - g.pt + i * g.dy)
+            while j < g.kw:
+                weight = w[(f * g.kh + i) * g.kw + j]
+                column = int32(q * g.sx - g.pl + j * g.dx)
+                for k in range(RUN):
+                    row, value = int32(top + k * g.sy), zero  # beyond the border as in _forward
+                    if 0 <= row < g.h and 0 <= column < g.w:
+                        value = x[image + row * g.w + column]
+                    totals[k] += weight * value
+                j = int32(j + 1)
+            i = int32(i + 1)
+        bias = b[f] if b.size > 0 else zero
+        for k in range(RUN):
+            if p0 + k < g.oh:
+                at = (plane * g.oh + p0 + k) * g.ow + q
+                y[at] = totals[k] + bias if b.size > 0 else totals[k]
+        plane = next_plane(plane)
+
+
+@kernel
+def _grad_x(
+    w: Reals, gy: Reals, b: Reals, gx: Reals, spoiled: Ints, g: Geometry, step: Steps
+) -> None:
+    """Gather: the taps that met a pixel are visited in the order of the kernel. If ``spoiled`` has
+    a number, nothing is done where it is 0."""
     pixel, plane = thread()
-    if pixel >= g.h * g.w:
+    if pixel >= g.h * g.w or (spoiled.size > 0 and spoiled[0] == 0):
         return
     cg, fg = quotient(g.c, g.groups), quotient(g.f, g.groups)
     row = quotient(pixel, g.w)
@@ -98,7 +147,7 @@ def _grad_x(w: Reals, gy: Reals, gx: Reals, g: Geometry, step: Steps) -> None:
                     total += weight * gy[((n * g.f + f) * g.oh + p) * g.ow + q]
                     j, q = int32(j + step.j), int32(q - step.q)
                 i, p = int32(i + step.i), int32(p - step.p)
-        gx[plane * g.h * g.w + pixel] = total
+        gx[plane * g.h * g.w + pixel] = total + b[channel] if b.size > 0 else total
         plane = next_plane(plane)
 
 
@@ -174,23 +223,82 @@ def _check_direct(g: Geometry) -> None:
         raise DeviceError(f"algorithm 'winograd{g.tile}' runs on the CPU, CUDA has 'direct' only")
 
 
-def forward(x: Any, w: Any, b: Any, y: Any, g: Geometry) -> None:
-    _check_direct(g)
-    b = empty((0,), y.dtype) if b is None else b
+def _plain_forward(x: Any, w: Any, b: Any, y: Any, g: Geometry) -> None:
     launch(_forward, g.n * g.f, g.oh * g.ow, x, w, b, y, g)
 
 
-def grad_x(w: Any, gy: Any, gx: Any, g: Geometry) -> None:
-    _check_direct(g)
+def _depthwise_forward(x: Any, w: Any, b: Any, y: Any, g: Geometry) -> None:
+    launch(_depthwise, g.n * g.f, -(-g.oh // RUN) * g.ow, x, w, b, y, g)
+
+
+def _plain_grad_x(w: Any, gy: Any, b: Any, gx: Any, g: Geometry, spoiled: Any = None) -> None:
     common_y, common_x = math.gcd(g.sy, g.dy), math.gcd(g.sx, g.dx)
     step = Steps(g.sy // common_y, g.sx // common_x, g.dy // common_y, g.dx // common_x)
-    launch(_grad_x, g.n * g.c, g.h * g.w, w, gy, gx, g, step)
+    spoiled = empty((0,), np.int32) if spoiled is None else spoiled
+    launch(_grad_x, g.n * g.c, g.h * g.w, w, gy, b, gx, spoiled, g, step)
 
 
-def grad_w(x: Any, gy: Any, gw: Any, g: Geometry) -> None:
+def _tiled_grad_x(w: Any, gy: Any, b: Any, gx: Any, g: Geometry) -> None:
+    """By definition a gradient has no terms for taps that met no output. Tiles have them, times
+    zero, which shows where a weight is not finite: then it is computed again."""
+    spoiled = tiles.grad_x(w, gy, b, gx, g)
+    if spoiled is not None:
+        _plain_grad_x(w, gy, b, gx, g, spoiled)
+
+
+def _plain_grad_w(x: Any, gy: Any, gw: Any, g: Geometry) -> None:
     rows, addends = split(gw, g.n * g.oh)
     launch(_grad_w, rows.parts, gw.size, x, gy, addends, g, rows)
     add_up(addends, gw, rows)
+
+
+def _anything(g: Geometry) -> bool:
+    return True
+
+
+def _one_channel(g: Geometry) -> bool:
+    return g.c == g.groups
+
+
+# for each direction, a question and an answer: the first that suits runs
+FORWARD = [
+    # one channel to a filter: a sum is short, and nothing is shared between filters
+    (_one_channel, _depthwise_forward),
+    # filters and pixels that fill a tile: most layers of a network, linear ones too
+    (tiles.suits_forward, tiles.forward),
+    (_anything, _plain_forward),
+]
+INPUT_GRADIENT = [
+    # the same the other way, a phase of the strides at a time
+    (tiles.suits_grad_x, _tiled_grad_x),
+    # few channels, depthwise ones, and strides of too many phases, as FCN's 32
+    (_anything, _plain_grad_x),
+]
+WEIGHT_GRADIENT = [
+    (tiles.suits_grad_w, tiles.grad_w),
+    (_anything, _plain_grad_w),
+]
+
+
+def _run(table: list[Any], g: Geometry, *arrays: Any) -> None:
+    next(run for suits, run in table if suits(g))(*arrays, g)
+
+
+def forward(x: Any, w: Any, b: Any, y: Any, g: Geometry) -> None:
+    _check_direct(g)
+    b = empty((0,), y.dtype) if b is None else b
+    _run(FORWARD, g, x, w, b, y)
+
+
+def grad_x(w: Any, gy: Any, gx: Any, g: Geometry, b: Any = None) -> None:
+    """And b added to each channel, as a transposed convolution has it."""
+    _check_direct(g)
+    b = empty((0,), gx.dtype) if b is None else b
+    _run(INPUT_GRADIENT, g, w, gy, b, gx)
+
+
+def grad_w(x: Any, gy: Any, gw: Any, g: Geometry) -> None:
+    _run(WEIGHT_GRADIENT, g, x, gy, gw)
 
 
 def grad_b(gy: Any, gb: Any, g: Geometry) -> None:

@@ -15,9 +15,14 @@ from numseg.ops.conv2d.geometry import Geometry
 from numseg.typing import Array
 
 
+def suits(g: Geometry) -> bool:
+    """Whether weights may be such, by their sizes."""
+    return not g.tile and g.groups == 1 and g.f == g.c and g.c > 1
+
+
 def depthwise(w: Array, g: Geometry, numbers: Array) -> tuple[Array, Geometry]:
     """The weights and the geometry to multiply ``numbers`` with: depthwise ones if they serve."""
-    if g.tile or g.groups > 1 or g.f != g.c or g.c < 2 or w[0, 1, 0, 0] or w[0, 1].any():
+    if not suits(g) or w[0, 1, 0, 0] or w[0, 1].any():
         return w, g
     joined: Array = np.asarray(w.any((2, 3)))
     np.fill_diagonal(joined, False)

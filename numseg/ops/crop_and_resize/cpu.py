@@ -15,7 +15,7 @@ from numseg.kernels.sampling.roi_average import (
 )
 from numseg.ops.crop_and_resize.geometry import Geometry, check
 from numseg.ops.crop_and_resize.reference import as_samples, crops
-from numseg.ops.roi_align.cpu import not_finite
+from numseg.ops.roi_align.cpu import Values, not_finite
 from numseg.typing import Array
 
 
@@ -29,7 +29,7 @@ def _places(first: Array, last: Array, bins: int, pixels: int, kind: type) -> tu
     return first * size + p.astype(kind) * step, p / (bins - 1)
 
 
-def _weights(
+def weights_along(
     first: Array, last: Array, bins: int, pixels: int, g: Geometry, dtype: type
 ) -> tuple[Weights, Array]:
     """The weights along one axis, and which samples are on the image."""
@@ -63,8 +63,8 @@ def _averages(
 ) -> tuple[Averages, RoiShape, Array]:
     """The table of weights, and the samples that are on their image: (K, 1, OH, OW)."""
     y1, x1, y2, x2 = boxes.T
-    rows, down = _weights(y1, y2, g.oh, g.h, g, dtype)
-    columns, right = _weights(x1, x2, g.ow, g.w, g, dtype)
+    rows, down = weights_along(y1, y2, g.oh, g.h, g, dtype)
+    columns, right = weights_along(x1, x2, g.ow, g.w, g, dtype)
     sizes = RoiShape(*g[:7])
     table = averages(box_indices.astype(np.int64), rows, columns, np.ones(g.k), sizes)
     return table, sizes, (down[:, :, None] & right[:, None])[:, None]
@@ -95,11 +95,25 @@ def backward(
     if gx is not None:
         average_gradient(gy, table, gx, sizes)
     if gboxes is not None:
-        by_place, by_size = box_gradient(x, gy, table, sizes)
-        for axis, pixels in enumerate((g.h, g.w)):  # place = (first + share * size) * (pixels - 1)
-            gboxes[:, axis] = (pixels - 1) * (by_place[axis] - by_size[axis])
-            gboxes[:, axis + 2] = (pixels - 1) * by_size[axis]
-        wide = boxes.astype(np.float64)
-        by_number = np.insert(gboxes[:, [1, 0, 3, 2]], 0, 0, 1)  # as roi_align's: index, x1, ...
-        not_finite(by_number, lambda: crops(wide, box_indices, g), x, gy, as_samples(g))
-        gboxes[:] = by_number[:, [2, 1, 4, 3]]
+        moved = box_gradient(x, gy, table, sizes)
+        of_boxes(*moved, boxes, box_indices, lambda: (x, gy), gboxes, g)
+
+
+def of_boxes(
+    by_place: Array,
+    by_size: Array,
+    boxes: Array,
+    box_indices: Array,
+    values: Values,
+    gboxes: Array,
+    g: Geometry,
+) -> None:
+    """The gradient of boxes, by that of samples that move along, or in proportion to their place,
+    which is (first + share * size) * (pixels - 1)."""
+    for axis, pixels in enumerate((g.h, g.w)):
+        gboxes[:, axis] = (pixels - 1) * (by_place[axis] - by_size[axis])
+        gboxes[:, axis + 2] = (pixels - 1) * by_size[axis]
+    wide = boxes.astype(np.float64)
+    by_number = np.insert(gboxes[:, [1, 0, 3, 2]], 0, 0, 1)  # as roi_align's: index, x1, ...
+    not_finite(by_number, lambda: crops(wide, box_indices, g), values, as_samples(g))
+    gboxes[:] = by_number[:, [2, 1, 4, 3]]

@@ -32,7 +32,7 @@ def _place(start, stop, x, y, top, left, value):
 def forward(x: Array, y: Array, g: Geometry) -> None:
     image, out = x.reshape(g.planes, g.h, g.w), y.reshape(g.planes, g.oh, g.ow)
     if g.mode:
-        return gather(image, out, *_sources(g))
+        return gather(image, out, *sources(g))
     launch(_place, g.planes * g.oh, y.size, image, out, g.pt, g.pl, g.value)
 
 
@@ -41,11 +41,11 @@ def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
         return
     out, image = gy.reshape(g.planes, g.oh, g.ow), gx.reshape(g.planes, g.h, g.w)
     if g.mode:
-        return gather_gradient(out, image, *_sources(g))
+        return gather_gradient(out, image, *sources(g))
     launch(_place, g.planes * g.h, gx.size, out, image, -g.pt, -g.pl, 0.0)
 
 
-def _sources(g: Geometry) -> tuple[Array, Array]:
+def sources(g: Geometry) -> tuple[Array, Array]:
     """Which row each output row copies, and which column each output column."""
 
     def axis(o: int, n: int, before: int) -> Array:

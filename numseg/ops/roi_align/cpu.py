@@ -263,10 +263,14 @@ def _pass_on(share, tile, grads, c, r0, s0, width, rows, columns, number, sums, 
     sums[3, c] += by_x * columns.weights[f, 2]
 
 
+Values = Callable[[], tuple[Array, Array]]
+"""x and ``grad_y``, which lie on a GPU perhaps."""
+
+
 # -- the calls ------------------------------------------------------------------------------------
 
 
-def _boxes(rois: Array, g: Geometry) -> tuple[Samples, Samples]:
+def samples_along(rois: Array, g: Geometry) -> tuple[Samples, Samples]:
     """The samples along the rows and along the columns."""
     axes = []
     for low, high, pixels, bins in ((2, 4, g.h, g.oh), (1, 3, g.w, g.ow)):
@@ -279,7 +283,7 @@ def _boxes(rois: Array, g: Geometry) -> tuple[Samples, Samples]:
     return axes[0], axes[1]
 
 
-def _weights(boxes: Samples, pixels: int, bins: int, g: Geometry, dtype: type) -> Weights:
+def weights_along(boxes: Samples, pixels: int, bins: int, g: Geometry, dtype: type) -> Weights:
     room = np.repeat(2 * np.minimum(boxes.number, pixels), bins)
     ends = np.cumsum(room)
     first = (ends - room).reshape(g.k, bins)
@@ -290,7 +294,7 @@ def _weights(boxes: Samples, pixels: int, bins: int, g: Geometry, dtype: type) -
     return weights._replace(values=weights.values.astype(dtype, copy=False))
 
 
-def _places(boxes: Samples, pixels: int, bins: int, g: Geometry) -> Places:
+def places_along(boxes: Samples, pixels: int, bins: int, g: Geometry) -> Places:
     ends = np.minimum(boxes.end + 1, boxes.number[:, None])
     begin = np.concatenate([[0], np.cumsum(ends - np.maximum(boxes.first - 1, 0))])
     entries = int(begin[-1])
@@ -302,7 +306,8 @@ def _places(boxes: Samples, pixels: int, bins: int, g: Geometry) -> Places:
 
 def _averages(index: Array, rows: Samples, columns: Samples, g: Geometry, dtype: type) -> Averages:
     counts = rows.number.astype(np.float64) * columns.number
-    along_y, along_x = _weights(rows, g.h, g.oh, g, dtype), _weights(columns, g.w, g.ow, g, dtype)
+    along_y = weights_along(rows, g.h, g.oh, g, dtype)
+    along_x = weights_along(columns, g.w, g.ow, g, dtype)
     return averages(index, along_y, along_x, counts, _sizes(g))
 
 
@@ -312,9 +317,9 @@ def _sizes(g: Geometry) -> RoiShape:
 
 def forward(x: Array, rois: Array, y: Array, g: Geometry) -> None:
     index = rois[:, 0].astype(np.int64)
-    rows, columns = _boxes(rois, g)
+    rows, columns = samples_along(rois, g)
     if g.maximum:
-        places = _places(rows, g.h, g.oh, g), _places(columns, g.w, g.ow, g)
+        places = places_along(rows, g.h, g.oh, g), places_along(columns, g.w, g.ow, g)
         launch(_forward_maximum, g.n * blocks_of(g.c), 8 * y.size, x, *places,
                *by_image(index, g.n), y.reshape(-1), g)  # fmt: skip
     else:
@@ -327,11 +332,11 @@ def backward(
 ) -> None:
     check(x, rois, g)  # again: they may have been written to since forward
     index = rois[:, 0].astype(np.int64)
-    rows, columns = _boxes(rois, g)
+    rows, columns = samples_along(rois, g)
     if g.maximum:
         target = np.empty_like(x) if gx is None else gx
         moved = np.zeros((2, g.c, 2, g.k))
-        places = _places(rows, g.h, g.oh, g), _places(columns, g.w, g.ow, g)
+        places = places_along(rows, g.h, g.oh, g), places_along(columns, g.w, g.ow, g)
         launch(_backward_maximum, g.n * blocks_of(g.c), 8 * gy.size, x, *places,
                *by_image(index, g.n), gy.reshape(-1), target.reshape(-1), *moved, g)  # fmt: skip
         by_place, by_size = moved.sum(1)
@@ -342,17 +347,25 @@ def backward(
         if grois is not None:
             by_place, by_size = box_gradient(x, gy, table, _sizes(g))
     if grois is not None:
-        grois[:, 0] = 0
-        for axis, low, high in ((0, 2, 4), (1, 1, 3)):
-            # The places are start + fraction * size: a box's first coordinate moves all of a sample
-            # but that fraction, its last coordinate the fraction.
-            grois[:, low] = g.scale * (by_place[axis] - by_size[axis])
-            grois[:, high] = g.scale * by_size[axis]
-        not_finite(grois, lambda: reference.boxes(rois.astype(np.float64), g), x, gy, g)
+        of_boxes(by_place, by_size, rois, lambda: (x, gy), grois, g)
+
+
+def of_boxes(
+    by_place: Array, by_size: Array, rois: Array, values: Values, grois: Array, g: Geometry
+) -> None:
+    """The gradient of boxes, by that of samples that move along, or in proportion to their place.
+
+    The places are start + fraction * size: a box's first coordinate moves all of a sample but that
+    fraction, its last coordinate the fraction."""
+    grois[:, 0] = 0
+    for axis, low, high in ((0, 2, 4), (1, 1, 3)):
+        grois[:, low] = g.scale * (by_place[axis] - by_size[axis])
+        grois[:, high] = g.scale * by_size[axis]
+    not_finite(grois, lambda: reference.boxes(rois.astype(np.float64), g), values, g)
 
 
 def not_finite(
-    gradients: Array, regions: Callable[[], Regions], x: Array, gy: Array, g: Geometry
+    gradients: Array, regions: Callable[[], Regions], values: Values, g: Geometry
 ) -> None:
     """Those of boxes that infinities or NaN have got into, by the definition: a bin's samples are
     summed before they meet ``grad_y``, and where one outside the image has no part in the sum, zero
@@ -360,5 +373,5 @@ def not_finite(
     bad: Array = ~np.isfinite(gradients.sum(1))
     if bad.any():
         mine = (region for region in regions() if bad[region[0]])
-        wide = x.astype(np.float64), gy.astype(np.float64)
-        gradients[bad] = reference.gradients(mine, *wide, g)[1][bad]
+        x, gy = (array.astype(np.float64) for array in values())
+        gradients[bad] = reference.gradients(mine, x, gy, g)[1][bad]

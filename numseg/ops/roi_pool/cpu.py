@@ -94,11 +94,17 @@ def _backward(start, stop, order, image, switches, gy, gx, g):
                         plane[place] += grads[b]
 
 
-def forward(x: Array, rois: Array, y: Array, switches: Array, g: Geometry) -> None:
+def bins_along(rois: Array, g: Geometry) -> tuple[Array, Array]:
+    """Of each bin of each RoI the first row, and the one after its last; its columns alike."""
     rows, columns = np.empty((g.k, g.oh, 2), np.int64), np.empty((g.k, g.ow, 2), np.int64)
     for bins, low, high, pixels in ((rows, 2, 4, g.h), (columns, 1, 3, g.w)):
         first, last = (np.ascontiguousarray(rois[:, j], np.float64) for j in (low, high))
         launch(_edges, g.k, bins.size, first, last, pixels, g, bins)
+    return rows, columns
+
+
+def forward(x: Array, rois: Array, y: Array, switches: Array, g: Geometry) -> None:
+    rows, columns = bins_along(rois, g)
     order, image = by_image(rois[:, 0].astype(np.int64), g.n)
     nowhere = np.int32(-1) if g.h * g.w <= NARROW else np.int64(-1)
     launch(_forward, g.n * blocks_of(g.c), 8 * y.size, x, rows, columns, order, image,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from numseg import checks
-from numseg.errors import ArgumentError, shown
-from numseg.geometry import COORDINATES, line, linear_reach, resized
-from numseg.operator import Plan, Spec, operator
+from numseg.geometry import Filter, linear_reach
+from numseg.operator import Plan, operator
 from numseg.ops.upsample_bilinear2d.geometry import Geometry
+from numseg.ops.upsampling import excluded, places
 from numseg.typing import Array, ArrayLike, Pair
 
 
@@ -19,7 +18,9 @@ def upsample_bilinear2d(
     scale_factor: float | Sequence[float] | None = None,
     align_corners: bool = False,
     recompute_scale_factor: bool = False,
+    antialias: bool = False,
     coordinates: str | None = None,
+    exclude_outside: bool | None = None,
 ) -> Plan[Array]:
     """Each output pixel lies among four input pixels, and is their weighted mean.
 
@@ -39,6 +40,10 @@ def upsample_bilinear2d(
         where they are. The factor then decides the size only.
     recompute_scale_factor : bool
         Let the factor decide the size only.
+    antialias : bool
+        Where the image shrinks, average over it: pixel i weighs ``1 - |i - s| / t`` if that is
+        positive, where t is ``H / OH`` (or ``1 / scale_factor``), at least 1, and s is not clamped.
+        The weights are divided by their sum.
     coordinates : str, optional
         ``s`` before it is clamped, by the names of ONNX; ``f`` is scale_factor, or ``OH / H``:
 
@@ -48,6 +53,9 @@ def upsample_bilinear2d(
         - "align_corners": ``p * (H - 1) / (OH - 1)``, 0 if OH is 1
         - "asymmetric": ``p / f``
         - "tf_half_pixel_for_nn": ``(p + 1/2) / f``
+    exclude_outside : bool, optional
+        With ``antialias``: pixels outside of the image do not count, as in PyTorch. False is ONNX's
+        default: the pixels at the border stand for them. (Without, both are the same.)
 
     Returns
     -------
@@ -66,7 +74,7 @@ def upsample_bilinear2d(
     x. Pixels of a row are blended first, then rows. All four pixels are read, with a weight of 0
     too (0 * NaN is NaN); after the last pixel comes the last pixel again.
 
-    When it shrinks an image it skips pixels: it does not average over them (no antialiasing).
+    When it shrinks an image it skips pixels, unless told to antialias.
 
     Gradient: a pixel gets the weighted ``grad_y`` of the output pixels that read it, in row-major
     order, rows first. The same bits every time, which ``torch.nn.functional.interpolate`` does not
@@ -84,22 +92,13 @@ def upsample_bilinear2d(
     >>> ns.upsample_bilinear2d(x, (1, 5), align_corners=True)[0, 0]
     array([[0., 1., 2., 3., 4.]])
     """
-    dtype = checks.floats(x=x)
-    n, c, h, w = checks.axes("x", x, "n c h w")
-    (oh, ow), factors = resized(size, scale_factor, recompute_scale_factor, (h, w))
-    align = checks.flag("align_corners", align_corners)
-    if coordinates is None:
-        factors = 0.0 if oh == h else factors[0], 0.0 if ow == w else factors[1]
-        coordinates = "align_corners" if align else "half_pixel"
-    elif checks.choice("coordinates", coordinates, COORDINATES) and align:
-        raise ArgumentError(
-            f"give align_corners or coordinates, not both: got {shown(coordinates)}"
-        )
-    rows = line(h, oh, factors[0], coordinates)
-    columns = line(w, ow, factors[1], coordinates)
+    at = places(x, size, scale_factor, align_corners, recompute_scale_factor, coordinates)
+    n, c, _, w, oh, ow = at.sizes
+    kind = Filter(1, 0.0, *excluded(exclude_outside, antialias))
+    plain = linear_reach(at.rows), linear_reach(at.columns)
     return Plan(
-        outputs=(Spec((n, c, oh, ow), dtype),),
-        geometry=Geometry(n, c, h, w, oh, ow, *rows, *columns),
-        flops=n * c * oh * (3 * w + 3 * ow),
-        reach=(linear_reach(rows), linear_reach(columns)),
+        outputs=(at.y,),
+        geometry=Geometry(*at.sizes, *at.rows, *at.columns, *kind[2:]),
+        flops=at.flops(kind) if kind.antialias else n * c * oh * (3 * w + 3 * ow),
+        reach=at.reach(kind) if kind.antialias else plain,
     )

@@ -19,15 +19,32 @@ SCALE = "result"  # a weight is a difference of coordinates: its error does not 
 _aligned = st.booleans().map(lambda align: {"align_corners": align})
 _named = st.sampled_from(COORDINATES).map(lambda name: {"coordinates": name})
 
-valid = st.builds(
-    lambda case, params: Case(case.arrays, case.params | params), resizing(), _aligned | _named
-)
+
+def places(**more: st.SearchStrategy[Any]) -> st.SearchStrategy[Case]:
+    """A resizing by every kind of coordinates, and more arguments."""
+    return st.builds(
+        lambda case, params, more: Case(case.arrays, case.params | params | more),
+        resizing(),
+        _aligned | _named,
+        st.fixed_dictionaries(more),
+    )
+
+
+valid = places(antialias=st.booleans(), exclude_outside=st.sampled_from([None, None, False, True]))
 
 invalid = [
     *invalid_resizing,
     Invalid(
         Case({"x": np.zeros((1, 1, 2, 2))}, {"size": 3, "align_corners": None}),
         "align_corners must be True or False, got None",
+    ),
+    Invalid(
+        Case({"x": np.zeros((1, 1, 2, 2))}, {"size": 3, "antialias": 1}),
+        "antialias must be True or False, got 1",
+    ),
+    Invalid(
+        Case({"x": np.zeros((1, 1, 2, 2))}, {"size": 3, "exclude_outside": "yes"}),
+        "exclude_outside must be True or False, got 'yes'",
     ),
     Invalid(
         Case({"x": np.zeros((1, 1, 2, 2))}, {"size": 3, "coordinates": "nearest"}),
@@ -45,7 +62,19 @@ invalid = [
 
 def roundings(plan: Plan[Any]) -> int:
     g = plan.geometry
+    if g.antialias:
+        return filtered(plan)
     # a weight, a product and a sum for each axis; then as many sums as output pixels read a pixel
     read = 2 * math.ceil(g.oh / max(g.h, 1)) + 2 * math.ceil(g.ow / max(g.w, 1))
     # a position that comes from a factor is a float64 up to the size of the image
     return 6 + read + (max(g.h, g.w) if g.fy or g.fx else 0)
+
+
+def filtered(plan: Plan[Any]) -> int:
+    """A weight and the sums of products that a filter is, along each axis, or those of the pixels
+    that a gradient is summed up over."""
+    g = plan.geometry
+    taps = 0
+    for i, o in (g.h, g.oh), (g.w, g.ow):
+        taps += 2 * g.filter.radius * (math.ceil(max(i / max(o, 1), o / max(i, 1))) + 1)
+    return 8 + taps + (max(g.h, g.w) if g.fy or g.fx else 0)

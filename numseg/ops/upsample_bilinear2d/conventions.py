@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.conventions import Arguments, constant, ignored
+from numseg.conventions import Arguments, Node, Part, constant, flag, ignored
 from numseg.ops.upsample_nearest2d.conventions import resize
 
 CONVENTIONS: dict[str, Arguments] = {
@@ -14,13 +14,33 @@ CONVENTIONS: dict[str, Arguments] = {
     "ONNX half_pixel": {"align_corners": False, "coordinates": "half_pixel"},
     "ONNX pytorch_half_pixel": {"align_corners": False, "coordinates": "pytorch_half_pixel"},
     "ONNX asymmetric, TensorFlow 1": {"align_corners": False, "coordinates": "asymmetric"},
+    "PyTorch antialias=True": {"antialias": True, "coordinates": None},
+    "ONNX antialias": {
+        "antialias": True,
+        "exclude_outside": False,
+        "align_corners": False,
+        "coordinates": "half_pixel",
+    },
 }
 
+
+def _write(arguments: Arguments, node: Node) -> None:
+    outside = arguments["exclude_outside"]
+    node.attributes["exclude_outside"] = int(arguments["antialias"] if outside is None else outside)
+
+
+def _read(node: Node) -> Arguments:
+    return {"exclude_outside": bool(node.take("exclude_outside", 0))}
+
+
+FILTERS = flag("antialias", "antialias", 0, since=18), Part(("exclude_outside",), _write, _read)
+"""What nodes say of filters."""
 
 ONNX = {
     "Resize": resize(
         constant("mode", "linear", "nearest"),
-        ignored("nearest_mode"),
+        ignored("nearest_mode", "cubic_coeff_a"),
+        *FILTERS,
     )
 }
 

@@ -22,7 +22,9 @@ from numseg.kernels.machine.vector_copy import (
     copy_rows,
     fence_nontemporal,
 )
+from numseg.kernels.sampling.filter_taps import along
 from numseg.kernels.sampling.linear_rows import Reads, blend, reads, sharer
+from numseg.kernels.sampling.separable import apply
 from numseg.ops.upsample_bilinear2d.geometry import Geometry
 from numseg.ops.upsample_bilinear2d.rules import clamped
 from numseg.typing import Array
@@ -152,6 +154,9 @@ def _blend_rows(gy, plane, r, height, blends, spare, width, line, rows, g):
 
 
 def forward(x: Array, y: Array, g: Geometry) -> None:
+    if g.antialias:
+        apply(x, y, *along(g, x.dtype))
+        return
     rows, columns = _rows(g, x.dtype), _columns(g, x.dtype)
     large = y.nbytes >= NONTEMPORAL_BYTES and g.ow * y.itemsize >= LONG
     launch(_forward, g.n * g.c * g.oh, y.size, x.reshape(-1), y.reshape(-1), rows, *columns,
@@ -161,23 +166,26 @@ def forward(x: Array, y: Array, g: Geometry) -> None:
 def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
     if gx is None:
         return
+    if g.antialias:
+        apply(gy, gx, *along(g, gy.dtype, transposed=True))
+        return
     lanes = TARGET.vector_bytes // gy.itemsize
-    columns = _readers(g.w, g.ow, g.columns, g.fx, gy.dtype, lanes)
+    columns = readers_along(g.w, g.ow, g.columns, g.fx, gy.dtype, lanes)
     units = -(-g.n * g.c * g.h // lanes)
     launch(_backward, units, gx.size + 2 * gy.size, gy.reshape(-1), gx.reshape(-1),
            _rows(g, gy.dtype), columns, np.zeros(lanes, np.int64), g)  # fmt: skip
 
 
 def _rows(g: Geometry, dtype: Any) -> Taps:
-    return _taps(g.h, g.oh, g.rows, g.fy, dtype)[0]
+    return taps_along(g.h, g.oh, g.rows, g.fy, dtype)[0]
 
 
 def _columns(g: Geometry, dtype: Any) -> tuple[Taps, Reads]:
-    return _taps(g.w, g.ow, g.columns, g.fx, dtype)
+    return taps_along(g.w, g.ow, g.columns, g.fx, dtype)
 
 
 @functools.lru_cache(maxsize=64)
-def _taps(
+def taps_along(
     size: int, outputs: int, line: tuple[int, int, int, int], factor: float, dtype: Any
 ) -> tuple[Taps, Reads]:
     kinds = np.int64, np.int64, dtype, dtype, np.int64
@@ -203,11 +211,11 @@ class Readers(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def _readers(
+def readers_along(
     size: int, outputs: int, line: tuple[int, int, int, int], factor: float, dtype: Any, step: int
 ) -> Readers:
     """Output pixels lie ``step`` numbers apart."""
-    taps, _ = _taps(size, outputs, line, factor, dtype)
+    taps, _ = taps_along(size, outputs, line, factor, dtype)
     pixel = np.stack([taps.before, taps.after], 1).reshape(-1)
     order = np.argsort(pixel, kind="stable")
     weight = np.stack([taps.less, taps.more], 1).reshape(-1)[order]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from numseg.geometry import Filter
+
 
 class Geometry(NamedTuple):
     n: int
@@ -18,3 +20,10 @@ class Geometry(NamedTuple):
     """If it is not 0, the step between rows is its inverse."""
     columns: tuple[int, int, int, int]
     fx: float
+    antialias: bool = False
+    exclude_outside: bool = False
+
+    @property
+    def filter(self) -> Filter:
+        """The one that antialiasing takes."""
+        return Filter(1, 0.0, self.antialias, self.exclude_outside)

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from numseg.geometry import Line
+from numseg.ops.upsample_bicubic2d import reference as filtered
 from numseg.ops.upsample_bilinear2d.geometry import Geometry
 from numseg.typing import Array
 
 
 def forward(x: Array, g: Geometry) -> Array:
+    if g.antialias:
+        return filtered.forward(x, g)
     (above, below, fy), (left, right, fx) = _taps(g)
     upper = (1 - fx) * x[:, :, above][..., left] + fx * x[:, :, above][..., right]
     lower = (1 - fx) * x[:, :, below][..., left] + fx * x[:, :, below][..., right]
@@ -21,6 +24,8 @@ def forward(x: Array, g: Geometry) -> Array:
 
 
 def backward(gy: Array, g: Geometry) -> Array:
+    if g.antialias:
+        return filtered.backward(gy, g)
     (above, below, fy), (left, right, fx) = _taps(g)
     gx = np.zeros((g.n, g.c, g.h, g.w))
     for p in range(g.oh):
@@ -33,6 +38,8 @@ def backward(gy: Array, g: Geometry) -> Array:
 
 def matrix(g: Geometry) -> Any:
     """Rows and columns are interpolated independently: a Kronecker product."""
+    if g.antialias:
+        return filtered.matrix(g)
     from scipy import sparse
 
     def axis(size: int, before: Array, after: Array, part: Array) -> Any:

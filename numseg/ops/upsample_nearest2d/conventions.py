@@ -31,9 +31,7 @@ def resize(*parts: Part) -> Onnx:
             {n: n for n in COORDINATES},
             "half_pixel",
         ),
-        ignored("cubic_coeff_a", "extrapolation_value"),  # of other modes
-        constant("exclude_outside", 0),
-        constant("antialias", 0),
+        ignored("extrapolation_value"),  # of another mode
         constant("keep_aspect_ratio_policy", "stretch"),
         since=11,
         opset=19,
@@ -79,6 +77,9 @@ ONNX = {
     "Resize": resize(
         word("rounding", "nearest_mode", {n: n for n in ROUNDINGS}, "round_prefer_floor"),
         constant("mode", "nearest"),
+        ignored("cubic_coeff_a"),  # of another mode
+        constant("exclude_outside", 0),
+        constant("antialias", 0),
     )
 }
 

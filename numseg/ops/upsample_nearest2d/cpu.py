@@ -20,17 +20,17 @@ def _fill(start, stop, sources, size, line, factor, rounding):
 
 def forward(x: Array, y: Array, g: Geometry) -> None:
     image, out = (g.n * g.c, g.h, g.w), (g.n * g.c, g.oh, g.ow)
-    gather(x.reshape(image), y.reshape(out), *_sources(g))
+    gather(x.reshape(image), y.reshape(out), *sources(g))
 
 
 def backward(gy: Array, gx: Array | None, g: Geometry) -> None:
     if gx is None:
         return
     image, out = (g.n * g.c, g.h, g.w), (g.n * g.c, g.oh, g.ow)
-    gather_gradient(gy.reshape(out), gx.reshape(image), *_sources(g))
+    gather_gradient(gy.reshape(out), gx.reshape(image), *sources(g))
 
 
-def _sources(g: Geometry) -> tuple[Array, Array]:
+def sources(g: Geometry) -> tuple[Array, Array]:
     """Which row each output row copies, and which column each output column."""
     rows, columns = np.empty(g.oh, np.int64), np.empty(g.ow, np.int64)
     launch(_fill, g.oh, g.oh, rows, g.h, g.rows, g.fy, g.rounding)

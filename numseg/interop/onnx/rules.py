@@ -1,0 +1,680 @@
+"""What calls of operators a node is.
+
+A rule is written as if all shapes were known: it is given what stands for the node's inputs,
+and says which calls it makes. Where the shapes differ from run to run, the rule is asked again, and
+the attributes of the calls are what it says then (:mod:`numseg.interop.onnx.derived`). Which
+operators it calls may depend on the node, on ranks and on constants, not on sizes.
+
+A node that is one call has no rule here: operators say themselves how they are written in ONNX
+(:mod:`numseg.conventions`). A rule stands for a type that needs several calls, or takes more than
+what one call can do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from numseg.conventions import Unsupported, onnx_nodes, to_call
+from numseg.interop.onnx import arithmetic
+from numseg.interop.onnx.arithmetic import DTYPES, axes_of
+from numseg.interop.onnx.files import Unread
+from numseg.operator import Operator
+from numseg.ops.registry import OPERATORS
+from numseg.plan import Spec
+from numseg.typing import Array, Shape
+
+
+class _Asked(tuple[int, ...]):
+    """A shape that tells when somebody looks at its sizes; how many there are is no secret."""
+
+    tell: Callable[[], None]
+
+    def __getitem__(self, place: Any) -> Any:
+        self.tell()
+        return super().__getitem__(place)
+
+    def __iter__(self) -> Iterator[int]:
+        self.tell()
+        return super().__iter__()
+
+    def __eq__(self, other: object) -> bool:
+        self.tell()
+        return super().__eq__(other)
+
+    def __hash__(self) -> int:
+        self.tell()
+        return super().__hash__()
+
+
+@dataclasses.dataclass(frozen=True)
+class Live:
+    """An array that the graph computes, as a rule sees it."""
+
+    spec: Spec
+    at: tuple[int, int]
+    """Result of which call; or (-1, place) among the node's inputs."""
+    tell: Callable[[], None]
+
+    @property
+    def shape(self) -> Shape:
+        shape = _Asked(self.spec.shape)
+        shape.tell = self.tell
+        return shape
+
+    @property
+    def rank(self) -> int:
+        return len(self.spec.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.spec.dtype
+
+
+Input: TypeAlias = "Live | Array | None"
+
+
+@dataclasses.dataclass
+class Call:
+    """One call of an operator."""
+
+    operator: Operator[..., Any]
+    arrays: dict[str, Any]
+    """Live, an array, None, or a list of such."""
+    attributes: dict[str, Any]
+    results: int
+
+
+@dataclasses.dataclass
+class Node:
+    """A node, as a rule sees it, and the calls that the rule makes."""
+
+    type: str
+    opset: int
+    attributes: dict[str, Any]
+    inputs: list[Input]
+    outputs: int
+    calls: list[Call] = dataclasses.field(default_factory=list)
+    asked: bool = False
+    """Whether the rule has looked at the sizes of what the graph computes."""
+
+    def live(self, spec: Spec, at: tuple[int, int]) -> Live:
+        return Live(spec, at, self._tell)
+
+    def _tell(self) -> None:
+        self.asked = True
+
+    def input(self, place: int) -> Input:
+        """None if it is not given."""
+        return self.inputs[place] if place < len(self.inputs) else None
+
+    @property
+    def first(self) -> Live:
+        """The first input, which the graph computes."""
+        found = self.inputs[0]
+        if not isinstance(found, Live):
+            raise Unsupported("its first input is a constant, or holds no real numbers")
+        return found
+
+    def constant(self, place: int, name: str) -> Array | None:
+        """The numbers of an input."""
+        found = self.input(place)
+        if isinstance(found, Live):
+            raise Unsupported(f"its input {name} must be a constant")
+        return found
+
+    def take(self, name: str, default: Any) -> Any:
+        return self.attributes.get(name, default)
+
+    def call(self, operator: str, *args: Any, **arguments: Any) -> Any:
+        """What a call gives; a tuple, if it gives several arrays."""
+        if operator not in OPERATORS:
+            raise Unsupported(f"there is no operator {operator}")
+        op = OPERATORS[operator]
+        arguments |= dict(zip(op.parameters.names, args, strict=False))
+        arrays = {name: arguments.pop(name, None) for name in op.inputs}
+        plan = op.plan(**{name: _spec(given) for name, given in arrays.items()}, **arguments)
+        self.calls.append(Call(op, arrays, arguments, plan.results))
+        at = len(self.calls) - 1
+        found = [self.live(spec, (at, j)) for j, spec in enumerate(plan.outputs[: plan.results])]
+        return found[0] if plan.results == 1 else tuple(found)
+
+    def reshape(self, x: Any, shape: Sequence[int]) -> Any:
+        """The numbers in another shape."""
+        return self.call("reshape", x, shape=tuple(int(size) for size in shape))
+
+
+def _spec(given: Any) -> Any:
+    if isinstance(given, (list, tuple)):
+        return [_spec(part) for part in given]
+    if isinstance(given, Live):
+        return given.spec
+    return given
+
+
+Rule = Callable[[Node], Any]
+"""Gives what the node's outputs are: one, or a list."""
+
+
+def calls(node: Node) -> list[Any]:
+    """What the outputs of a node are: ``Live``, or a constant.
+
+    Raises
+    ------
+    Unsupported
+        If no operator does it.
+    ArgumentError
+        If an operator refuses the shapes.
+    """
+    for name, value in node.attributes.items():
+        if isinstance(value, Unread):
+            raise Unsupported(f"its attribute {name} is a {value.kind}")
+    rule = RULES.get(node.type, by_convention)
+    found = rule(node)
+    found = list(found) if isinstance(found, (list, tuple)) else [found]
+    if len(found) < node.outputs:
+        raise Unsupported(f"output {len(found) + 1} is not computed")
+    return found
+
+
+def operators(type: str) -> list[Operator[..., Any]]:
+    """Those that are written as nodes of a type."""
+    return [op for op in OPERATORS.values() if type in onnx_nodes(op)]
+
+
+def by_convention(node: Node) -> Any:
+    """A node that is one call, as the operator says."""
+    if not (found := operators(node.type)):
+        raise Unsupported("there is no operator for it")
+    reasons: list[str] = []
+    for op in found:
+        attempt = dataclasses.replace(node, calls=[*node.calls])
+        try:
+            made = to_call(
+                op, node.type, node.inputs, dict(node.attributes), node.opset, node.outputs
+            )
+            result = attempt.call(op.__name__, **made)
+        except Unsupported as refusal:
+            reasons.append(str(refusal).removeprefix(f"{node.type}, opset {node.opset}: "))
+            continue
+        node.calls, node.asked = attempt.calls, node.asked or attempt.asked
+        return result
+    raise Unsupported("; ".join(dict.fromkeys(reasons)))
+
+
+# -- shapes ---------------------------------------------------------------------------------------
+
+
+def _same(node: Node) -> Any:
+    return node.inputs[0]
+
+
+def _dropout(node: Node) -> Any:
+    training = node.constant(2, "training_mode")
+    if training is not None and training.any():
+        raise Unsupported("is in training")
+    return node.inputs[0]
+
+
+def _cast(node: Node) -> Any:
+    x = node.first
+    wanted = DTYPES.get(node.attributes["to"])
+    if wanted is None or np.dtype(wanted) != x.dtype:
+        name = np.dtype(wanted).name if wanted else node.attributes["to"]
+        raise Unsupported(f"casts {x.dtype} to {name}")
+    return x
+
+
+def _reshape(node: Node) -> Any:
+    x, asked = node.inputs[0], node.constant(1, "shape")
+    assert x is not None
+    sizes = node.attributes["shape"] if asked is None else asked.reshape(-1).tolist()
+    zero = bool(node.take("allowzero", 0))
+    if 0 in sizes and not zero:
+        sizes = arithmetic.reshaped(x.shape, sizes, zero)
+    return node.reshape(x, sizes)
+
+
+def _squeeze(node: Node) -> Any:
+    x, axes = node.inputs[0], axes_of(node.constant(1, "axes"), node.attributes)
+    if axes is None:
+        raise Unsupported("has no axes: which have one number is not known before a run")
+    assert x is not None
+    return node.reshape(x, arithmetic.squeezed(tuple(x.shape), axes))
+
+
+def _unsqueeze(node: Node) -> Any:
+    x, axes = node.inputs[0], axes_of(node.constant(1, "axes"), node.attributes)
+    assert x is not None
+    return node.reshape(x, arithmetic.unsqueezed(tuple(x.shape), axes or []))
+
+
+def _flatten(node: Node) -> Any:
+    x = node.first
+    axis = node.take("axis", 1)
+    if axis == 1 and x.rank > 1:
+        return node.call("flatten", x)
+    axis = axis + x.rank if axis < 0 else axis
+    shape = tuple(x.shape)
+    return node.reshape(x, (math.prod(shape[:axis]), math.prod(shape[axis:])))
+
+
+def _by_rows(node: Node, x: Live, axis: int, do: Callable[[Any], Any]) -> Any:
+    """What is done to the rows of an image is done to another axis: the axes before it are one,
+    those after it are one."""
+    if x.rank == 4 and axis == 2:
+        return do(x)
+    shape = tuple(x.shape)
+    before, after = math.prod(shape[:axis]), math.prod(shape[axis + 1 :])
+    y = do(node.reshape(x, (1, before, shape[axis], after)))
+    return node.reshape(y, (*shape[:axis], y.spec.shape[2], *shape[axis + 1 :]))
+
+
+def _part(node: Node, x: Live, axis: int, start: int, count: int, step: int = 1) -> Any:
+    """``count`` numbers of an axis, from ``start`` on, ``step`` apart."""
+
+    def rows(image: Live) -> Any:
+        columns = image.spec.shape[3]
+        long = max((count - 1) * step + 1, 0)
+        image = node.call("crop", image, size=(long, columns), offset=(start, 0))
+        if step == 1:
+            return image
+        return node.call("max_pool2d", image, kernel_size=1, stride=(step, 1))
+
+    node.asked = True
+    return _by_rows(node, x, axis, rows)
+
+
+def _slice(node: Node) -> Any:
+    x = node.first
+    how = [node.constant(j, name) for j, name in enumerate(("starts", "ends", "axes", "steps"), 1)]
+    asked_of = {
+        axis: asked
+        for axis, asked in sorted(arithmetic.slices(x.rank, node.attributes, *how).items())
+        if asked != slice(0, asked.stop, 1) or asked.stop < 2**31 - 1  # all, whatever its size
+    }
+    for asked in asked_of.values():
+        if asked.step < 0:
+            raise Unsupported(f"has a step of {asked.step}")
+    if x.rank == 4 and {*asked_of} == {2, 3} and all(a.step == 1 for a in asked_of.values()):
+        ranges = [range(*asked_of[axis].indices(x.shape[axis])) for axis in (2, 3)]
+        size, offset = [len(r) for r in ranges], [r.start if r else 0 for r in ranges]
+        return node.call("crop", x, size=tuple(size), offset=tuple(offset))
+    for axis, asked in asked_of.items():
+        start, stop, step = asked.indices(x.shape[axis])
+        x = _part(node, x, axis, start, len(range(start, stop, step)), step)
+    return x
+
+
+def _split(node: Node) -> Any:
+    x, split = node.inputs[0], node.constant(1, "split")
+    x = node.first
+    axis = node.take("axis", 0) % x.rank
+    start, parts = 0, []
+    outputs = node.take("num_outputs", node.outputs)
+    for size in arithmetic.split_sizes(x.shape[axis], node.attributes, split, outputs):
+        parts.append(_part(node, x, axis, start, size))
+        start += size
+    return parts
+
+
+def _gather(node: Node) -> Any:
+    x, index = node.inputs[0], node.constant(1, "indices")
+    if "gather" in OPERATORS and "Gather" in onnx_nodes(OPERATORS["gather"]):
+        return by_convention(node)
+    x = node.first
+    assert index is not None
+    axis = node.take("axis", 0) % x.rank
+    if index.ndim > 1 or not 0 < index.size <= 256:
+        raise Unsupported(f"its indices have shape {index.shape}")
+    node.asked = True
+    size = x.shape[axis]
+    places = [int(i) + size if i < 0 else int(i) for i in index.reshape(-1)]
+    if index.ndim == 0 or list(range(places[0], places[0] + len(places))) == places:
+        y = _part(node, x, axis, places[0], len(places))
+    else:
+        y = node.call("concat", [_part(node, x, axis, i, 1) for i in places], dim=axis)
+    if index.ndim:
+        return y
+    return node.reshape(y, arithmetic.squeezed(tuple(y.shape), [axis]))
+
+
+def _expand(node: Node) -> Any:
+    x, asked = node.inputs[0], node.constant(1, "shape")
+    if "expand" in OPERATORS:
+        return by_convention(node)
+    x = node.first
+    assert asked is not None
+    rank = max(x.rank, asked.size)
+    if rank > x.rank:
+        x = node.reshape(x, (*[1] * (rank - x.rank), *x.shape))
+    target = [1] * (rank - asked.size) + asked.tolist()
+    node.asked = True
+    for axis, size in enumerate(target):
+        if size != 1 and x.shape[axis] == 1:
+            x = _by_rows(node, x, axis, functools.partial(_repeated, node, size))
+    return x
+
+
+def _repeated(node: Node, rows: int, image: Live) -> Any:
+    size = (rows, image.spec.shape[3])
+    return node.call("upsample_nearest2d", image, size=size)
+
+
+def _tile(node: Node) -> Any:
+    x, repeats = node.inputs[0], node.constant(1, "repeats")
+    assert repeats is not None
+    for axis, count in enumerate(repeats.tolist()):
+        if not 0 < count <= 256:
+            raise Unsupported(f"repeats an axis {count} times")
+        if count > 1:
+            x = node.call("concat", [x] * count, dim=axis)
+    return x
+
+
+def _pad(node: Node) -> Any:
+    x = node.first
+    pads, value = node.take("pads", node.take("paddings", None)), node.take("value", 0.0)
+    axes = None
+    if node.opset >= 11:
+        given, fill, named = (
+            node.constant(j, n) for j, n in ((1, "pads"), (2, "value"), (3, "axes"))
+        )
+        assert given is not None
+        pads, value = given.tolist(), 0.0 if fill is None or not fill.size else fill.item()
+        axes = None if named is None else axes_of(named, {})
+    axes = [axis % x.rank for axis in axes or range(x.rank)]
+    modes = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
+    mode = modes[node.take("mode", "constant")]
+    sides = {axis: (pads[j], pads[len(axes) + j]) for j, axis in enumerate(axes)}
+    if x.rank == 4:
+        (top, bottom), (left, right) = sides.pop(2, (0, 0)), sides.pop(3, (0, 0))
+        if any((top, bottom, left, right)) or not any(map(any, sides.values())):
+            padding: dict[str, Any] = {"padding": (top, bottom, left, right)}
+            x = node.call("pad", x, **padding, value=float(value), mode=mode)
+    for axis, (before, after) in sorted(sides.items()):
+        if before or after:
+            padding = {"padding": (before, after, 0, 0), "value": float(value), "mode": mode}
+            x = _by_rows(node, x, axis, functools.partial(node.call, "pad", **padding))
+    return x
+
+
+# -- pools and convolutions -----------------------------------------------------------------------
+
+
+def _image(node: Node) -> Any:
+    """Of rows and columns as the operator says; of columns alone as an image of one row."""
+    x = node.first
+    if x.rank != 3:
+        if x.rank > 4:
+            raise Unsupported(f"its images have {x.rank - 2} axes")
+        return by_convention(node)
+    wide = dataclasses.replace(node, attributes=_of_rows(node.attributes))
+    wide.inputs = [
+        node.reshape(a, (*a.shape[:2], 1, *a.shape[2:])) if isinstance(a, Live) and a.rank == 3
+        else a[:, :, None] if isinstance(a, np.ndarray) and a.ndim == 3 else a
+        for a in node.inputs
+    ]  # fmt: skip
+    y = by_convention(wide)
+    node.calls, node.asked = wide.calls, node.asked or wide.asked
+    if isinstance(y, tuple):
+        raise Unsupported("gives indices of an image of one axis")
+    n, c, _, w = y.spec.shape
+    node.asked = True
+    return node.reshape(y, (n, c, w))
+
+
+def _of_rows(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Attributes of an image of columns, for one of one row."""
+    neutral = {"kernel_shape": 1, "strides": 1, "dilations": 1, "output_padding": 0}
+    wide = dict(attributes)
+    for name, one in neutral.items():
+        if name in wide:
+            wide[name] = [one, *wide[name]]
+    if "pads" in wide:
+        before, after = wide["pads"]
+        wide["pads"] = [0, before, 0, after]
+    return wide
+
+
+def _max_pool(node: Node) -> Any:
+    """Which of equal numbers, and where in memory they lie, is asked only of indices."""
+    if node.outputs < 2:
+        node.attributes.pop("storage_order", None)
+    return _image(node)
+
+
+def _global_pool(over: str) -> Rule:
+    def rule(node: Node) -> Any:
+        x = node.first
+        if x.rank == 4:
+            return by_convention(node)
+        return node.call(over, x, dim=tuple(range(2, x.rank)), keepdim=True)
+
+    return rule
+
+
+def _resize(node: Node) -> Any:
+    """Before opset 11 positions were those of an output pixel divided by the factor."""
+    x = node.first
+    if node.type == "Resize" and node.opset >= 11:
+        return by_convention(node) if x.rank == 4 else _resize_columns(node, x)
+    given = node.constant(1, "scales")
+    scales = node.attributes["scales"] if given is None else given.tolist()
+    if x.rank != 4 or list(scales[:2]) != [1, 1]:
+        raise Unsupported(f"has scales {list(scales)}, expected those of rows and columns")
+    mode, factors = node.take("mode", "nearest"), tuple(scales[2:])
+    how = {"scale_factor": factors, "coordinates": "asymmetric"}
+    if mode == "nearest":
+        return node.call("upsample_nearest2d", x, rounding="floor", **how)
+    if mode not in ("linear", "bilinear"):
+        raise Unsupported(f"mode = {mode!r}")
+    return node.call("upsample_bilinear2d", x, **how)
+
+
+def _resize_columns(node: Node, x: Live) -> Any:
+    if x.rank != 3 or "axes" in node.attributes:
+        raise Unsupported(f"x has {x.rank} axes, expected 4")
+    wide = dataclasses.replace(node, inputs=[*node.inputs])
+    wide.inputs[0] = node.reshape(x, (*x.shape[:2], 1, x.shape[2]))
+    for place in (2, 3):
+        given = node.constant(place, "scales and sizes") if place < len(node.inputs) else None
+        if given is not None and given.size:
+            wide.inputs[place] = np.insert(given, 2, 1)
+    y = by_convention(wide)
+    node.calls = wide.calls
+    node.asked = True
+    n, c, _, w = y.spec.shape
+    return node.reshape(y, (n, c, w))
+
+
+def _softmax(node: Node) -> Any:
+    """Before opset 13 all axes from ``axis`` on were one."""
+    x = node.first
+    name = {"Softmax": "softmax", "LogSoftmax": "log_softmax"}[node.type]
+    axis = node.take("axis", -1 if node.opset >= 13 else 1)
+    axis = axis + x.rank if axis < 0 else axis
+    if node.opset >= 13 or axis == x.rank - 1:
+        return node.call(name, x, dim=node.take("axis", -1) if node.opset >= 13 else axis)
+    shape = tuple(x.shape)
+    flat = node.reshape(x, (math.prod(shape[:axis]), math.prod(shape[axis:])))
+    return node.reshape(node.call(name, flat, dim=-1), shape)
+
+
+# -- numbers --------------------------------------------------------------------------------------
+
+
+def _chain(operator: str, mean: bool = False) -> Rule:
+    """Of two or more arrays, one after the other."""
+
+    def rule(node: Node) -> Any:
+        y, *rest = node.inputs
+        for x in rest:
+            y = node.call(operator, y, x)
+        if mean and rest:
+            y = node.call("divide", y, _number(node, len(node.inputs)))
+        return y
+
+    return rule
+
+
+def _number(node: Node, value: float) -> Array:
+    """A constant of the dtype that the node computes in."""
+    dtype = next(x.dtype for x in node.inputs if isinstance(x, Live))
+    return np.array(value, dtype)
+
+
+def _commutative(node: Node) -> Any:
+    """The array goes first, and what is repeated all over it second: then it is known where its
+    pixels lie."""
+    x, other = node.inputs
+    if not isinstance(x, Live) or (isinstance(other, Live) and x.rank < other.rank):
+        node.inputs = [other, x]
+    return by_convention(node)
+
+
+def _gemm(node: Node) -> Any:
+    a, b, c = node.inputs[0], node.inputs[1], node.input(2)
+    alpha, beta = node.take("alpha", 1.0), node.take("beta", 1.0)
+    a = _turned(node, a) if node.take("transA", 0) else a
+    weight = b if node.take("transB", 0) else _turned(node, b)
+    if alpha != 1:
+        weight = _scaled(node, weight, alpha)
+    if c is not None and beta != 1:
+        c = _scaled(node, c, beta)
+    if c is None or (len(_spec(c).shape) == 1 and _spec(c).shape == _spec(weight).shape[:1]):
+        return node.call("linear", a, weight, c)
+    return node.call("add", node.call("linear", a, weight), c)
+
+
+def _scaled(node: Node, x: Any, factor: float) -> Any:
+    if isinstance(x, np.ndarray):
+        return (x * factor).astype(x.dtype)
+    return node.call("multiply", x, _number(node, factor))
+
+
+def _turned(node: Node, x: Any) -> Any:
+    return (
+        np.ascontiguousarray(x.T)
+        if isinstance(x, np.ndarray)
+        else node.call("permute", x, dims=(1, 0))
+    )
+
+
+def _matmul(node: Node) -> Any:
+    a, b = node.inputs
+    if len(_spec(b).shape) == 2 and len(_spec(a).shape) > 0:
+        return node.call("linear", a, _turned(node, b))
+    return by_convention(node)
+
+
+def _pow(node: Node) -> Any:
+    x, power = node.inputs
+    if isinstance(power, np.ndarray) and power.size == 1:
+        exponent = float(power.reshape(()))
+        if exponent == 2:
+            return node.call("multiply", x, x)
+        if exponent == 0.5:
+            return node.call("sqrt", x)
+        if exponent == 1:
+            return x
+    return by_convention(node)
+
+
+def _negated(node: Node) -> Any:
+    return node.call("multiply", node.inputs[0], _number(node, -1))
+
+
+def _reciprocal(node: Node) -> Any:
+    return node.call("divide", _number(node, 1), node.inputs[0])
+
+
+def _swish(node: Node) -> Any:
+    if node.take("alpha", 1.0) != 1:
+        raise Unsupported(f"alpha = {node.take('alpha', 1.0)}, expected 1")
+    return node.call("silu", node.inputs[0])
+
+
+def _reduction(do: Callable[[Node, Any, Any], Any]) -> Rule:
+    """``do(node, x, over)``: ``over(operator, x)`` reduces by the node's axes."""
+
+    def rule(node: Node) -> Any:
+        x = node.first
+        axes = axes_of(node.constant(1, "axes"), node.attributes)
+        keep = bool(node.take("keepdims", 1))
+        if not axes:
+            if axes is not None and not node.take("noop_with_empty_axes", 0):
+                axes = None
+            if node.take("noop_with_empty_axes", 0):
+                return do(node, x, lambda operator, array: array)
+        dim = tuple(axis % x.rank for axis in axes) if axes else None
+
+        def over(operator: str, array: Any) -> Any:
+            return node.call(operator, array, dim=dim, keepdim=keep)
+
+        return do(node, x, over)
+
+    return rule
+
+
+RULES: dict[str, Rule] = {
+    "Add": _commutative,
+    "AveragePool": _image,
+    "Cast": _cast,
+    "Conv": _image,
+    "ConvTranspose": _image,
+    "Dropout": _dropout,
+    "Expand": _expand,
+    "Flatten": _flatten,
+    "Gather": _gather,
+    "Gemm": _gemm,
+    "GlobalAveragePool": _global_pool("mean"),
+    "GlobalMaxPool": _global_pool("amax"),
+    "Identity": _same,
+    "LogSoftmax": _softmax,
+    "LpPool": _image,
+    "MatMul": _matmul,
+    "Max": _chain("maximum"),
+    "MaxPool": _max_pool,
+    "Mean": _chain("add", mean=True),
+    "Min": _chain("minimum"),
+    "Mul": _commutative,
+    "Neg": _negated,
+    "Pad": _pad,
+    "Pow": _pow,
+    "Reciprocal": _reciprocal,
+    "ReduceL1": _reduction(lambda node, x, over: over("sum", node.call("abs", x))),
+    "ReduceL2": _reduction(
+        lambda node, x, over: node.call("sqrt", over("sum", node.call("multiply", x, x)))
+    ),
+    "ReduceLogSum": _reduction(lambda node, x, over: node.call("log", over("sum", x))),
+    "ReduceMax": _reduction(lambda node, x, over: over("amax", x)),
+    "ReduceMean": _reduction(lambda node, x, over: over("mean", x)),
+    "ReduceMin": _reduction(lambda node, x, over: over("amin", x)),
+    "ReduceSum": _reduction(lambda node, x, over: over("sum", x)),
+    "ReduceSumSquare": _reduction(lambda node, x, over: over("sum", node.call("multiply", x, x))),
+    "Reshape": _reshape,
+    "Resize": _resize,
+    "Slice": _slice,
+    "Softmax": _softmax,
+    "Split": _split,
+    "Squeeze": _squeeze,
+    "Sum": _chain("add"),
+    "Swish": _swish,
+    "Tile": _tile,
+    "Unsqueeze": _unsqueeze,
+    "Upsample": _resize,
+}
+"""By type; those that are not here are one call, as an operator says."""
+
+
+def supported() -> list[str]:
+    """The types of nodes that are read, as far as their attributes allow."""
+    known = {type for op in OPERATORS.values() for type in onnx_nodes(op)}
+    shapes = {"Constant", "Shape", *arithmetic.FUNCTIONS} - {"ShapePart"}
+    return sorted(known | RULES.keys() | shapes)

@@ -1,0 +1,192 @@
+"""What nodes mean, by values that NumPy gives; and models that run at every size."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from models import model, node
+
+import numseg as ns
+from numseg.errors import ArgumentError, FileError
+from numseg.graph import digest
+from numseg.interop.onnx import exported, load
+
+X = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5) - 40
+V = np.arange(3 * 4, dtype=np.float32).reshape(3, 4) - 5
+
+
+def run(nodes: Any, x: Any, opset: int = 22, **constants: Any) -> Any:
+    """What a model makes of an array whose sizes it does not know, and of one whose it does; both
+    graphs survive being written and read again."""
+    nodes = nodes if isinstance(nodes, list) else [nodes]
+    found = []
+    fixed = any(a.name == "transA" for a in nodes[0].attribute)  # then the rows are a weight's
+    for shape in (x.shape if fixed else ["n", *x.shape[1:]], x.shape):
+        graph, params = load(model(nodes, {"x": shape}, opset=opset, **constants))
+        with ns.use("reference"):
+            found.append(graph.run(params, x))
+    assert (found[0] == found[1]).all()
+    again, arrays = load(exported(graph, params, [x]))  # some of it may need a newer opset
+    third, _ = load(exported(again, arrays, [x]))
+    assert digest(third) == digest(again)
+    with ns.use("reference"):
+        assert (again.run(arrays, x) == found[0]).all()
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("made", "constants", "expected"),
+    [
+        (node("Slice", "x a b c", "y"), {"a": [1], "b": [3], "c": [1]}, V[:, 1:3]),
+        (node("Slice", "x a b c", "y"), {"a": [-2], "b": [9**9], "c": [0]}, V[-2:]),
+        (node("Slice", "x a b c d", "y"), {"a": [0], "b": [4], "c": [-1], "d": [3]}, V[:, ::3]),
+        (node("Gather", "x a", "y", axis=1), {"a": [3, 0, -1]}, V[:, [3, 0, -1]]),
+        (node("Gather", "x a", "y", axis=0), {"a": 1}, V[1]),
+        (node("Unsqueeze", "x a", "y"), {"a": [0, -1]}, V[None, :, :, None]),
+        (node("Reshape", "x a", "y"), {"a": [0, 2, -1]}, V.reshape(3, 2, 2)),
+        (node("Flatten", "x", "y", axis=0), {}, V.reshape(1, 12)),
+        (node("Flatten", "x", "y", axis=-1), {}, V),
+        (node("Tile", "x a", "y"), {"a": [2, 3]}, np.tile(V, (2, 3))),
+        (node("Pad", "x a b", "y"), {"a": [1, 0, 0, 2], "b": np.float32(7)},
+         np.pad(V, ((1, 0), (0, 2)), constant_values=7)),
+        (node("Pad", "x a", "y", mode="edge"), {"a": [0, 1, 1, 1]},
+         np.pad(V, ((0, 1), (1, 1)), "edge")),
+        (node("Neg", "x", "y"), {}, -V),
+        (node("Pow", "x a", "y"), {"a": np.float32(2)}, V * V),
+        (node("Max", "x a b", "y"), {"a": np.float32([0]), "b": np.float32([[2], [-3], [1]])},
+         np.maximum(np.maximum(V, 0), [[2], [-3], [1]])),
+        (node("Mean", "x a", "y"), {"a": np.float32([2])}, (V + 2) / 2),
+        (node("Sub", "a x", "y"), {"a": np.float32([2])}, 2 - V),
+        (node("ReduceSumSquare", "x a", "y", keepdims=0), {"a": [-1]}, (V * V).sum(1)),
+        (node("ReduceL1", "x a", "y"), {"a": [0]}, np.abs(V).sum(0, keepdims=True)),
+        (node("ReduceL2", "x", "y", keepdims=0), {}, np.sqrt((V * V).sum())),
+        (node("Gemm", "x a b", "y", alpha=2.0, beta=3.0), {
+            "a": np.arange(8, dtype=np.float32).reshape(4, 2), "b": np.float32([1, -1])},
+         2 * V @ np.arange(8).reshape(4, 2) + [3, -3]),
+        (node("Gemm", "x a b", "y", transA=1, transB=1), {
+            "a": np.arange(6, dtype=np.float32).reshape(2, 3),
+            "b": np.float32([[1], [2], [3], [4]])},
+         V.T @ np.arange(6).reshape(2, 3).T + [[1], [2], [3], [4]]),
+        (node("MatMul", "x a", "y"), {"a": np.eye(4, dtype=np.float32)[::-1].copy()}, V[:, ::-1]),
+        (node("Transpose", "x", "y"), {}, V.T),
+    ],
+)  # fmt: skip
+def test_nodes_of_matrices(made: Any, constants: dict[str, Any], expected: Any):
+    y = run(made, V, **constants)
+    np.testing.assert_array_equal(y, np.asarray(expected, np.float32))
+
+
+def test_slices_of_images():
+    how = {"a": [1, 1], "b": [4, 9], "c": [3, 2]}
+    np.testing.assert_array_equal(run(node("Slice", "x a b c", "y"), X, **how), X[:, :, 1:, 1:4])
+    how = {"a": [1, 0], "b": [3, 9], "c": [1, 3], "d": [1, 2]}
+    np.testing.assert_array_equal(run(node("Slice", "x a b c d", "y"), X, **how), X[:, 1:3, :, ::2])
+
+
+def test_splits():
+    parts = [node("Split", "x", "p q", axis=3, num_outputs=2), node("Sub", "p r", "y"),
+             node("Slice", "q a b c", "s"), node("Pad", "s e", "r")]  # fmt: skip
+    parts = [parts[0], *parts[2:], parts[1]]
+    y = run(parts, X, a=[0], b=[2], c=[3], e=[0, 0, 0, 0, 0, 0, 0, 1])
+    np.testing.assert_array_equal(y, X[..., :3] - np.pad(X[..., 3:], [(0, 0)] * 3 + [(0, 1)]))
+
+
+def test_softmax_before_opset_13_takes_all_axes_from_one_on():
+    x = np.log(np.float32([[[1, 1], [2, 4]]]))
+    np.testing.assert_allclose(run(node("Softmax", "x", "y"), x, 11), np.exp(x) / 8, rtol=1e-6)
+    expected = [[[1 / 3, 1 / 5], [2 / 3, 4 / 5]]]
+    y = run(node("Softmax", "x", "y", axis=1), x, 13)
+    np.testing.assert_allclose(y, expected, rtol=1e-6)
+
+
+def test_images_of_one_axis():
+    x = np.float32([[[1, 2, 3, 4]]])
+    w = np.float32([[[1, 10, 100]]])
+    y = run(node("Conv", "x w", "y", pads=[1, 0], strides=[2]), x, w=w)
+    np.testing.assert_array_equal(y, [[[210, 432]]])
+    y = run(node("MaxPool", "x", "y", kernel_shape=[3]), x)
+    np.testing.assert_array_equal(y, [[[3, 4]]])
+
+
+def test_upsample_and_resize_of_opset_10_divide_positions():
+    x = np.float32([[[[0, 3]]]])
+    y = run(node("Upsample", "x s", "y", mode="linear"), x, 9, s=np.float32([1, 1, 1, 3]))
+    np.testing.assert_allclose(y, [[[[0, 1, 2, 3, 3, 3]]]], rtol=1e-6)
+    y = run(node("Resize", "x s", "y"), x, 10, s=np.float32([1, 1, 2, 1.5]))
+    np.testing.assert_array_equal(y, [[[[0, 0, 3], [0, 0, 3]]]])
+
+
+SHUFFLE = [
+    node("Shape", "x", "s"),
+    node("Slice", "s one four zero", "t"),  # of c, h, w
+    node("Gather", "s i0", "n"),
+    node("Div", "n two", "half"),
+    node("Mul", "half two", "m"),
+    node("Unsqueeze", "m zero", "m1"),
+    node("Concat", "m1 t", "shape", axis=0),
+    node("Reshape", "x shape", "y"),
+]
+
+
+def test_shape_arithmetic_runs_when_shapes_are_known():
+    how = {"one": [1], "four": [4], "zero": [0], "i0": 0, "two": 2}
+    graph, params = load(model(SHUFFLE, {"x": ["n", 3, "h", "w"]}, **how))
+    for n, h, w in ((2, 4, 5), (4, 1, 7)):
+        x = np.zeros((n, 3, h, w), np.float32)
+        assert graph.run(params, x).shape == (n, 3, h, w)
+    with pytest.raises(ArgumentError, match="y: reshape: shape is "):
+        graph.run(params, np.zeros((3, 3, 4, 4), np.float32))  # 3 // 2 * 2 is 2
+    again, _ = load(exported(graph, params, [(2, 3, None, None)]))
+    assert digest(again) == digest(graph)
+    assert pickle.loads(pickle.dumps(graph)).run(params, X).shape == X.shape
+    known, _ = load(model(SHUFFLE, {"x": ["n", 3, "h", "w"]}, **how), shapes={"x": X.shape})
+    assert dict(known.nodes[-1].attributes)["shape"] == X.shape
+
+
+def test_a_value_s_size_in_another_s_resize():
+    nodes = [
+        node("MaxPool", "x", "p", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Shape", "x", "s", start=2),
+        node("Shape", "p", "c", end=2),
+        node("Concat", "c s", "z", axis=0),
+        node("Resize", "p _ _ z", "y", mode="nearest", coordinate_transformation_mode="asymmetric",
+             nearest_mode="floor"),
+    ]  # fmt: skip
+    graph, params = load(model(nodes, {"x": ["n", 1, "h", "w"]}))
+    for h, w in ((4, 6), (5, 7)):
+        x = np.arange(h * w, dtype=np.float32).reshape(1, 1, h, w)
+        y = graph.run(params, x)
+        assert y.shape == x.shape
+        assert y[0, 0, 0, 0] == x[0, 0, 1, 1]
+    assert str(graph.legal_inputs((1, 1, None, None))) == "rows and columns: 2 or more"
+    again, _ = load(exported(graph, params, [(1, 1, None, None)]))
+    assert digest(again) == digest(graph)
+
+
+def test_constants_and_outputs_that_are_asked_for():
+    made = model([node("Relu", "x", "a"), node("Add", "a b", "y")], {"x": [2], "b": [2]})
+    one = np.ones(2, np.float32)
+    graph, params = load(made, constants={"b": one})
+    assert graph.run(params, -one).tolist() == [1, 1]
+    graph, params = load(made, outputs=["a"])
+    assert graph.run(params, -one).tolist() == [0, 0]
+    with pytest.raises(ArgumentError, match="has no input 'c'"):
+        load(made, constants={"c": one})
+    with pytest.raises(ArgumentError, match=r"x has shape \(2,\), not \(3,\)"):
+        load(made, shapes={"x": (3,)})
+
+
+def test_what_depends_on_no_numbers_is_no_graph():
+    with pytest.raises(FileError, match="output y does not depend on the numbers of an input"):
+        load(model([node("Shape", "x", "y")], {"x": ["n"]}))
+
+
+def test_parameters_have_the_model_s_names():
+    w, b = np.ones((2, 3, 1, 1), np.float32), np.zeros(2, np.float32)
+    graph, params = load(model([node("Conv", "x w b", "y")], {"x": ["n", 3, "h", "w"]}, w=w, b=b))
+    assert list(params) == ["w", "b"]
+    assert [n.name for n in graph.nodes] == ["y"]
+    assert graph.trainable == ("w", "b")
