@@ -226,9 +226,8 @@ def main(argv: list[str] | None = None) -> int:
     faults = [fault for row in rows for fault in row.faults()]
     for fault in faults:
         print(f"FAULT {fault}", file=sys.stderr)
-    print(
-        f"\n{len({row.kernel for row in rows})} kernels, {len(rows)} compilations, {len(faults)} faults"
-    )
+    names = {row.kernel for row in rows}
+    print(f"\n{len(names)} kernels, {len(rows)} compilations, {len(faults)} faults")
     return 1 if faults else 0
 
 
