@@ -250,7 +250,8 @@ def test_the_layout_is_explained(capsys):
 def test_a_checkpoint_in_short_and_in_time(weights, capsys):
     assert main(["summary", weights, "--input", "3x8x12"]) == 0
     expected = make_network(NET).summary((1, 3, 8, 12))
-    assert capsys.readouterr().out == f"{expected}\n"
+    tiles = "exact tiles: halo 9 before and 9 after, step 2"
+    assert capsys.readouterr().out == f"{expected}\n{tiles}\n"
     assert main(["profile", weights, "--input", "3x8x12", "--runs", "1"]) == 0
     shown = capsys.readouterr().out
     assert re.search(r"^enc1\.conv1 ", shown, re.M)
