@@ -2,7 +2,7 @@
 
 A kernel states the type of every argument in its annotations, from the few that exist here: flat
 arrays (:data:`Reals`, :data:`Doubles`, :data:`Ints`, :data:`Longs`, :data:`Bytes`), numbers
-(``int``, ``float``, ``bool``), and NamedTuples of numbers, such as an operator's Geometry. So
+(``int``, ``float``, ``bool``, and wider :data:`Long`, :data:`Double`), and NamedTuples of numbers, such as an operator's Geometry. So
 :mod:`numseg.testing.compile_gate` can compile every kernel of every operator for GPUs that are not
 there, and no launch can need a kernel that the gate has not seen.
 
@@ -46,6 +46,10 @@ Longs = Annotated[Any, types.int64]
 """A flat array of int64: switches and labels."""
 Bytes = Annotated[Any, types.uint8]
 """A flat array of uint8: marks."""
+Long = np.int64
+"""A number of 64 bits: a seed, a label."""
+Double = np.float64
+"""A float64 number, whatever the operator's dtype. It says of a kernel what ``Doubles`` says."""
 
 # In Numba's simulator every CUDA thread is a Python thread: blocks and grids are small there, small
 # enough that tiny tests stride over planes.
@@ -59,8 +63,8 @@ LIMIT = 2**30 - 1
 """Of planes, of elements of one plane, and of every int, such as those in a Geometry: the sum of
 two of them fits in int32."""
 
-NUMBERS = bool, int, float
-"""Become boolean, int32, and the operator's dtype."""
+NUMBERS = bool, int, float, Long, Double
+"""Become boolean, int32, the operator's dtype, int64 and float64."""
 
 
 class Kernel:
@@ -77,6 +81,12 @@ class Kernel:
     def signature(self, real: Any) -> tuple[Any, ...]:
         """The Numba types of the arguments, where the operator's dtype is ``real``."""
         return tuple(_numba_type(hint, real) for hint in self.hints.values())
+
+    @property
+    def means_float64(self) -> bool:
+        """It takes float64 whatever the operator's dtype, and so is meant to compute in it."""
+        numbers = [kind for hint in self.hints.values() for kind in _parts(hint)]
+        return Doubles in numbers or Double in numbers
 
     def arguments(self, given: tuple[Any, ...]) -> list[Any]:
         """``given`` in exactly those types: arrays flat, numbers narrow."""
@@ -238,12 +248,15 @@ def _number(name: str, value: Any, kind: type, real: np.dtype[Any]) -> Any:
         return bool(value)
     if kind is float:
         return real.type(value)
+    if kind is Long or kind is Double:
+        return kind(value)
     _check_limit(name, value)
     return np.int32(value)
 
 
 def _numba_type(hint: Any, real: Any) -> Any:
     narrow = {bool: types.boolean, int: types.int32, float: _scalar(real)}
+    narrow |= {Long: types.int64, Double: types.float64}
     if hint in NUMBERS:
         return narrow[hint]
     if (element := _element(hint, real)) is not None:
@@ -260,6 +273,12 @@ def _element(hint: Any, real: Any) -> np.dtype[Any] | None:
         return None
     element = hint.__metadata__[0]
     return np.dtype(real if element == "real" else str(element))
+
+
+def _parts(hint: Any) -> tuple[Any, ...]:
+    """An argument's type, or those of the numbers in a tuple."""
+    single = hint in NUMBERS or typing.get_origin(hint) is Annotated
+    return (hint,) if single else _fields(hint)
 
 
 def _scalar(dtype: Any) -> Any:

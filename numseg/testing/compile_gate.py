@@ -8,7 +8,8 @@ Numba compiles each kernel to PTX, for float32 and float64 and for each architec
 driver: ``pip install 'numseg[cuda-test]'`` brings both compilers. It is a fault if a kernel
 
 - spills registers, or keeps an array in memory that was meant for registers,
-- computes in float64 although the operator's dtype is float32, and takes no ``Doubles`` to say so,
+- computes in float64 although the operator's dtype is float32, and takes no ``Doubles`` or
+  ``Double`` to say so,
 - adds real numbers with atomics, so that the last bits depend on the order of the threads,
 - is compiled with ``cuda.jit`` behind the gate's back instead of ``numseg.cuda.launch.kernel``.
 """
@@ -33,7 +34,7 @@ from typing import Any, NamedTuple
 import numba
 
 from numseg import faces
-from numseg.cuda.launch import Doubles, Kernel
+from numseg.cuda.launch import Kernel
 from numseg.cuda.runtime import cuda, simulated
 from numseg.errors import DeviceError
 from numseg.ops.registry import OPERATORS
@@ -46,7 +47,7 @@ DTYPES = "float32", "float64"
 SHARED = "numseg.cuda.launch"
 
 ELSEWHERE = (
-    *(f"numseg.cuda.{name}" for name in ("sorting", "rows", "lattice", "exact", "gaussian")),
+    *(f"numseg.cuda.{name}" for name in ("sorting", "rows", "lattice", "exact", "gaussian", "pairs", "normalising", "losses")),
     "numseg.training.cuda",
 )
 """Kernels that are no operator's, or several operators'."""
@@ -113,7 +114,7 @@ def compile_kernel(kernel: Kernel, dtype: str, cc: tuple[int, int]) -> Row:
     registers = re.search(r"Used (\d+) registers", report)
     if not memory or registers is None:
         raise DeviceError(f"ptxas said nothing about registers and spills, but: {report}")
-    meant = dtype == "float64" or Doubles in kernel.hints.values()
+    meant = dtype == "float64" or kernel.means_float64
     name = kernel.name.removeprefix("numseg.ops.").removeprefix("numseg.").replace(".cuda.", ".")
     return Row(
         kernel=name,
