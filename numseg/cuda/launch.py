@@ -1,8 +1,8 @@
 """How numseg writes CUDA kernels: what a kernel says about its arguments, and how it is launched.
 
 A kernel states the type of every argument in its annotations, from the few that exist here: flat
-arrays (:data:`Reals`, :data:`Doubles`, :data:`Ints`, :data:`Longs`, :data:`Bytes`), numbers
-(``int``, ``float``, ``bool``, and wider :data:`Long`, :data:`Double`), and NamedTuples of numbers, such as an operator's Geometry. So
+arrays (:data:`Reals`, :data:`Doubles`, :data:`Stored`, :data:`Ints`, :data:`Longs`, :data:`Bytes`),
+numbers (``int``, ``float``, ``bool``, and wider :data:`Long`, :data:`Double`), and NamedTuples of numbers, such as an operator's Geometry. So
 :mod:`numseg.testing.compile_gate` can compile every kernel of every operator for GPUs that are not
 there, and no launch can need a kernel that the gate has not seen.
 
@@ -40,6 +40,8 @@ Reals = Annotated[Any, "real"]
 Doubles = Annotated[Any, types.float64]
 """A flat array of float64, whatever the operator's dtype: of a kernel that takes one, float64 is
 what it is meant to compute in, and the gate lets it."""
+Stored = Annotated[Any, types.float64, "stored"]
+"""A flat array of float64 that is only stored to and loaded from: the gate lets conversions."""
 Ints = Annotated[Any, types.int32]
 """A flat array of int32: a workspace."""
 Longs = Annotated[Any, types.int64]
@@ -197,6 +199,11 @@ def first_window(at, k, s, d):
 def end_window(at, s, count):
     """One past the last of ``count`` windows that starts at or before ``at``."""
     return min(int32(quotient(at, s) + 1), count)
+
+
+def given(array: Any, dtype: Any) -> Any:
+    """The array, or an empty one in its place: kernels ask for its size."""
+    return empty((0,), dtype) if array is None else array
 
 
 def fill(array: Any, value: int) -> None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import int32
 
 from numseg.cuda import elementary, launch
@@ -62,7 +63,8 @@ def rounded(high: Any, low: Any) -> Any:
 @cuda.jit(device=True)
 def total_of(pairs: Any, which: Any, sums: Any, i: Any) -> Any:
     """Number i of what :func:`totals` returned of a quantity, in float64."""
-    high, low = float(pairs[2 * which * sums + i]), float(pairs[(2 * which + 1) * sums + i])
+    high = np.float64(pairs[2 * which * sums + i])
+    low = np.float64(pairs[(2 * which + 1) * sums + i])
     return high if low != low else high + low
 
 
@@ -96,9 +98,7 @@ def totals(addends: Any) -> Any:
 
 
 @kernel
-def _combine(
-    addends: Reals, out: Reals, quantities: int, parts: int, left: int, sums: int
-) -> None:
+def _combine(addends: Reals, out: Reals, quantities: int, parts: int, left: int, sums: int) -> None:
     """``left`` parts of ``parts``: neighbours become one."""
     i, plane = thread()
     if i >= sums:

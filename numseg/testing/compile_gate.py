@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 import numba
 
 from numseg import faces
-from numseg.cuda.launch import Kernel
+from numseg.cuda.launch import Kernel, Stored
 from numseg.cuda.runtime import cuda, simulated
 from numseg.errors import DeviceError
 from numseg.ops.registry import OPERATORS
@@ -47,7 +47,8 @@ DTYPES = "float32", "float64"
 SHARED = "numseg.cuda.launch"
 
 ELSEWHERE = (
-    *(f"numseg.cuda.{name}" for name in ("sorting", "rows", "lattice", "exact", "gaussian", "pairs", "normalising", "losses")),
+    *(f"numseg.cuda.{name}" for name in ("sorting", "rows", "lattice", "exact", "gaussian")),
+    *(f"numseg.cuda.{name}" for name in ("pairs", "sets", "normalising", "losses")),
     "numseg.training.cuda",
 )
 """Kernels that are no operator's, or several operators'."""
@@ -115,6 +116,7 @@ def compile_kernel(kernel: Kernel, dtype: str, cc: tuple[int, int]) -> Row:
     if not memory or registers is None:
         raise DeviceError(f"ptxas said nothing about registers and spills, but: {report}")
     meant = dtype == "float64" or kernel.means_float64
+    allowed = r"\.reg|cvt|ld|st|mov" if Stored in kernel.hints.values() else r"\.reg"
     name = kernel.name.removeprefix("numseg.ops.").removeprefix("numseg.").replace(".cuda.", ".")
     return Row(
         kernel=name,
@@ -122,7 +124,7 @@ def compile_kernel(kernel: Kernel, dtype: str, cc: tuple[int, int]) -> Row:
         architecture=architecture,
         registers=int(registers[1]),
         spilled=max(map(int, memory)),
-        float64=0 if meant else _count(r"^\s+(?!\.reg)[^/\n]*\.f64\b", ptx),
+        float64=0 if meant else _count(rf"^\s+(?!{allowed})[^/\n]*\.f64\b", ptx),
         float_atomics=_count(r"\b(?:atom|red)\.[\w.]*\.f(?:16|32|64)", ptx),
         divisions=_count(r"\b(?:div|rem)\.[su]64", ptx),
         instructions=_machine_instructions(cubin),
