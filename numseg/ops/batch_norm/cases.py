@@ -81,3 +81,10 @@ def roundings(plan: Plan[Any]) -> int:
     standard deviation that may be that small enlarges the error as much."""
     y, g = plan.outputs[0], plan.geometry
     return 1 if y.dtype == np.float32 else 4 * (g.n * g.size + 4) * max(y.size, 1)
+
+
+def cuda_roundings(plan: Plan[Any]) -> int:
+    """In float32 too: less than 8 for each factor, but sums, of m terms of any sign, are rounded
+    once; and as much for what dividing by a small standard deviation enlarges."""
+    y = plan.outputs[0]
+    return 16 * max(y.size, 1) if y.dtype == np.float32 else roundings(plan)

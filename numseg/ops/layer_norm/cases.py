@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from numseg.ops.group_norm.cases import roundings
+from numseg.ops.group_norm.cases import cuda_roundings, roundings
 from numseg.testing.cases import Case, refused, shapes, wrong_arrays
 
 EXACT = False
-__all__ = ["EXACT", "invalid", "roundings", "valid"]
+__all__ = ["EXACT", "cuda_roundings", "invalid", "roundings", "valid"]
 
 
 @st.composite
