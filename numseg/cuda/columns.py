@@ -29,6 +29,7 @@ class Columns(NamedTuple):
 
 
 def columns_of(n: int, c: int, size: int) -> Columns:
+    """All images together where a plane is smaller than a warp."""
     return Columns(n, c, size, size < launching.WARP and n * size <= launching.LIMIT)
 
 

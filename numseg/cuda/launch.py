@@ -2,9 +2,10 @@
 
 A kernel states the type of every argument in its annotations, from the few that exist here: flat
 arrays (:data:`Reals`, :data:`Doubles`, :data:`Stored`, :data:`Ints`, :data:`Longs`, :data:`Bytes`),
-numbers (``int``, ``float``, ``bool``, and wider :data:`Long`, :data:`Double`), and NamedTuples of numbers, such as an operator's Geometry. So
-:mod:`numseg.testing.compile_gate` can compile every kernel of every operator for GPUs that are not
-there, and no launch can need a kernel that the gate has not seen.
+numbers (``int``, ``float``, ``bool``, and wider :data:`Long`, :data:`Double`), and NamedTuples of
+numbers, such as an operator's Geometry. So :mod:`numseg.testing.compile_gate` can compile every
+kernel of every operator for GPUs that are not there, and no launch can need a kernel that the gate
+has not seen.
 
 Index arithmetic is most of what a simple kernel does, and Numba widens every sum and product of
 int32 to int64. Four habits keep it cheap (docs/cuda.md has the figures):

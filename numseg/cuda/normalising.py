@@ -55,6 +55,7 @@ class Layout(NamedTuple):
 
 
 def layout_of(n: int, c: int, size: int, per: int, by_image: bool) -> Layout:
+    """Of (n, c, size) numbers."""
     whole = size < launching.WARP and c * size <= launching.LIMIT
     planes, pixels = (n, c * size) if whole else (n * c, size)
     return Layout(planes, pixels, -(-pixels // ELEMENTS), whole, c, size, per, by_image)
@@ -296,6 +297,7 @@ def published(mean: Any, var: Any, eps: float, dtype: Any) -> Any:
 
 
 def normalise(x: Any, stats: Any, weight: Any, bias: Any, y: Any, g: Layout) -> None:
+    """Fill ``y``. ``stats`` is what :func:`statistics` and :func:`published` return."""
     arrays = x, stats, given(weight, x.dtype), given(bias, x.dtype), y
     launch(_normalise, g.planes, g.columns, *arrays, g)
 
@@ -320,5 +322,6 @@ def over_images(sums: Any, gw: Any, gb: Any, images: int, c: int) -> None:
 
 
 def project(x: Any, gy: Any, stats: Any, weight: Any, pulls: Any, gx: Any, g: Layout) -> None:
+    """Fill the gradient of x. Statistics that x has no part in have no ``pulls``."""
     arrays = x, gy, stats, given(weight, x.dtype), given(pulls, x.dtype), gx
     launch(_project, g.planes, g.columns, *arrays, g)

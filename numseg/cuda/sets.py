@@ -36,6 +36,7 @@ class Sets(NamedTuple):
 
 
 def sets_of(outer: int, sets: int, inner: int, **more: int) -> Sets:
+    """In so many parts as fill a GPU; a part's terms lie as far from each other as there are."""
     count = pairs.parts(sets, outer * inner)
     blocks, rest = divmod(count, max(inner, 1))
     return Sets(outer, sets, inner, count, inner > 1, blocks, rest, **more)
