@@ -11,7 +11,6 @@ float64, a few operations for each set. Then a thread owns numbers of the result
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +31,7 @@ from numseg.cuda.launch import (
 from numseg.cuda.pairs import added, added_square, difference, keep, rounded, total_of
 from numseg.cuda.runtime import cuda, empty
 from numseg.cuda.sets import Sets, set_and_part, sums_of
-from numseg.kernels.pointwise.elementary import product
+from numseg.kernels.pointwise.elementary import product, sqrt
 
 ELEMENTS = 4
 """Numbers of a plane that a thread owns, so that it finds out once whose plane it is."""
@@ -113,7 +112,7 @@ def publish(stats: Any, count: Any, here: Any, mean: Any, var: Any, eps: Any) ->
     high = real(mean)
     stats[here] = high
     stats[count + here] = real(mean - np.float64(high)) if mean - mean == 0 else real(0)
-    stats[2 * count + here] = real(1 / math.sqrt(var + eps))
+    stats[2 * count + here] = real(1 / sqrt(var + eps))
 
 
 @kernel
@@ -227,7 +226,7 @@ def _pulls(
         slope += total_of(sums, 1, var.size * g.channels, here * g.channels + c) * scale
     m = np.float64(g.numbers)
     pulls[here] = mean / m
-    pulls[var.size + here] = slope / m / math.sqrt(var[here] + eps)
+    pulls[var.size + here] = slope / m / sqrt(var[here] + eps)
 
 
 @kernel

@@ -26,7 +26,7 @@ def _forward(x: Reals, y: Reals, g: Columns) -> None:
     while image < g.n:
         first = image * g.c * g.size + column
         largest, high, low = largest_and_exps(x, first, g.c, g.size)
-        total = log_of_normal(rounded(high, low))
+        total = log_of_normal(high) + low / high  # where one score is far above the others: low
         at = first
         for _ in range(g.c):
             y[at] = (x[at] - largest) - total
