@@ -69,7 +69,7 @@ def forward(
     if g.of_batch:
         sums = sums_of(normalising._moments, 2, sets, x.dtype, x)
     old = given(old_mean, x.dtype), given(old_var, x.dtype)
-    how = Running(g.of_batch, g.momentum, g.correction, g.eps)
+    how = Running(g.of_batch, Double(g.momentum), Double(g.correction), Double(g.eps))
     arrays = x, sums, *old, running_mean, running_var, mean, var, stats
     launch(_statistics, 1, g.c, *arrays, how, sets)
     normalising.normalise(x, stats, weight, bias, y, layout_of(g.n, g.c, g.size, 1, False))

@@ -54,7 +54,7 @@ def forward(
             (old_mean, mean, running_mean, 1.0, 0.0),
             (old_var, var, running_var, g.correction, 1.0),
         ):
-            how = Share(g.n, g.momentum, correction, start)
+            how = Share(g.n, Double(g.momentum), Double(correction), Double(start))
             launch(_move, 1, g.c, given(old, x.dtype), new, running, how)
     else:
         running = running_mean, running_var, mean.reshape(g.c), var.reshape(g.c)
