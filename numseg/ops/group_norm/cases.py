@@ -60,7 +60,8 @@ def roundings(plan: Plan[Any]) -> int:
 
 
 def cuda_roundings(plan: Plan[Any]) -> int:
-    """In float32 too: less than 8 for each factor, but sums, of m terms of any sign, are rounded
-    once; and as much for what dividing by a small standard deviation enlarges."""
-    y = plan.outputs[0]
-    return 16 * max(y.size, 1) if y.dtype == np.float32 else roundings(plan)
+    """In float32 a normalised number errs by less than 4. Sums are rounded once, but m such numbers
+    go into them, of any sign: those of a group, or of a channel of all images."""
+    y, g = plan.outputs[0], plan.geometry
+    m = max(g.channels, g.n) * g.size
+    return 4 * (m + 4) if y.dtype == np.float32 else roundings(plan)
