@@ -43,6 +43,10 @@ class Network:
     nodes: tuple[Node, ...]
     outputs: tuple[Value, ...]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a network is; what has been worked out from it is not pickled."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Of all parameters, inputs and nodes."""

@@ -232,7 +232,7 @@ def test_bands_of_columns_are_exact(monkeypatch):
 
 def forget():
     """What was chosen and planned."""
-    for chosen in (cpu._forward, cpu._grad_x, cpu._grad_w):
+    for chosen in (cpu._forward, cpu._grad_x, cpu._grad_w, cpu.prepare):
         chosen.cache_clear()
 
 

@@ -80,9 +80,11 @@ def test_bits_do_not_depend_on_threads_nor_on_the_cut(monkeypatch):
     for name, value in {"BLOCK": 16, "CHUNK": 24, "MOST_BYTES": 0}.items():
         monkeypatch.setattr(winograd, name, value)
         cpu._forward.cache_clear()
+        cpu.prepare.cache_clear()
         cpu._grad_x.cache_clear()
         run()
     cpu._forward.cache_clear()
+    cpu.prepare.cache_clear()
     cpu._grad_x.cache_clear()
     assert len(seen) == 1
 
