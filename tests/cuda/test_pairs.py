@@ -24,12 +24,13 @@ def on_gpu(values: object) -> Array:
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_small_term_between_large_ones_stays(order: int) -> None:
-    """2**25 + 1 - 2**25 is 0 in float32; more parts than a thread adds up at once."""
-    grad = np.zeros((1, 1, 5 * pairs.FAN), np.float32)
-    grad[0, 0, [0, 3, 4, -1]] = [2**25, 1, 2**-3, -(2**25)]
+    """2**25 + 1 - 2**25 is 0 in float32; more parts than a thread adds up at once,
+    and more terms than parts."""
+    grad = np.zeros((2, 1, 5 * pairs.FAN // 2), np.float32)
+    grad.reshape(-1)[[0, 3, 4, -1]] = [2**25, 1, 2**-3, -(2**25)]
     x = on_gpu(np.arange(grad.size).reshape(grad.shape) % 7)
     _, saved = ns.batch_norm.forward(x, None, None, on_gpu([1]), on_gpu([0]), training=True)
-    *_, of_bias = ns.batch_norm.backward(saved, on_gpu(grad[..., ::order]), needs={"bias"})
+    *_, of_bias = ns.batch_norm.backward(saved, on_gpu(grad[::order, :, ::order]), needs={"bias"})
     assert Cuda.to_host(of_bias).tolist() == [1.125]
 
 
