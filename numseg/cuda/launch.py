@@ -1,10 +1,11 @@
 """How numseg writes CUDA kernels: what a kernel says about its arguments, and how it is launched.
 
 A kernel states the type of every argument in its annotations, from the few that exist here: flat
-arrays (:data:`Reals`, :data:`Doubles`, :data:`Ints`, :data:`Longs`, :data:`Bytes`), numbers
-(``int``, ``float``, ``bool``), and NamedTuples of numbers, such as an operator's Geometry. So
-:mod:`numseg.testing.compile_gate` can compile every kernel of every operator for GPUs that are not
-there, and no launch can need a kernel that the gate has not seen.
+arrays (:data:`Reals`, :data:`Doubles`, :data:`Stored`, :data:`Ints`, :data:`Longs`, :data:`Bytes`),
+numbers (``int``, ``float``, ``bool``, and wider :data:`Long`, :data:`Double`), and NamedTuples of
+numbers, such as an operator's Geometry. So :mod:`numseg.testing.compile_gate` can compile every
+kernel of every operator for GPUs that are not there, and no launch can need a kernel that the gate
+has not seen.
 
 Index arithmetic is most of what a simple kernel does, and Numba widens every sum and product of
 int32 to int64. Four habits keep it cheap (docs/cuda.md has the figures):
@@ -41,12 +42,18 @@ Reals = Annotated[Any, "real"]
 Doubles = Annotated[Any, types.float64]
 """A flat array of float64, whatever the operator's dtype: of a kernel that takes one, float64 is
 what it is meant to compute in, and the gate lets it."""
+Stored = Annotated[Any, types.float64, "stored"]
+"""A flat array of float64 that is only stored to and loaded from: the gate lets conversions."""
 Ints = Annotated[Any, types.int32]
 """A flat array of int32: a workspace."""
 Longs = Annotated[Any, types.int64]
 """A flat array of int64: switches and labels."""
 Bytes = Annotated[Any, types.uint8]
 """A flat array of uint8: marks."""
+Long = np.int64
+"""A number of 64 bits: a seed, a label."""
+Double = np.float64
+"""A float64 number, whatever the operator's dtype. It says of a kernel what ``Doubles`` says."""
 
 # In Numba's simulator every CUDA thread is a Python thread: blocks and grids are small there, small
 # enough that tiny tests stride over planes.
@@ -63,8 +70,8 @@ two of them fits in int32."""
 KEPT = 256
 """Tuples of numbers that a kernel keeps packed."""
 
-NUMBERS = bool, int, float
-"""Become boolean, int32, and the operator's dtype."""
+NUMBERS = bool, int, float, Long, Double
+"""Become boolean, int32, the operator's dtype, int64 and float64."""
 
 
 class Tiled(NamedTuple):
@@ -109,6 +116,12 @@ class Kernel:
     def signature(self, real: Any) -> tuple[Any, ...]:
         """The Numba types of the arguments, where the operator's dtype is ``real``."""
         return tuple(_numba_type(hint, real) for hint in self.hints.values())
+
+    @property
+    def means_float64(self) -> bool:
+        """It takes float64 whatever the operator's dtype, and so is meant to compute in it."""
+        numbers = [kind for hint in self.hints.values() for kind in _parts(hint)]
+        return Doubles in numbers or Double in numbers
 
     def arguments(self, given: tuple[Any, ...]) -> list[Any]:
         """``given`` in exactly those types: arrays flat, numbers narrow."""
@@ -246,6 +259,11 @@ def end_window(at, s, count):
     return min(int32(quotient(at, s) + 1), count)
 
 
+def given(array: Any, dtype: Any) -> Any:
+    """The array, or an empty one in its place: kernels ask for its size."""
+    return empty((0,), dtype) if array is None else array
+
+
 def fill(array: Any, value: int) -> None:
     """Set every element of an array of int32."""
     launch(_fill, 1, array.size, array, value)
@@ -296,12 +314,15 @@ def _number(name: str, value: Any, kind: type, real: np.dtype[Any]) -> Any:
     if kind is float:
         with np.errstate(over="ignore"):  # of what float32 does not hold: infinity, as on the CPU
             return real.type(value)
+    if kind is Long or kind is Double:
+        return kind(value)
     _check_limit(name, value)
     return np.int32(value)
 
 
 def _numba_type(hint: Any, real: Any) -> Any:
     narrow = {bool: types.boolean, int: types.int32, float: _scalar(real)}
+    narrow |= {Long: types.int64, Double: types.float64}
     if hint in NUMBERS:
         return narrow[hint]
     if (element := _element(hint, real)) is not None:
@@ -318,6 +339,12 @@ def _element(hint: Any, real: Any) -> np.dtype[Any] | None:
         return None
     element = hint.__metadata__[0]
     return np.dtype(real if element == "real" else str(element))
+
+
+def _parts(hint: Any) -> tuple[Any, ...]:
+    """An argument's type, or those of the numbers in a tuple."""
+    single = hint in NUMBERS or typing.get_origin(hint) is Annotated
+    return (hint,) if single else _fields(hint)
 
 
 def _scalar(dtype: Any) -> Any:

@@ -8,7 +8,8 @@ Numba compiles each kernel to PTX, for float32 and float64 and for each architec
 driver: ``pip install 'numseg[cuda-test]'`` brings both compilers. It is a fault if a kernel
 
 - spills registers, or keeps an array in memory that was meant for registers,
-- computes in float64 although the operator's dtype is float32, and takes no ``Doubles`` to say so,
+- computes in float64 although the operator's dtype is float32, and takes no ``Doubles`` or
+  ``Double`` to say so,
 - adds real numbers with atomics, so that the last bits depend on the order of the threads,
 - works by tiles and falls short of what it declares: blocks on a multiprocessor, and the share of
   multiply-adds among the instructions of its hot loop,
@@ -36,7 +37,7 @@ from typing import Any, NamedTuple
 import numba
 
 from numseg import faces
-from numseg.cuda.launch import THREADS, Doubles, Kernel, Tiled
+from numseg.cuda.launch import THREADS, Kernel, Stored, Tiled
 from numseg.cuda.runtime import cuda, simulated
 from numseg.errors import DeviceError
 from numseg.ops.registry import OPERATORS
@@ -63,6 +64,9 @@ ELSEWHERE = (
             "separable",
             "regions",
             "implicit_gemm",
+            "pairs",
+            "sets",
+            "normalising",
         )
     ),
     "numseg.training.cuda",
@@ -162,7 +166,8 @@ def compile_kernel(kernel: Kernel, dtype: str, cc: tuple[int, int]) -> Row:
     code = machine_code.read(cubin, hopper=cc >= (9, 0))
     threads = THREADS if kernel.tiled is None else kernel.tiled.threads
     taken = threads, int(registers[1]), int(shared[1]) if shared else 0
-    meant = dtype == "float64" or Doubles in kernel.hints.values()
+    meant = dtype == "float64" or kernel.means_float64
+    allowed = r"\.reg|cvt|ld|st|mov" if Stored in kernel.hints.values() else r"\.reg"
     name = kernel.name.removeprefix("numseg.ops.").removeprefix("numseg.").replace(".cuda.", ".")
     return Row(
         kernel=name,
@@ -170,7 +175,7 @@ def compile_kernel(kernel: Kernel, dtype: str, cc: tuple[int, int]) -> Row:
         architecture=architecture,
         registers=int(registers[1]),
         spilled=max(map(int, memory)),
-        float64=0 if meant else _count(r"^\s+(?!\.reg)[^/\n]*\.f64\b", ptx),
+        float64=0 if meant else _count(rf"^\s+(?!{allowed})[^/\n]*\.f64\b", ptx),
         float_atomics=_count(r"\b(?:atom|red)\.[\w.]*\.f(?:16|32|64)", ptx),
         divisions=_count(r"\b(?:div|rem)\.[su]64", ptx),
         instructions=code.instructions,

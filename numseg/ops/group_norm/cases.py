@@ -57,3 +57,11 @@ def roundings(plan: Plan[Any]) -> int:
     y, g = plan.outputs[0], plan.geometry
     m = g.channels * g.size
     return 1 if y.dtype == np.float32 else 4 * (g.n * m + 4) * max(y.size, 1)
+
+
+def cuda_roundings(plan: Plan[Any]) -> int:
+    """In float32 a normalised number errs by less than 4. Sums are rounded once, but m such numbers
+    go into them, of any sign: those of a group, or of a channel of all images."""
+    y, g = plan.outputs[0], plan.geometry
+    m = max(g.channels, g.n) * g.size
+    return 4 * (m + 4) if y.dtype == np.float32 else roundings(plan)

@@ -9,10 +9,11 @@ import numpy as np
 from hypothesis import strategies as st
 
 from numseg.operator import Plan
-from numseg.ops.batch_norm.cases import variances
+from numseg.ops.batch_norm.cases import cuda_roundings, variances
 from numseg.testing.cases import Case, refused, wrong_arrays
 
 EXACT = False
+__all__ = ["EXACT", "cuda_roundings", "invalid", "roundings", "valid"]
 
 
 @st.composite

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from numseg.ops.batch_norm import cpu as by_batch
-from numseg.ops.batch_norm.geometry import Geometry as Batch
 from numseg.ops.group_norm import cpu as by_group
-from numseg.ops.group_norm.geometry import Geometry as Groups
-from numseg.ops.instance_norm.geometry import Geometry
+from numseg.ops.instance_norm.geometry import Geometry, batch, groups
 from numseg.typing import Array
 
 
@@ -26,13 +24,13 @@ def forward(
     g: Geometry,
 ) -> None:
     if g.of_input:
-        by_group.forward(x, weight, bias, y, mean, var, _groups(g))
+        by_group.forward(x, weight, bias, y, mean, var, groups(g))
         with np.errstate(all="ignore"):  # infinities and NaN come and go as in kernels
             _move(running_mean, 0.0 if old_mean is None else old_mean, mean, 1.0, g)
             _move(running_var, 1.0 if old_var is None else old_var, var, g.correction, g)
     else:
         running, used = (running_mean, running_var), (mean.reshape(-1), var.reshape(-1))
-        by_batch.forward(x, old_mean, old_var, weight, bias, y, *running, *used, _batch(g))
+        by_batch.forward(x, old_mean, old_var, weight, bias, y, *running, *used, batch(g))
 
 
 def _move(running: Array, old: Array | float, new: Array, correction: float, g: Geometry) -> None:
@@ -54,15 +52,7 @@ def backward(
     g: Geometry,
 ) -> None:
     if g.of_input:
-        by_group.backward(x, weight, mean, var, gy, gx, gw, gb, _groups(g))
+        by_group.backward(x, weight, mean, var, gy, gx, gw, gb, groups(g))
     else:
         given = x, weight, running_mean, running_var, mean.reshape(-1), var.reshape(-1)
-        by_batch.backward(*given, gy, gx, gw, gb, _batch(g))
-
-
-def _groups(g: Geometry) -> Groups:
-    return Groups(g.n, g.c, 1, g.size, g.eps)
-
-
-def _batch(g: Geometry) -> Batch:
-    return Batch(g.n, g.c, g.size, False, 0.0, 1.0, g.eps)
+        by_batch.backward(*given, gy, gx, gw, gb, batch(g))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from numseg.ops.batch_norm.geometry import Geometry as Batch
+from numseg.ops.group_norm.geometry import Geometry as Groups
+
 
 class Geometry(NamedTuple):
     n: int
@@ -17,3 +20,13 @@ class Geometry(NamedTuple):
     correction: float
     """What the variance of a plane is multiplied by for the running one."""
     eps: float
+
+
+def groups(g: Geometry) -> Groups:
+    """By the statistics of x it is group_norm, of one group for each channel."""
+    return Groups(g.n, g.c, 1, g.size, g.eps)
+
+
+def batch(g: Geometry) -> Batch:
+    """By the running ones it is batch_norm in inference."""
+    return Batch(g.n, g.c, g.size, False, 0.0, 1.0, g.eps)
