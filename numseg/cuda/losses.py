@@ -21,20 +21,20 @@ class Elements(NamedTuple):
     """As many as the steps from an element of a thread to its next; parts of the sum."""
 
 
-def elements_of(size: int) -> Elements:
+def _elements_of(size: int) -> Elements:
     return Elements(size, pairs.parts(1, size))
 
 
 def over_elements(kernel: Any, size: int, *args: Any) -> None:
     """Launch a kernel whose last argument is :class:`Elements`. A thread whose place is below
     ``threads`` has the elements from there on, ``threads`` apart."""
-    g = elements_of(size)
+    g = _elements_of(size)
     launch(kernel, 1, g.threads, *args, g)
 
 
 def parts_of(quantities: int, size: int, dtype: Any, wanted: bool = True) -> Any:
     """Where each thread of :func:`over_elements` keeps its part of so many sums."""
-    return pairs.room(quantities, elements_of(size).threads if wanted else 0, 1, dtype)
+    return pairs.room(quantities, _elements_of(size).threads if wanted else 0, 1, dtype)
 
 
 def average(addends: Any, y: Any, divisor: float) -> None:
@@ -82,3 +82,9 @@ def softpluses(x: Any) -> Any:
     zero = type(x)(0)
     soft = type(x)(log1p(decay(-abs(x))))
     return soft + (x if x > 0 else zero), soft + (-x if x < 0 else zero)
+
+
+@cuda.jit(device=True)
+def power(base: Any, exponent: Any) -> Any:
+    """``base**exponent`` for a base in [0, 1] and an exponent of at least 0; NaN stays."""
+    return base if base != base else base**exponent
