@@ -64,6 +64,7 @@ ELSEWHERE = (
             "implicit_gemm",
             "pairs",
             "sets",
+            "losses",
             "normalising",
         )
     ),

@@ -193,7 +193,7 @@ def _backward(
             wrong = others(right, high, low)
             if p.focal and factor != zero:
                 ratio = (log_of(high, low) + behind) / wrong if wrong > zero else one  # the limit
-                bent = one + change.gamma * times(one - wrong, ratio)
+                bent = one + change.gamma * times(right / high, ratio)
                 factor *= power(wrong, change.gamma) * bent
             both, slope = factor, -factor * wrong
             if p.smooth:
