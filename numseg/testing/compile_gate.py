@@ -23,11 +23,13 @@ import contextlib
 import importlib
 import importlib.metadata
 import importlib.util
+import multiprocessing
 import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -217,8 +219,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if simulated():
             raise DeviceError("the simulator compiles nothing: unset NUMBA_ENABLE_CUDASIM")
-        found = [k for module in (SHARED, *ELSEWHERE, *twins()) for k in kernels(module)]
-        rows = [compile_kernel(k, d, cc) for k in found for d in dtypes(k) for cc in ARCHITECTURES]
+        # a process for each core: the compilers use one
+        with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+            modules = SHARED, *ELSEWHERE, *twins()
+            rows = [row for part in pool.map(_compiled, modules) for row in part]
     except DeviceError as error:
         print(f"compile_gate: {error}", file=sys.stderr)
         return 2
@@ -228,8 +232,19 @@ def main(argv: list[str] | None = None) -> int:
     faults = [fault for row in rows for fault in row.faults()]
     for fault in faults:
         print(f"FAULT {fault}", file=sys.stderr)
-    print(f"\n{len(found)} kernels, {len(rows)} compilations, {len(faults)} faults")
+    names = {row.kernel for row in rows}
+    print(f"\n{len(names)} kernels, {len(rows)} compilations, {len(faults)} faults")
     return 1 if faults else 0
+
+
+def _compiled(module: str) -> list[Row]:
+    """All kernels of a module, for each dtype and each GPU."""
+    return [
+        compile_kernel(kernel, dtype, cc)
+        for kernel in kernels(module)
+        for dtype in dtypes(kernel)
+        for cc in ARCHITECTURES
+    ]
 
 
 @contextlib.contextmanager

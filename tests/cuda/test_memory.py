@@ -223,7 +223,9 @@ class CuPy:
 
 
 @simulator
-@pytest.mark.parametrize("stream", [77, Protocol(), Torch(), CuPy(), Stream(77)], ids=str)
+@pytest.mark.parametrize(
+    "stream", [77, Protocol(), Torch(), CuPy(), Stream(77)], ids=lambda s: type(s).__name__
+)
 def test_streams_of_any_library(stream: Any, told: Any) -> None:
     with ns.cuda_stream(stream):
         assert streams.handle(streams.current()) == 77
