@@ -269,7 +269,8 @@ def _bars(sums: Any, groups: Groups, g: Geometry) -> tuple[Any, Any]:
     """What is above and below the bar, for each group."""
     count = groups.rows * groups.columns
     bars = empty((count,), np.float64), empty((count,), np.float64)
-    launch(_quotients, 1, count, sums, *bars, Smooth(np.float64(g.smooth_nr), np.float64(g.smooth_dr)), groups)
+    smooth = Smooth(np.float64(g.smooth_nr), np.float64(g.smooth_dr))
+    launch(_quotients, 1, count, sums, *bars, smooth, groups)
     return bars
 
 
