@@ -66,6 +66,7 @@ ELSEWHERE = (
             "implicit_gemm",
             "pairs",
             "sets",
+            "losses",
             "normalising",
         )
     ),

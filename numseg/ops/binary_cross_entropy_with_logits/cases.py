@@ -80,3 +80,9 @@ def roundings(plan: Plan[Any]) -> int:
     """Float32: of the result alone. Float64: less than 16 for a term, of two weights of at most 2
     and a ``grad_y`` of at most 4, and one for each number of the sum."""
     return 1 if plan.outputs[0].dtype == np.float32 else 256 + int(plan.geometry.size)
+
+
+def cuda_roundings(plan: Plan[Any]) -> int:
+    """The terms of float32 are of float32 there: four for each, and as many for its factors; those
+    of a gradient are differences of numbers of at most 16."""
+    return 64 if plan.outputs[0].dtype == np.float32 else roundings(plan)

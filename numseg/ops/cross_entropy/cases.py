@@ -96,3 +96,9 @@ def roundings(plan: Plan[Any]) -> int:
     g = plan.geometry
     more = 16 if g.smoothing or g.gamma else 0  # a gradient is a difference of larger numbers
     return more + 3 if plan.outputs[0].dtype == np.float32 else 4 * (g.c + 4) + g.n * g.size
+
+
+def cuda_roundings(plan: Plan[Any]) -> int:
+    """The terms of float32 are of float32 there: less than 8 for a loss, and as many for the
+    factors of a gradient, of numbers of at most 8."""
+    return 64 if plan.outputs[0].dtype == np.float32 else roundings(plan)

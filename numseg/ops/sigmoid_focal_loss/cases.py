@@ -54,3 +54,9 @@ def roundings(plan: Plan[Any]) -> int:
     """Float32: of the result alone. Float64: less than 8 gamma for the power, of numbers of at
     most 4, as many for the rest of a gradient, and one for each number of the sum."""
     return 1 if plan.outputs[0].dtype == np.float32 else 256 + int(plan.geometry.size)
+
+
+def cuda_roundings(plan: Plan[Any]) -> int:
+    """The terms of float32 are of float32 there: less than 8 for a loss, of numbers of at most 4,
+    and for the factors of a gradient of at most 8."""
+    return 64 if plan.outputs[0].dtype == np.float32 else roundings(plan)

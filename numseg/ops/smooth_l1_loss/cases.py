@@ -47,3 +47,8 @@ invalid = [
 def roundings(plan: Plan[Any]) -> int:
     """In float64 a few for each loss, of numbers of at most 16, and one for each of the sum."""
     return 1 if plan.outputs[0].dtype == np.float32 else 64 + int(plan.geometry.size)
+
+
+def cuda_roundings(plan: Plan[Any]) -> int:
+    """The terms of float32 are of float32 there: two for a loss, one for the quotient."""
+    return 3 if plan.outputs[0].dtype == np.float32 else roundings(plan)

@@ -9,6 +9,7 @@ from numseg.kernels.machine.threads import launch
 from numseg.kernels.pointwise.losses import BLOCK, blocks, broadcast, copy_into, store
 from numseg.kernels.reductions.sums import row_sum
 from numseg.ops.smooth_l1_loss.geometry import Geometry
+from numseg.ops.smooth_l1_loss.rules import loss_of, slope_of
 from numseg.typing import Array
 
 
@@ -20,7 +21,7 @@ def _forward(start, stop, x, target, y, sums, g):
         given, wanted = x[first:end], target[first:end]
         for i in range(len(given)):
             d = abs(np.float64(given[i]) - wanted[i])
-            loss[i] = g.scale * (0.5 * d * d / g.beta if d < g.beta else d - g.beta / 2)
+            loss[i] = loss_of(d, g.beta, g.scale)
         if g.each:
             copy_into(loss, y[first:end])
         else:
@@ -36,9 +37,7 @@ def _backward(start, stop, x, target, grads, gx, gt, g):
         broadcast(grads, first, grad[: end - first])
         for i in range(len(given)):
             d = np.float64(given[i]) - wanted[i]
-            sign = 0.0 if d == 0 else (-1.0 if d < 0 else 1.0)
-            slope = d if d != d else (d / g.beta if abs(d) < g.beta else sign)
-            grad[i] = grad[i] / g.divisor * (g.scale * slope)
+            grad[i] = grad[i] / g.divisor * slope_of(d, g.beta, g.scale)
         if len(gx):
             copy_into(grad, gx[first:end])
         if len(gt):
