@@ -185,7 +185,7 @@ def test_what_would_be_lost_in_a_folder(tmp_path, weights, photos, capsys):
         ([photos, "--out", tmp_path / "o.png"], "is a folder, which will hold masks: call it one"),
         ([tmp_path / "empty", "--out", tmp_path / "o"], "empty: has no pictures (.jpg, "),
         ([photos, "--out", weights], "is a folder, which will hold masks"),
-        ([photos / "a.png", "--out", tmp_path / "m.jpg"], "a mask ends in .png or .npy or .tif or .tiff or .zarr, not in .jpg"),
+        ([photos / "a.png", "--out", tmp_path / "m.jpg"], ".tiff or .zarr, not in .jpg"),
         ([photos / "a.png", "--out", tmp_path / "m.png", "--overlay", tmp_path / "o.tif"],
          "an overlay ends in .png, not in .tif"),
         ([photos / "a.png", "--out", "/proc/m.png"], "cannot write /proc/m.png"),
