@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg.cuda import runtime
+from numseg.cuda import memory, runtime
 from numseg.cuda.arrays import Cuda
 from numseg.typing import Array
 
@@ -202,10 +202,10 @@ def test_iterations_do_not_wait(
 
     monkeypatch.setattr(array, "copy_to_host", counting)
     arguments, counts, made = _moved(_crf()), [], []
-    allocate = runtime.cuda.device_array
+    allocate = memory.empty
     counted = lambda *args: allocated.append(args) or allocate(*args)  # noqa: E731
     allocated: list[Any] = []
-    monkeypatch.setattr(runtime.cuda, "device_array", counted)
+    monkeypatch.setattr(memory, "empty", counted)
     for iterations in (1, 3):
         waited.clear()
         allocated.clear()

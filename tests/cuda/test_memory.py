@@ -160,6 +160,7 @@ def test_threads_never_share_a_block() -> None:
 
 
 def test_arrays_keep_their_block_as_long_as_a_view_lives() -> None:
+    gc.collect()  # what earlier tests left
     before = memory.stats().used
     array = Cuda.empty((3, 5), np.float32)
     block = memory.block_of(array)
