@@ -25,6 +25,10 @@ CALLS: dict[str, Any] = {
         *((1, 4, 9, 8), (6, 2, 3, 2)),
         {"stride": 2, "dilation": (3, 1), "groups": 2},
     ),
+    "pixels that no tap meets": (
+        *((2, 4, 7, 8), (6, 4, 1, 3)),
+        {"stride": 2, "dilation": (1009, 2)},
+    ),
     "1x1": ((3, 6, 2, 4), (18, 6, 1, 1), {}),
     "1x1 of odd planes": ((2, 5, 3, 3), (4, 5, 1, 1), {}),
 }  # fmt: skip

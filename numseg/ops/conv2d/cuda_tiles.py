@@ -113,8 +113,9 @@ def grad_x(w: Any, gy: Any, b: Any, gx: Any, g: Geometry) -> Any:
             tile = _tile(channels, pixels, g.groups, gx.dtype)
             (down, along), (right, across) = _steps(g.sy, g.dy), _steps(g.sx, g.dx)
             met = filters * rows.taps * columns.taps
-            taps = Taps(
-                channels, _up(channels, tile.rows), g.groups, filters, rows.taps, columns.taps,
+            taps = Taps(  # of a phase that no tap meets: one tap, of no channel
+                channels, _up(channels, tile.rows), g.groups, filters if met else 0,
+                max(rows.taps, 1), max(columns.taps, 1),
                 _up(max(met, 1), tile.depth),
                 rows.tap * g.kw + columns.tap, filters * channels * area, area, channels * area,
                 down * g.kw, right,
