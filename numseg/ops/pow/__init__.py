@@ -29,7 +29,7 @@ def pow(x: ArrayLike, other: ArrayLike) -> Plan[Array]:
     --------
     >>> import numpy as np, numseg as ns
     >>> ns.pow(np.array([[2.0], [9.0]]), np.array([2.0, 0.5, -1.0])).round(3)
-    array([[4.   , 1.414, 0.5  ],
-           [81.  , 3.   , 0.111]])
+    array([[ 4.   ,  1.414,  0.5  ],
+           [81.   ,  3.   ,  0.111]])
     """
     return planned(x, other, flops=20)
