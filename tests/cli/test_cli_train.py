@@ -140,10 +140,10 @@ def test_losses_by_name_and_weight(tmp_path):
 
 @pytest.mark.parametrize("command", ["train", "segment", "demo"])
 def test_a_device_that_is_not_there(tmp_path, monkeypatch, capsys, command):
-    from numseg.training import devices
+    from numseg import device
 
-    monkeypatch.setattr(devices, "cuda_available", lambda: False)
-    monkeypatch.setattr(devices, "describe_cuda", lambda: "no device")
+    monkeypatch.setattr(device, "cuda_available", lambda: False)
+    monkeypatch.setattr(device, "describe_cuda", lambda: "no device")
     monkeypatch.chdir(tmp_path)
     assert main([*SCENES, "--out", "run"]) == 0
     Image.fromarray(np.zeros((8, 8), np.uint8)).save("p.png")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import numseg as ns
-from numseg import ArgumentError, DeviceError, FileError
+from numseg import ArgumentError, DeviceError, FileError, device
 from numseg.data import Dataset, Sample, scenes
 from numseg.graph import Graph, Late, digest
 from numseg.nets import blocks, unet
@@ -20,7 +20,6 @@ from numseg.training import (
     Loss,
     Recipe,
     Sampling,
-    devices,
     evaluate,
     load_checkpoint,
     load_network,
@@ -422,8 +421,8 @@ def test_a_checkpoint_of_another_optimisers_state_is_refused(data, tmp_path):
 
 
 def test_without_a_gpu_one_line_says_so(data, monkeypatch):
-    monkeypatch.setattr(devices, "cuda_available", lambda: False)
-    monkeypatch.setattr(devices, "describe_cuda", lambda: "no device (no driver)")
+    monkeypatch.setattr(device, "cuda_available", lambda: False)
+    monkeypatch.setattr(device, "describe_cuda", lambda: "no device (no driver)")
     graph = unet(3, 8, width=2, depth=1, padding="same")
     message = r"^device is 'cuda', but there is none: no device \(no driver\)$"
     with pytest.raises(DeviceError, match=message):
