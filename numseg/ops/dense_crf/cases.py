@@ -25,8 +25,7 @@ def terms(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
     sets = [(draw(st.sampled_from([1, n])), draw(st.integers(1, 3)), *points) for _ in range(count)]
     axes = [draw(st.integers(0, 2)) for _ in range(count)]
     method = draw(st.sampled_from(["permutohedral", "exact"]))
-    # of a lattice, an infinite Q less what a point adds to itself is NaN, where the definition leaves
-    # the point out; and n - 1 is a difference of numbers that are nearly the same
+    # of a lattice, n - 1 is a difference of numbers that are nearly the same
     include_self = method == "permutohedral" or draw(st.booleans())
     # the mean of what a point alone adds, or of a Q that is 1, does not depend on features
     alone = math.prod(points) <= (1 if include_self else 2)

@@ -16,6 +16,7 @@ from numseg.typing import Array, ArrayLike
     saves="features compat iterates steps",
     examines="features compat",
     skippable="iterates",
+    finite="q iterates",  # sums over vertices: an infinite one, times a gradient of 0, is NaN
 )
 def mean_field_step(
     q: ArrayLike,
