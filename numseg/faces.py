@@ -271,7 +271,7 @@ def _remembered(op: Operator[..., Any], where: Device, arrays: Sequence[Any]) ->
     """Whoever moved them to the GPU left all that ``check`` sees on the CPU as well."""
     named = ((n, a) for n, e in zip(op.inputs, arrays, strict=True) for a in flat(e))
     seen = [array for name, array in named if array is not None and _is_seen(op, name, array)]
-    return all(where.remembered(array) is not None for array in seen)
+    return bool(seen) and all(where.remembered(array) is not None for array in seen)
 
 
 def _is_seen(op: Operator[..., Any], name: str, array: Any) -> bool:
