@@ -230,6 +230,12 @@ def resized(
     return (o[0], o[1]), (0.0, 0.0) if recompute else factors
 
 
+def grid_of(*factors: float) -> int | None:
+    """1 if the positions of an upsampling are exact: those by size, whose factor is 0, are, and
+    those of powers of two. Else None: they are rounded, each in its own way."""
+    return 1 if all(f == 0 or Fraction(f) * Fraction(1 / f) == 1 for f in factors) else None
+
+
 def zoomed(i: int, zoom: int) -> int:
     """``zoom - 1`` pixels between any two."""
     return i + (i - 1) * (zoom - 1)

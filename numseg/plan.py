@@ -50,6 +50,9 @@ class Plan(Generic[R]):
     """Floating-point operations of ``forward``; a multiply-add is two."""
     reach: tuple[Reach, Reach] | None = POINTWISE
     """Which input rows and columns an output pixel reads; None where it reads all of them."""
+    grid: int | None = 1
+    """Output pixels so many rows and columns apart are computed and rounded alike; None where
+    each depends on its place in the image."""
     linear: bool = True
     """False where this call is not linear, though the operator is with other parameters."""
     inputs: tuple[Any, ...] = ()

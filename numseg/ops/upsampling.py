@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from numseg import checks
 from numseg.errors import ArgumentError, shown
-from numseg.geometry import COORDINATES, Filter, Line, Reach, filter_reach, line, resized
+from numseg.geometry import COORDINATES, Filter, Line, Reach, filter_reach, grid_of, line, resized
 from numseg.plan import Spec
 from numseg.typing import ArrayLike
 
@@ -26,6 +26,10 @@ class Places(NamedTuple):
     def reach(self, kind: Filter) -> tuple[Reach, Reach]:
         _, _, h, w, oh, ow = self.sizes
         return filter_reach(h, oh, self.rows, kind), filter_reach(w, ow, self.columns, kind)
+
+    @property
+    def grid(self) -> int | None:
+        return grid_of(self.rows[1], self.columns[1])
 
     def flops(self, kind: Filter) -> int:
         """Of sums along rows, and then along columns."""

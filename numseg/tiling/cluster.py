@@ -65,6 +65,7 @@ def segmented(
     """
     array = optional("dask.array", "dask", "dask", "segmenting Dask arrays")
     delayed = optional("dask", "dask", "dask", "segmenting Dask arrays").delayed
+    graph.check(params)
     source = Source.of(image, layout)
     head = scores(graph)
     frame = Frame.of(head, image_channels(head), *source.size)

@@ -107,7 +107,7 @@ class Cut:
     Raises
     ------
     Inexact
-        If a node reads the whole image, or its map adapts to it.
+        If a node reads the whole image. (:func:`numseg.tiling.halo` finds what adapts to its size.)
     """
 
     def __init__(self, graph: Graph, image: Shape) -> None:
@@ -121,7 +121,7 @@ class Cut:
         field, output = fields[0], graph.outputs[0].source
         if field is None or field.stride is None or len(grids) > 1:
             raise Inexact(f"{output}: what is cut must be images on one grid")
-        steps = _steps(receptive.places(graph, self.plans))
+        steps = _steps(receptive.places(graph, self.plans), self.plans)
         read = [_union([f.rows for f in fields if f]), _union([f.columns for f in fields if f])]
         self.axes = tuple(
             Axis(number, self.image[2 + number], read[number], field.stride[number], steps[number])
@@ -160,13 +160,16 @@ class _NotTaken(Exception):
     """The network does not take a window of this size."""
 
 
-def _steps(places: Mapping[str, Any]) -> tuple[int, int]:
+def _steps(places: Mapping[str, Any], plans: Mapping[str, Plan[Any]]) -> tuple[int, int]:
     """Rows and columns after which all maps of a network begin anew: the least that every stride
-    divides."""
-    known = [place for place in places.values() if not isinstance(place, str)]
+    divides, as often as the node's grid says."""
+    known = {name: place for name, place in places.items() if not isinstance(place, str)}
 
     def along(axis: int) -> int:
-        strides: list[Fraction] = [place[axis].stride for place in known]
+        strides: list[Fraction] = [
+            place[axis].stride * ((plans[name].grid or 1) if name in plans else 1)
+            for name, place in known.items()
+        ]
         return math.lcm(*(stride.numerator for stride in strides if stride))
 
     return along(0), along(1)

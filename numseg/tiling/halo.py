@@ -12,8 +12,9 @@ from numseg.tiling import proof
 from numseg.tiling.cut import Axis, Cut
 from numseg.tiling.proof import Inexact
 
-_FAR = 512
-"""Pixels of an image on which networks do what they do on any larger one."""
+_FAR, _FARTHEST = 512, 2**15
+"""Pixels of an image on which networks do what they do on any larger one; and those of one that
+must have tiles, if any has."""
 
 
 class Halo(NamedTuple):
@@ -62,13 +63,13 @@ def halo(graph: Graph) -> tuple[Halo, Halo]:
         for far in (_FAR, 2 * _FAR)
     )
     proof.check_reach(graph, small, large)
-    while True:
+    while far < _FARTHEST:
         cut = Cut(graph, (1, channels, sizes.rows.from_on(far), sizes.columns.from_on(far)))
         if len(cut.tiles(far // 8)) > 1:
-            break
+            rows, columns = map(_around, cut.axes)
+            return rows, columns
         far *= 2
-    rows, columns = map(_around, cut.axes)
-    return rows, columns
+    raise Inexact(f"the network takes no tile of an image of {far} pixels")
 
 
 def _around(axis: Axis) -> Halo:

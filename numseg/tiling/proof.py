@@ -6,8 +6,9 @@ the way to the output:
 1. an output pixel reads as many input pixels as in the whole image, as far apart: the reach has the
    same stride and the same width. What adapts to the size of its map, such as a global pooling, has
    another one;
-2. the tile begins at a pixel of the node's map. At which follows from the node before,
-   ``(begin + first' - first) / stride``; it must be whole, and the same by every path;
+2. the tile begins at a pixel of the node's map, and one that is computed as the map's first is
+   (``Plan.grid``: Winograd's algorithm has tiles of its own). At which follows from the node
+   before, ``(begin + first' - first) / stride``; it must be whole, and the same by every path;
 3. what the kept outputs read of the node's map is there. It may reach beyond the map's end only
    where the image ends too: what lies beyond is the network's own padding then, in both.
 
@@ -93,11 +94,19 @@ def _begin(node: Node, read: set[int], whole: Plan[Any], tile: Plan[Any], axis: 
     if len(found) > 1 or next(iter(found)).denominator > 1:
         places = " and ".join(map(str, sorted(found)))
         raise Inexact(f"{named(node)}: a tile would begin at pixel {places} of its map")
-    return int(found.pop())
+    at = int(found.pop())
+    if whole.grid and at % whole.grid:
+        raise Inexact(
+            f"{named(node)}: a tile would begin at pixel {at} of its map, but pixels are computed "
+            f"alike every {whole.grid}"
+        )
+    return at
 
 
 def _same_reach(node: Node, whole: Plan[Any], tile: Plan[Any], axis: int) -> tuple[Reach, Reach]:
-    """The tile's and the image's, of the same stride and width."""
+    """The tile's and the image's, of the same stride and width, and of no place in particular."""
+    if whole.grid is None or tile.grid is None:
+        raise Inexact(f"{named(node)} depends on where in the image a pixel lies")
     ours, theirs = _reach(tile, node, axis), _reach(whole, node, axis)
     if ours.stride != theirs.stride or ours.last - ours.first != theirs.last - theirs.first:
         raise Inexact(

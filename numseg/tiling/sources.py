@@ -38,6 +38,8 @@ class Source(NamedTuple):
     """With ``shape``, ``dtype`` and slices: of NumPy, a memory-mapped file, Zarr, Dask."""
     layout: str
     """Its axes: "hw", "hwc" or "chw"."""
+    path: Path | None = None
+    """Of the file, if it is one's."""
     file: Any = None
     """That must be closed (:meth:`close`); None if there is none."""
 
@@ -104,7 +106,8 @@ class Source(NamedTuple):
 def open_image(path: str | os.PathLike[str], layout: str | None = None) -> Source:
     """The picture in a file, or in a folder that is a Zarr array.
 
-    TIFF, Zarr and npy files are read piece by piece, others whole.
+    TIFF, Zarr and npy files are read piece by piece, others whole. ``layout``, "hwc" or "chw", is
+    for npy and Zarr, where the axes do not tell by their lengths; others say it themselves.
 
     Raises
     ------
@@ -120,13 +123,14 @@ def open_image(path: str | os.PathLike[str], layout: str | None = None) -> Sourc
     try:
         match path.suffix.lower():
             case ".npy":
-                return Source.of(np.load(path, "r", allow_pickle=False), layout, str(path))
+                found = Source.of(np.load(path, "r", allow_pickle=False), layout, str(path))
             case ".zarr":
-                return Source.of(_zarr(path), layout, str(path))
+                found = Source.of(_zarr(path), layout, str(path))
             case ".tif" | ".tiff":
-                return _tiff(path)
+                found = _tiff(path)
             case _:
-                return Source(str(path), _whole(path), "chw")
+                found = Source(str(path), _whole(path), "chw")
+        return found._replace(path=path)
     except (FileError, ArgumentError, ImportError, MemoryError):
         raise
     except Exception as error:  # what decoders stumble over has many names

@@ -101,6 +101,7 @@ def segment(
                 graph, params, opened, out, tile=tile, batch=batch, colours=colours,
                 progress=progress,
             )  # fmt: skip
+    graph.check(params)
     source, out = image, Path(out)
     kind = checks.choice("the suffix of out", out.suffix.lower(), KINDS)
     head = scores(graph)
@@ -205,13 +206,14 @@ def _head(path: Path, length: int) -> bytes:
 
 
 def _identity(source: Source) -> list[Any]:
-    """What tells a picture from another: a file's name, size and time; an array's digest."""
+    """What tells a picture from another: of a file its name, size and time; an array's digest."""
     known = [source.layout, list(source.array.shape), str(np.dtype(source.array.dtype))]
-    path = Path(source.name).resolve()
-    if not path.exists():
+    if source.path is None:
         return [*known, _digest({"image": np.asarray(source.array)})]
-    stat = path.stat()
-    return [*known, str(path), stat.st_size, stat.st_mtime_ns]
+    files = [source.path, *source.path.rglob("*")] if source.path.is_dir() else [source.path]
+    stats = [file.stat() for file in files]  # a Zarr array is a folder of files
+    size, time = sum(s.st_size for s in stats), max(s.st_mtime_ns for s in stats)
+    return [*known, str(source.path.resolve()), len(files), size, time]
 
 
 def _digest(arrays: Mapping[str, ArrayLike]) -> str:

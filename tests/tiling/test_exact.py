@@ -85,9 +85,14 @@ def _interpolated(net: Any, x: Any, h: Any) -> Any:
     return net.add(ns.upsample_bilinear2d, pooled, x.size, align_corners=True, name="up")
 
 
-def _normed(net: Any, x: Any, h: Any) -> Any:
-    weight, bias = (net.param(f"norm.{n}", (2,), ns.graph.ones) for n in ("weight", "bias"))
-    return net.add(ns.group_norm, h, weight, bias, num_groups=1, name="norm")
+def _enlarged(net: Any, x: Any, h: Any) -> Any:
+    """By a factor whose inverse is rounded: so are positions, each in its own way."""
+    pooled = net.add(ns.max_pool2d, h, 3, name="pool")
+    return net.add(ns.upsample_bilinear2d, pooled, scale_factor=3.0, name="up")
+
+
+def _placed(net: Any, x: Any, h: Any) -> Any:
+    return net.add(ns.spatial_features, h, net.param("widths", (2,), ns.graph.he_normal), name="at")
 
 
 @pytest.mark.parametrize(
@@ -97,6 +102,8 @@ def _normed(net: Any, x: Any, h: Any) -> Any:
             _gated,
             r"mean \(global_avg_pool2d\) depends on the size of its map: a pixel measures 512",
         ),
+        (_enlarged, r"up \(upsample_bilinear2d\) depends on where in the image a pixel lies"),
+        (_placed, r"at \(spatial_features\) depends on where in the image a pixel lies"),
         (_interpolated, r"up \(upsample_bilinear2d\) depends on the size of its map"),
         (
             lambda net, x, h: net.add(ns.adaptive_avg_pool2d, h, 4, name="bins"),
@@ -111,6 +118,21 @@ def test_what_cannot_be_cut_is_refused_by_name(make: Any, reason: str) -> None:
     assert "\n" not in str(caught.value)
     with pytest.raises(ArgumentError, match=f"^{reason}"):
         tiling.halo(graph)
+
+
+@pytest.mark.parametrize(("algorithm", "step"), [("winograd2", 4), ("winograd4", 8)])
+def test_winograds_tiles_are_met(algorithm: str, step: int) -> None:
+    """Its tiles are of 2 x 2 or 4 x 4 pixels, here of every second: ours begin where they do."""
+
+    def halved(net: Any, x: Any, h: Any) -> Any:
+        h = blocks.conv(net, "more", net.add(ns.max_pool2d, h, 2), 2, 2, 3, padding=1)
+        return net.add(ns.upsample_nearest2d, h, scale_factor=2)
+
+    graph = _net(halved).using(ns.conv2d, algorithm=algorithm)
+    assert [halo.step for halo in tiling.halo(graph)] == [step, step]
+    params, x = _params(graph), np.random.default_rng(5).random((1, 1, 90, 74), np.float32)
+    for tile in (8, 13, 20):
+        np.testing.assert_array_equal(tiling.run(graph, params, x, tile), graph.run(params, x))
 
 
 def test_halo_and_step() -> None:

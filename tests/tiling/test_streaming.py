@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from numseg import FileError, tiling
+from numseg import FileError, MismatchError, tiling
 from numseg.cli import main
 from numseg.data import SCENE_CLASSES, read_mask
+from numseg.tiling import streaming
 from numseg.training import Checkpoint, make_network, predict, save_checkpoint
 
 NET = {"name": "unet", "in_channels": 3, "classes": 8, "width": 2, "depth": 1, "padding": "same"}
@@ -104,6 +105,23 @@ def test_killed_it_goes_on(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.npy", "p.npy"]
 
 
+def test_another_content_of_a_zarr_array_begins_anew(tmp_path: Path) -> None:
+    """Its folder's own time does not change; and a file that has an array's name is not it."""
+    picture, out = _write(tmp_path / "p.zarr"), tmp_path / "m.npy"
+    known = streaming._identity(tiling.open_image(picture))
+    assert streaming._identity(tiling.open_image(picture)) == known
+    pytest.importorskip("zarr").open(str(picture), mode="r+")[:5] = 0
+    assert streaming._identity(tiling.open_image(picture)) != known
+    one, other = (tiling.Source.of(array, name=str(out)) for array in (PICTURE, PICTURE + 1))
+    out.write_bytes(b"")
+    assert streaming._identity(one) != streaming._identity(other)
+
+
+def test_parameters_that_are_not_the_networks(tmp_path: Path) -> None:
+    with pytest.raises(MismatchError):
+        tiling.segment(GRAPH, {}, _write(tmp_path / "p.npy"), tmp_path / "m.npy")
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -180,6 +198,7 @@ def test_workers_one_of_which_dies(tmp_path: Path) -> None:
         )
         left = client.compute(labels.store(target, lock=False, compute=False))
         pids = client.run(os.getpid)
+        assert not left.done()
         os.kill(next(iter(pids.values())), signal.SIGKILL)
         left.result(timeout=120)
     np.testing.assert_array_equal(target[:], WHOLE)

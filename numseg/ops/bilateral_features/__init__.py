@@ -61,6 +61,7 @@ def bilateral_features(x: ArrayLike, width: ArrayLike) -> Plan[Array]:
         geometry=Geometry(n, c, h, w),
         flops=n * (2 + c) * h * w,
         reach=POINTWISE,
+        grid=None,
     )
 
 

@@ -135,6 +135,7 @@ def conv2d(
             window_reach(kh, steps[0], top, dilations[0]),
             window_reach(kw, steps[1], left, dilations[1]),
         ),
+        grid=max(tile, 1),
     )
 
 

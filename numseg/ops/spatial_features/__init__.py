@@ -57,6 +57,7 @@ def spatial_features(x: ArrayLike, width: ArrayLike) -> Plan[Array]:
         geometry=Geometry(1, 0, h, w),
         flops=2 * h * w,
         reach=POINTWISE,
+        grid=None,
     )
 
 

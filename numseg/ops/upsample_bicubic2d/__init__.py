@@ -97,4 +97,5 @@ def upsample_bicubic2d(
         geometry=Geometry(*at.sizes, *at.rows, *at.columns, a, antialias, exclude),
         flops=at.flops(kind),
         reach=at.reach(kind),
+        grid=at.grid,
     )

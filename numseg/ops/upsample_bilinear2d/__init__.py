@@ -101,4 +101,5 @@ def upsample_bilinear2d(
         geometry=Geometry(*at.sizes, *at.rows, *at.columns, *kind[2:]),
         flops=at.flops(kind) if kind.antialias else n * c * oh * (3 * w + 3 * ow),
         reach=at.reach(kind) if kind.antialias else plain,
+        grid=at.grid,
     )

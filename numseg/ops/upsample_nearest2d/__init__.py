@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from numseg import checks
-from numseg.geometry import COORDINATES, line, nearest_reach, resized
+from numseg.geometry import COORDINATES, grid_of, line, nearest_reach, resized
 from numseg.operator import Plan, Spec, operator
 from numseg.ops.upsample_nearest2d.geometry import ROUNDINGS, Geometry
 from numseg.typing import Array, ArrayLike, Pair
@@ -97,4 +97,5 @@ def upsample_nearest2d(
             nearest_reach(h, oh, rows, rounding),
             nearest_reach(w, ow, columns, rounding),
         ),
+        grid=grid_of(rows[1], columns[1]),
     )
