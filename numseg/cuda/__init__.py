@@ -4,8 +4,7 @@
 - :mod:`~numseg.cuda.launch`: ``@kernel``, ``launch``, and the device functions that kernels call
 - :mod:`~numseg.cuda.arrays`: device arrays, and other libraries' arrays seen as such
 - :mod:`~numseg.cuda.rows`: rows of labels, a thread to a number
-- :mod:`~numseg.cuda.axis_sums`, :mod:`~numseg.cuda.separable`: images whose rows and columns are
-  weighted sums of another's, in two passes and in one
+- :mod:`~numseg.cuda.separable`: images whose rows and columns are weighted sums of another's
 - :mod:`~numseg.cuda.sorting`: running sums and a stable sort
 - :mod:`~numseg.cuda.lattice`, :mod:`~numseg.cuda.exact`: Gaussian filters, one way and the other
 - :mod:`~numseg.cuda.gaussian`: these normalised, transposed, and their gradients

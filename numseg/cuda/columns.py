@@ -14,7 +14,7 @@ from numseg.cuda import elementary, pairs
 from numseg.cuda import launch as launching
 from numseg.cuda.launch import next_plane, quotient, thread
 from numseg.cuda.runtime import cuda
-from numseg.kernels.pointwise.elementary import decay
+from numseg.kernels.pointwise.elementary import decay, log_of_normal
 
 elementary.register()
 
@@ -57,6 +57,12 @@ def column_and_image(g: Any) -> Any:
 def next_image(image: Any, g: Any) -> Any:
     """The thread's image after this one."""
     return int32(g.n) if g.whole else next_plane(image)
+
+
+@cuda.jit(device=True)
+def log_of(high: Any, low: Any) -> Any:
+    """The logarithm of a pair; where one score is far above the others, it is the low half's."""
+    return log_of_normal(high) + low / high
 
 
 @cuda.jit(device=True)

@@ -12,6 +12,8 @@ import numpy as np
 from numba import int32
 
 from numseg.cuda.launch import Ints, Reals, kernel, launch, next_plane, quotient, thread
+from numseg.cuda.tables import kept
+from numseg.kernels.sampling.filter_taps import along
 from numseg.typing import Array
 
 
@@ -33,6 +35,20 @@ def copy(x: Any, y: Any, rows: Any, columns: Any, g: Planes) -> None:
 def sums(x: Any, y: Any, rows: tuple[Any, ...], columns: tuple[Any, ...], g: Planes) -> None:
     """Fill y by the tables of its rows and columns: (first, place, weight) each."""
     launch(_sums, g.planes, g.oh * g.ow, x, y, *rows, *columns, g)
+
+
+def filtered(x: Any, y: Any, g: Any, transposed: bool = False) -> None:
+    """Fill y by the filter of an upsampling's call, or x's gradient by its transpose: by the tables
+    of the CPU."""
+    (n, c, h, w), (oh, ow) = x.shape, y.shape[2:]
+    tables = _filter(g._replace(n=0, c=0), x.dtype, transposed)
+    sums(x, y, tables[:3], tables[3:], Planes(n * c, h, w, oh, ow))
+
+
+@kept
+def _filter(g: Any, dtype: Any, transposed: bool) -> tuple[Array, ...]:
+    rows, columns = along(g, dtype, transposed)
+    return *rows, *columns
 
 
 def copies(sources: Array, size: int, dtype: Any) -> tuple[Array, Array, Array]:

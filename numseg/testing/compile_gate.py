@@ -59,7 +59,6 @@ ELSEWHERE = (
             "lattice",
             "exact",
             "gaussian",
-            "axis_sums",
             "bins",
             "separable",
             "regions",

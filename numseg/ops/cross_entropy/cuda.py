@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import int32
 
-from numseg.cuda.columns import largest_and_exps
+from numseg.cuda.columns import largest_and_exps, log_of
 from numseg.cuda.launch import (
     Double,
     Doubles,
@@ -35,7 +35,7 @@ from numseg.cuda.losses import (
 )
 from numseg.cuda.pairs import added, keep, rounded, total_of, totals
 from numseg.cuda.runtime import cuda, empty
-from numseg.kernels.pointwise.elementary import decay, log_of_normal
+from numseg.kernels.pointwise.elementary import decay
 from numseg.ops.cross_entropy.geometry import Geometry
 
 
@@ -69,12 +69,6 @@ def first_and_class(i: Any, labels: Any, ignored: Any, p: Any) -> Any:
 @cuda.jit(device=True)
 def weight_of(weight: Any, label: Any) -> Any:
     return weight[label] if weight.size > 0 else weight.dtype.type(1)
-
-
-@cuda.jit(device=True)
-def log_of(high: Any, low: Any) -> Any:
-    """The logarithm of a pair."""
-    return log_of_normal(high) + low / high
 
 
 @cuda.jit(device=True)

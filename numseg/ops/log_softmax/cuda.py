@@ -9,12 +9,13 @@ from numseg.cuda.columns import (
     column_and_image,
     columns_of,
     largest_and_exps,
+    log_of,
     next_image,
     over_columns,
 )
 from numseg.cuda.launch import Reals, kernel
 from numseg.cuda.pairs import added, rounded
-from numseg.kernels.pointwise.elementary import decay, log_of_normal
+from numseg.kernels.pointwise.elementary import decay
 from numseg.ops.log_softmax.geometry import Geometry
 
 
@@ -26,7 +27,7 @@ def _forward(x: Reals, y: Reals, g: Columns) -> None:
     while image < g.n:
         first = image * g.c * g.size + column
         largest, high, low = largest_and_exps(x, first, g.c, g.size)
-        total = log_of_normal(high) + low / high  # where one score is far above the others: low
+        total = log_of(high, low)
         at = first
         for _ in range(g.c):
             y[at] = (x[at] - largest) - total

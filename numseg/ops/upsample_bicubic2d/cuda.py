@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.cuda.axis_sums import apply
-from numseg.kernels.sampling.filter_taps import along
+from numseg.cuda import separable
+from numseg.ops.upsample_bicubic2d.geometry import Geometry
 
 
-def forward(x: Any, y: Any, g: Any) -> None:
-    apply(x, y, *along(g, x.dtype))
+def forward(x: Any, y: Any, g: Geometry) -> None:
+    separable.filtered(x, y, g)
 
 
-def backward(gy: Any, gx: Any, g: Any) -> None:
+def backward(gy: Any, gx: Any, g: Geometry) -> None:
     if gx is not None:
-        apply(gy, gx, *along(g, gy.dtype, transposed=True))
+        separable.filtered(gy, gx, g, transposed=True)

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from numba import int32
 
-from numseg.cuda import axis_sums, separable
+from numseg.cuda import separable
 from numseg.cuda.launch import Ints, Reals, kernel, launch, next_plane, quotient, thread
 from numseg.cuda.separable import Planes
 from numseg.cuda.tables import kept
-from numseg.kernels.sampling.filter_taps import along
 from numseg.ops.upsample_bilinear2d.cpu import readers_along, taps_along
 from numseg.ops.upsample_bilinear2d.geometry import Geometry
 from numseg.typing import Array
@@ -48,7 +47,7 @@ def _forward(
 
 def forward(x: Any, y: Any, g: Geometry) -> None:
     if g.antialias:
-        axis_sums.apply(x, y, *along(g, x.dtype))
+        separable.filtered(x, y, g)
         return
     tables = _taps(g._replace(n=0, c=0), x.dtype)
     sizes = Planes(g.n * g.c, g.h, g.w, g.oh, g.ow)
@@ -57,7 +56,7 @@ def forward(x: Any, y: Any, g: Geometry) -> None:
 
 def backward(gy: Any, gx: Any, g: Geometry) -> None:
     if gx is not None and g.antialias:
-        axis_sums.apply(gy, gx, *along(g, gy.dtype, transposed=True))
+        separable.filtered(gy, gx, g, transposed=True)
     elif gx is not None:
         tables = _readers(g._replace(n=0, c=0), gx.dtype)
         sizes = Planes(g.n * g.c, g.oh, g.ow, g.h, g.w)
