@@ -312,8 +312,7 @@ def _slice(node: Node) -> Any:
 
 
 def _split(node: Node) -> Any:
-    x, split = node.inputs[0], node.constant(1, "split")
-    x = node.first
+    x, split = node.first, node.constant(1, "split")
     axis = node.take("axis", 0) % x.rank
     start, parts = 0, []
     outputs = node.take("num_outputs", node.outputs)
@@ -324,10 +323,7 @@ def _split(node: Node) -> Any:
 
 
 def _gather(node: Node) -> Any:
-    x, index = node.inputs[0], node.constant(1, "indices")
-    if "gather" in OPERATORS and "Gather" in onnx_nodes(OPERATORS["gather"]):
-        return by_convention(node)
-    x = node.first
+    x, index = node.first, node.constant(1, "indices")
     assert index is not None
     axis = node.take("axis", 0) % x.rank
     if index.ndim > 1 or not 0 < index.size <= 256:
@@ -345,10 +341,7 @@ def _gather(node: Node) -> Any:
 
 
 def _expand(node: Node) -> Any:
-    x, asked = node.inputs[0], node.constant(1, "shape")
-    if "expand" in OPERATORS:
-        return by_convention(node)
-    x = node.first
+    x, asked = node.first, node.constant(1, "shape")
     assert asked is not None
     rank = max(x.rank, asked.size)
     if rank > x.rank:
