@@ -29,6 +29,7 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
                                 one activation
     packing                     a band of an image, padded, in the cache, laid out for the taps
     matmul                      the product of two matrices
+    few_rows                    the same for a few rows: a linear layer of one picture
 
 ``pooling``: windows and bins
 
@@ -43,6 +44,9 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
     corners                     a sample and the four pixels around it: blend, scatter, dot products
     weighted_sums               weighted sums of pixels, channels side by side
     roi_average                 the averages of regions of interest, and their gradients
+    filter_taps                 which pixels a filter takes along an axis, as tables
+    separable                   sums along rows and columns by such tables
+    tap_grids                   samples that are sums over a few rows and columns, for grid_sample
     linear_rows                 rows of linear interpolation, a vector at a time
     gather_rows                 images whose rows and columns are copies, and sums over copies
 
