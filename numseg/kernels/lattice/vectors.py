@@ -38,7 +38,11 @@ class Lanes(NamedTuple):
 
 
 def lanes(labels: int, itemsize: int) -> Lanes:
+    """Of a vector and half a vector, that which makes the shorter row: 21 labels of float32 are
+    three halves of 8, not two vectors of 16 with 11 numbers behind them."""
     wide = min(TARGET.vector_bytes // itemsize, max(2, 1 << max(labels - 1, 0).bit_length()))
+    if -(-labels // wide) * wide - labels >= wide // 2 > 1:
+        wide //= 2
     vectors = max(-(-labels // wide), 1)
     blocks = -(-vectors // MOST_VECTORS)
     vectors = -(-vectors // blocks)
