@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import platform
 from typing import Any
 
 from llvmlite import ir
@@ -11,6 +12,8 @@ from numba.core import cgutils, types
 from numseg.kernels.machine.target import TARGET
 
 INT = ir.IntType(64)
+
+MACHINE = platform.machine().lower()
 
 PREFETCH_BYTES = 16 * 1024
 """Bytes. Who reads a long array, in rows or beside another, fetches what lies so much further on:
@@ -75,6 +78,19 @@ class Emitter:
     def store(self, value, place, align=None):
         pointer = self.builder.bitcast(place, self.vector.as_pointer())
         return self.builder.store(value, pointer, align=align or self.bytes)
+
+    def loads_wait(self, vectors):
+        """Loads after this are not moved before these vectors are known. LLVM loads early what is
+        needed late, and then has no registers left: sums of a tile would go to memory and back.
+        An instruction without text says that it reads them, and perhaps memory."""
+        lanes = 16 // self.bytes
+        constraint = {"x86_64": "v", "amd64": "v", "arm64": "w", "aarch64": "w"}.get(MACHINE)
+        if constraint is None or self.vector.count < lanes:
+            return
+        low = [self.shuffle(v, v, range(lanes)) for v in vectors]  # what any CPU has a register for
+        kind = ir.FunctionType(ir.VoidType(), [v.type for v in low])
+        constraints = ",".join([constraint] * len(low) + ["~{memory}"])
+        self.builder.asm(kind, "", constraints, low, side_effect=True)
 
     def prefetch(self, place, caches=2):
         """Have it brought into the larger caches, or into all 3, or nothing if it is nowhere."""
@@ -145,6 +161,7 @@ class Emitter:
             a_here = builder.gep(at, [a_step])
             a = self.load(a_here) if across else self.broadcast(builder.load(a_here))
             added.append([self.multiply_add(a, x, s) for x, s in zip(xs, row, strict=True)])
+            self.loads_wait(added[-1])
         following = builder.add(k, INT(1))
         again = builder.cbranch(builder.icmp_signed("<", following, k1), loop, after)
         again.set_metadata("llvm.loop", _rolled(builder.module))
