@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numseg.kernels.conv.depthwise_vectors import ROWS, stencil, stencil_sums
-from numseg.kernels.conv.epilogue import Epilogue, apply_epilogue
+from numseg.kernels.conv.epilogue import LINE, Epilogue, apply_epilogue
 from numseg.kernels.conv.packing import on_image
 from numseg.kernels.conv.problem import Correlation, Problem, WeightGradient
 from numseg.kernels.machine.integers import ceil_div
@@ -74,6 +74,7 @@ def _correlate(start, stop, x, w, bias, y, epilogue, taps, s):
     s = as_fields(s, DepthwiseWork)
     scratch = aligned(np.empty((s.band + 2 * s.dy) * s.width + s.lanes, x.dtype))
     clear(scratch)
+    waiting = 0  # planes
     for unit in range(start, stop):
         f, band = divmod(unit, s.bands)
         t0 = band * s.band
@@ -93,8 +94,11 @@ def _correlate(start, stop, x, w, bias, y, epilogue, taps, s):
             _row(scratch, s.at + row * s.width, s.dy * s.width, s.dx,
                  y, begin + row * s.columns, s.dy * s.columns, rest, s.columns,
                  x, further, size, w, first, taps, number)  # fmt: skip
-        if epilogue is not None:
-            apply_epilogue(y, begin, size, begin, epilogue)
+        waiting += 1
+        if epilogue is not None and (s.bands > 1 or waiting * size >= LINE or unit == stop - 1):
+            begin -= (waiting - 1) * size  # with one band, that is a plane
+            apply_epilogue(y, begin, size, begin, waiting, epilogue)
+            waiting = 0
 
 
 @kernel()

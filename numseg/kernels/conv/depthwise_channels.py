@@ -241,9 +241,8 @@ def _correlate(start, stop, x, w, bias, y, epilogue, phases, ranges, steps, s):
         size = (min(z0 + s.band * s.step, s.height) - z0) * s.columns
         from_channels(read_only(out), y, y_planes, z0 * s.columns, size, s.lanes, count)
         if epilogue is not None:
-            for lane in range(count):
-                at = y_planes[lane] + z0 * s.columns
-                apply_epilogue(y, at, size, at, epilogue)
+            at = y_planes[0] + z0 * s.columns
+            apply_epilogue(y, at, size, at, count, epilogue)
 
 
 @kernel()

@@ -155,10 +155,9 @@ def apply_to_band(out, begin, epilogue, first, last, height, layout, s):
     step, columns = layout.residues * s.row_step, s.columns
     if step == columns:
         height, columns = 1, height * columns
-    for f in range(first, last):
-        for t in range(height):
-            at = f * s.plane + t * step
-            apply_epilogue(out, at, columns, begin + at, epilogue)
+    for t in range(height):
+        at = first * s.plane + t * step
+        apply_epilogue(out, at, columns, begin + at, last - first, epilogue)
 
 
 @rule

@@ -110,30 +110,34 @@ _terms, _seen = run_of("terms"), run_of("seen")
 
 
 @rule
-def apply_epilogue(out, at, count, first, epilogue):
+def apply_epilogue(out, at, count, first, planes, epilogue):
     """To ``out[at : at + count]``, numbers of a plane of y from y's ``first`` on, while they are in
-    the cache."""
+    the cache; and to as many numbers of each of the ``planes - 1`` planes that follow. A call
+    counts references of all arrays: one for each short plane would take longer than the plane."""
     plane, activation = np.int64(_number(epilogue, 0)), np.int64(_number(epilogue, 1))
-    pixel = np.int64(_number(epilogue, 5)) - first % plane
-    if 0 <= pixel < count and not math.isfinite(out[at + pixel]):
-        _seen(epilogue, 0, 1)[0] = 1
-    centre, scale, shift = 0.0, 1.0, 0.0
-    if _means(epilogue) > 0:
-        channel = first // plane % _means(epilogue)
-        root = math.sqrt(np.float64(_var(epilogue, channel)) + _number(epilogue, 4))
-        centre = np.float64(_mean(epilogue, channel))
-        scale = (np.float64(_weight(epilogue, channel)) if _weights(epilogue) > 0 else 1.0) / root
-        shift = np.float64(_bias(epilogue, channel)) if _biases(epilogue) > 0 else 0.0
-    for begin in range(0, count, LINE):
-        line = run(out, at + begin, min(LINE, count - begin))
-        if _means(epilogue) > 0:
-            for i in range(len(line)):
-                line[i] = _normalised(line[i], centre, scale, shift)
-        if _all_terms(epilogue) > 0:
-            terms = _terms(epilogue, first + begin, len(line))
-            for i in range(len(line)):
-                line[i] += terms[i]
-        activate(line, activation, _number(epilogue, 2), _number(epilogue, 3))
+    pixel, channel = np.int64(_number(epilogue, 5)) - first % plane, first // plane
+    channels = _means(epilogue)
+    for number in range(planes):
+        if 0 <= pixel < count and not math.isfinite(out[at + pixel]):
+            _seen(epilogue, 0, 1)[0] = 1
+        centre, scale, shift = 0.0, 1.0, 0.0
+        if channels > 0:
+            c = (channel + number) % channels
+            root = math.sqrt(np.float64(_var(epilogue, c)) + _number(epilogue, 4))
+            centre = np.float64(_mean(epilogue, c))
+            scale = (np.float64(_weight(epilogue, c)) if _weights(epilogue) > 0 else 1.0) / root
+            shift = np.float64(_bias(epilogue, c)) if _biases(epilogue) > 0 else 0.0
+        for begin in range(0, count, LINE):
+            line = run(out, at + begin, min(LINE, count - begin))
+            if channels > 0:
+                for i in range(len(line)):
+                    line[i] = _normalised(line[i], centre, scale, shift)
+            if _all_terms(epilogue) > 0:
+                terms = _terms(epilogue, first + begin, len(line))
+                for i in range(len(line)):
+                    line[i] += terms[i]
+            activate(line, activation, _number(epilogue, 2), _number(epilogue, 3))
+        at, first = at + plane, first + plane
 
 
 @rule
@@ -161,10 +165,8 @@ def activate(line, activation, a, b):
 @kernel()
 def _apply(start, stop, y, epilogue):
     """A unit is a plane."""
-    plane = np.int64(epilogue.numbers[0])
-    for unit in range(start, stop):
-        first = unit * plane
-        apply_epilogue(y, first, plane, first, epilogue)
+    plane = np.int64(_number(epilogue, 0))
+    apply_epilogue(y, start * plane, plane, start * plane, stop - start, epilogue)
 
 
 def epilogue_pass(y: Array, epilogue: Epilogue | None) -> None:

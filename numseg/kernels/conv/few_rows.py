@@ -66,8 +66,7 @@ def _multiply(start, stop, x, w, bias, out, epilogue, rows, filters, lanes):
             for i in range(count):
                 out[at + i] = sums[n * chunk + i]
             if epilogue is not None:
-                for i in range(at, at + count):
-                    apply_epilogue(out, i, 1, i, epilogue)
+                apply_epilogue(out, at, 1, at, count, epilogue)
 
 
 def suits(p: Problem) -> bool:

@@ -80,7 +80,7 @@ def _forward(start, stop, x, w, bias, y, epilogue, filters, s):
                                 sums[p, q] += beyond
         y[n, f] = sums
         plane, first = s.oh * s.ow, (n * y.shape[1] + f) * s.oh * s.ow
-        apply_epilogue(y[n, f].reshape(-1), 0, plane, first, epilogue)
+        apply_epilogue(y[n, f].reshape(-1), 0, plane, first, 1, epilogue)
 
 
 @kernel()

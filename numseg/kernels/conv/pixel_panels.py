@@ -6,7 +6,9 @@ Over there the micro-kernel reads vectors of pixels from a scratch in the second
 for every few filters, and rows that end within a vector waste the rest of it. Here what a tile's
 pixels meet at some steps (c, i, j) is first copied into a *panel*, which is small enough for the
 first-level cache, and then meets all filters of a unit. Pixels are numbered through a plane of y,
-so tiles go on from one row into the next, and only a plane's last one may be part of a tile.
+so tiles go on from one row into the next, and only a plane's last one may be part of a tile. No
+panel is filled for a tile whose vectors lie in rows, and their taps on the image, as nearly all do
+where vectors divide rows: such a tile reads the scratch.
 
 A unit owns the outputs of a run of pixels and a chunk of filters. It takes the channels block by
 block; after the first, a tile goes on from the sums that y holds. Where a block of channels begins
@@ -109,7 +111,9 @@ class Source(NamedTuple):
 
 
 @kernel()
-def _correlate(start, stop, x, w, bias, y, epilogue, filters, steps, columns, source, s):
+def _correlate(
+    start, stop, x, w, bias, y, epilogue, filters, panel_steps, scratch_steps, columns, source, s
+):  # fmt: skip
     source, s = as_fields(source, Source), as_fields(s, PanelWork)
     w_rows, y_rows = filters[0], filters[1]
     panel = aligned(np.empty(s.block * s.taps * s.tile + 2 * s.lanes, x.dtype))
@@ -119,7 +123,7 @@ def _correlate(start, stop, x, w, bias, y, epilogue, filters, steps, columns, so
     part = aligned(np.empty(LAST_ROWS * s.tile + s.lanes, x.dtype))
     part_rows, vectors = multiples(LAST_ROWS, s.tile), multiples(VECTORS, s.lanes)
     pieces = np.empty((2, s.tile), np.int64)
-    y_vectors = np.empty(VECTORS, np.int64)
+    y_vectors, in_scratch = np.empty(VECTORS, np.int64), np.empty(VECTORS, np.int64)
     plane = source.h * source.w
     for unit in range(start, stop):
         rest, chunk = divmod(unit, s.chunks)
@@ -146,8 +150,11 @@ def _correlate(start, stop, x, w, bias, y, epilogue, filters, steps, columns, so
                 p = first + line * source.columns + tile * s.tile
                 count = min(s.tile, length - tile * s.tile)
                 i, end = taps_on_image(p, p + count - 1, source)
+                pixels, x_vectors, steps = panel, vectors, panel_steps
                 if s.as_is:
                     copy_rows(here, p, plane, panel, 0, s.tile, channels, count)
+                elif count == s.tile and in_rows(p, i, end, top, left, s.lanes, source, in_scratch):
+                    pixels, x_vectors, steps = scratch, in_scratch, scratch_steps
                 else:
                     fill(panel, scratch, channels, i, end, p, count, top, left, pieces, columns,
                          s.lanes, s.tile, source)  # fmt: skip
@@ -160,18 +167,17 @@ def _correlate(start, stop, x, w, bias, y, epilogue, filters, steps, columns, so
                               out, p, count, part, part_rows, start_row, c0 == 0, s)  # fmt: skip
                 elif c0 == 0:
                     for f in range(f0, f1, ROWS):
-                        _three(weights, w_rows, f, panel, vectors, 0, steps, k0, k1,
+                        _three(weights, w_rows, f, pixels, x_vectors, 0, steps, k0, k1,
                                out, y_rows, f, y_vectors, 0, start_row)  # fmt: skip
                 else:
                     for f in range(f0, f1, ROWS):
-                        _three(weights, w_rows, f, panel, vectors, 0, steps, k0, k1,
+                        _three(weights, w_rows, f, pixels, x_vectors, 0, steps, k0, k1,
                                out, y_rows, f, y_vectors, 0, True)  # fmt: skip
         if epilogue is not None:
-            for f in range(f0, f1):
-                for line in range(lines):
-                    at = f * s.pixels + first + line * source.columns
-                    begin = image * s.filters * s.pixels + at
-                    apply_epilogue(out, at, length, begin, epilogue)
+            for line in range(lines):
+                at = f0 * s.pixels + first + line * source.columns
+                begin = image * s.filters * s.pixels + at
+                apply_epilogue(out, at, length, begin, f1 - f0, epilogue)
 
 
 @rule
@@ -255,6 +261,20 @@ def pack(scratch, x, channels, top, bottom, left, source):
 
 
 @rule
+def in_rows(p, i0, i1, top, left, lanes, source, places):
+    """Does each vector of a tile lie in a row, and do its taps in rows ``i0`` to ``i1`` lie on the
+    image? Then ``places`` are those of its first pixels in the scratch."""
+    for v in range(len(places)):
+        t, q = divmod(p + v * lanes, source.columns)
+        row = t * source.row_stride - source.row_pad
+        first, last = row + i0 * source.row_dilation, row + (i1 - 1) * source.row_dilation
+        if q + lanes > source.columns or first < 0 or last >= source.h:
+            return False
+        places[v] = (row - top) // source.row_step * source.width + q - left
+    return True
+
+
+@rule
 def fill(
     panel, scratch, channels, i0, i1, p, count, top, left, pieces, columns, lanes, tile, source
 ):  # fmt: skip
@@ -307,7 +327,7 @@ def forward(p: Problem) -> Correlation:
     return run
 
 
-def _plan(p: Problem) -> tuple[PanelWork, Source, tuple[Array, Array, Array]]:
+def _plan(p: Problem) -> tuple[PanelWork, Source, tuple[Array, ...]]:
     """Cut the work into units, and tabulate the offsets."""
     rows, columns, as_is = p.rows, p.columns, is_product(p)
     if as_is:  # a plane is one row
@@ -337,10 +357,16 @@ def _plan(p: Problem) -> tuple[PanelWork, Source, tuple[Array, Array, Array]]:
     j = np.arange(columns.taps)
     of_taps = j % source.column_phases * source.rows * source.width
     of_taps += j * columns.dilation // columns.stride
-    # in a panel, steps are numbered from the first of the block
-    steps = np.stack([np.concatenate(blocks), np.concatenate(places)], -1).astype(np.int64)
+    # in a panel, steps are numbered from the first of the block, as channels are in the scratch
+    i, c = np.arange(rows.taps)[:, None, None], np.arange(p.channels)[:, None] % block
+    in_scratch = i * rows.dilation // source.row_step * source.width + c * source.channel + of_taps
+    in_blocks = [in_scratch[:, c : c + block].reshape(-1) for c in range(0, p.channels, block)]
+    steps = [
+        np.stack([np.concatenate(blocks), np.concatenate(x)], -1).astype(np.int64)
+        for x in (places, in_blocks)
+    ]
     filters = np.stack([filter_or_last * p.filter_weights, filter_or_last * pixels])
-    return s, source, (filters, steps, of_taps)
+    return s, source, (filters, *steps, of_taps)
 
 
 def is_product(p: Problem) -> bool:
@@ -370,10 +396,13 @@ def _source(rows: Axis, columns: Axis, band: int, run: int) -> Source:
     reach += (rows.taps - 1) * rows.dilation
     height = min(reach // step + 1, ceil_div(rows.size, step)) + 1
     width = scratch_width(columns._replace(outputs=band))
+    channel = phases(columns) * height * width
+    if channel % 512 == 0:
+        channel += 16  # or all channels would meet in a few sets of the cache
     return Source(
         rows.size, columns.size, columns.outputs, rows.taps, columns.taps,
         rows.stride, rows.dilation, rows.pad, columns.stride, columns.dilation, columns.pad,
-        step, phases(columns), height, width, phases(columns) * height * width,
+        step, phases(columns), height, width, channel,
     )  # fmt: skip
 
 
