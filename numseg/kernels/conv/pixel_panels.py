@@ -40,6 +40,7 @@ from numseg.kernels.machine.integers import ceil_div, multiples
 from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.micro_kernel import micro_kernel
 from numseg.kernels.machine.numbers import as_array, as_fields
+from numseg.kernels.machine.run import run as run_of
 from numseg.kernels.machine.scratch import aligned, clear
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
@@ -199,7 +200,9 @@ def last_tile(
         for r in range(rows):
             row = min(f + r, s.filters - 1)
             if begins:
-                part[r * s.tile : (r + 1) * s.tile] = bias[row]
+                line, first = run_of(part, r * s.tile, needed * s.lanes), bias[row]
+                for v in range(len(line)):
+                    line[v] = first
             else:
                 copy_row(out, row * s.pixels + p, part, r * s.tile, count)
         if needed == 1:
