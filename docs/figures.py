@@ -122,6 +122,30 @@ def activations() -> Figure:
 
 
 @figure
+def box_iou_losses() -> Figure:
+    """A box of another shape that slides past a square: the losses, and their slopes."""
+    place = np.linspace(-6, 6, 481)
+    slid = place[:, None] * [1, 0, 1, 0] + [-1.5, -0.75, 1.5, 0.75]
+    square = np.tile([-1.0, -1, 1, 1], (len(place), 1))
+    page = Figure(figsize=(8.4, 2.8), layout="constrained")
+    value, slope = page.subplots(1, 2)
+    plain = 1 - ns.boxes.iou(slid, square[:1])[:, 0]
+    value.plot(place, plain, ":", color="0.3", linewidth=1.4, label="1 - IoU")
+    for name, style in (("generalized", "-"), ("distance", "--"), ("complete", "-.")):
+        y, saved = getattr(ns, f"{name}_box_iou_loss").forward(slid, square)
+        gradient, _ = getattr(ns, f"{name}_box_iou_loss").backward(saved, np.ones_like(y))
+        value.plot(place, y, style, linewidth=1.4, label=name)
+        slope.plot(place, gradient[:, ::2].sum(1), style, linewidth=1.4)
+    for axes in (value, slope):
+        axes.axhline(0, color="0.8", linewidth=0.6)
+        axes.set_xlabel("from center to center, along x")
+    value.set_title("the loss", fontsize=9)
+    slope.set_title("its derivative along x", fontsize=9)
+    value.legend(frameon=False, fontsize=7)
+    return page
+
+
+@figure
 def deform_conv2d() -> Figure:
     """The taps of a 3 x 3 kernel and their offsets; a sample by its place, by each boundary."""
     figure = Figure(figsize=(8, 3.2), layout="constrained")

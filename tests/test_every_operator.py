@@ -25,11 +25,12 @@ OPERATORS = list(registry.OPERATORS.values())
 DTYPES = [np.float32, np.float64]
 ONCE = {
     *("dense_crf", "dice_loss", "gaussian_filter", "grid_sample", "l2_norm", "mean_field_step"),
-    "sigmoid_focal_loss",
+    *("sigmoid_focal_loss", "encode_boxes", "decode_boxes"),
+    *(f"{name}_box_iou_loss" for name in ("generalized", "distance", "complete")),
 }
-"""Operators without second derivatives, as their pages say: rational functions and powers of sums
-over all pixels, and iterations of those, whose curvature no training method here asks for. They
-refuse, in one line."""
+"""Operators without second derivatives, as their pages say: functions of boxes,
+rational functions and powers of sums over all pixels, and iterations of those, whose curvature no
+training method here asks for. They refuse, in one line."""
 
 FEW = max(2, settings.default.max_examples // 3)
 SEEDS = st.integers(0, 2**32 - 1)

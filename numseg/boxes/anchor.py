@@ -21,6 +21,7 @@ def base_anchors(
     rounding: str = "corners",
     order: str = "ratios",
     base_size: int = 16,
+    origin: int = 0,
     dtype: Any = np.float32,
 ) -> Array:
     """The anchors of one place, of every size and every ratio height / width.
@@ -44,6 +45,9 @@ def base_anchors(
         ratios of the first size (detectron2).
     base_size : int
         Only for "sides".
+    origin : {0, 1}
+        What the first pixel is called: 1 in MATLAB, where Faster R-CNN was written, whose first
+        anchor is -83 -39 100 56. All coordinates are larger by that.
     dtype : float32 or float64
 
     Returns
@@ -69,12 +73,12 @@ def base_anchors(
     checks.choice("rounding", rounding, ("corners", "none", "sides"))
     checks.choice("order", order, ("ratios", "sizes"))
     base = checks.integer("base_size", base_size, 1)
+    middle = float(checks.integer("origin", origin, 0, 1))
     exact = kind if rounding == "corners" else np.float64
     size, ratio = (
         np.array(_positive(name, values), exact)
         for name, values in (("sizes", sizes), ("ratios", ratios))
     )
-    middle = 0.0
     if rounding == "corners":
         root = np.sqrt(ratio)
         w, h = np.outer(1 / root, size), np.outer(root, size)
@@ -85,7 +89,7 @@ def base_anchors(
     else:
         side = np.round(np.sqrt(base**2 / ratio))
         w, h = np.outer(side, size / base), np.outer(np.round(side * ratio), size / base)
-        x, y, middle = (w - 1) / 2, (h - 1) / 2, (base - 1) / 2
+        x, y, middle = (w - 1) / 2, (h - 1) / 2, middle + (base - 1) / 2
     boxes = np.stack([middle - x, middle - y, middle + x, middle + y], -1)
     boxes = boxes if order == "ratios" else boxes.swapaxes(0, 1)
     return boxes.reshape(-1, 4).astype(kind)

@@ -1,21 +1,22 @@
-"""Boxes as differences from others: Faster R-CNN's (dx, dy, dw, dh)."""
+"""Boxes as differences from others, checked, and with leading axes that broadcast.
+
+The operators :data:`numseg.encode_boxes` and :data:`numseg.decode_boxes` have the formulas, and
+gradients.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from numseg import checks
-from numseg.boxes.door import floats, legacy, named, quadruples, upright
-from numseg.boxes.shapes import sides
-from numseg.errors import ArgumentError, shown
+from numseg.boxes.door import floats, legacy, named, quadruples
+from numseg.errors import ArgumentError
+from numseg.ops.corners import upright
+from numseg.ops.decode_boxes import CLIP, decode_boxes
+from numseg.ops.encode_boxes import encode_boxes, four
 from numseg.typing import Array, ArrayLike
-
-CLIP = math.log(1000 / 16)
-"""The largest dw and dh in torchvision and detectron2: a factor of 62.5."""
 
 
 @named
@@ -65,11 +66,8 @@ def encode(
     for name, checked in (("boxes", array), ("anchors", base)):
         quadruples(name, checked)
         upright(name, checked, positive=offset == 0)
-    _broadcast(boxes=array, anchors=base)
-    wx, wy, ww, wh = _weights(weights, array.dtype)
-    (w, h, x, y), (wa, ha, xa, ya) = _centers(array, offset), _centers(base, offset)
-    codes = wx * (x - xa) / wa, wy * (y - ya) / ha, ww * np.log(w / wa), wh * np.log(h / ha)
-    return np.stack(codes, -1)
+    array, base = _broadcast(boxes=array, anchors=base)
+    return encode_boxes(array, base, four(weights), offset)
 
 
 @named
@@ -113,46 +111,22 @@ def decode(
         For another shape or dtype, a number that is not finite, an inverted anchor.
     """
     array, base = floats(codes=codes, anchors=anchors)
-    offset = legacy(offset)
     quadruples("codes", array)
     quadruples("anchors", base)
     upright("anchors", base)
-    _broadcast(codes=array, anchors=base)
-    kind = array.dtype.type
-    codes_of = np.moveaxis(array, -1, 0)
-    dx, dy, dw, dh = (d / v for d, v in zip(codes_of, _weights(weights, array.dtype), strict=True))
-    if clip is not None:
-        most = kind(checks.real("clip", clip))
-        dw, dh = np.minimum(dw, most), np.minimum(dh, most)
-    last = kind(offset if checks.flag("inverse", inverse) else 0)
-    wa, ha, xa, ya = _centers(base, offset)
-    x, y = dx * wa + xa, dy * ha + ya
-    with np.errstate(over="ignore"):  # without clip a side may become infinite
-        half_w, half_h = kind(0.5) * (np.exp(dw) * wa), kind(0.5) * (np.exp(dh) * ha)
-    return np.stack([x - half_w, y - half_h, x + half_w - last, y + half_h - last], -1)
+    most = None if clip is None else checks.real("clip", clip)
+    offset, inverse = legacy(offset), checks.flag("inverse", inverse)
+    array, base = _broadcast(codes=array, anchors=base)
+    return decode_boxes(array, base, four(weights), most, offset, inverse)
 
 
-def _centers(boxes: Array, offset: int) -> tuple[Array, ...]:
-    """Width, height, and the center's x and y."""
-    width, height = sides(boxes, offset)
-    half = boxes.dtype.type(0.5)
-    return width, height, boxes[..., 0] + half * width, boxes[..., 1] + half * height
-
-
-def _weights(weights: Any, dtype: Any) -> tuple[Any, ...]:
-    if not checks.is_sequence(weights) or len(weights) != 4:
-        raise ArgumentError(f"weights must be four numbers, got {shown(weights)}")
-    numbers = [checks.real(f"weights[{i}]", v) for i, v in enumerate(weights)]
-    if 0 in numbers:
-        raise ArgumentError(f"weights must not be 0, got {shown(weights)}")
-    return tuple(dtype.type(v) for v in numbers)
-
-
-def _broadcast(**arrays: Array) -> None:
+def _broadcast(**arrays: Array) -> tuple[Array, Array]:
     (one, a), (two, b) = arrays.items()
     try:
-        np.broadcast_shapes(a.shape, b.shape)
+        shape = np.broadcast_shapes(a.shape, b.shape)
     except ValueError:
         raise ArgumentError(
             f"{one} has shape {a.shape}, {two} has {b.shape}: they do not broadcast"
         ) from None
+    a, b = (np.ascontiguousarray(np.broadcast_to(part, shape)) for part in (a, b))
+    return a, b

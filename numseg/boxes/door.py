@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
-
 from numseg import checks
 from numseg.device import Host
 from numseg.errors import ArgumentError
+from numseg.ops import corners
 from numseg.typing import Array, ArrayLike
 
 P = ParamSpec("P")
@@ -33,23 +32,8 @@ def floats(**given: ArrayLike) -> list[Array]:
 
 def quadruples(name: str, array: Array) -> None:
     """Any leading axes, then four finite numbers."""
-    if array.ndim < 1 or array.shape[-1] != 4:
-        raise ArgumentError(f"{name} has shape {array.shape}, expected (..., 4)")
-    if not np.isfinite(array).all():
-        raise ArgumentError(f"{_first(name, array, ~np.isfinite(array))}, expected a finite number")
-
-
-def upright(name: str, boxes: Array, positive: bool = False) -> None:
-    """Corners in order: neither side negative, or, if asked, each positive."""
-    low, high = boxes[..., :2], boxes[..., 2:]
-    wrong = ~(low < high) if positive else ~(low <= high)
-    if wrong.any():
-        *place, axis = (int(i) for i in np.argwhere(wrong)[0])
-        box, letter = boxes[tuple(place)], "xy"[axis]
-        raise ArgumentError(
-            f"{name}{place} has {letter}1 {box[axis]} and {letter}2 {box[axis + 2]}, expected "
-            f"{letter}1 {'<' if positive else '<='} {letter}2"
-        )
+    corners.quadruples(name, array)
+    corners.finite(name, array)
 
 
 def rows(name: str, array: Array, count: int, of: str) -> None:
@@ -61,8 +45,3 @@ def rows(name: str, array: Array, count: int, of: str) -> None:
 def legacy(offset: Any) -> int:
     """0, or 1 where the last pixel belongs to the box: its width is ``x2 - x1 + 1``."""
     return checks.integer("offset", offset, 0, 1)
-
-
-def _first(name: str, array: Array, wrong: Array) -> str:
-    place = tuple(int(i) for i in np.argwhere(wrong)[0])
-    return f"{name}{list(place)} is {array[place]}"

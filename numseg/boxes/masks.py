@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from numseg import checks
-from numseg.boxes.door import floats, named, quadruples, rows, upright
+from numseg.boxes.door import floats, named, quadruples, rows
 from numseg.errors import ArgumentError
+from numseg.ops.corners import upright
 from numseg.typing import Array, ArrayLike
 
 

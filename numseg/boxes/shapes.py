@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from numseg import checks
-from numseg.boxes.door import floats, legacy, named, quadruples, upright
+from numseg.boxes.door import floats, legacy, named, quadruples
+from numseg.ops.corners import upright
 from numseg.typing import Array, ArrayLike
 
 FORMATS = ("xyxy", "xywh", "cxcywh", "yxyx")

@@ -24,6 +24,7 @@ def nms(
     *,
     comparison: str = ">",
     max_output: int | None = None,
+    pre_nms_top_n: int | None = None,
     score_threshold: float | None = None,
     fmt: str = "xyxy",
     offset: int = 0,
@@ -43,6 +44,8 @@ def nms(
         ">=": an overlap of exactly the threshold goes too (Caffe's Faster R-CNN).
     max_output : int, optional
         Stop after so many.
+    pre_nms_top_n : int, optional
+        Only so many with the best scores take part.
     score_threshold : float, optional
         Boxes whose score is not larger take no part.
     fmt, offset, zero_area, corners
@@ -69,7 +72,7 @@ def nms(
     >>> ns.boxes.nms(boxes, scores, 0.5, comparison=">=")
     array([1, 2])
     """
-    found = _Candidates(boxes, scores, None, (fmt, corners), score_threshold)
+    found = _Candidates(boxes, scores, None, (fmt, corners), score_threshold, pre_nms_top_n)
     return found.keep(iou_threshold, comparison, max_output, offset, zero_area)
 
 
@@ -82,6 +85,8 @@ def batched_nms(
     *,
     comparison: str = ">",
     max_output: int | None = None,
+    pre_nms_top_n: int | None = None,
+    post_nms_top_n: int | None = None,
     score_threshold: float | None = None,
     fmt: str = "xyxy",
     offset: int = 0,
@@ -98,6 +103,11 @@ def batched_nms(
         Of each box the number of its class; images of a batch are classes too.
     max_output : int, optional
         The most of each class.
+    pre_nms_top_n : int, optional
+        Only so many of each class, those with the best scores, take part: torchvision's and
+        Faster R-CNN's proposals, with the levels of a pyramid as classes.
+    post_nms_top_n : int, optional
+        The most of all classes together.
 
     Returns
     -------
@@ -110,8 +120,9 @@ def batched_nms(
     ArgumentError
         As :func:`nms`.
     """
-    found = _Candidates(boxes, scores, idxs, (fmt, corners), score_threshold)
-    return found.keep(iou_threshold, comparison, max_output, offset, zero_area)
+    found = _Candidates(boxes, scores, idxs, (fmt, corners), score_threshold, pre_nms_top_n)
+    most = _most("post_nms_top_n", post_nms_top_n, len(found.order))
+    return found.keep(iou_threshold, comparison, max_output, offset, zero_area)[:most]
 
 
 @named
@@ -120,6 +131,7 @@ def soft_nms(
     scores: ArrayLike,
     iou_threshold: float = 0.3,
     *,
+    idxs: ArrayLike | None = None,
     method: str = "linear",
     sigma: float = 0.5,
     min_score: float = 0.001,
@@ -141,6 +153,9 @@ def soft_nms(
         Not negative. Equal scores: the box with the lower index comes first.
     iou_threshold : float
         Only for "linear".
+    idxs : array, (K,), integers, optional
+        As in :func:`batched_nms`: boxes of different classes do not compete. By default all are of
+        one class.
     method : {"linear", "gaussian"}
     sigma : float
         Only for "gaussian"; positive.
@@ -170,7 +185,7 @@ def soft_nms(
     >>> ns.boxes.soft_nms(boxes, np.array([0.75, 0.5, 0.375]))
     (array([0, 2, 1]), array([0.75 , 0.375, 0.25 ]))
     """
-    found = _Candidates(boxes, scores, None, (fmt, corners), None)
+    found = _Candidates(boxes, scores, idxs, (fmt, corners), None, None)
     if (found.scores < 0).any():
         raise ArgumentError(f"scores reach {found.scores.min()}, expected none below 0")
     checks.choice("method", method, ("linear", "gaussian"))
@@ -178,7 +193,8 @@ def soft_nms(
     inclusive = checks.choice("comparison", comparison, (">", ">=")) == ">="
     least, offset = checks.real("min_score", min_score), legacy(offset)
     by_index = np.argsort(found.order)  # so that the first of equal scores is the lowest index
-    corners_, now = found.corners[by_index], found.scores[by_index].copy()
+    corners_, group = found.corners[by_index], found.group[by_index]
+    now = found.scores[by_index].copy()
     left = now >= least
     kept, final = [], []
     while left.any():
@@ -187,7 +203,7 @@ def soft_nms(
         final.append(now[best])
         left[best] = False
         share = overlaps(corners_[best : best + 1], corners_, offset, True)[0].astype(np.float64)
-        share = np.where(np.isnan(share), 0, share)
+        share = np.where(np.isnan(share) | (group != group[best]), 0, share)
         if method == "gaussian":
             factor = np.exp(-share * share / width)
         else:
@@ -208,6 +224,7 @@ class _Candidates:
         idxs: Any,
         form: tuple[str, str],
         score_threshold: float | None,
+        top: int | None,
     ) -> None:
         boxes, scores = floats(boxes=boxes, scores=scores)
         corners = corners_of("boxes", boxes, *form)
@@ -226,6 +243,9 @@ class _Candidates:
             checks.axes("idxs", labels, "k")
             rows("idxs", labels, len(corners), "boxes")
             group = np.unique(labels, return_inverse=True)[1].reshape(-1).astype(np.int64)
+        if top is not None:
+            most = checks.integer("pre_nms_top_n", top, 0)
+            order = order[_rank(group[order]) < most]
         self.order, self.corners, self.group = order, corners[order], group[order]
         self.scores = scores[order]
 
@@ -235,10 +255,24 @@ class _Candidates:
         threshold = checks.real("iou_threshold", threshold)
         inclusive = checks.choice("comparison", comparison, (">", ">=")) == ">="
         zero = checks.choice("zero_area", zero_area, ("nan", "zero")) == "zero"
-        most = len(self.order) if most is None else checks.integer("max_output", most, 0)
+        most = _most("max_output", most, len(self.order))
         how = threshold, inclusive, legacy(offset), zero
         keep = _by_definition if chosen() == "reference" else _by_kernel
-        return self.order[keep(self.corners, self.group, min(most, len(self.order)), *how)]
+        return self.order[keep(self.corners, self.group, most, *how)]
+
+
+def _most(name: str, most: Any, count: int) -> int:
+    """Of so many boxes, how many."""
+    return count if most is None else min(checks.integer(name, most, 0), count)
+
+
+def _rank(group: Array) -> Array:
+    """How many of its group come before each."""
+    order = np.argsort(group, kind="stable")
+    begins = np.searchsorted(group[order], group)  # where each group begins among all
+    rank = np.empty(len(group), np.int64)
+    rank[order] = np.arange(len(group))
+    return rank - begins
 
 
 def _by_definition(

@@ -25,22 +25,27 @@ from numseg.ops.celu import celu
 from numseg.ops.center_crop import center_crop
 from numseg.ops.clip import clip
 from numseg.ops.col2im import col2im
+from numseg.ops.complete_box_iou_loss import complete_box_iou_loss
 from numseg.ops.concat import concat
 from numseg.ops.conv2d import conv2d
 from numseg.ops.conv_transpose2d import conv_transpose2d
 from numseg.ops.crop import crop
 from numseg.ops.crop_and_resize import crop_and_resize
 from numseg.ops.cross_entropy import cross_entropy
+from numseg.ops.decode_boxes import decode_boxes
 from numseg.ops.deform_conv2d import deform_conv2d
 from numseg.ops.dense_crf import dense_crf
 from numseg.ops.dice_loss import dice_loss
+from numseg.ops.distance_box_iou_loss import distance_box_iou_loss
 from numseg.ops.divide import divide
 from numseg.ops.dropout import dropout
 from numseg.ops.elu import elu
+from numseg.ops.encode_boxes import encode_boxes
 from numseg.ops.exp import exp
 from numseg.ops.flatten import flatten
 from numseg.ops.gaussian_filter import gaussian_filter
 from numseg.ops.gelu import gelu
+from numseg.ops.generalized_box_iou_loss import generalized_box_iou_loss
 from numseg.ops.global_avg_pool2d import global_avg_pool2d
 from numseg.ops.global_max_pool2d import global_max_pool2d
 from numseg.ops.grid_sample import grid_sample
@@ -116,22 +121,27 @@ __all__ = [
     "center_crop",
     "clip",
     "col2im",
+    "complete_box_iou_loss",
     "concat",
     "conv2d",
     "conv_transpose2d",
     "crop",
     "crop_and_resize",
     "cross_entropy",
+    "decode_boxes",
     "deform_conv2d",
     "dense_crf",
     "dice_loss",
+    "distance_box_iou_loss",
     "divide",
     "dropout",
     "elu",
+    "encode_boxes",
     "exp",
     "flatten",
     "gaussian_filter",
     "gelu",
+    "generalized_box_iou_loss",
     "global_avg_pool2d",
     "global_max_pool2d",
     "grid_sample",
@@ -208,22 +218,27 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "center_crop": center_crop,
     "clip": clip,
     "col2im": col2im,
+    "complete_box_iou_loss": complete_box_iou_loss,
     "concat": concat,
     "conv2d": conv2d,
     "conv_transpose2d": conv_transpose2d,
     "crop": crop,
     "crop_and_resize": crop_and_resize,
     "cross_entropy": cross_entropy,
+    "decode_boxes": decode_boxes,
     "deform_conv2d": deform_conv2d,
     "dense_crf": dense_crf,
     "dice_loss": dice_loss,
+    "distance_box_iou_loss": distance_box_iou_loss,
     "divide": divide,
     "dropout": dropout,
     "elu": elu,
+    "encode_boxes": encode_boxes,
     "exp": exp,
     "flatten": flatten,
     "gaussian_filter": gaussian_filter,
     "gelu": gelu,
+    "generalized_box_iou_loss": generalized_box_iou_loss,
     "global_avg_pool2d": global_avg_pool2d,
     "global_max_pool2d": global_max_pool2d,
     "grid_sample": grid_sample,

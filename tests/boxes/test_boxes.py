@@ -234,6 +234,39 @@ def test_the_kernel_is_the_definition(dtype):
             assert 3 <= len(fast) < 300
 
 
+@FACES
+def test_the_best_of_each_class_take_part(face):
+    classes = np.array([0, 1, 0, 1, 1])
+    scores = np.array([0.5, 0.9, 0.6, 0.8, 0.1])
+    with ns.use(face):
+        # two of each; in each the neighbours but one share 1/3
+        how = {"pre_nms_top_n": 2}
+        assert nb.batched_nms(LADDER, scores, classes, 0.3, **how).tolist() == [1, 2]
+        assert nb.batched_nms(LADDER, scores, classes, 0.9, **how).tolist() == [1, 3, 2, 0]
+        both = nb.batched_nms(LADDER, scores, classes, 0.9, post_nms_top_n=3, **how)
+        assert both.tolist() == [1, 3, 2]
+        assert nb.batched_nms(LADDER, scores, classes, 0.9, post_nms_top_n=0).tolist() == []
+        # without classes: 1, 3 and 2 take part, and 4 does not, though nothing overlaps it
+        assert nb.nms(LADDER, scores, 0.3, pre_nms_top_n=3).tolist() == [1]
+        assert nb.nms(LADDER, scores, 0.35, pre_nms_top_n=3).tolist() == [1, 3]
+        assert nb.nms(LADDER, scores, 0.9, pre_nms_top_n=0).tolist() == []
+        equal = np.array([0.5, 0.5, 0.5, 0.5, 0.9])  # of equal scores the lower indices
+        assert nb.nms(LADDER, equal, 0.9, pre_nms_top_n=3).tolist() == [4, 0, 1]
+
+
+@pytest.mark.parametrize("method", ["linear", "gaussian"])
+def test_soft_nms_within_classes(method):
+    scores, classes = np.array([0.5, 0.9, 0.6, 0.75, 0.1]), np.array([7, 2, 7, 2, 2])
+    kept, final = nb.soft_nms(LADDER, scores, 0.1, idxs=classes, method=method)
+    alone = {}
+    for label in (2, 7):
+        (of,) = np.nonzero(classes == label)
+        places, values = nb.soft_nms(LADDER[of], scores[of], 0.1, method=method)
+        alone |= dict(zip(of[places].tolist(), values.tolist(), strict=True))
+    assert dict(zip(kept.tolist(), final.tolist(), strict=True)) == alone
+    assert final.tolist() == sorted(final.tolist(), reverse=True)
+
+
 # -- codes ----------------------------------------------------------------------------------------
 
 
@@ -289,6 +322,13 @@ def test_the_anchors_of_faster_rcnn():
         [-84, -40, 99, 55], [-176, -88, 191, 103], [-360, -184, 375, 199],
         [-56, -56, 71, 71], [-120, -120, 135, 135], [-248, -248, 263, 263],
         [-36, -80, 51, 95], [-80, -168, 95, 183], [-168, -344, 183, 359],
+    ]  # fmt: skip
+    # and in its paper's MATLAB, where the first pixel is 1
+    ones = nb.base_anchors([128, 256, 512], [0.5, 1, 2], rounding="sides", origin=1)
+    assert ones.tolist() == [
+        [-83, -39, 100, 56], [-175, -87, 192, 104], [-359, -183, 376, 200],
+        [-55, -55, 72, 72], [-119, -119, 136, 136], [-247, -247, 264, 264],
+        [-35, -79, 52, 96], [-79, -167, 96, 184], [-167, -343, 184, 360],
     ]  # fmt: skip
 
 
@@ -400,6 +440,9 @@ REFUSED = [
     ("nms", (B, S, "x"), {}, "iou_threshold must be a real number, got 'x'"),
     ("nms", (B, S, 0.5), {"max_output": -1}, "max_output must be at least 0, got -1"),
     ("nms", (_with(5, 5), S, 0.5), {}, "boxes[1] has y1 5.0 and y2 2.0, expected y1 <= y2"),
+    ("nms", (B, S, 0.5), {"pre_nms_top_n": -1}, "pre_nms_top_n must be at least 0, got -1"),
+    ("batched_nms", (B, S, C, 0.5), {"post_nms_top_n": 1.5}, "post_nms_top_n must be an integer"),
+    ("soft_nms", (B, S), {"idxs": S}, "idxs has dtype float64, expected an integer dtype"),
     ("batched_nms", (B, S, S, 0.5), {}, "idxs has dtype float64, expected an integer dtype"),
     ("batched_nms", (B, S, C[:1], 0.5), {}, "idxs has shape (1,), but there are 2 boxes"),
     ("soft_nms", (B, -S), {}, "scores reach -0.6, expected none below 0"),
@@ -413,6 +456,7 @@ REFUSED = [
     ("decode", (B, B), {"inverse": 1}, "inverse must be True or False, got 1"),
     ("decode", (B, B), {"clip": INF}, "clip must lie in [-inf, inf], got inf"),
     ("base_anchors", ([0], [1]), {}, "sizes[0] must be positive"),
+    ("base_anchors", ([1], [1]), {"origin": 2}, "origin must be at most 1, got 2"),
     ("base_anchors", ([1], 1), {}, "ratios must be a sequence of numbers, got 1"),
     ("base_anchors", ([1], [1]), {"dtype": int}, "dtype must be float32 or float64, got <class"),
     ("anchors", (1, 0, B), {}, "stride must be at least 1, got 0"),
