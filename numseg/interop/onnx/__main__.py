@@ -6,6 +6,7 @@ import argparse
 import collections
 import contextlib
 import io
+import re
 import unittest
 import warnings
 from typing import Any
@@ -68,6 +69,7 @@ def main(argv: Any = None) -> int:
     )
     parser.add_argument("--reference", action="store_true", help="by the definition, in NumPy")
     parser.add_argument("--only", metavar="WORD", help="tests with this word in their name")
+    parser.add_argument("--groups", action="store_true", help="a table of why tests did not pass")
     parser.add_argument("--reasons", action="store_true", help="a line for each that did not pass")
     args = parser.parse_args(argv)
     tests, types = suite(args.only)
@@ -82,6 +84,8 @@ def main(argv: Any = None) -> int:
         outcome = Outcome(bar)
         tests.run(outcome)
     report(outcome.found, types, args.reasons)
+    if args.groups:
+        print(table(outcome.found))
     return int(any(kind == "failed" for kind, _ in outcome.found.values()))
 
 
@@ -128,6 +132,29 @@ def report(found: dict[str, tuple[str, str]], types: dict[str, set[str]], reason
     for name in sorted(set(found) - listed):
         if found[name][0] == "failed":
             print(f"  {name}: failed: {found[name][1][:200]}")
+
+
+def table(found: dict[str, tuple[str, str]]) -> str:
+    """Why tests did not pass, in Markdown: by the first node that is refused, and the reason."""
+    reasons: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    for outcome, reason in found.values():
+        if outcome != "passed":
+            kind, why = group(reason) if outcome == "not supported" else ("failed", reason)
+            reasons[kind][why] += 1
+    lines = ["| node | tests | why |", "|---|---|---|"]
+    for kind, why in sorted(reasons.items(), key=lambda entry: (-entry[1].total(), entry[0])):
+        told = "; ".join(f"{reason} ({count})" for reason, count in why.most_common(3))
+        rest = sum(count for _, count in why.most_common()[3:])
+        lines.append(f"| {kind} | {why.total()} | {told}{f'; others ({rest})' if rest else ''} |")
+    return "\n".join(lines)
+
+
+def group(reason: str) -> tuple[str, str]:
+    """The type of the first node that a refusal names, and what it says without numbers."""
+    found = re.match(r"\d+ nodes? (?:is|are) not supported: .*? \((\w+)\): ([^;]*)", reason)
+    kind, why = found.groups() if found else ("the model", reason)
+    why = re.sub(r"\(at .*", "", why)
+    return kind, re.sub(r"[-+]?\d[\d.e+]*|'[^']*'|\([^)]*\)|\[[^\]]*\]", "_", why).strip()[:90]
 
 
 if __name__ == "__main__":
