@@ -58,9 +58,9 @@ def of_gradients(check: Callable[..., None]) -> Callable[..., None]:
     """A check of derivatives. An operator that has none refuses them."""
 
     @functools.wraps(check)
-    def checked(op: Op, case: Case, *how: Any) -> None:
+    def checked(op: Op, case: Case, *args: Any, **kwargs: Any) -> None:
         if op.differentiable:
-            return check(op, case, *how)
+            return check(op, case, *args, **kwargs)
         arguments = case.arguments("reals", np.float64)
         y, saved = op.forward(**arguments)
         for name, call in (

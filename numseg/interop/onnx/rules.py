@@ -715,7 +715,7 @@ def _cross_entropy(node: Node) -> Any:
 
 def _roi_align(node: Node) -> Any:
     """Boxes may be computed; of which image they are is then a constant."""
-    x, rois, image = node.inputs
+    x, rois, _ = node.inputs
     if not isinstance(rois, Live):
         return by_convention(node)
     number = node.constant(2, "batch_indices")

@@ -21,7 +21,7 @@ def valid(draw: st.DrawFn) -> Case:
     if dim is None:
         shape = tuple(max(size, 1) for size in shape)
     else:
-        shape = tuple(max(n, d == dim % len(shape)) for d, n in enumerate(shape))
+        shape = tuple(max(n, int(d == dim % len(shape))) for d, n in enumerate(shape))
     params: dict[str, Any] = {"dim": dim, "keepdim": draw(st.booleans())}
     return Case({"x": shape}, params | {"select_last_index": draw(st.booleans())})
 

@@ -1,5 +1,5 @@
-"""argmax and argmin on the CPU. A unit is a block of neighbouring results where the axes behind have
-some, one result where they have none."""
+"""argmax and argmin on the CPU. A unit is a block of neighbouring results where there are axes
+behind, one result where there are none."""
 
 from __future__ import annotations
 

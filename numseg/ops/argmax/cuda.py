@@ -1,4 +1,4 @@
-"""argmax and argmin on CUDA. A thread owns a result, and all the numbers that it is the place in."""
+"""argmax and argmin on CUDA. A thread owns a result, and reads what it is a place in."""
 
 from __future__ import annotations
 

@@ -292,3 +292,33 @@ def test_swish_of_another_factor():
     x = np.float32([-1, 0, 2])
     y = run(node("Swish", "x", "y", alpha=0.5), x, 24)
     np.testing.assert_allclose(y, x / (1 + np.exp(-x / 2)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("made", "inputs", "constants", "told"),
+    [
+        (node("ArgMax", "x", "y", axis=2), {"x": [2, 3]}, {}, "dim is 2, but x has 2 axes"),
+        (node("ArgMax", "x", "y", axis=1), {"x": [2, 0]}, {}, "x has no numbers along axis 1"),
+        (node("Cast", "x", "y", to=7), {"x": [2]}, {}, "casts float32 to int64"),
+        (node("CastLike", "x a", "y"), {"x": [2]}, {"a": [1]}, "casts float32 to int64"),
+        (node("Gather", "x a", "y"), {"x": [2]}, {"a": [[0] * 257]}, "has 257 indices, expected 1"),
+        (node("NonMaxSuppression", "x s", "y"), {"x": [1, 2, 4], "s": [1, 1, 2]}, {},
+         "there is no operator for it"),
+        (node("ReduceProd", "x", "y"), {"x": [2]}, {}, "there is no operator for it"),
+        (node("RMSNormalization", "x a", "y", stash_type=11), {"x": [2]}, {"a": np.float32([1, 1])},
+         "stash_type = 11, expected 1"),
+        (node("RoiAlign", "x r i", "y"), {"x": [1, 1, 4, 4], "r": [1, 4], "i": [1]}, {},
+         "its input batch_indices must be a constant"),
+        (node("RoiAlign", "x r i", "y", mode="sum"), {"x": [1, 1, 4, 4], "r": [1, 4]}, {"i": [0]},
+         "mode = 'sum'"),
+        (node("NegativeLogLikelihoodLoss", "x t", "y"), {"x": [2, 3]}, {"t": [0, 2]},
+         "target holds int64, which the graph does not compute with"),
+        (node("SoftmaxCrossEntropyLoss", "x t", "y", reduction="avg"), {"x": [2, 3], "t": [2]}, {},
+         "reduction = 'avg'"),
+        (node("Where", "c x x", "y"), {"x": [2]}, {"c": [True, False]}, "there is no operator"),
+    ],
+)  # fmt: skip
+def test_what_is_not_read_says_why(made, inputs, constants, told):
+    with pytest.raises(FileError, match=told) as caught:
+        load(model([made], inputs, opset=23, **constants))
+    assert f"({made.op_type}): " in str(caught.value)
