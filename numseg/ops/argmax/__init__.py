@@ -8,6 +8,7 @@ import numpy as np
 
 from numseg import checks
 from numseg.errors import ArgumentError
+from numseg.geometry import POINTWISE
 from numseg.operator import Plan, Spec, operator
 from numseg.ops.argmax.geometry import Geometry
 from numseg.typing import Array, ArrayLike
@@ -84,5 +85,5 @@ def places(
         outputs=(Spec(result, np.dtype(np.int64)),),
         geometry=Geometry(outer, size, inner, least, last),
         flops=outer * size * inner,
-        **({"reach": None} if rows_columns else {}),
+        reach=None if rows_columns else POINTWISE,
     )
