@@ -249,6 +249,7 @@ class _Walk:
             return [*arithmetic.compute("ShapePart", node.attributes, [shape])]
         if node.type == "CastLike" and not isinstance(inputs[0], Computed):
             like = inputs[1]
+            assert like is not None
             dtype = like.spec.dtype if isinstance(like, Computed) else _numbers(like).dtype
             return self._made("Cast", {"to": arithmetic.number_of(dtype)}, inputs[:1], 1)
         if node.type in arithmetic.FUNCTIONS and not any(isinstance(t, Computed) for t in inputs):
