@@ -83,7 +83,7 @@ def first_calls(op: Operator[..., Any]) -> dict[str, Any]:
         (y, saved), forward = _timed(lambda: op.forward(**arguments))
         first = y[0] if isinstance(y, tuple) else y
         gy = np.ones(first.shape, first.dtype)
-        _, backward = _timed(lambda: op.backward(saved, gy))
+        _, backward = _timed(lambda: op.backward(saved, gy) if op.differentiable else ())
     return {"forward": forward, "backward": backward, "kernels": kernels}
 
 

@@ -95,7 +95,8 @@ def operator(
     saves : str
         Which inputs and outputs ``backward`` needs, in the order its kernels take them.
     differentiable : str, optional
-        The inputs that have a gradient; all by default. Gradients flow from the first output.
+        The inputs that have a gradient; all by default. Gradients flow from the first output. None,
+        "", where that holds integers: such an operator refuses to go backward.
     linear : str
         The inputs in which the result is linear, each taken alone, unless the plan of a call
         takes it back (``Plan.linear``).
@@ -264,6 +265,7 @@ class Operator(Generic[P, R]):
             None for an array that was not given.
         """
         with self.named_errors(".backward"):
+            self._demand_gradients("backward")
             where, kept, grad_y = self.reopened(saved, grad_y)
             for name in needs or ():
                 checks.choice("needs", name, self.differentiable)
@@ -291,6 +293,7 @@ class Operator(Generic[P, R]):
         """
         call = self.bind(args, kwargs)
         with self.named_errors(".jvp"):
+            self._demand_gradients("jvp")
             along = derivatives.along(self, "tangents", tangents, call.plan, call.device)
         y, saved = self.recorded(call)
         with self.named_errors(".jvp"):
@@ -318,6 +321,7 @@ class Operator(Generic[P, R]):
             respect to ``grad_y``.
         """
         with self.named_errors(".double_backward"):
+            self._demand_gradients("double_backward")
             return derivatives.double_backward(self, saved, grad_y, grad_grads)
 
     # -- what is known without values --------------------------------------------------------
@@ -496,6 +500,10 @@ class Operator(Generic[P, R]):
             if (found := each(views, spec_of)) != planned[name]:
                 raise ArgumentError(f"saved.{name} is {found}, forward saved {planned[name]}")
         return where, [each(array, where.normal) for array in kept], where.normal(view)
+
+    def _demand_gradients(self, wanted: str) -> None:
+        if not self.differentiable:
+            raise ArgumentError(f"{self.__name__} has no {wanted}")
 
     def by_array(self, grads: list[Any], plan: Plan[Any]) -> tuple[Any, ...]:
         """One gradient per array, from one per argument."""

@@ -113,7 +113,8 @@ def test_operators_and_what_they_give(name: str) -> None:
         grad_y = np.ones_like(y[0] if isinstance(y, tuple) else y)
         there = pickle.loads(pickle.dumps(saved))
         assert type(there) is type(saved)
-        assert _same(face.backward(there, grad_y), face.backward(saved, grad_y))
+        if op.differentiable:
+            assert _same(face.backward(there, grad_y), face.backward(saved, grad_y))
 
 
 def test_linear_operators() -> None:

@@ -36,7 +36,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     from numseg import checks
 
-    chosen = [_operator(name) for name in args.operators] or list(_operators().values())
+    every = [op for op in _operators().values() if op.differentiable]
+    chosen = [_operator(name) for name in args.operators] or every
     count = checks.integer("--cases", args.cases, 1)
     seed = checks.integer("--seed", args.seed, 0)
     print(

@@ -289,7 +289,7 @@ class Graph(Network):
             From :meth:`forward`. It stays as it is: another ``grad_y`` may follow.
         grad_y : array, or tuple of arrays for several outputs
             Gradient of a scalar with respect to the output. None, and only None, for an output
-            that has none because it is not a node's first result.
+            that has none because it is not a node's first result, or holds places (argmax).
         needs : collection of str, optional
             Names of the parameters and inputs whose gradient is wanted; all that have one by
             default. Training wants ``graph.trainable``: the image's gradient costs a convolution.
@@ -303,8 +303,9 @@ class Graph(Network):
         if len(grads_y) != len(self.outputs):
             outputs = _count(len(self.outputs), "output")
             raise ArgumentError(f"grad_y has {len(grads_y)} arrays, the graph has {outputs}")
+        without = {node.name for node in self.nodes if not node.operator.differentiable}
         for j, (value, grad) in enumerate(zip(self.outputs, grads_y, strict=True)):
-            if (value.result > 0) != (grad is None):
+            if (value.result > 0 or value.source in without) != (grad is None):
                 rule = "has no gradient: give None" if grad is not None else "needs a gradient"
                 raise ArgumentError(f"grad_y[{j}]: output {j} {rule}")
         return execute.backward(self, tape, grads_y, needs)

@@ -15,12 +15,15 @@ from numseg.ops.add import add
 from numseg.ops.affine_grid import affine_grid
 from numseg.ops.amax import amax
 from numseg.ops.amin import amin
+from numseg.ops.argmax import argmax
+from numseg.ops.argmin import argmin
 from numseg.ops.aspp2d import aspp2d
 from numseg.ops.avg_pool2d import avg_pool2d
 from numseg.ops.batch_norm import batch_norm
 from numseg.ops.bed_of_nails2d import bed_of_nails2d
 from numseg.ops.bilateral_features import bilateral_features
 from numseg.ops.binary_cross_entropy_with_logits import binary_cross_entropy_with_logits
+from numseg.ops.ceil import ceil
 from numseg.ops.celu import celu
 from numseg.ops.center_crop import center_crop
 from numseg.ops.clip import clip
@@ -43,6 +46,7 @@ from numseg.ops.elu import elu
 from numseg.ops.encode_boxes import encode_boxes
 from numseg.ops.exp import exp
 from numseg.ops.flatten import flatten
+from numseg.ops.floor import floor
 from numseg.ops.gaussian_filter import gaussian_filter
 from numseg.ops.gelu import gelu
 from numseg.ops.generalized_box_iou_loss import generalized_box_iou_loss
@@ -73,6 +77,7 @@ from numseg.ops.mean_field_step import mean_field_step
 from numseg.ops.minimum import minimum
 from numseg.ops.mish import mish
 from numseg.ops.multiply import multiply
+from numseg.ops.nll_loss import nll_loss
 from numseg.ops.pad import pad
 from numseg.ops.permute import permute
 from numseg.ops.pixel_shuffle2d import pixel_shuffle2d
@@ -83,10 +88,12 @@ from numseg.ops.relu import relu
 from numseg.ops.reshape import reshape
 from numseg.ops.roi_align import roi_align
 from numseg.ops.roi_pool import roi_pool
+from numseg.ops.round import round
 from numseg.ops.selu import selu
 from numseg.ops.separable_conv2d import separable_conv2d
 from numseg.ops.sigmoid import sigmoid
 from numseg.ops.sigmoid_focal_loss import sigmoid_focal_loss
+from numseg.ops.sign import sign
 from numseg.ops.silu import silu
 from numseg.ops.smooth_l1_loss import smooth_l1_loss
 from numseg.ops.softmax import softmax
@@ -111,12 +118,15 @@ __all__ = [
     "affine_grid",
     "amax",
     "amin",
+    "argmax",
+    "argmin",
     "aspp2d",
     "avg_pool2d",
     "batch_norm",
     "bed_of_nails2d",
     "bilateral_features",
     "binary_cross_entropy_with_logits",
+    "ceil",
     "celu",
     "center_crop",
     "clip",
@@ -139,6 +149,7 @@ __all__ = [
     "encode_boxes",
     "exp",
     "flatten",
+    "floor",
     "gaussian_filter",
     "gelu",
     "generalized_box_iou_loss",
@@ -169,6 +180,7 @@ __all__ = [
     "minimum",
     "mish",
     "multiply",
+    "nll_loss",
     "pad",
     "permute",
     "pixel_shuffle2d",
@@ -179,10 +191,12 @@ __all__ = [
     "reshape",
     "roi_align",
     "roi_pool",
+    "round",
     "selu",
     "separable_conv2d",
     "sigmoid",
     "sigmoid_focal_loss",
+    "sign",
     "silu",
     "smooth_l1_loss",
     "softmax",
@@ -208,12 +222,15 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "affine_grid": affine_grid,
     "amax": amax,
     "amin": amin,
+    "argmax": argmax,
+    "argmin": argmin,
     "aspp2d": aspp2d,
     "avg_pool2d": avg_pool2d,
     "batch_norm": batch_norm,
     "bed_of_nails2d": bed_of_nails2d,
     "bilateral_features": bilateral_features,
     "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
+    "ceil": ceil,
     "celu": celu,
     "center_crop": center_crop,
     "clip": clip,
@@ -236,6 +253,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "encode_boxes": encode_boxes,
     "exp": exp,
     "flatten": flatten,
+    "floor": floor,
     "gaussian_filter": gaussian_filter,
     "gelu": gelu,
     "generalized_box_iou_loss": generalized_box_iou_loss,
@@ -266,6 +284,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "minimum": minimum,
     "mish": mish,
     "multiply": multiply,
+    "nll_loss": nll_loss,
     "pad": pad,
     "permute": permute,
     "pixel_shuffle2d": pixel_shuffle2d,
@@ -276,10 +295,12 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "reshape": reshape,
     "roi_align": roi_align,
     "roi_pool": roi_pool,
+    "round": round,
     "selu": selu,
     "separable_conv2d": separable_conv2d,
     "sigmoid": sigmoid,
     "sigmoid_focal_loss": sigmoid_focal_loss,
+    "sign": sign,
     "silu": silu,
     "smooth_l1_loss": smooth_l1_loss,
     "softmax": softmax,

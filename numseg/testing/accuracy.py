@@ -121,7 +121,9 @@ def _defined(
         outputs = tuple(shaped(*pair) for pair in zip(outputs, plan.outputs, strict=True))
         known |= dict(zip(op.outputs, outputs, strict=True))
         saved = [known[n] for n in op.saves]
-        gradients = _tuple(face.backward(*saved, wide(grad_y), plan.geometry))
+        gradients: tuple[Any, ...] = ()
+        if op.differentiable:
+            gradients = _tuple(face.backward(*saved, wide(grad_y), plan.geometry))
     by_array = [
         part
         for name, gradient in zip(op.differentiable, gradients, strict=True)

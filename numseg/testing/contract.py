@@ -54,6 +54,26 @@ class Observed(NamedTuple):
     plan: Plan[Any]
 
 
+def of_gradients(check: Callable[..., None]) -> Callable[..., None]:
+    """A check of derivatives. An operator that has none refuses them."""
+
+    @functools.wraps(check)
+    def checked(op: Op, case: Case, *args: Any, **kwargs: Any) -> None:
+        if op.differentiable:
+            return check(op, case, *args, **kwargs)
+        arguments = case.arguments("reals", np.float64)
+        y, saved = op.forward(**arguments)
+        for name, call in (
+            ("backward", lambda: op.backward(saved, y)),
+            ("jvp", lambda: op.jvp(**arguments, tangents={})),
+            ("double_backward", lambda: op.double_backward(saved, y, {})),
+        ):
+            _demand_refusal(call, f"{op.__name__}.{name}: {op.__name__} has no {name}")
+        return None
+
+    return checked
+
+
 # -- the checks -----------------------------------------------------------------------------------
 
 
@@ -121,12 +141,14 @@ def _as_special(a: Array, b: Array) -> Array:
     return (np.isfinite(a) & np.isfinite(b)) | (np.isnan(a) & np.isnan(b)) | (a == b)
 
 
+@of_gradients
 def check_gradients(op: Op, case: Case, seed: int) -> None:
     """Every gradient agrees with central differences in float64, and at kinks with the slopes."""
     report = gradcheck(op, case.arguments("reals", np.float64, seed), seed=seed, directions=2)
     _demand(report.status != "fail", str(report))
 
 
+@of_gradients
 def check_adjoint(op: Op, case: Case, seed: int) -> None:
     """Where the result is linear in an argument, backward is the transpose of forward, and of the
     operator's matrix: exactly, on integers."""
@@ -140,6 +162,7 @@ def check_adjoint(op: Op, case: Case, seed: int) -> None:
         _check_matrix(op, case.arguments("integers", np.float64, seed), exact, seed)
 
 
+@of_gradients
 def check_jvp(op: Op, case: Case, dtype: Any, seed: int) -> None:
     """``jvp`` is the transpose of ``backward``, at ties too, and the derivative in float64."""
     for kind in ("integers", "reals"):
@@ -157,6 +180,7 @@ def check_jvp(op: Op, case: Case, dtype: Any, seed: int) -> None:
             _same_bits(f"{op.__name__}.jvp: the value", a, b)
 
 
+@of_gradients
 def check_double_backward(op: Op, case: Case, seed: int) -> None:
     """``double_backward`` agrees with central differences of ``backward``."""
     arguments = case.arguments("reals", np.float64, seed)
@@ -164,6 +188,7 @@ def check_double_backward(op: Op, case: Case, seed: int) -> None:
     _demand(report.status != "fail", str(report))
 
 
+@of_gradients
 def check_transposed(op: Op, case: Case, seed: int) -> None:
     """``backward`` is linear in ``grad_y``, and the last that ``double_backward`` gives is its
     transpose: ``<v, backward(g)> = <last, g>``, at ties too."""
@@ -261,6 +286,7 @@ def check_repeats(op: Op, case: Case, dtype: Any, seed: int) -> None:
             _same_observed(f"{op.__name__}, {threads} threads", once, again)
 
 
+@of_gradients
 def check_needs(op: Op, case: Case, dtype: Any, seed: int) -> None:
     """Gradients that are not wanted are None, and change nothing in the others. Backward leaves
     what was saved as it was."""
@@ -288,6 +314,7 @@ def check_needs(op: Op, case: Case, dtype: Any, seed: int) -> None:
     _demand(before == after, f"{op.__name__}: backward changes what was saved")
 
 
+@of_gradients
 def check_bad_backward(op: Op, case: Case, dtype: Any, seed: int) -> None:
     """backward refuses what does not belong to the call, and says so."""
     arguments = case.arguments("reals", dtype, seed)
@@ -309,6 +336,7 @@ def check_bad_backward(op: Op, case: Case, dtype: Any, seed: int) -> None:
         _demand_refusal(call, f"{op.__name__}.backward: {name}")
 
 
+@of_gradients
 def check_tampered(op: Op, case: Case, dtype: Any, seed: int) -> None:
     """Whatever happened to what was saved, backward reads and writes its own arrays only."""
     arguments = case.arguments("reals", dtype, seed)
@@ -432,7 +460,7 @@ def observe(
         move, watch = where.from_host, contextlib.nullcontext()
     with watch:
         y, saved = op.forward(**_map_arrays(op, move, arguments))
-        gradients = op.backward(saved, move(grad_y))
+        gradients = op.backward(saved, move(grad_y)) if op.differentiable else ()
         results = y if isinstance(y, tuple) else (y,)
         back = where.to_host
         return Observed(

@@ -23,7 +23,8 @@ def run(op: str, inputs: list[Any], opset: int, by: str, **attributes: Any) -> n
         kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
         return onnx.helper.make_tensor_value_info(name, kind, array.shape)
 
-    kind = onnx.helper.np_dtype_to_tensor_dtype(next(iter(given.values())).dtype)
+    dtype = np.dtype(np.int64) if op in ("ArgMax", "ArgMin") else next(iter(given.values())).dtype
+    kind = onnx.helper.np_dtype_to_tensor_dtype(dtype)
     y = onnx.helper.make_tensor_value_info("y", kind, None)
     graph = onnx.helper.make_graph([node], "g", [info(*pair) for pair in given.items()], [y])
     opsets = [onnx.helper.make_opsetid("", opset)]

@@ -170,6 +170,32 @@ def test_focal_cross_entropy(gamma):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("ignored", [None, 1, -1])
 def test_onnx_softmax_cross_entropy_loss(ignored, weighted, reduction):
+    _onnx_agrees(ns.cross_entropy, "SoftmaxCrossEntropyLoss", ignored, weighted, reduction)
+
+
+@REDUCTIONS
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("ignored", [None, 1, -2])  # onnx 1.23's mean counts what -1 ignores
+def test_onnx_negative_log_likelihood_loss(ignored, weighted, reduction):
+    _onnx_agrees(ns.nll_loss, "NegativeLogLikelihoodLoss", ignored, weighted, reduction)
+
+
+@REDUCTIONS
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("ignored", [None, 1])
+def test_nll_loss(ignored, weighted, reduction):
+    rng = np.random.default_rng(7)
+    arrays = {"x": rng.normal(size=(2, 4, 5, 3)), "target": rng.integers(0, 4, (2, 5, 3))}
+    arrays["weight"] = rng.uniform(0.5, 2, 4) if weighted else None
+    index = -100 if ignored is None else ignored
+
+    def theirs(x, target, weight):
+        return F.nll_loss(x, target, weight, ignore_index=index, reduction=reduction)
+
+    _agree(ns.nll_loss, theirs, arrays, ignore_index=ignored, reduction=reduction)
+
+
+def _onnx_agrees(op, kind, ignored, weighted, reduction):
     onnx = pytest.importorskip("onnx")
     from onnx.reference import ReferenceEvaluator
 
@@ -181,7 +207,7 @@ def test_onnx_softmax_cross_entropy_loss(ignored, weighted, reduction):
     weight = rng.uniform(0.5, 2, 4).astype(np.float32) if weighted else None
     names = ["x", "target", "weight"][: 2 + weighted]
     attributes = {"reduction": reduction} | ({} if ignored is None else {"ignore_index": ignored})
-    node = onnx.helper.make_node("SoftmaxCrossEntropyLoss", names, ["y"], **attributes)
+    node = onnx.helper.make_node(kind, names, ["y"], **attributes)
     kinds = [onnx.TensorProto.FLOAT, onnx.TensorProto.INT64, onnx.TensorProto.FLOAT]
     inputs = [
         onnx.helper.make_tensor_value_info(n, k, None) for n, k in zip(names, kinds, strict=False)
@@ -192,7 +218,7 @@ def test_onnx_softmax_cross_entropy_loss(ignored, weighted, reduction):
         graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8
     )
     feeds = {"x": x, "target": target} | ({"weight": weight} if weighted else {})
-    ours = ns.cross_entropy(x, target, weight, ignore_index=ignored, reduction=reduction)
+    ours = op(x, target, weight, ignore_index=ignored, reduction=reduction)
     (reference,) = ReferenceEvaluator(model).run(None, feeds)
     np.testing.assert_allclose(ours, reference, rtol=1e-5, atol=1e-6)
     runtime = pytest.importorskip("onnxruntime")

@@ -81,3 +81,28 @@ def test_it_is_onnxs(by, name, kind, opset, axes, keepdims):
     ours = op(**to_call(op, kind, inputs, stated, opset))
     assert ours.shape == theirs.shape
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["argmax", "argmin"])
+@pytest.mark.parametrize("dim", [None, 0, 2, -1])
+@pytest.mark.parametrize("keepdim", [True, False])
+def test_places_are_pytorchs(name, dim, keepdim):
+    x = RNG.permutation(2 * 3 * 4 * 5).reshape(2, 3, 4, 5).astype(np.float32)
+    theirs = getattr(torch, name)(torch.tensor(x), dim, keepdim)
+    np.testing.assert_array_equal(getattr(ns, name)(x, dim, keepdim), theirs)
+
+
+@pytest.mark.parametrize("by", ["ort", "reference"])
+@pytest.mark.parametrize(("name", "kind"), [("argmax", "ArgMax"), ("argmin", "ArgMin")])
+@pytest.mark.parametrize("stated", [{}, {"axis": -1, "keepdims": 0}, {"axis": 1}])
+@pytest.mark.parametrize("last", [0, 1])
+def test_places_are_onnxs(by, name, kind, stated, last):
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from onnx_run import run
+
+    x = RNG.integers(-2, 3, (2, 3, 4, 5)).astype(np.float32)  # with ties
+    stated = stated | {"select_last_index": last}
+    op = getattr(ns, name)
+    ours = op(**to_call(op, kind, [x], stated, 13))
+    np.testing.assert_array_equal(ours, run(kind, [x], 13, by, **stated))

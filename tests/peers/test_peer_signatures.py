@@ -78,6 +78,7 @@ NOWHERE = {
 
 LEFT_OUT = {
     ("add", "alpha"): "a factor is an operator of its own",
+    ("round", "decimals"): "a multiplication before and a division after",
     ("subtract", "alpha"): "a factor is an operator of its own",
     ("divide", "rounding_mode"): "a rounded quotient has no gradient",
     ("boxes.area", "fmt"): "convert makes corners of any format",
@@ -112,6 +113,7 @@ OTHER_DEFAULTS = {
     ("flatten", "start_dim"): "torch.nn.Flatten's, which networks are made of",
     ("log_softmax", "dim"): "the channels; PyTorch's None guesses, and is deprecated",
     ("softmax", "dim"): "the channels; PyTorch's None guesses, and is deprecated",
+    ("nll_loss", "ignore_index"): "no label is ignored that nobody named",
     ("pad", "value"): "0, which PyTorch's None means",
     ("upsample_bicubic2d", "align_corners"): "False, which PyTorch's None means",
     ("upsample_bicubic2d", "recompute_scale_factor"): "False, which PyTorch's None means",
@@ -128,6 +130,7 @@ BY_PLACE: dict[str, tuple[Any, ...]] = {
     "cross_entropy": (X, np.zeros((1, 4, 4), int), None, True),
     "hard_sigmoid": (X, True),
     "l2_norm": (X, 2.0),
+    "nll_loss": (X, np.zeros((1, 4, 4), int), None, True),
     "pad": (X, (1, 1, 1, 1), "constant"),
     "smooth_l1_loss": (X, X, True),
     "upsample_bicubic2d": (X, None, 2, "bicubic"),

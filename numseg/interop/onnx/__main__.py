@@ -6,6 +6,7 @@ import argparse
 import collections
 import contextlib
 import io
+import re
 import unittest
 import warnings
 from typing import Any
@@ -28,6 +29,7 @@ Dropout Identity Cast Constant ConstantOfShape Range Where Equal Shape Size"""
 EXAMPLES = """examples:
   python -m numseg.interop.onnx
   python -m numseg.interop.onnx --reference --reasons
+  python -m numseg.interop.onnx --groups
   python -m numseg.interop.onnx --only resize --reasons
 """
 
@@ -68,6 +70,7 @@ def main(argv: Any = None) -> int:
     )
     parser.add_argument("--reference", action="store_true", help="by the definition, in NumPy")
     parser.add_argument("--only", metavar="WORD", help="tests with this word in their name")
+    parser.add_argument("--groups", action="store_true", help="a table of why tests did not pass")
     parser.add_argument("--reasons", action="store_true", help="a line for each that did not pass")
     args = parser.parse_args(argv)
     tests, types = suite(args.only)
@@ -81,7 +84,10 @@ def main(argv: Any = None) -> int:
         warnings.simplefilter("ignore")
         outcome = Outcome(bar)
         tests.run(outcome)
-    report(outcome.found, types, args.reasons)
+    listed = {n for n in outcome.found if types.get(n, {""}) <= {*LISTED.split()}}
+    report(outcome.found, listed, args.reasons)
+    if args.groups:
+        print(table(outcome.found, listed))
     return int(any(kind == "failed" for kind, _ in outcome.found.values()))
 
 
@@ -114,9 +120,8 @@ def suite(only: str | None) -> tuple[unittest.TestSuite, dict[str, set[str]]]:
     return kept, types
 
 
-def report(found: dict[str, tuple[str, str]], types: dict[str, set[str]], reasons: bool) -> None:
+def report(found: dict[str, tuple[str, str]], listed: set[str], reasons: bool) -> None:
     """Counts of all tests, and of those of the types that segmentation models are made of."""
-    listed = {name for name in found if types.get(name, {""}) <= {*LISTED.split()}}
     for title, names in (("all tests", set(found)), ("of listed types alone", listed)):
         counts = collections.Counter(found[name][0] for name in names)
         told = ", ".join(f"{counts[k]} {k}" for k in ("passed", "not supported", "failed"))
@@ -128,6 +133,48 @@ def report(found: dict[str, tuple[str, str]], types: dict[str, set[str]], reason
     for name in sorted(set(found) - listed):
         if found[name][0] == "failed":
             print(f"  {name}: failed: {found[name][1][:200]}")
+
+
+def table(found: dict[str, tuple[str, str]], listed: set[str]) -> str:
+    """Why tests did not pass, in Markdown: the reason, and the first node that it was given for."""
+    reasons: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    ours: collections.Counter[str] = collections.Counter()
+    for name, (outcome, reason) in found.items():
+        if outcome != "passed":
+            kind, why = (name, "failed") if outcome == "failed" else group(reason)
+            reasons[why][kind] += 1
+            ours[why] += name in listed
+    lines = ["| why | tests | of listed types | nodes |", "|---|---|---|---|"]
+    for why, kinds in sorted(reasons.items(), key=lambda entry: (-entry[1].total(), entry[0])):
+        told = ", ".join(f"{kind} {n}" if n > 1 else kind for kind, n in kinds.most_common())
+        lines.append(f"| {why} | {kinds.total()} | {ours[why]} | {told} |")
+    return "\n".join(lines)
+
+
+ALIKE = [
+    (r"input \S+ has ONNX's dtype.*", "an input of a dtype that NumPy has not"),
+    (r"is of opset.*", "a model of opset 6 or older"),
+    (r"input \S+ is an? (sequence|optional)_type.*", "a sequence, or an optional value"),
+    (r"its attribute \S+ is a graph", "a graph within a graph"),
+    (r"is of the domain .*", "a node of another domain than ONNX's own"),
+    (r"casts .*", "a cast to another dtype of an array that the graph computes"),
+    (r".*(expected float32 or float64|its first input is a constant, or holds no).*",
+     "numbers that are neither float32 nor float64"),
+    (r"\w+ holds .*", "integers among the weights"),
+    (r".*(its images have \d axes|has shape .* expected 4 axes).*", "images of three axes"),
+    (r"output \d+ is not computed|.* does not give output \d+", "a further output"),
+    (r".*(cannot be computed|has no numbers).*", "an extreme of no numbers"),
+    (r"(mode|storage_order|dilations|axis|p|image_shape|alpha|.* has no argument for .*) = .*",
+     "an attribute that the operator has no argument for"),
+]  # fmt: skip
+"""What a refusal says, and what is said of all like it."""
+
+
+def group(reason: str) -> tuple[str, str]:
+    """The type of the first node that a refusal names, and the reason, in words for all like it."""
+    found = re.match(r"\d+ nodes? (?:is|are) not supported: .*? \((\w+)\): ([^;]*)", reason)
+    kind, why = found.groups() if found else ("the model", reason)
+    return kind, next((words for like, words in ALIKE if re.fullmatch(like, why)), why)
 
 
 if __name__ == "__main__":

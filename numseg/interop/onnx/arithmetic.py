@@ -30,6 +30,11 @@ DTYPES: dict[int, Any] = {
 """Of TensorProto's numbers, those that NumPy has."""
 
 
+def number_of(dtype: Any) -> int:
+    """TensorProto's number of a dtype."""
+    return next(number for number, known in DTYPES.items() if np.dtype(known) == dtype)
+
+
 def bounded(shape: Any) -> Shape:
     """The shape, if an array of it is small."""
     sizes = tuple(int(size) for size in shape)

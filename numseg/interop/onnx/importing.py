@@ -247,6 +247,11 @@ class _Walk:
         if node.type == "Shape" and inputs[0] is not None:
             shape = np.array(_numbers(inputs[0]).shape, np.int64)
             return [*arithmetic.compute("ShapePart", node.attributes, [shape])]
+        if node.type == "CastLike" and not isinstance(inputs[0], Computed):
+            like = inputs[1]
+            assert like is not None
+            dtype = like.spec.dtype if isinstance(like, Computed) else _numbers(like).dtype
+            return self._made("Cast", {"to": arithmetic.number_of(dtype)}, inputs[:1], 1)
         if node.type in arithmetic.FUNCTIONS and not any(isinstance(t, Computed) for t in inputs):
             return self._arithmetic(node, inputs)
         return self._calls(node, inputs)

@@ -26,6 +26,7 @@ from numseg.interop.onnx.arithmetic import DTYPES, axes_of
 from numseg.interop.onnx.files import Unread
 from numseg.operator import Operator
 from numseg.ops.registry import OPERATORS
+from numseg.ops.selu import ALPHA, SCALE
 from numseg.plan import Spec
 from numseg.typing import Array, Shape
 
@@ -230,6 +231,14 @@ def _cast(node: Node) -> Any:
     return x
 
 
+def _cast_like(node: Node) -> Any:
+    x, like = node.first, node.inputs[1]
+    assert like is not None
+    if x.dtype != like.dtype:
+        raise Unsupported(f"casts {x.dtype} to {like.dtype}")
+    return x
+
+
 def _reshape(node: Node) -> Any:
     x, asked = node.inputs[0], node.constant(1, "shape")
     assert x is not None
@@ -326,8 +335,8 @@ def _gather(node: Node) -> Any:
     x, index = node.first, node.constant(1, "indices")
     assert index is not None
     axis = node.take("axis", 0) % x.rank
-    if index.ndim > 1 or not 0 < index.size <= 256:
-        raise Unsupported(f"its indices have shape {index.shape}")
+    if not 0 < index.size <= 256:
+        raise Unsupported(f"has {index.size} indices, expected 1 to 256")
     node.asked = True
     size = x.shape[axis]
     places = [int(i) + size if i < 0 else int(i) for i in index.reshape(-1)]
@@ -335,9 +344,10 @@ def _gather(node: Node) -> Any:
         y = _part(node, x, axis, places[0], len(places))
     else:
         y = node.call("concat", [_part(node, x, axis, i, 1) for i in places], dim=axis)
-    if index.ndim:
+    if index.ndim == 1:
         return y
-    return node.reshape(y, arithmetic.squeezed(tuple(y.shape), [axis]))
+    shape = tuple(y.shape)
+    return node.reshape(y, (*shape[:axis], *index.shape, *shape[axis + 1 :]))
 
 
 def _expand(node: Node) -> Any:
@@ -568,6 +578,9 @@ def _matmul(node: Node) -> Any:
 
 def _pow(node: Node) -> Any:
     x, power = node.inputs
+    if isinstance(power, np.ndarray) and isinstance(x, Live) and power.dtype != x.dtype:
+        power = power.astype(x.dtype)
+        node.inputs = [x, power]
     if isinstance(power, np.ndarray) and power.size == 1:
         exponent = float(power.reshape(()))
         if exponent == 2:
@@ -588,9 +601,63 @@ def _reciprocal(node: Node) -> Any:
 
 
 def _swish(node: Node) -> Any:
-    if node.take("alpha", 1.0) != 1:
-        raise Unsupported(f"alpha = {node.take('alpha', 1.0)}, expected 1")
-    return node.call("silu", node.inputs[0])
+    x, alpha = node.inputs[0], node.take("alpha", 1.0)
+    if alpha == 1:
+        return node.call("silu", x)
+    return node.call("multiply", x, node.call("sigmoid", _scaled(node, x, alpha)))
+
+
+def _selu(node: Node) -> Any:
+    """Of other numbers than those of the paper it is an elu."""
+    try:
+        return by_convention(node)
+    except Unsupported:
+        alpha, gamma = (node.attributes.get(n, d) for n, d in (("alpha", ALPHA), ("gamma", SCALE)))
+        return _scaled(node, node.call("elu", node.inputs[0], alpha=alpha), gamma)
+
+
+def _prelu(node: Node) -> Any:
+    """With slopes that are none of channels it is a sum of two parts."""
+    try:
+        return by_convention(node)
+    except Unsupported:
+        x, slope = node.inputs
+        zero = _number(node, 0)
+        below = node.call("multiply", node.call("minimum", x, zero), slope)
+        return node.call("add", node.call("maximum", x, zero), below)
+
+
+def _layer_norm(node: Node) -> Any:
+    """The mean and the inverse deviation, if they are wanted, are computed apart."""
+    alone = dataclasses.replace(node, outputs=1)
+    y = by_convention(alone)
+    node.calls, node.asked = alone.calls, alone.asked
+    if node.outputs == 1:
+        return y
+    x = node.first
+    mean = node.call("mean", x, dim=_from(node, x), keepdim=True)
+    if node.outputs == 2:
+        return [y, mean]
+    return [y, mean, _inverse_root(node, node.call("subtract", x, mean))]
+
+
+def _rms_norm(node: Node) -> Any:
+    x, scale = node.first, node.inputs[1]
+    if node.take("stash_type", 1) != 1:
+        raise Unsupported(f"stash_type = {node.attributes['stash_type']}, expected 1")
+    return node.call("multiply", node.call("multiply", x, _inverse_root(node, x)), scale)
+
+
+def _inverse_root(node: Node, x: Live) -> Any:
+    """One over the root of the mean square, to which epsilon is added."""
+    square = node.call("mean", node.call("multiply", x, x), dim=_from(node, x), keepdim=True)
+    more = node.call("add", square, _number(node, node.take("epsilon", 1e-5)))
+    return node.call("divide", _number(node, 1), node.call("sqrt", more))
+
+
+def _from(node: Node, x: Live) -> tuple[int, ...]:
+    """The axes from the node's axis on."""
+    return tuple(range(node.take("axis", -1) % x.rank, x.rank))
 
 
 def _reduction(do: Callable[[Node, Any, Any], Any]) -> Rule:
@@ -604,21 +671,70 @@ def _reduction(do: Callable[[Node, Any, Any], Any]) -> Rule:
             if axes is not None and not node.take("noop_with_empty_axes", 0):
                 axes = None
             if node.take("noop_with_empty_axes", 0):
-                return do(node, x, lambda operator, array: array)
+                return do(node, x, lambda operator, array, keepdim=True: array)
         dim = tuple(axis % x.rank for axis in axes) if axes else None
 
-        def over(operator: str, array: Any) -> Any:
-            return node.call(operator, array, dim=dim, keepdim=keep)
+        def over(operator: str, array: Any, keepdim: bool = keep) -> Any:
+            return node.call(operator, array, dim=dim, keepdim=keepdim)
 
         return do(node, x, over)
 
     return rule
 
 
+def _log_sum_exp(node: Node, x: Live, over: Callable[..., Any]) -> Any:
+    """The largest is taken out of the sum, or else the largest finite number."""
+    if 0 in x.spec.shape:  # there may be no largest
+        return node.call("log", over("sum", node.call("exp", x)))
+    most = float(np.finfo(x.dtype).max)
+    largest = node.call("clip", over("amax", x, True), min=-most, max=most)
+    y = node.call("log", over("sum", node.call("exp", node.call("subtract", x, largest))))
+    if y.rank < largest.rank:
+        largest = node.reshape(largest, y.shape)
+    return node.call("add", y, largest)
+
+
+def _clip(node: Node) -> Any:
+    """Bounds that are computed are a maximum and a minimum."""
+    bounds = node.input(1), node.input(2)
+    if not any(isinstance(bound, Live) for bound in bounds):
+        return by_convention(node)
+    y: Any = node.inputs[0]
+    for operator, bound in zip(("maximum", "minimum"), bounds, strict=True):
+        y = y if bound is None else node.call(operator, y, bound)
+    return y
+
+
+def _cross_entropy(node: Node) -> Any:
+    """The second output, if it is wanted, is log_softmax."""
+    loss = dataclasses.replace(node, outputs=1)
+    y = by_convention(loss)
+    node.calls, node.asked = loss.calls, loss.asked
+    return (y, node.call("log_softmax", node.first, dim=1)) if node.outputs > 1 else y
+
+
+def _roi_align(node: Node) -> Any:
+    """Boxes may be computed; of which image they are is then a constant."""
+    x, rois, _ = node.inputs
+    if not isinstance(rois, Live):
+        return by_convention(node)
+    number = node.constant(2, "batch_indices")
+    assert number is not None
+    column = number.reshape(-1, 1).astype(rois.dtype)
+    boxes = node.call("concat", [column, rois], dim=1)
+    known = [x, np.zeros((column.size, 4), rois.dtype), number]
+    made = to_call(
+        OPERATORS["roi_align"], node.type, known, dict(node.attributes), node.opset, node.outputs
+    )
+    return node.call("roi_align", **(made | {"boxes": boxes}))
+
+
 RULES: dict[str, Rule] = {
     "Add": _commutative,
     "AveragePool": _image,
     "Cast": _cast,
+    "CastLike": _cast_like,
+    "Clip": _clip,
     "Conv": _image,
     "ConvTranspose": _image,
     "Dropout": _dropout,
@@ -629,6 +745,7 @@ RULES: dict[str, Rule] = {
     "GlobalAveragePool": _global_pool("mean"),
     "GlobalMaxPool": _global_pool("amax"),
     "Identity": _same,
+    "LayerNormalization": _layer_norm,
     "LogSoftmax": _softmax,
     "LpPool": _image,
     "MatMul": _matmul,
@@ -640,11 +757,14 @@ RULES: dict[str, Rule] = {
     "Neg": _negated,
     "Pad": _pad,
     "Pow": _pow,
+    "PRelu": _prelu,
+    "RMSNormalization": _rms_norm,
     "Reciprocal": _reciprocal,
     "ReduceL1": _reduction(lambda node, x, over: over("sum", node.call("abs", x))),
     "ReduceL2": _reduction(
         lambda node, x, over: node.call("sqrt", over("sum", node.call("multiply", x, x)))
     ),
+    "ReduceLogSumExp": _reduction(_log_sum_exp),
     "ReduceLogSum": _reduction(lambda node, x, over: node.call("log", over("sum", x))),
     "ReduceMax": _reduction(lambda node, x, over: over("amax", x)),
     "ReduceMean": _reduction(lambda node, x, over: over("mean", x)),
@@ -653,8 +773,11 @@ RULES: dict[str, Rule] = {
     "ReduceSumSquare": _reduction(lambda node, x, over: over("sum", node.call("multiply", x, x))),
     "Reshape": _reshape,
     "Resize": _resize,
+    "RoiAlign": _roi_align,
+    "Selu": _selu,
     "Slice": _slice,
     "Softmax": _softmax,
+    "SoftmaxCrossEntropyLoss": _cross_entropy,
     "Split": _split,
     "Squeeze": _squeeze,
     "Sum": _chain("add"),

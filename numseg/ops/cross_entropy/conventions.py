@@ -15,7 +15,7 @@ CONVENTIONS: dict[str, Arguments] = {
 
 
 def _labels(arguments: Arguments, node: Node) -> None:
-    node.inputs["target"] = arguments["target"].astype(np.int64)
+    node.inputs["target"] = arguments["target"].astype(np.int64, copy=False)
     if arguments["ignore_index"] is not None:
         node.attributes["ignore_index"] = arguments["ignore_index"]
 
@@ -24,8 +24,9 @@ def _ignored(node: Node) -> Arguments:
     return {"ignore_index": node.take("ignore_index", None)}
 
 
-ONNX = {
-    "SoftmaxCrossEntropyLoss": Onnx(
+def labelled() -> Onnx:
+    """A loss of labels."""
+    return Onnx(
         "x target weight",
         Part(("ignore_index",), _labels, _ignored),
         word("reduction", "reduction", {n: n for n in ("mean", "sum", "none")}, "mean"),
@@ -33,7 +34,9 @@ ONNX = {
         settled={"empty": "nan"},
         idle=lambda a: ("empty",),  # what ONNX says nothing of
     )
-}
+
+
+ONNX = {"SoftmaxCrossEntropyLoss": labelled()}
 
 PEERS: dict[str, dict[str, Any]] = {
     "torch.nn.functional:cross_entropy": {},

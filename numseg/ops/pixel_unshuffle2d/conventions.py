@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.conventions import Arguments, Onnx, attribute
+from numseg.conventions import Arguments, Onnx, attribute, word
 
 CONVENTIONS: dict[str, Arguments] = {
     "PyTorch": {"mode": "CRD"},
@@ -13,7 +13,10 @@ CONVENTIONS: dict[str, Arguments] = {
 
 ONNX = {
     "SpaceToDepth": Onnx(
-        "x", attribute("downscale_factor", "blocksize"), settled={"mode": "DCR"}, opset=13
+        "x",
+        attribute("downscale_factor", "blocksize"),
+        word("mode", "mode", {"DCR": "DCR", "CRD": "CRD"}, "DCR", since=28),
+        opset=13,
     )
 }
 

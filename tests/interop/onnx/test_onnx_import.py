@@ -72,11 +72,28 @@ def run(nodes: Any, x: Any, opset: int = 22, **constants: Any) -> Any:
          V.T @ np.arange(6).reshape(2, 3).T + [[1], [2], [3], [4]]),
         (node("MatMul", "x a", "y"), {"a": np.eye(4, dtype=np.float32)[::-1].copy()}, V[:, ::-1]),
         (node("Transpose", "x", "y"), {}, V.T),
+        (node("ArgMax", "x", "y", axis=1), {}, [[3]] * 3),
+        (node("ArgMin", "x", "y", keepdims=0), {}, [0] * 4),
+        (node("ReduceLogSumExp", "x a", "y"), {"a": [1]},
+         np.log(np.exp(np.float64(V)).sum(1, keepdims=True))),
+        (node("ReduceLogSumExp", "x", "y", keepdims=0), {}, np.log(np.exp(np.float64(V)).sum())),
+        (node("Floor", "x", "y"), {}, V),
+        (node("Sign", "x", "y"), {}, np.sign(V)),
+        (node("Gather", "x a", "y", axis=1), {"a": [[3, 0], [-1, 2]]}, V[:, [[3, 0], [-1, 2]]]),
+        (node("Selu", "x", "y", alpha=2.0, gamma=3.0), {},
+         3 * np.where(V > 0, V, 2 * np.expm1(np.minimum(V, 0)))),
+        (node("PRelu", "x a", "y"), {"a": np.float32([1, 2, 0, -1])},
+         np.where(V > 0, V, V * [1, 2, 0, -1])),
+        (node("Pow", "x a", "y"), {"a": [3]}, V**3),
+        (node("CastLike", "x a", "y"), {"a": np.float32(1)}, V),
     ],
 )  # fmt: skip
 def test_nodes_of_matrices(made: Any, constants: dict[str, Any], expected: Any):
     y = run(made, V, **constants)
-    np.testing.assert_array_equal(y, np.asarray(expected, np.float32))
+    if y.dtype == np.int64:
+        np.testing.assert_array_equal(y, expected)
+    else:
+        np.testing.assert_allclose(y, np.asarray(expected, np.float32), rtol=2e-7)
 
 
 def test_slices_of_images():
@@ -190,3 +207,118 @@ def test_parameters_have_the_model_s_names():
     assert list(params) == ["w", "b"]
     assert [n.name for n in graph.nodes] == ["y"]
     assert graph.trainable == ("w", "b")
+
+
+def test_logarithms_of_sums_of_exps_beyond_the_largest_number():
+    x = np.float32([[1000, 1000], [-np.inf, -np.inf], [np.inf, 0]])
+    y = run(node("ReduceLogSumExp", "x a", "y", keepdims=0), x, a=[1])
+    np.testing.assert_allclose(y, [1000 + np.log(2), -np.inf, np.inf], rtol=1e-7)
+
+
+def test_bounds_that_are_computed():
+    nodes = [node("Slice", "x z o", "low"), node("Slice", "x o t", "high"),
+             node("Clip", "x low high", "y")]  # fmt: skip
+    y = run(nodes, np.float32([[1, -1, 0], [3, 5, 0], [4, -7, 1]]), z=[0], o=[1], t=[2])
+    assert y.tolist() == [[1, -1, 0], [3, 5, 0], [3, -1, 0]]
+
+
+LABELS = np.array([[0, 1], [2, 0]])
+SCORES = np.log(np.float32([[[1, 2], [1, 2], [2, 4]], [[3, 3], [1, 4], [4, 1]]]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "loss"),
+    [
+        ("SoftmaxCrossEntropyLoss", [4, 4, 2, 8 / 3]),
+        ("NegativeLogLikelihoodLoss", [1, 0.5, 0.25, 1 / 3]),
+    ],
+)
+def test_losses_with_labels_as_an_input(kind, loss):
+    made = model([node(kind, "x t w", "y", reduction="sum")], {"x": ["n", 3, 2], "t": ["n", 2]},
+                 w=np.float32([1, 2, 4]))  # fmt: skip
+    made.graph.input[1].type.tensor_type.elem_type = 7
+    graph, params = load(made)
+    y = graph.run(params, SCORES, LABELS)
+    expected = np.sum(np.log(loss) * [1, 2, 4, 1])
+    np.testing.assert_allclose(y, expected, rtol=1e-6)
+    again, _ = load(exported(graph, params, [SCORES, LABELS]))
+    third, _ = load(exported(again, params, [SCORES, LABELS]))
+    assert digest(third) == digest(again)
+
+
+def test_the_second_output_of_a_loss():
+    nodes = [node("SoftmaxCrossEntropyLoss", "x t", "y p")]
+    made = model(nodes, {"x": ["n", 3, 2], "t": ["n", 2]}, outputs="y p")
+    made.graph.input[1].type.tensor_type.elem_type = 7
+    graph, params = load(made)
+    y, p = graph.run(params, SCORES, LABELS)
+    np.testing.assert_allclose(y, np.log([4, 4, 2, 8 / 3]).mean(), rtol=1e-6)
+    np.testing.assert_allclose(np.exp(p).sum(1), np.ones((2, 2)), rtol=1e-6)
+    assert [n.name for n in graph.nodes] == ["y", "p"]
+
+
+def test_regions_whose_boxes_are_computed():
+    x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    boxes = np.float32([[0.25, 0.25, 1.25, 1.25], [0.5, 0, 1.5, 2]])
+    nodes = [
+        node("Add", "b b", "r"),
+        node("RoiAlign", "x r i", "y", output_height=2, output_width=2),
+    ]
+    made = model(nodes, {"x": [1, 1, "h", "w"], "b": [2, 4]}, i=[0, 0])
+    graph, params = load(made)
+    numbered = np.concatenate([np.zeros((2, 1), np.float32), 2 * boxes], 1)
+    expected = ns.roi_align(x, numbered, 2, aligned=True)
+    np.testing.assert_array_equal(graph.run(params, x, boxes), expected)
+
+
+def test_means_and_deviations_of_layers():
+    x = np.float32([[[1, 3], [5, 7]], [[0, 0], [2, 2]]])
+    weight = {"w": np.float32([2, 1]), "b": np.float32([0, 1])}
+    mean, over = x.mean(2, keepdims=True), 1 / np.sqrt(x.var(2, keepdims=True) + 1e-5)
+    made = model(
+        [node("LayerNormalization", "x w b", "y m s")], {"x": [2, 2, 2]}, "y m s", **weight
+    )
+    graph, params = load(made)
+    found = graph.run(params, x)
+    expected = [(x - mean) * over * [2, 1] + [0, 1], mean, over]
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5)
+    y = run(node("RMSNormalization", "x w", "y", axis=1, epsilon=0.5), x, 23, w=weight["w"])
+    root = np.sqrt((x**2).mean((1, 2), keepdims=True) + 0.5)
+    np.testing.assert_allclose(y, x / root * [2, 1], rtol=1e-6)
+
+
+def test_swish_of_another_factor():
+    x = np.float32([-1, 0, 2])
+    y = run(node("Swish", "x", "y", alpha=0.5), x, 24)
+    np.testing.assert_allclose(y, x / (1 + np.exp(-x / 2)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("made", "inputs", "constants", "told"),
+    [
+        (node("ArgMax", "x", "y", axis=2), {"x": [2, 3]}, {}, "dim is 2, but x has 2 axes"),
+        (node("ArgMax", "x", "y", axis=1), {"x": [2, 0]}, {}, "x has no numbers along axis 1"),
+        (node("Cast", "x", "y", to=7), {"x": [2]}, {}, "casts float32 to int64"),
+        (node("CastLike", "x a", "y"), {"x": [2]}, {"a": [1]}, "casts float32 to int64"),
+        (node("Gather", "x a", "y"), {"x": [2]}, {"a": [[0] * 257]}, "has 257 indices, expected 1"),
+        (node("NonMaxSuppression", "x s", "y"), {"x": [1, 2, 4], "s": [1, 1, 2]}, {},
+         "there is no operator for it"),
+        (node("ReduceProd", "x", "y"), {"x": [2]}, {}, "there is no operator for it"),
+        (node("RMSNormalization", "x a", "y", stash_type=11), {"x": [2]}, {"a": np.float32([1, 1])},
+         "stash_type = 11, expected 1"),
+        (node("RoiAlign", "x r i", "y"), {"x": [1, 1, 4, 4], "r": [1, 4], "i": [1]}, {},
+         "its input batch_indices must be a constant"),
+        (node("RoiAlign", "x r i", "y", mode="sum"), {"x": [1, 1, 4, 4], "r": [1, 4]}, {"i": [0]},
+         "mode = 'sum'"),
+        (node("NegativeLogLikelihoodLoss", "x t", "y"), {"x": [2, 3]}, {"t": [0, 2]},
+         "target holds int64, which the graph does not compute with"),
+        (node("SoftmaxCrossEntropyLoss", "x t", "y", reduction="avg"), {"x": [2, 3], "t": [2]}, {},
+         "reduction = 'avg'"),
+        (node("Where", "c x x", "y"), {"x": [2]}, {"c": [True, False]}, "there is no operator"),
+    ],
+)  # fmt: skip
+def test_what_is_not_read_says_why(made, inputs, constants, told):
+    with pytest.raises(FileError, match=told) as caught:
+        load(model([made], inputs, opset=23, **constants))
+    assert f"({made.op_type}): " in str(caught.value)

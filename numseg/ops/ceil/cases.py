@@ -1,0 +1,7 @@
+"""Inputs for ceil."""
+
+from numseg.testing.pointwise import inputs
+
+valid, invalid = inputs()
+EXACT = True
+roundings = 0

@@ -1,0 +1,13 @@
+"""round by its definition."""
+
+import numpy as np
+
+from numseg.typing import Array
+
+
+def value(x: Array) -> Array:
+    return np.rint(x)
+
+
+def gradient(x: Array, gy: Array) -> Array:
+    return np.zeros(x.shape)
