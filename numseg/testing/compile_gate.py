@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
@@ -38,7 +39,7 @@ import numba
 
 from numseg import faces
 from numseg.cuda.launch import THREADS, Kernel, Stored, Tiled
-from numseg.cuda.runtime import cuda, simulated
+from numseg.cuda.runtime import simulated
 from numseg.errors import DeviceError
 from numseg.ops.registry import OPERATORS
 from numseg.testing import machine_code
@@ -147,15 +148,7 @@ def dtypes(kernel: Kernel) -> tuple[str, ...]:
 
 def compile_kernel(kernel: Kernel, dtype: str, cc: tuple[int, int]) -> Row:
     """Compile one kernel to machine code and count."""
-    with _pretended_device(cc):
-        ptx, _ = cuda.compile(
-            kernel.function,
-            kernel.signature(dtype),
-            device=False,
-            abi="numba",
-            cc=cc,
-            launch_bounds=kernel.bounds,
-        )
+    (ptx,) = _lowered(kernel, dtype).get_asm_strs(cc=cc)
     architecture = f"sm_{cc[0]}{cc[1]}"
     report, cubin = _assemble(ptx, architecture)
     memory = re.findall(r"(\d+) bytes (?:stack frame|spill stores|spill loads)", report)
@@ -218,10 +211,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if simulated():
             raise DeviceError("the simulator compiles nothing: unset NUMBA_ENABLE_CUDASIM")
-        # a process for each core: the compilers use one
-        with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
-            modules = SHARED, *ELSEWHERE, *twins()
-            rows = [row for part in pool.map(_compiled, modules) for row in part]
+        _ptxas()  # said before the work
+        rows = compiled()
     except DeviceError as error:
         print(f"compile_gate: {error}", file=sys.stderr)
         return 2
@@ -236,6 +227,12 @@ def main(argv: list[str] | None = None) -> int:
     return 1 if faults else 0
 
 
+def compiled() -> list[Row]:
+    """Of all kernels. A process for each core: the compilers use one."""
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+        return [row for part in pool.map(_compiled, (SHARED, *ELSEWHERE, *twins())) for row in part]
+
+
 def _compiled(module: str) -> list[Row]:
     """All kernels of a module, for each dtype and each GPU."""
     return [
@@ -244,6 +241,23 @@ def _compiled(module: str) -> list[Row]:
         for dtype in dtypes(kernel)
         for cc in ARCHITECTURES
     ]
+
+
+@functools.lru_cache(maxsize=1)
+def _lowered(kernel: Kernel, dtype: str) -> Any:
+    """The kernel as LLVM reads it, of which NVVM makes PTX for an architecture. Numba takes longer
+    to come so far than NVVM and ptxas together, and writes the same for all that are asked for."""
+    compiler: Any = importlib.import_module("numba.cuda.compiler")
+    with _pretended_device(ARCHITECTURES[0]):
+        library, _ = compiler._compile_pyfunc_with_fixup(
+            kernel.function,
+            kernel.signature(dtype),
+            device=False,
+            abi="numba",
+            cc=ARCHITECTURES[0],
+            launch_bounds=kernel.bounds,
+        )
+    return library
 
 
 @contextlib.contextmanager

@@ -243,8 +243,7 @@ def test_the_command_fails_on_a_fault(
     page = tmp_path / "page.md"
     page.write_text(f"before {compile_gate.BEGIN} old table {compile_gate.END} after")
     found = [good]
-    monkeypatch.setattr(compile_gate, "twins", lambda: [__name__])
-    monkeypatch.setattr(compile_gate, "kernels", lambda module: found if module == __name__ else [])
+    monkeypatch.setattr(compile_gate, "compiled", lambda: [r for made in found for r in rows(made)])
     assert compile_gate.main(["--write", str(page)]) == 0
     out, err = capsys.readouterr()
     assert "1 kernels, 4 compilations, 0 faults" in out
