@@ -22,7 +22,7 @@ PROMISES = (
 KERNELS = (
     "kernels/test_direct.py::test_every_path_is_exact",
     "kernels/test_direct.py::test_bits_do_not_depend_on_threads_nor_on_the_cut",
-    "kernels/test_matmul.py",
+    "kernels/test_matrix_products.py",
 )
 
 
