@@ -73,9 +73,11 @@ def _one_thread_after_the_other() -> Iterator[None]:
         yield
         return
     kernel: Any = importlib.import_module("numba.cuda.simulator.kernel")
+    array = kernel.FakeWithinKernelCUDAArray  # two wrappers around each number that is read
     turns = itertools.cycle((1, -1))
 
-    def run(block: Any, place: tuple[int, ...], *args: Any) -> None:
+    def run(block: Any, place: tuple[int, ...], *given: Any) -> None:
+        args = [arg._item._ary if isinstance(arg, array) else arg for arg in given]
         me: Any = threading.current_thread()
         me.blockIdx = kernel.Dim3(*place)
         threads = [kernel.Dim3(*at) for at in np.ndindex(*block._block_dim)][:: next(turns)]
@@ -88,10 +90,18 @@ def _one_thread_after_the_other() -> Iterator[None]:
     call = kernel.FakeCUDAKernel.__call__
 
     def quick(function: Any, *args: Any) -> Any:
-        """The simulator gives a function of the device its `cuda` anew at each call."""
-        if function._device and "cuda" not in function.fn.__code__.co_names:
+        """The simulator searches all that a function of the device knows for `cuda`, at each call,
+        to give it another one."""
+        if not function._device:
+            return call(function, *args)
+        if "cuda" not in function.fn.__code__.co_names:
             return function.fn(*args)
-        return call(function, *args)
+        space = function.fn.__globals__
+        before, space["cuda"] = space["cuda"], kernel._get_kernel_context()
+        try:
+            return function.fn(*args)
+        finally:
+            space["cuda"] = before
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel.BlockManager, "run", run)
