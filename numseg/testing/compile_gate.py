@@ -67,6 +67,7 @@ ELSEWHERE = (
             "sets",
             "losses",
             "normalising",
+            "choices",
         )
     ),
     "numseg.training.cuda",
