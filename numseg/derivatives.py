@@ -137,16 +137,23 @@ def _as_defined(op: Operator[..., Any], where: Device, *values: Any) -> Iterator
     for an operator that is to run by its definition, float64 in NumPy."""
     defined = faces.running(op, Host)[0] == "reference"
     rounded: Any = faces.rounded
-    enter: Callable[[Any], Any] = _same
+    enter: Any = None
+
+    def widened_here(array: Any) -> Any:
+        return faces.widen(where.to_host(array))
+
+    def sent(result: Any, spec: Any) -> Any:
+        return each(faces.rounded(result, spec), where.from_host)
+
     if defined:
-        enter = _widened(where)
+        rounded, enter = sent, widened_here
     elif where is not Host:
-        numbers = importlib.import_module(
-            "numseg.ops.numbers"
-        )  # made of operators, which lie above
+        numbers = importlib.import_module("numseg.ops.numbers")  # of operators, which lie above
         rounded, enter = numbers.rounded, numbers.Numbers
 
     def entered(value: Any) -> Any:
+        if enter is None:
+            return value
         if isinstance(value, dict):
             return {name: each(entry, enter) for name, entry in value.items()}
         if isinstance(value, op.saved_type):
@@ -154,16 +161,5 @@ def _as_defined(op: Operator[..., Any], where: Device, *values: Any) -> Iterator
             return op.saved_type(*(each(kept, enter) for kept in value[:-1]), plan)
         return each(value, enter)
 
-    def left(result: Any, spec: Any) -> Any:
-        return each(faces.rounded(result, spec), where.from_host)
-
     with np.errstate(all="ignore"), faces.use("reference") if defined else contextlib.nullcontext():
-        yield left if defined else rounded, *map(entered, values)
-
-
-def _same(array: Any) -> Any:
-    return array
-
-
-def _widened(where: Device) -> Callable[[Any], Any]:
-    return lambda array: faces.widen(where.to_host(array))
+        yield rounded, *map(entered, values)

@@ -14,7 +14,7 @@ from numseg.cuda import runtime
 from numseg.cuda.arrays import Cuda
 from numseg.operator import Operator
 from numseg.ops.registry import OPERATORS
-from numseg.plan import each
+from numseg.plan import Spec, each
 from numseg.testing import cases, contract
 
 if not runtime.cuda_available():
@@ -242,7 +242,7 @@ def test_calls(op: Op, arguments: dict[str, Any]) -> None:
 
 def test_a_statistic_in_float64_counts_to_its_last_digit() -> None:
     """The mean of x is no float32; what is left of it would be the whole second derivative."""
-    x = np.float32(2**20) + np.arange(6, dtype=np.float32).reshape(1, 1, 6)
+    x = np.float32(2**23) + np.arange(6, dtype=np.float32).reshape(1, 1, 6)
     grad, v = integers(1, 1, 6, seed=1), integers(1, 1, 6, seed=2)
     _, saved = ns.instance_norm.forward(Cuda.from_host(x))
     found = ns.instance_norm.double_backward(saved, Cuda.from_host(grad), {"x": Cuda.from_host(v)})
@@ -256,6 +256,38 @@ def test_the_result_is_not_the_tangent_itself() -> None:
     _, tangent = ns.add.jvp(x, x, tangents={"x": v})
     v.copy_to_device(np.zeros((2, 3), np.float32))
     np.testing.assert_array_equal(down(tangent), integers(2, 3, seed=1))
+
+
+def test_nor_is_it_where_a_rule_returns_it() -> None:
+    from numseg.ops.numbers import Numbers, rounded
+
+    v = Cuda.from_host(integers(2, 3))
+    tangent = rounded(Numbers(v), Spec((2, 3)))
+    v.copy_to_device(np.zeros((2, 3), np.float32))
+    np.testing.assert_array_equal(down(tangent), integers(2, 3))
+
+
+@pytest.mark.parametrize("op", [ns.batch_norm, ns.instance_norm, ns.cross_entropy, ns.dice_loss])
+def test_images_stay_in_float32(op: Op, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though statistics, and labels while they are compared, are in float64."""
+    wide: list[Any] = []
+    empty = Cuda.empty
+
+    def watched(shape: Any, dtype: Any) -> Any:
+        wide.extend([shape] if np.dtype(dtype) == np.float64 and np.prod(shape) >= 36 else [])
+        return empty(shape, dtype)
+
+    monkeypatch.setattr(Cuda, "empty", staticmethod(watched))
+    x, v = (Cuda.from_host(integers(2, 3, 6, seed=seed)) for seed in range(2))
+    target = {"target": Cuda.from_host(np.arange(12).reshape(2, 6) % 3, remember=True)}
+    arguments = {"x": x, **({} if "target" not in op.inputs else target)}
+    arguments |= {"training": True} if op is ns.batch_norm else {}
+    _, tangent = op.jvp(**arguments, tangents={"x": v})
+    assert tangent.dtype == np.float32
+    if op in SECOND:
+        y, saved = op.forward(**arguments)
+        assert op.double_backward(saved, y, {"x": v})[0].dtype == np.float32
+    assert not wide
 
 
 def test_some_of_a_sequence() -> None:
