@@ -1,5 +1,5 @@
-"""Commands with ``--device cuda``, at a size that the simulator takes; where there is no GPU they say
-so (tests/cli)."""
+"""Commands with ``--device cuda``, at a size that the simulator takes; where there is no GPU they
+say so (tests/cli)."""
 
 from __future__ import annotations
 

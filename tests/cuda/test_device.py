@@ -343,3 +343,9 @@ def test_repeated_axes_are_sent(source: Any, shape: Any, order: Any) -> None:
     assert sent.is_c_contiguous()
     np.testing.assert_array_equal(host(sent), array)
     np.testing.assert_array_equal(host(ns.relu(sent)), array)
+
+
+def test_parameters_of_float64_calls_are_float64() -> None:
+    x = np.array([[[1e-60], [3e-51]]])  # of which float32 holds nothing, nor of eps
+    y = ns.l2_norm(Cuda.from_host(x), eps=1e-50)
+    np.testing.assert_allclose(host(y), [[[1e-10], [0.3]]], rtol=1e-15)
