@@ -39,13 +39,14 @@ FIRST = [
 ]
 """Operators with tangents on CUDA."""
 
-SECOND = [
-    op
-    for op in OPERATORS.values()
-    if op.__name__
-    not in {"dense_crf", "dice_loss", "gaussian_filter", "grid_sample", "l2_norm",
-            "mean_field_step", "sigmoid_focal_loss"}
-]  # fmt: skip
+ONCE = {
+    *("dense_crf", "dice_loss", "gaussian_filter", "grid_sample", "l2_norm", "mean_field_step"),
+    *("sigmoid_focal_loss", "encode_boxes", "decode_boxes"),
+    *(f"{name}_box_iou_loss" for name in ("generalized", "distance", "complete")),
+}
+"""Operators without second derivatives."""
+
+SECOND = [op for op in OPERATORS.values() if op.differentiable and op.__name__ not in ONCE]
 """Operators with second derivatives."""
 
 DIVIDED = ns.bilateral_features, ns.spatial_features
