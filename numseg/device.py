@@ -65,6 +65,10 @@ class Host:
         return array
 
     @staticmethod
+    def given(entry: Any) -> Any:
+        return entry
+
+    @staticmethod
     def remembered(array: Any) -> Array | None:
         return np.asarray(array)
 
@@ -163,8 +167,12 @@ def _host_copy(view: Any) -> Array:
 
 
 def of(values: list[Any]) -> Device:
-    """The device the arrays choose: CUDA as soon as one of them is there."""
-    return Cuda if any(map(on_gpu, values)) else Host
+    """The device the arrays choose: CUDA as soon as one of them is there, and among numbers that a
+    rule computes with, theirs (:mod:`numseg.ops.numbers`)."""
+    if not any(map(on_gpu, values)):
+        return Host
+    own = (getattr(type(value), "numseg_device", None) for value in values)
+    return next(filter(None, own), Cuda)
 
 
 def seen(name: str, entry: Any) -> Any:

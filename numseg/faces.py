@@ -319,8 +319,10 @@ def _by_definition(
     )
 
 
-def widen(array: Array) -> Array:
-    """In float64, if it holds floats."""
+def widen(array: Any) -> Any:
+    """In float64, if it holds floats; numbers on the GPU (:mod:`numseg.ops.numbers`) stay."""
+    if not isinstance(array, np.ndarray):
+        return array
     return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 

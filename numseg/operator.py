@@ -270,6 +270,8 @@ class Operator(Generic[P, R]):
             for name in needs or ():
                 checks.choice("needs", name, self.differentiable)
             grads = faces.backward(self, where, kept, grad_y, saved.plan, needs)
+            if where is not device.Host:
+                grads = list(map(where.given, grads))
         return self.by_array(grads, saved.plan)
 
     def jvp(self, /, *args: Any, tangents: Mapping[str, Any], **kwargs: Any) -> tuple[R, Any]:
@@ -297,7 +299,7 @@ class Operator(Generic[P, R]):
             along = derivatives.along(self, "tangents", tangents, call.plan, call.device)
         y, saved = self.recorded(call)
         with self.named_errors(".jvp"):
-            return y, derivatives.jvp(self, saved, along)
+            return y, derivatives.jvp(self, saved, along, call.device)
 
     def double_backward(
         self, saved: Saved, grad_y: Any, grad_grads: Mapping[str, Any]
@@ -427,9 +429,10 @@ class Operator(Generic[P, R]):
 
     def _outputs(self, call: Call, **how: Any) -> tuple[Any, ...]:
         try:
-            return faces.forward(self, call, **how)
+            outputs = faces.forward(self, call, **how)
         except (ArgumentError, DeviceError) as error:
             raise self._named(error) from None
+        return outputs if call.device is device.Host else tuple(map(call.device.given, outputs))
 
     def recorded(self, call: Call) -> tuple[Any, Saved]:
         """The value of a call, and what ``backward`` needs."""

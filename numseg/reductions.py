@@ -34,11 +34,12 @@ def jvp(op: Any, saved: Any, along: Mapping[str, Any]) -> Array:
     """The derivative along tangents where each element moves one result: ``backward`` knows it."""
     spec = saved.plan.outputs[0]
     moved = [name for name, tangent in along.items() if tangent is not None]
-    gradients = op.backward(saved, np.ones(spec.shape, spec.dtype), needs=moved)
+    ones = np.ones_like(along[moved[0]], shape=spec.shape)
+    gradients = op.backward(saved, ones, needs=moved)
     total: Any = 0.0
     for name, gradient in zip(op.differentiable, gradients, strict=True):
         if gradient is not None:
-            product = gradient.astype(np.float64) * along[name]
+            product = np.multiply(gradient, along[name], dtype=np.float64)
             classes = product.ndim > len(spec.shape)
             total += product.sum(axis=(1 if spec.shape else None)) if classes else product
     return total

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from numseg.cli._options import apply_to, check_ending, is_checkpoint, network
+from numseg.cli._options import add_device, apply_to, check_ending, is_checkpoint, network
 from numseg.errors import ArgumentError
 
 EXAMPLES = """examples:
@@ -15,6 +15,8 @@ EXAMPLES = """examples:
   numseg bench --plot ratios.svg                 all tables, one thread and two, and a picture
   numseg bench --net resnet50 --input 1x3x224x224 --threads 1
                                                  every distinct layer of a network beside PyTorch
+  numseg bench --device cuda --out results       a GPU's kernels, PyTorch's where it is installed
+  numseg bench --device cuda --dry-run           every call once, tiny: on Numba's simulator, too
   numseg bench --net unet --input 2x3x128x128 --training --rows conv2d
                                                  a training step's, forward and backward
 
@@ -36,15 +38,15 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("tables", nargs="*", metavar="TABLE", help="workload, conv2d, operators")
     add_net(parser)
-    parser.add_argument(
-        "--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads (default: 1 2)"
-    )
+    parser.add_argument("--threads", type=int, nargs="+", help="numbers of threads (default: 1 2)")
     parser.add_argument("--rows", default="", metavar="TEXT", help="only rows that contain TEXT")
-    parser.add_argument(
-        "--seconds", type=float, default=1.0, help="for each row and direction (default: 1)"
-    )
+    parser.add_argument("--seconds", type=float, help="for each row and direction (default: 1)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write a JSON file of each table")
     parser.add_argument("--plot", metavar="FILE", help="draw the ratios (.svg, .png, .pdf)")
+    add_device(parser.add_argument)
+    parser.add_argument(
+        "--dry-run", action="store_const", const=True, help="on CUDA: call all, measure nothing"
+    )
 
 
 def add_net(parser: argparse.ArgumentParser) -> None:
@@ -96,10 +98,15 @@ def run(args: argparse.Namespace) -> None:
     from numseg.bench.run import TABLES, run
     from numseg.files import check_writable, optional
 
+    if args.device == "cuda":
+        _run_on_cuda(args)
+        return
+    apply_to(args, ["dry_run"], "--device cuda", "--device cpu")
+    threads = args.threads or [1, 2]
     for table in args.tables:
         checks.choice("TABLE", table, list(TABLES))
-    for threads in args.threads:
-        checks.integer("--threads", threads, 1, 1024)
+    for count in threads:
+        checks.integer("--threads", count, 1, 1024)
     net = _net(args)
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
@@ -111,7 +118,28 @@ def run(args: argparse.Namespace) -> None:
     if net is not None:
         tables = ["-".join([args.net.replace(":", "."), "x".join(map(str, net["input"]))])]
         tables[0] += "-training" if net["training"] else ""
-    results = run(tables, args.threads, args.rows, args.seconds, args.out, net)
+    seconds = 1.0 if args.seconds is None else args.seconds
+    results = run(tables, threads, args.rows, seconds, args.out, net)
     if args.plot is not None:
         report.plot(results, args.plot)
         print(f"wrote {args.plot}")
+
+
+ROUNDS = 15
+"""On a GPU, where a round has as many calls as fill some milliseconds."""
+
+
+def _run_on_cuda(args: argparse.Namespace) -> None:
+    from numseg.device import named
+
+    cpu = ["net", "input", "classes", "set", "training", "threads", "seconds", "plot"]
+    apply_to(args, cpu, "--device cpu", "--device cuda")
+    if args.tables:
+        raise ArgumentError(f"{args.tables[0]} is a table of --device cpu, cuda has one of its own")
+    named(args.device)
+    from numseg.bench import gpu  # which needs numba-cuda
+
+    if args.dry_run:
+        gpu.rehearse(args.rows)
+    else:
+        gpu.run(args.rows, ROUNDS, args.out)

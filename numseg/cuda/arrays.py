@@ -69,7 +69,8 @@ class Cuda:
         must stay as it is until the stream is done. ``remember``: neither changes any more, so
         checks of values may look at the one on the CPU."""
         one_run = array.flags.c_contiguous or array.flags.f_contiguous  # all that can be sent
-        array = array if one_run else array.copy("C")
+        repeated = 0 in array.strides  # to Numba; to NumPy an axis of one number may have any step
+        array = array if one_run and not repeated else array.copy("C")
         strides = None if array.flags.c_contiguous else array.strides
         there = memory.empty(array.shape, array.dtype, strides)
         if array.size:
@@ -77,6 +78,11 @@ class Cuda:
         if remember:
             there.numseg_host = array
         return there
+
+    @staticmethod
+    def given(entry: Any) -> Any:
+        """A result of a call, or a gradient, as the caller gets it."""
+        return entry
 
     @staticmethod
     def remembered(array: Any) -> Array | None:

@@ -71,14 +71,14 @@ def face(rules: ModuleType) -> dict[str, Any]:
     def of_two(own, partner, gy):
         return value(own, partner)
 
-    values = _filling(rules, "_forward", rule(of_two))
+    values = kernel_of(filling(rule(of_two)), rules, "_forward")
     fills, sums = [], []
     for name, formula in _gradients(rules).items():
-        fills.append(_filling(rules, f"_{name}", formula))
+        fills.append(kernel_of(filling(formula), rules, f"_{name}"))
         sums.append(_summing(rules, f"_{name}_sums", formula))
 
     def forward(x: Any, other: Any, y: Any, g: Any) -> None:
-        _fill(values, x, other, y, y, (g, False, True))  # nobody reads what y was
+        fill(values, x, other, y, y, (g, False, True))  # nobody reads what y was
 
     def backward(*arrays: Any) -> None:
         *saved, gy, gx, gother, g = arrays
@@ -86,7 +86,7 @@ def face(rules: ModuleType) -> dict[str, Any]:
         for k, own, partner, grad in ((0, x, other, gx), (1, other, x, gother)):
             how = g, k == 1, bool(saved)
             if grad is not None and grad.size == gy.size:
-                _fill(fills[k], own, partner, gy, grad, how)
+                fill(fills[k], own, partner, gy, grad, how)
             elif grad is not None:
                 _add(sums[k], own, partner, gy, grad, how)
 
@@ -110,8 +110,10 @@ def _gy(x, other, gy):
     return gy
 
 
-def _filling(rules: ModuleType, name: str, formula: Any) -> Any:
-    def fill(own: Reals, partner: Reals, gy: Reals, out: Reals, row: Row, outer: Walk) -> None:
+def filling(formula: Any) -> Any:
+    """The loop of a kernel that :func:`fill` runs."""
+
+    def loop(own: Reals, partner: Reals, gy: Reals, out: Reals, row: Row, outer: Walk) -> None:
         place, number = thread()
         while number < row.rows:
             at, there, y = places(number, outer)
@@ -123,7 +125,7 @@ def _filling(rules: ModuleType, name: str, formula: Any) -> Any:
                 i = int32(i + ROW)
             number = next_plane(number)
 
-    return kernel_of(fill, rules, name)
+    return loop
 
 
 def _summing(rules: ModuleType, name: str, formula: Any) -> Any:
@@ -156,7 +158,8 @@ def _summing(rules: ModuleType, name: str, formula: Any) -> Any:
     return kernel_of(add, rules, name)
 
 
-def _fill(kernel: Any, own: Any, partner: Any, gy: Any, out: Any, how: Any) -> None:
+def fill(kernel: Any, own: Any, partner: Any, gy: Any, out: Any, how: Any) -> None:
+    """Fill ``out`` with a formula of each number of own, of partner and of gy."""
     if out.size == 0:
         return
     if own.size == partner.size == out.size:

@@ -68,6 +68,7 @@ ELSEWHERE = (
             "sets",
             "losses",
             "normalising",
+            "choices",
         )
     ),
     "numseg.training.cuda",

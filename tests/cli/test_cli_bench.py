@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import numseg as ns
+from numseg import device
 from numseg.bench import conv2d, layers, report, timing
 from numseg.cli import main
 from numseg.kernels.machine import limits
@@ -48,6 +49,15 @@ def test_a_missing_peer_is_named(capfd: pytest.CaptureFixture[str]) -> None:
         (["pooling"], "TABLE must be one of 'workload', 'conv2d', 'operators', got 'pooling'"),
         (["conv2d", "--threads", "0"], "--threads must be at least 1, got 0"),
         (["conv2d", "--input", "3x8x8"], "--input is for --net, not for tables"),
+        (["conv2d", "--dry-run"], "--dry-run is for --device cuda, not for --device cpu"),
+        (
+            ["--device", "cuda", "--threads", "1"],
+            "--threads is for --device cpu, not for --device cuda",
+        ),
+        (
+            ["conv2d", "--device", "cuda"],
+            "conv2d is a table of --device cpu, cuda has one of its own",
+        ),
         (["conv2d", "--net", "unet"], "--net is a table of its own, so conv2d cannot be one"),
         (
             ["--net", "a.safetensors"],
@@ -58,6 +68,17 @@ def test_a_missing_peer_is_named(capfd: pytest.CaptureFixture[str]) -> None:
 def test_bad_words(words: list[str], says: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", *words]) == 2
     assert capfd.readouterr().err.strip() == f"numseg bench: error: {says}"
+
+
+def test_a_gpu_that_is_not_there(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(device, "cuda_available", lambda: False)
+    monkeypatch.setattr(device, "describe_cuda", lambda: "no device")
+    for more in ([], ["--dry-run"]):
+        assert main(["bench", "--device", "cuda", *more]) == 2
+        said = "numseg bench: error: device is 'cuda', but there is none: no device\n"
+        assert capfd.readouterr() == ("", said)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="PyTorch is installed")

@@ -324,3 +324,28 @@ def test_winograd_is_for_the_cpu():
     saved = saved._replace(plan=dataclasses.replace(saved.plan, geometry=geometry))
     with pytest.raises(ns.DeviceError, match=r"^conv2d.backward: algorithm 'winograd2' runs on"):
         ns.conv2d.backward(saved, y)
+
+
+@pytest.mark.parametrize(
+    ("source", "shape"),
+    [((3,), (1, 3)), ((3, 1), (3, 1)), ((2, 3, 1), (2, 3, 1)), ((), (1, 1)), ((3,), (2, 3)),
+     ((2, 1), (4, 2, 3))],
+)  # fmt: skip
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_repeated_axes_are_sent(source: Any, shape: Any, order: Any) -> None:
+    """An axis of stride 0, of one number too, which NumPy calls contiguous."""
+    numbers = np.arange(np.prod(source, dtype=int), dtype=np.float32).reshape(source)
+    array = np.broadcast_to(numbers.copy(order=order), shape)
+    array = np.lib.stride_tricks.as_strided(
+        array, shape, [0 if n == 1 else step for n, step in zip(shape, array.strides, strict=True)]
+    )
+    sent = Cuda.from_host(array)
+    assert sent.is_c_contiguous()
+    np.testing.assert_array_equal(host(sent), array)
+    np.testing.assert_array_equal(host(ns.relu(sent)), array)
+
+
+def test_parameters_of_float64_calls_are_float64() -> None:
+    x = np.array([[[1e-60], [3e-51]]])  # of which float32 holds nothing, nor of eps
+    y = ns.l2_norm(Cuda.from_host(x), eps=1e-50)
+    np.testing.assert_allclose(host(y), [[[1e-10], [0.3]]], rtol=1e-15)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
-from numseg.plan import Saved
+from numseg.ops.max_unpool2d import max_unpool2d
+from numseg.plan import Saved, Spec
 from numseg.typing import Array
 
 
@@ -20,10 +19,13 @@ def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[
     return {}
 
 
-def at_indices(x: Array, indices: Array) -> Array:
-    """The pixel at each flat index in its plane; 0 where that is none."""
+def at_indices(x: Array, indices: Array, index_layout: str = "hw") -> Array:
+    """The pixel at each index; 0 where that is none. What max_unpool2d takes back."""
     n, c, h, w = x.shape
-    flat = indices.reshape(n, c, math.prod(indices.shape[2:]))
-    inside = (flat >= 0) & (flat < h * w)
-    pixels = np.take_along_axis(x.reshape(n, c, h * w), np.where(inside, flat, 0), -1)
-    return np.where(inside, pixels, 0).reshape(indices.shape)
+    flat = indices.reshape(n, c, 1, math.prod(indices.shape[2:]))
+    how = {"index_layout": index_layout, "duplicates": "torch", "output_rule": "any"}
+    spec = Spec(flat.shape, x.dtype)
+    plan = max_unpool2d.plan(spec, Spec(flat.shape, flat.dtype), 1, output_size=(h, w), **how)
+    (pixels,) = max_unpool2d.backward(max_unpool2d.saved_type(flat, plan), x)
+    at: Array = pixels.reshape(indices.shape)
+    return at

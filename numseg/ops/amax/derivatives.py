@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from numseg.faces import widen
 from numseg.plan import Saved
 from numseg.typing import Array
 
@@ -15,7 +16,7 @@ def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     g = saved.plan.geometry
     y = saved.y.reshape(g.kept)
     extreme = (saved.x == y) | (np.isnan(saved.x) & np.isnan(y))
-    moved = np.where(extreme, along["x"].astype(np.float64), 0.0)
+    moved = np.where(extreme, widen(along["x"]), 0.0)
     return (moved.sum(g.dims) / extreme.sum(g.dims)).reshape(saved.y.shape)
 
 

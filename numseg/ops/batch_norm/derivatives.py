@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from numseg.faces import widen
 from numseg.ops import normalised
 from numseg.ops.batch_norm import batch_norm
 from numseg.plan import Saved
@@ -33,7 +34,7 @@ def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[
         at = saved._replace(weight=along["weight"])
         found["x"] = batch_norm.backward(at, grad_y, needs=["x"])[0]
     if along["x"] is not None:
-        v, of_batch = along["x"].astype(np.float64), saved.plan.geometry.of_batch
+        v, of_batch = widen(along["x"]), saved.plan.geometry.of_batch
         w = 1.0 if saved.weight is None else _channels(saved.weight, saved)
         found["weight"] = (grad_y * (normalised.moved(v, z, r, over) if of_batch else v * r)).sum(
             over
@@ -51,4 +52,4 @@ def _z(saved: Saved) -> tuple[Array, Array]:
 
 def _channels(vector: Array, saved: Saved) -> Array:
     """To go with x, in float64."""
-    return vector.astype(np.float64).reshape(-1, *(1 for _ in saved.x.shape[2:]))
+    return widen(vector).reshape(-1, *(1 for _ in saved.x.shape[2:]))

@@ -24,21 +24,22 @@ def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[
 def tangent(y: Array, width: Array, along: dict[str, Any]) -> Array:
     """``dv / width - y dwidth / width``."""
     dx, dw = along.get("x"), along["width"]
-    result = np.zeros_like(y)
-    if dx is not None:
-        result[:, 2:] += dx / width[2:, None, None]
+    total: Any = 0.0
+    if dx is not None:  # positions stay where they are
+        total = np.concatenate([np.zeros_like(y[:, :2]), dx / width[2:, None, None]], 1)
     if dw is not None:
-        result -= y * (dw / width)[:, None, None]
-    return result
+        total = total - y * (dw / width)[:, None, None]
+    return total
 
 
 def curvature(y: Array, width: Array, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     dx, dw = along.get("x"), along["width"]
-    found = {"x": np.zeros_like(y[:, 2:]), "width": np.zeros_like(width)}
+    found: dict[str, Any] = {"x": 0.0, "width": 0.0}
     if dx is not None:
-        found["width"][2:] -= (grad_y[:, 2:] * dx).sum((0, 2, 3)) / width[2:] ** 2
+        colours = (grad_y[:, 2:] * dx).sum((0, 2, 3)) / width[2:] ** 2
+        found["width"] = np.concatenate([np.zeros_like(width[:2]), -colours])
     if dw is not None:
         by = dw / width**2
-        found["x"] -= grad_y[:, 2:] * by[2:, None, None]
-        found["width"] += 2 * by * (grad_y * y).sum((0, 2, 3))
+        found["x"] = -grad_y[:, 2:] * by[2:, None, None]
+        found["width"] = found["width"] + 2 * by * (grad_y * y).sum((0, 2, 3))
     return found

@@ -26,9 +26,12 @@ def jvp(saved: Saved, along: dict[str, Any]) -> Array:
 
 def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     g = saved.plan.geometry
+    if along["boxes"] is None:  # the jvp is crop_and_resize of the motion
+        at = saved._replace(x=along["x"])
+        return {"boxes": crop_and_resize.backward(at, grad_y, needs=["boxes"])[1]}
     x, boxes, vx, vboxes = wide(saved.x, saved.boxes, along["x"], along["boxes"])
     regions = crops(boxes, saved.box_indices, g)
-    gy = grad_y.astype(np.float64)
+    gy = np.asarray(grad_y, np.float64)
     gx, grois = second(regions, x, vx, _as_rois(vboxes), gy, as_samples(g))
     return {"x": gx, "boxes": grois[:, [2, 1, 4, 3]]}
 

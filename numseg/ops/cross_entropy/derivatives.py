@@ -21,24 +21,27 @@ def jvp(saved: Saved, along: dict[str, Any]) -> Array:
 def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     """Of ``factor h(p[t]) (p - onehot) + even (p sum(w) - w)``, for ``p = softmax(x)``."""
     g: Geometry = saved.plan.geometry
-    if g.c == 0 or saved.divisor == 0:
+    if g.c == 0:
         return {}
-    target = saved.target.reshape(g.n, g.size).astype(np.int64)
+    target = saved.target.reshape(g.n, 1, g.size).astype(np.float64)
     counted = (target != g.ignore_index) | (not g.ignores)
-    labels = np.where(counted, target, 0)
+    onehot = np.where(counted, target, -1).astype(saved.x.dtype) == np.arange(g.c)[:, None]
     weight = np.ones(g.c) if saved.weight is None else saved.weight
-    grad = (grad_y.reshape(g.n, g.size) if g.per_pixel else grad_y) / saved.divisor
-    factor = (1 - g.smoothing) * grad * weight[labels]
+    grad = grad_y.reshape(g.n, 1, g.size) if g.per_pixel else grad_y
+    grad = np.where(saved.divisor != 0, grad / saved.divisor, 0)
     p = softmax(saved.x, dim=1).reshape(g.n, g.c, g.size)
     step = along["x"].reshape(p.shape)
     moved = p * (step - (p * step).sum(1, keepdims=True))  # of p
-    right, right_moved = (np.take_along_axis(a, labels[:, None], 1)[:, 0] for a in (p, moved))
-    h, slope = _focus(right, g.gamma)
-    onehot = np.arange(g.c)[:, None] == labels[:, None]
-    even = g.smoothing / max(g.c, 1) * grad * weight.sum()
-    found = (factor * h + even)[:, None] * moved
-    found = found + (factor * slope * right_moved)[:, None] * (p - onehot)
-    return {"x": np.where(counted[:, None], found, 0).reshape(saved.x.shape)}
+
+    def right(a: Array) -> Any:
+        """That of the label; 0 where that does not count."""
+        return np.where(onehot, a, 0).sum(1, keepdims=True)
+
+    factor = (1 - g.smoothing) * grad * right(weight.reshape(-1, 1))
+    h, slope = _focus(right(p), g.gamma)
+    even = g.smoothing / g.c * grad * weight.sum()
+    found = (factor * h + even) * moved + factor * slope * right(moved) * (p - onehot)
+    return {"x": np.where(counted, found, 0).reshape(saved.x.shape)}
 
 
 def _focus(p: Array, gamma: float) -> tuple[Array, Array]:

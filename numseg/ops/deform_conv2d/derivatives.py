@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from numseg.faces import widen
 from numseg.ops.deform_conv2d import deform_conv2d
 from numseg.plan import Saved
 from numseg.typing import Array
@@ -65,21 +66,21 @@ def _slopes(
     offset, motion = inputs["offset"].reshape(shape), motion.reshape(shape)
     i, j, p, q = np.ogrid[: g.kh, : g.kw, : g.oh, : g.ow]
     start, size = (q * g.sx - g.pl + j * g.dx, g.w) if axis else (p * g.sy - g.pt + i * g.dy, g.h)
-    place = offset[..., axis, :, :] + start.astype(np.float64)
+    place = widen(offset[..., axis, :, :]) + start
     low = np.floor(place)
     rises = (low >= (0 if g.clamped else -1)) & (low < size - g.clamped)
     if g.flat_start:
-        rises &= place != -1
+        rises = rises & (place != -1)
     rises = np.where(np.isnan(place), np.nan, rises)
     taps = g.n, g.offset_groups * g.kh * g.kw, g.oh, g.ow
     factor = (rises * motion[..., axis, :, :]).reshape(taps).astype(offset.dtype)
     mask = factor if inputs["mask"] is None else inputs["mask"] * factor
-    across = np.ones_like(offset)
-    across[..., axis, :, :] = 0
+    moves = np.arange(2)[:, None, None] == axis
+    across = np.where(moves, 0, np.ones_like(offset))
     flat = inputs["offset"].shape
     through = {"x": 1.0, "weight": 1.0, "offset": across.reshape(flat), "mask": factor}
     for sign in (1.0, -1.0):
-        moved = offset.copy()
-        moved[..., axis, :, :] = low + (sign > 0) - start
+        there = (low + (sign > 0) - start).astype(offset.dtype)
+        moved = np.where(moves, there[..., None, :, :], offset)
         arguments = {**inputs, "offset": moved.reshape(flat), "mask": mask}
         yield sign, arguments, through

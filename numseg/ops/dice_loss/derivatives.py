@@ -25,9 +25,10 @@ def jvp(saved: Saved, along: dict[str, Any]) -> Array:
         p = sigmoid(x)
         moved = p * (1 - p) * step
     if g.labels:
-        labels = saved.target.reshape(g.n, 1, g.size)
-        t = labels == np.arange(g.c)[:, None]
-        moved = np.where((labels != g.ignore_index) | (not g.ignores), moved, 0)
+        labels = saved.target.reshape(g.n, 1, g.size).astype(np.float64)
+        counted = (labels != g.ignore_index) | (not g.ignores)
+        t = np.where(counted, labels, -1).astype(x.dtype) == np.arange(g.c)[:, None]
+        moved = np.where(counted, moved, 0)
     else:
         t = saved.target.reshape(p.shape)
     gone = tuple(axis for axis, summed in enumerate((g.batch, g.micro)) if summed)

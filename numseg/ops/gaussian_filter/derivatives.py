@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from numseg.faces import widen
+import numpy as np
+
 from numseg.ops.gaussian_filter import gaussian_filter, reference
 from numseg.plan import Saved
 from numseg.typing import Array
@@ -17,6 +18,6 @@ def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     dx, df = along["x"], along["features"]
     if df is None:
         return gaussian_filter(dx, saved.features, **saved.plan.parameters)
-    x, features, df = widen(saved.x), widen(saved.features), widen(df)
-    dx = None if dx is None else widen(dx)
+    x, features, df = (np.asarray(a, np.float64) for a in (saved.x, saved.features, df))
+    dx = None if dx is None else np.asarray(dx, np.float64)
     return reference.tangent(x, features, dx, df, saved.plan.geometry)

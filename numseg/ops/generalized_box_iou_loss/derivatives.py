@@ -20,10 +20,11 @@ def of_family(op: Operator[..., Any], saved: Saved, along: dict[str, Any]) -> Ar
     """Each box moves one loss: ``backward`` knows how much."""
     spec = saved.plan.outputs[0]
     moved = [name for name, tangent in along.items() if tangent is not None]
-    gradients = op.backward(saved, np.ones(spec.shape, spec.dtype), needs=moved)
+    ones = np.ones_like(along[moved[0]], shape=spec.shape)
+    gradients = op.backward(saved, ones, needs=moved)
     products = (
-        (gradient.astype(np.float64) * along[name]).sum(-1 if spec.shape else None)
+        np.multiply(gradient, along[name], dtype=np.float64).sum(-1 if spec.shape else None)
         for name, gradient in zip(op.differentiable, gradients, strict=True)
         if gradient is not None
     )
-    return sum(products, start=np.zeros(spec.shape))
+    return sum(products, start=np.zeros_like(ones))

@@ -13,13 +13,15 @@ from numseg.typing import Array
 
 def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     (y,) = saved.plan.outputs
-    total: Any = np.zeros(y.shape)
+    total: Any = 0.0
     if along["x"] is not None:
-        total += grid_sample(along["x"], saved.grid, **saved.plan.parameters)
-    if along["grid"] is not None:
+        total = grid_sample(along["x"], saved.grid, **saved.plan.parameters)
+    if along["grid"] is not None and y.size:
+        moved = []
         for c in range(y.shape[1]):
-            one = np.zeros(y.shape, saved.x.dtype)
-            one[:, c] = 1
+            channel = np.arange(y.shape[1])[:, None, None] == c
+            one = np.where(channel, np.ones_like(saved.x, shape=y.shape), 0)
             slopes = grid_sample.backward(saved, one, needs=["grid"])[1]
-            total[:, c] += (slopes * along["grid"]).sum(-1)
+            moved.append((slopes * along["grid"]).sum(-1))
+        total = total + np.stack(moved, 1)
     return total

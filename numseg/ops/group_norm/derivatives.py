@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from numseg.faces import widen
 from numseg.ops import normalised
 from numseg.plan import Saved
 from numseg.typing import Array
@@ -18,7 +19,7 @@ def jvp(saved: Saved, along: dict[str, Any]) -> Array:
     z, r = _z(saved)
     total: Any = 0.0
     if along["x"] is not None:
-        v = along["x"].astype(np.float64).reshape(z.shape)
+        v = widen(along["x"]).reshape(z.shape)
         total = total + _weight(saved) * normalised.moved(v, z, r, GROUP)
     if along["weight"] is not None:
         total = total + z * _channels(along["weight"], saved)
@@ -32,12 +33,12 @@ def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[
     that of weight."""
     z, r = _z(saved)
     grad_y = grad_y.reshape(z.shape)
-    found: dict[str, Any] = {"x": np.zeros(z.shape)}
+    found: dict[str, Any] = {"x": 0.0}
     if along["weight"] is not None:
         u = _channels(along["weight"], saved)
         found["x"] = normalised.moved(u * grad_y, z, r, GROUP)
     if along["x"] is not None:
-        v = along["x"].astype(np.float64).reshape(z.shape)
+        v = widen(along["x"]).reshape(z.shape)
         found["weight"] = (grad_y * normalised.moved(v, z, r, GROUP)).sum((0, 3))
         found["x"] = found["x"] + normalised.curved(v, _weight(saved) * grad_y, z, r, GROUP)
     return found
@@ -58,4 +59,4 @@ def _weight(saved: Saved) -> Any:
 def _channels(vector: Array, saved: Saved) -> Array:
     """To go with (N, groups, channels of a group, pixels), in float64."""
     g = saved.plan.geometry
-    return vector.astype(np.float64).reshape(g.groups, g.channels, 1)
+    return widen(vector).reshape(g.groups, g.channels, 1)

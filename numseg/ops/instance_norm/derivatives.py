@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from numseg.faces import widen
 from numseg.ops import normalised
 from numseg.plan import Saved
 from numseg.typing import Array
@@ -31,11 +32,11 @@ def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[
     and of sum(u grad_y z), where u is that of weight."""
     z, r = _z(saved)
     grad_y = grad_y.reshape(z.shape)
-    found: dict[str, Any] = {"x": np.zeros(z.shape)}
+    found: dict[str, Any] = {"x": 0.0}
     if along["weight"] is not None:
         found["x"] = _moved(_channels(along["weight"]) * grad_y, z, r, saved)
     if along["x"] is not None:
-        v = along["x"].astype(np.float64).reshape(z.shape)
+        v = widen(along["x"]).reshape(z.shape)
         found["weight"] = (grad_y * _moved(v, z, r, saved)).sum((0, 2))
         if saved.plan.geometry.of_input:
             curved = normalised.curved(v, _weight(saved) * grad_y, z, r, PLANE)
@@ -45,7 +46,7 @@ def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[
 
 def _moved(v: Array, z: Array, r: Array, saved: Saved) -> Array:
     """How z moves along v."""
-    v = v.astype(np.float64)
+    v = widen(v)
     return normalised.moved(v, z, r, PLANE) if saved.plan.geometry.of_input else v * r
 
 
@@ -62,4 +63,4 @@ def _weight(saved: Saved) -> Any:
 
 def _channels(vector: Array) -> Array:
     """To go with (N, C, pixels), in float64."""
-    return vector.astype(np.float64)[:, None]
+    return widen(vector)[:, None]

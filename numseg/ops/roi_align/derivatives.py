@@ -54,8 +54,11 @@ def jvp(saved: Saved, along: dict[str, Any]) -> Array:
 
 def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:
     g = saved.plan.geometry
+    if along["boxes"] is None and not g.maximum:  # the jvp is roi_align of the motion
+        at = saved._replace(x=along["x"])
+        return {"boxes": roi_align.backward(at, grad_y, needs=["boxes"])[1]}
     x, rois, vx, vrois = wide(saved.x, saved.boxes, along["x"], along["boxes"])
-    gx, grois = second(boxes(rois, g), x, vx, vrois, grad_y.astype(np.float64), g)
+    gx, grois = second(boxes(rois, g), x, vx, vrois, np.asarray(grad_y, np.float64), g)
     return {"x": gx, "boxes": grois}
 
 
@@ -92,9 +95,9 @@ def second(
 
 
 def wide(x: Array, boxes: Array, vx: Array | None, vboxes: Array | None) -> tuple[Array, ...]:
-    """The arrays in float64, zeros for tangents of what does not move."""
+    """The arrays in NumPy and float64, zeros for tangents of what does not move."""
     return tuple(
-        np.zeros(like.shape) if array is None else array.astype(np.float64)
+        np.zeros(like.shape) if array is None else np.asarray(array, np.float64)
         for array, like in ((x, x), (boxes, boxes), (vx, x), (vboxes, boxes))
     )
 

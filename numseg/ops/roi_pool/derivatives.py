@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from numseg.ops.adaptive_max_pool2d.derivatives import at_indices
 from numseg.plan import Saved
 from numseg.typing import Array
 
 
 def jvp(saved: Saved, along: dict[str, Any]) -> Array:
-    g = saved.plan.geometry
-    if along["x"].size == 0:
-        return np.zeros(saved.indices.shape)
-    won = (saved.indices >= 0) & (saved.indices < g.h * g.w)
-    n, c = saved.boxes[:, 0].astype(int)[:, None, None, None], np.arange(g.c)[:, None, None]
-    planes = along["x"].reshape(g.n, g.c, g.h * g.w)
-    return np.where(won, planes[n, c, np.where(won, saved.indices, 0)], 0)
+    g, indices = saved.plan.geometry, saved.indices.astype(np.float64)
+    n, c = saved.boxes[:, 0].astype(np.float64)[:, None, None, None], np.arange(g.c)[:, None, None]
+    won = (indices >= 0) & (indices < g.h * g.w)
+    among_all = np.where(won, (n * g.c + c) * (g.h * g.w) + indices, -1).astype(np.int64)
+    rows = along["x"].reshape(1, 1, g.n * g.c * g.h, g.w)  # all images as one plane
+    return at_indices(rows, among_all[None, None]).reshape(indices.shape)
 
 
 def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[str, Array]:

@@ -55,7 +55,7 @@ def _hidden(saved: Saved) -> Array:
 
 def _hidden_along(saved: Saved, along: dict[str, Any]) -> Array:
     """dz"""
-    total = np.zeros(saved.plan.geometry.hidden, saved.x.dtype)
+    total = np.zeros_like(saved.x, shape=saved.plan.geometry.hidden)
     if along["x"] is not None:
         total += conv2d(along["x"], saved.depthwise_weight, **_how(saved))
     if along["depthwise_weight"] is not None:

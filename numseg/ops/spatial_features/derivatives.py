@@ -23,5 +23,5 @@ def double_backward(saved: Saved, grad_y: Array, along: dict[str, Any]) -> dict[
 def _again(saved: Saved) -> Array:
     """The features, of an image of that size."""
     g = saved.plan.geometry
-    image = np.empty((1, 0, g.h, g.w), saved.width.dtype)
+    image = np.zeros_like(saved.width, shape=(1, 0, g.h, g.w))
     return spatial_features(image, saved.width)
