@@ -1,9 +1,10 @@
-"""Pictures with labels: generated scenes, real photographs, folders in VOC's layout."""
+"""Pictures with labels, and pictures with objects: generated scenes, real photographs, folders."""
 
 from __future__ import annotations
 
 from numseg.data.classes import ClassTable, read_classes
 from numseg.data.dataset import Dataset, Sample
+from numseg.data.detection import DetectionDataset, DetectionSample
 from numseg.data.images import (
     as_input,
     encode_image,
@@ -15,6 +16,8 @@ from numseg.data.images import (
     read_mask,
     read_pair,
 )
+from numseg.data.instances import Detections, Instances
+from numseg.data.masks import mask_iou, masks_to_boxes
 from numseg.data.photographs import COIN_CLASSES, PHOTOGRAPHS, coins, photograph
 from numseg.data.scenes import SCENE_CLASSES, scenes
 from numseg.data.voc import VOC_CLASSES, VOC_IGNORE, voc
@@ -27,11 +30,17 @@ __all__ = [
     "VOC_IGNORE",
     "ClassTable",
     "Dataset",
+    "DetectionDataset",
+    "DetectionSample",
+    "Detections",
+    "Instances",
     "Sample",
     "as_input",
     "coins",
     "encode_image",
     "encode_mask",
+    "mask_iou",
+    "masks_to_boxes",
     "overlay",
     "palette",
     "photograph",
