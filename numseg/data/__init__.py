@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numseg.data.classes import ClassTable, read_classes
+from numseg.data.coco import coco_instances
 from numseg.data.dataset import Dataset, Sample
 from numseg.data.detection import DetectionDataset, DetectionSample
 from numseg.data.images import (
@@ -19,13 +20,16 @@ from numseg.data.images import (
 from numseg.data.instances import Detections, Instances
 from numseg.data.masks import mask_iou, masks_to_boxes
 from numseg.data.photographs import COIN_CLASSES, PHOTOGRAPHS, coins, photograph
+from numseg.data.scene_objects import SCENE_OBJECTS, scene_instances
 from numseg.data.scenes import SCENE_CLASSES, scenes
 from numseg.data.voc import VOC_CLASSES, VOC_IGNORE, voc
+from numseg.data.voc_objects import read_voc_xml, voc_instances
 
 __all__ = [
     "COIN_CLASSES",
     "PHOTOGRAPHS",
     "SCENE_CLASSES",
+    "SCENE_OBJECTS",
     "VOC_CLASSES",
     "VOC_IGNORE",
     "ClassTable",
@@ -36,6 +40,7 @@ __all__ = [
     "Instances",
     "Sample",
     "as_input",
+    "coco_instances",
     "coins",
     "encode_image",
     "encode_mask",
@@ -49,6 +54,9 @@ __all__ = [
     "read_image",
     "read_mask",
     "read_pair",
+    "read_voc_xml",
+    "scene_instances",
     "scenes",
     "voc",
+    "voc_instances",
 ]
