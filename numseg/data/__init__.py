@@ -19,6 +19,7 @@ from numseg.data.images import (
 )
 from numseg.data.instances import Detections, Instances
 from numseg.data.masks import mask_iou, masks_to_boxes
+from numseg.data.moves import Augmentation, augmented, flipped
 from numseg.data.photographs import COIN_CLASSES, PHOTOGRAPHS, coins, photograph
 from numseg.data.scene_objects import SCENE_OBJECTS, scene_instances
 from numseg.data.scenes import SCENE_CLASSES, scenes
@@ -32,6 +33,7 @@ __all__ = [
     "SCENE_OBJECTS",
     "VOC_CLASSES",
     "VOC_IGNORE",
+    "Augmentation",
     "ClassTable",
     "Dataset",
     "DetectionDataset",
@@ -40,10 +42,12 @@ __all__ = [
     "Instances",
     "Sample",
     "as_input",
+    "augmented",
     "coco_instances",
     "coins",
     "encode_image",
     "encode_mask",
+    "flipped",
     "mask_iou",
     "masks_to_boxes",
     "overlay",

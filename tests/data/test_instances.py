@@ -136,7 +136,7 @@ def test_samples_are_checked():
         checked(image, good)
 
 
-@pytest.mark.parametrize("module", ["masks", "scene_objects"])
+@pytest.mark.parametrize("module", ["masks", "moves", "scene_objects"])
 def test_the_examples_in_docstrings(module):
     found = doctest.testmod(importlib.import_module(f"numseg.data.{module}"))
     assert found.attempted > 0
