@@ -167,10 +167,20 @@ def test_what_lies_in_a_crowd_counts_nowhere():
     found = Detections(boxes, [1] * 4, [0.9, 0.8, 0.7, 0.6])
     assert _kinds(truth, found) == ["IGNORED", "IGNORED", "INVENTED", "RIGHT"]
     assert average_precision([truth], [found], 2).mean == 0.5
+    the_crowd_itself = Detections(truth.boxes[:1], [1], [0.9])
+    assert _kinds(truth, the_crowd_itself) == ["IGNORED"]
     of_another_class = Detections(boxes[:1], [2], [0.9])
     assert _kinds(truth, of_another_class) == ["INVENTED"]
     with_masks = _masks(truth, (220, 220)), _masks(found, (220, 220))
     assert _kinds(*with_masks, of="masks") == ["IGNORED", "IGNORED", "INVENTED", "RIGHT"]
+
+
+def test_pixels_in_a_crowd():
+    """Columns 0 to 9, of which 5 to 9 are in the crowd: half of them; 4 of 9, if they are edges."""
+    truth = Instances([[5, 0, 90, 9]], [1], crowd=[True])
+    found = Detections([[0, 0, 9, 9]], [1], [1.0])
+    assert _kinds(truth, found, offset=1) == ["IGNORED"]
+    assert _kinds(truth, found) == ["INVENTED"]
 
 
 def test_equal_scores_of_two_pictures_keep_the_pictures_order():
@@ -180,6 +190,15 @@ def test_equal_scores_of_two_pictures_keep_the_pictures_order():
     first_right = average_precision([truth, truth], [right, wrong], 2)
     assert first_wrong.mean == 0.5 * 0.5
     assert first_right.mean == 0.5 * 1
+
+
+def test_many_equal_scores_keep_their_order():
+    right, wrong = Detections([A, B], [1, 1], [0.5] * 2), Detections([B, A], [1, 1], [0.5] * 2)
+    found = [(right, wrong)[n % 2] for n in range(40)]
+    scored = average_precision([Instances([A], [1])] * 40, found, 2)
+    assert np.diff(scored.curves[1].hits, prepend=0).tolist() == [1, 0, 0, 1] * 20
+    many = Detections([A] * 80, [1] * 80, [n % 3 for n in range(80)])
+    assert many.order().tolist() == sorted(range(80), key=lambda n: -(n % 3))
 
 
 def test_classes_apart_and_classes_without_objects():
@@ -338,6 +357,9 @@ def test_a_proposal_finds_one_object():
     one = [Detections([[0, 0, 10, 10]], [1], [1.0])]
     assert proposal_recall(truth, one, (1,), iou_thresholds=(0.5,)).recall.tolist() == [[0.5]]
     twice = [Detections([[0, 0, 10, 10]] * 2, [1, 1], [1.0, 1.0])]
+    and_another = [Detections([A, [90, 0, 99, 9]], [1, 1], [1.0, 1.0])]
+    apart = proposal_recall(truth, and_another, (2,), iou_thresholds=(0.5,))
+    assert apart.recall.tolist() == [[0.5]]
     assert proposal_recall(truth, twice, (2,), iou_thresholds=(0.5,)).recall.tolist() == [[1.0]]
 
 
