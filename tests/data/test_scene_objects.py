@@ -52,12 +52,13 @@ def test_every_class_occurs_and_some_are_difficult_or_truncated(both):
 
 def test_a_crowd_is_more_of_the_same_picture(both):
     """Outside of the crowd nothing differs, nor does what stands in front of it."""
-    crowds = 0
-    for (image, found, _), (crowded, more, _) in zip(*both[1:], strict=True):
+    crowds = before_the_sun = 0
+    for (_, labels, _), (image, found, _), (crowded, more, _) in zip(*both, strict=True):
         assert more.crowd.sum() <= 1
         crowds += int(more.crowd.sum())
         there = more.masks[more.crowd].any(axis=0)
         assert image[:, ~there].tobytes() == crowded[:, ~there].tobytes()
+        before_the_sun += np.count_nonzero(there & (labels == SCENE_CLASSES.index("sun")))
         if there.any():
             assert more.labels[more.crowd].tolist() == [2]
             assert (image[:, there] != crowded[:, there]).any()
@@ -65,6 +66,7 @@ def test_a_crowd_is_more_of_the_same_picture(both):
         rest = more.take(~more.crowd & (more.labels != 1))
         np.testing.assert_array_equal(rest.masks, found.masks[nearer])
     assert crowds >= 6
+    assert before_the_sun
 
 
 def test_scenes_of_other_things():
