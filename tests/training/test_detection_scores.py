@@ -193,10 +193,9 @@ def test_equal_scores_of_two_pictures_keep_the_pictures_order():
 
 
 def test_many_equal_scores_keep_their_order():
-    right, wrong = Detections([A, B], [1, 1], [0.5] * 2), Detections([B, A], [1, 1], [0.5] * 2)
-    found = [(right, wrong)[n % 2] for n in range(40)]
-    scored = average_precision([Instances([A], [1])] * 40, found, 2)
-    assert np.diff(scored.curves[1].hits, prepend=0).tolist() == [1, 0, 0, 1] * 20
+    found = [Detections([(A, B)[n % 2]], [1], [n // 2 % 3]) for n in range(90)]
+    scored = average_precision([Instances([A], [1])] * 90, found, 2)
+    assert np.diff(scored.curves[1].hits, prepend=0).tolist() == [1, 0] * 45
     many = Detections([A] * 80, [1] * 80, [n % 3 for n in range(80)])
     assert many.order().tolist() == sorted(range(80), key=lambda n: -(n % 3))
 
