@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from numseg import checks
-from numseg.boxes.door import quadruples, upright
+from numseg.boxes.door import quadruples
 from numseg.data.labels import as_labels
 from numseg.errors import ArgumentError, ArgumentTypeError
+from numseg.ops.corners import upright
 from numseg.typing import Array
 
 

@@ -81,17 +81,12 @@ class Rule(NamedTuple):
 
     def inside(self, found: Detections, truth: Instances) -> Array:
         """Intersection over the area of the detection, (D, N)."""
-        if self.of == "masks":
-            assert found.masks is not None
-            assert truth.masks is not None
-            shared = intersections(found.masks, truth.masks)
-            area = np.count_nonzero(found.masks, axis=(1, 2)).astype(np.float64)
-        else:
-            one, two = found.boxes[:, None], truth.boxes
-            low = np.maximum(one[..., :2], two[:, :2])
-            high = np.minimum(one[..., 2:], two[:, 2:])
-            shared = np.maximum(high - low + self.offset, 0).prod(axis=2)
-            area = (found.boxes[:, 2:] - found.boxes[:, :2] + self.offset).prod(axis=1)
+        if self.of != "masks":
+            return boxes.iof(found.boxes, truth.boxes, offset=self.offset, zero_area="zero")
+        assert found.masks is not None
+        assert truth.masks is not None
+        shared = intersections(found.masks, truth.masks)
+        area = np.count_nonzero(found.masks, axis=(1, 2)).astype(np.float64)
         whole = np.broadcast_to(area[:, None], shared.shape)
         return np.divide(shared, whole, out=np.zeros(shared.shape), where=whole > 0)
 
