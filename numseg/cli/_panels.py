@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
 from numseg.cli._picture import drawing
 from numseg.data import Dataset, Sample, as_input, encode_image, overlay
+from numseg.training.detection_pictures import png, printable
 from numseg.typing import Array, ArrayLike
 
 GAP = 4
@@ -46,7 +45,7 @@ def confusion(matrix: Array, classes: tuple[str, ...]) -> bytes:
     figure = drawing().Figure(figsize=(side, side), layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [_printable(name) for name in classes]
+    names = [printable(name) for name in classes]
     axes.set_xticks(range(count), names, rotation=90, fontsize=8)
     axes.set_yticks(range(count), names, fontsize=8)
     axes.set_xlabel("predicted")
@@ -57,13 +56,4 @@ def confusion(matrix: Array, classes: tuple[str, ...]) -> bytes:
         text = f"{100 * share:.0f}"
         axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
     axes.set_title("percent of each class's pixels", fontsize=9)
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a box stands for a letter the font has not
-        figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
-
-
-def _printable(name: str) -> str:
-    """A name that fonts can draw: no formulas, no bytes that are no text."""
-    return name.encode("utf-8", "replace").decode().replace("$", r"\$")
+    return png(figure)

@@ -15,7 +15,9 @@ EXAMPLES = """examples:
 """
 
 CORE = ("numpy", "numba", "llvmlite", "scipy")
-EXTRAS = ("pillow", "scikit-image", "matplotlib", "tqdm", "safetensors", "numba-cuda")
+EXTRAS = (
+    "pillow", "scikit-image", "matplotlib", "tqdm", "safetensors", "pycocotools", "numba-cuda",
+)  # fmt: skip
 FEATURES = ("sse4.2", "avx", "fma", "avx2", "avx512f", "avx512vnni", "neon", "sve")
 
 

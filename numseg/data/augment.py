@@ -6,12 +6,15 @@ scaled picture is. Labels are those of the nearest pixel, never numbers in betwe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from numseg import checks
 from numseg.data.chance import Dice
 from numseg.data.images import as_input
+from numseg.errors import ArgumentError
 from numseg.typing import Array
 
 THOUSAND = 1000
@@ -25,6 +28,33 @@ class Colours(NamedTuple):
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
+
+
+def colour_amounts(given: Any) -> dict[str, float]:
+    """The checked amounts of something that has the fields of :class:`Colours`."""
+    most = {"hue": 0.5}
+    return {
+        name: checks.real(name, getattr(given, name), 0, most.get(name, 1))
+        for name in Colours._fields
+    }
+
+
+def check_colours(colours: Colours, channels: int) -> None:
+    """Raise ArgumentError for what has no meaning for pictures of so many channels."""
+    for name in ("saturation", "hue"):
+        if (amount := getattr(colours, name)) and channels != 3:
+            raise ArgumentError(
+                f"{name} is {amount}, but the network takes {channels} "
+                f"channel{'s' if channels > 1 else ''}, not red, green and blue"
+            )
+
+
+def scale_between(scale: Any) -> tuple[float, float]:
+    """Two checked factors, the smaller first."""
+    low, high = checks.positive_pair("scale", scale)
+    if low > high:
+        raise ArgumentError(f"scale goes from {low} to {high}, expected the smaller one first")
+    return low, high
 
 
 def scaled_size(size: int, thousandths: int) -> int:
@@ -52,6 +82,22 @@ class Axis(NamedTuple):
         first, rest = np.divmod(place, 2 * self.scaled)
         share = (rest / (2 * self.scaled)).astype(np.float32)
         return first, np.minimum(first + 1, self.size - 1), share
+
+
+def chosen_axes(
+    shape: Sequence[int], wanted: Sequence[int] | None, scale: tuple[float, float], dice: Dice
+) -> tuple[Axis, Axis]:
+    """Which rows and which columns of the scaled picture, at a place of the dice's choice; all of
+    them where no size is wanted."""
+    low, high = (round(factor * THOUSAND) for factor in scale)
+    thousandths = low if low == high else dice.between(low, high)
+    axes = []
+    for i, size in enumerate(shape):
+        scaled = scaled_size(size, thousandths)
+        most = scaled if wanted is None else wanted[i]
+        start = dice.between(0, max(scaled - most, 0))
+        axes.append(Axis(size, scaled, start, min(start + most, scaled)))
+    return axes[0], axes[1]
 
 
 def piece(

@@ -181,6 +181,40 @@ def _orientation(path: str | os.PathLike[str]) -> int | None:
         return stored.orientation(opened)
 
 
+def read_annotated(
+    path: str | os.PathLike[str], size: tuple[int, int] | None, annotations: object
+) -> Array:
+    """A picture on which boxes lie, as :func:`read_image` gives it.
+
+    Parameters
+    ----------
+    path : path
+    size : (int, int), optional
+        Rows and columns that the annotations state.
+    annotations : object
+        What an error calls them.
+
+    Raises
+    ------
+    FileError
+        As :func:`read_image`; if the annotations are of a picture of another size; if the
+        photograph is stored turned (EXIF), and the size does not tell that they lie on the upright
+        one.
+    """
+    image = read_image(path)
+    h, w = image.shape[1:]
+    turn = _orientation(path)
+    if turn not in (None, 1) and not (turn in (5, 6, 7, 8) and size == (h, w) and h != w):
+        raise FileError(
+            f"{path}: is stored turned (EXIF orientation {turn}), and {annotations} may lie on "
+            "either view: save it upright"
+        )
+    if size is not None and size != (h, w):
+        stated = " x ".join(map(str, size))
+        raise FileError(f"{annotations}: is of a picture of {stated}, but {path} is {h} x {w}")
+    return image
+
+
 def _opaque(path: str | os.PathLike[str], picture: Any, clear: bool) -> Array:
     """The colours of a picture of 8 bits per channel, (H, W, 3); black where ``clear`` allows that
     there are none."""

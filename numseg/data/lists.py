@@ -51,9 +51,29 @@ def read_lines(path: Path) -> list[str]:
     return [line for line in re.split(r"\r\n|\r|\n", text) if line.strip()]
 
 
-def pairs(root: Path, listed: Path, pictures: str, masks: str) -> list[Pair]:
+def listed_in(root: Path, lists: str, split: str, parts: Sequence[str]) -> Path:
+    """The list of this name in a folder in VOC's layout, which has lists and parts of these names.
+
+    Raises
+    ------
+    FileError
+        If one of the folders, or the list, is missing.
+    """
+    for part in ("", *parts, lists):
+        if not (root / part).is_dir():
+            raise FileError(f"{root / part}: no such folder (expected VOC's layout in {root})")
+    listed = root / lists / f"{split.removesuffix('.txt')}.txt"
+    if not listed.is_file():
+        there = ", ".join(sorted(file.stem for file in listed.parent.glob("*.txt"))) or "none"
+        raise FileError(f"{listed}: no such file (lists there: {there})")
+    return listed
+
+
+def pairs(
+    root: Path, listed: Path, pictures: str, masks: str, ends: Sequence[str] = MASKS
+) -> list[Pair]:
     """The pictures and labels that the lines of a list mean, in a folder ``root`` that has them in
-    two folders of the given names.
+    two folders of the given names; those of labels end in one of ``ends``.
 
     A line is the picture's name, without its extension or with it, alone or with the folder it lies
     in; or the paths of both, picture first. Where every line ends in -1, 0 or 1, as in VOC's lists
@@ -62,9 +82,9 @@ def pairs(root: Path, listed: Path, pictures: str, masks: str) -> list[Pair]:
     Raises
     ------
     FileError
-        If a line means no picture, or there are no labels for one.
+        If a line means no picture, there are no labels for one, or there is no line.
     """
-    finder = _Finder(root, pictures, masks)
+    finder = _Finder(root, pictures, masks, ends)
     lines = read_lines(listed)
     flagged = [_FLAG.fullmatch(line.strip()) for line in lines]
     names = [match["name"] if match else None for match in flagged]
@@ -75,14 +95,16 @@ def pairs(root: Path, listed: Path, pictures: str, masks: str) -> list[Pair]:
             wanted = root / pictures / line.strip()
             raise FileError(f"{wanted}.jpg: no such file (nor .png, ...), but {listed} names it")
         found.append(pair)
+    if not found:
+        raise FileError(f"{listed}: names no picture")
     return found
 
 
 class _Finder:
     """Files below a folder, whatever their extension, its capitals and the form of its accents."""
 
-    def __init__(self, root: Path, pictures: str, masks: str) -> None:
-        self.root, self.pictures, self.masks = root, pictures, masks
+    def __init__(self, root: Path, pictures: str, masks: str, ends: Sequence[str]) -> None:
+        self.root, self.pictures, self.masks, self.ends = root, pictures, masks, ends
         self._folders: dict[Path, dict[str, list[str]]] = {}
 
     def pair(self, line: str) -> Pair | None:
@@ -91,13 +113,13 @@ class _Finder:
             picture = self._file(text, self.pictures, PICTURES)
             if picture is not None:
                 name = _name(text, self.pictures)
-                mask = self._beside(self.root / self.masks / name, MASKS)
+                mask = self._beside(self.root / self.masks / name, self.ends)
                 if mask is None:
-                    raise FileError(f"{self.root / self.masks / name}.png: no such file")
+                    raise FileError(f"{self.root / self.masks / name}{self.ends[0]}: no such file")
                 return Pair(picture, mask, name)
         for left, right in _splits(line.strip()):
             picture = self._file(left, self.pictures, PICTURES)
-            mask = self._file(right, self.masks, MASKS)
+            mask = self._file(right, self.masks, self.ends)
             if picture is not None and mask is not None:
                 return Pair(picture, mask, _name(left, self.pictures))
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -71,13 +73,22 @@ def scenes(count: int, size: Pair = 96, seed: int = 0) -> Dataset:
     rows, columns = checks.pair("size", size, minimum=16)
     seed = checks.integer("seed", seed, minimum=0)
     samples = [
-        Sample(*_Canvas(rows, columns, hashed(seed, i)).landscape(), f"scene-{seed}-{i}")
+        Sample(*Canvas(rows, columns, hashed(seed, i)).landscape(), f"scene-{seed}-{i}")
         for i in range(count)
     ]
     return Dataset(tuple(samples), SCENE_CLASSES)
 
 
-class _Canvas:
+class Thing(NamedTuple):
+    """A thing that stands in a scene."""
+
+    label: int
+    crowd: bool
+    whole: Array
+    """(rows, columns) bool: all of it, also what others hide."""
+
+
+class Canvas:
     """One scene, painted from back to front. All arrays are int64."""
 
     def __init__(self, rows: int, columns: int, seed: int) -> None:
@@ -90,13 +101,18 @@ class _Canvas:
         self.image = np.zeros((3, rows, columns), np.int64)
         self.labels = np.zeros((rows, columns), np.uint8)
         self.textures = 0
+        self.things: list[Thing] = []
+        self.painting: Thing | None = None
+        self.owner = np.full((rows, columns), -1)
+        """Of each pixel the number of the thing that shows there, -1 for none."""
 
-    def landscape(self) -> tuple[Array, Array]:
+    def landscape(self, crowds: bool = False) -> tuple[Array, Array]:
         roll = self.dice.between
         light = LIGHTS[roll(0, len(LIGHTS) - 1)]
         horizon = roll(400, 560)
         self._sky(light, horizon)
-        self._sun(light, horizon)
+        with self._thing(SUN):
+            self._sun(light, horizon)
         self._mountains(light, horizon)
         self._meadow(horizon + roll(0, 60))
         if not self.dice.one_in(4):
@@ -105,11 +121,22 @@ class _Canvas:
         for foot in sorted(roll(horizon + 120, 960) for _ in range(roll(5, 9))):
             place = roll(0, self.width - 1)
             if self._ground(place, foot) == MEADOW:
-                thing = self._house if self.dice.one_in(2) else self._tree
-                thing(place, foot, horizon)
+                label = HOUSE if self.dice.one_in(2) else TREE
+                with self._thing(label):
+                    (self._house if label == HOUSE else self._tree)(place, foot, horizon)
+        if crowds:
+            self._grove(horizon)
         return self._developed(light), self.labels
 
     # -- tools -------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _thing(self, label: int, crowd: bool = False) -> Iterator[None]:
+        """What is painted now is one thing."""
+        self.things.append(Thing(label, crowd, np.zeros(self.labels.shape, bool)))
+        self.painting = self.things[-1]
+        yield
+        self.painting = None
 
     def _texture(self) -> int:
         """A seed for the next texture."""
@@ -143,6 +170,13 @@ class _Canvas:
 
     def _paint(self, where: Array, label: int, colour: tuple[int, int, int], shade: Array) -> None:
         """Fill with a colour times ``shade``, in 1/256."""
+        number = -1
+        if self.painting is not None:
+            number = len(self.things) - 1
+            if self.painting.crowd:  # behind all that stands nearer, which was painted before it
+                where = where & ((self.owner < 0) | (self.owner == number) | (self.labels == SUN))
+            self.painting.whole[where] = True
+        self.owner[where] = number
         for channel, value in zip(self.image, colour, strict=True):
             channel[where] = (value * shade)[where] >> 8
         self.labels[where] = label
@@ -237,6 +271,22 @@ class _Canvas:
                 colour = self._varied((186, 104, 44), 20)  # autumn
         self._paint(trunk, TREE, (92, 66, 48), 230 + self._grain() // 4)
         self._paint(crown, TREE, colour, 236 + leaf - right * 48 // half)
+
+    def _grove(self, horizon: int) -> None:
+        """Small trees, too many to tell apart: a crowd. Their chance is apart from the rest, so
+        that all else in the picture stays as it is."""
+        kept = self.dice, self.seed, self.textures
+        self.seed, self.textures = hashed(self.seed, 1), 0
+        self.dice = Dice(self.seed)
+        roll = self.dice.between
+        middle = roll(0, self.width - 1)
+        with self._thing(TREE, crowd=True):
+            for foot in sorted(roll(horizon + 40, horizon + 110) for _ in range(roll(10, 16))):
+                place = middle + roll(-160, 160)
+                ground = self._ground(place, foot) if 0 <= place < self.width else SKY
+                if ground in (MEADOW, TREE, HOUSE, ROOF):
+                    self._tree(place, foot, horizon)
+        self.dice, self.seed, self.textures = kept
 
     def _house(self, x: int, foot: int, horizon: int) -> None:
         roll, scale = self.dice.between, self._scale(foot, horizon)

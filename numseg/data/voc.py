@@ -13,7 +13,7 @@ from numseg import checks
 from numseg.data.colours import Colours, ColourTable
 from numseg.data.dataset import Dataset, Sample, check_classes, class_names
 from numseg.data.images import read_pair
-from numseg.data.lists import Pair, pairs
+from numseg.data.lists import Pair, listed_in, pairs
 from numseg.errors import ArgumentError, ArgumentTypeError, FileError
 from numseg.typing import Array
 
@@ -97,17 +97,8 @@ def voc(
     table = None
     if colours is not None:
         table = ColourTable.of(colours, len(names) if mapped is None else None)
-    for part in ("", "JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
-        if not (root / part).is_dir():
-            raise FileError(f"{root / part}: no such folder (expected VOC's layout in {root})")
-    lists = root / "ImageSets" / "Segmentation"
-    listed = lists / f"{split.removesuffix('.txt')}.txt"
-    if not listed.is_file():
-        there = ", ".join(sorted(file.stem for file in lists.glob("*.txt"))) or "none"
-        raise FileError(f"{listed}: no such file (lists there: {there})")
-    found = pairs(root, listed, "JPEGImages", "SegmentationClass")
-    if not found:
-        raise FileError(f"{listed}: names no picture")
+    parts = "JPEGImages", "SegmentationClass"
+    found = pairs(root, listed_in(root, "ImageSets/Segmentation", split, parts), *parts)
     files = _Files(found, len(names), ignore_index, mapped, table)
     drawn = table.shown(len(names)) if table is not None and mapped is None else None
     return Dataset(files, names, ignore_index, drawn)

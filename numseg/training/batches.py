@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -13,15 +13,16 @@ import numpy as np
 
 from numseg import checks
 from numseg.data.augment import (
-    THOUSAND,
-    Axis,
     Colours,
+    check_colours,
+    chosen_axes,
+    colour_amounts,
     piece,
     recoloured,
-    scaled_size,
+    scale_between,
 )
 from numseg.data.chance import Dice, permutation
-from numseg.data.dataset import Dataset, Sample
+from numseg.data.dataset import Dataset
 from numseg.errors import ArgumentError
 from numseg.typing import Array
 
@@ -77,12 +78,8 @@ class Sampling:
         for name in ("flip", "turn", "drop_last"):
             value = getattr(self, name)
             kept[name] = checks.flag(name, bool(value) if value in (0, 1) else value)
-        for name in ("light", "brightness", "contrast", "saturation"):
-            kept[name] = checks.real(name, getattr(self, name), 0, 1)
-        kept["hue"] = checks.real("hue", self.hue, 0, 0.5)
-        low, high = kept["scale"] = checks.positive_pair("scale", self.scale)
-        if low > high:
-            raise ArgumentError(f"scale goes from {low} to {high}, expected the smaller one first")
+        kept["light"] = checks.real("light", self.light, 0, 1)
+        kept |= {**colour_amounts(self), "scale": scale_between(self.scale)}
         kept["seed"] = checks.integer("seed", self.seed, minimum=0)
         for name, value in kept.items():  # plain numbers, which a checkpoint holds
             object.__setattr__(self, name, value)
@@ -101,12 +98,7 @@ class Sampling:
 
     def check(self, channels: int) -> None:
         """Raise ArgumentError for what has no meaning for pictures of so many channels."""
-        for name in ("saturation", "hue"):
-            if getattr(self, name) and channels != 3:
-                raise ArgumentError(
-                    f"{name} is {getattr(self, name)}, but the network takes {channels} "
-                    f"channel{'s' if channels > 1 else ''}, not red, green and blue"
-                )
+        check_colours(self.colours, channels)
 
     def steps(self, dataset: Dataset) -> int:
         """Batches per epoch; the last one may be smaller, unless it is dropped."""
@@ -163,7 +155,7 @@ def _piece(
 ) -> tuple[Array, Array]:
     """A piece of a picture and its labels."""
     sample = dataset.checked(item % len(dataset))
-    rows, columns = _axes(sample, sampling, dice)
+    rows, columns = chosen_axes(sample.labels.shape, sampling.size, sampling.scale, dice)
     x, truth = piece(sample.image, sample.labels, rows, columns, channels)
     if any(sampling.colours):
         x = recoloured(x, sampling.colours, dice)
@@ -183,13 +175,3 @@ def _piece(
         )
         x = x * (1 + contrast) + brightness
     return x, truth
-
-
-def _axes(sample: Sample, sampling: Sampling, dice: Dice) -> Iterator[Axis]:
-    """Which rows and which columns of the scaled picture, at a place of the dice's choice."""
-    low, high = (round(factor * THOUSAND) for factor in sampling.scale)
-    thousandths = low if low == high else dice.between(low, high)
-    for size, wanted in zip(sample.labels.shape, sampling.size, strict=True):
-        scaled = scaled_size(size, thousandths)
-        start = dice.between(0, max(scaled - wanted, 0))
-        yield Axis(size, scaled, start, min(start + wanted, scaled))

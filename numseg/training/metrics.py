@@ -120,15 +120,15 @@ def scores(confusion: Array) -> Scores:
     accuracy = _ratio(right, there)
     return Scores(
         pixel_accuracy=float(_ratio(right.sum(), confusion.sum())),
-        mean_iou=_mean(iou),
+        mean_iou=mean_of_those_there(iou),
         class_iou=iou,
         class_accuracy=accuracy,
-        mean_accuracy=_mean(accuracy),
+        mean_accuracy=mean_of_those_there(accuracy),
         frequency_weighted_iou=float(_ratio((there * np.nan_to_num(iou)).sum(), there.sum())),
     )
 
 
-def _mean(each: Array) -> float:
+def mean_of_those_there(each: Array) -> float:
     """Of those that are numbers."""
     present = each[~np.isnan(each)]
     return float(present.mean()) if present.size else float("nan")
