@@ -25,7 +25,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 def pytest_collection_finish() -> None:
     """What was imported and collected stays. Numba makes millions of objects for each kernel, and
-    to look through all others for garbage again and again took a tenth of the time of tests that compile."""
+    to look through all others again and again took a tenth of the time of tests that compile."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
