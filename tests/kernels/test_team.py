@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -85,7 +86,8 @@ def test_a_helper_helps_and_is_counted() -> None:
 
     with pytest.MonkeyPatch.context() as patch, ns.num_threads(2):
         patch.setattr(team, "shared", counted)
-        for _ in range(50):
+        patience = time.monotonic() + 60  # the machine's cores may be busy
+        while 1 not in helped and time.monotonic() < patience:
             launch(_visit, len(visits), 10**12, visits, parts(), True, None, (0, 0), 2.0)
     assert helped <= {0, 1}
     assert 1 in helped

@@ -327,7 +327,7 @@ def test_a_loss_that_cannot_leave_out_pixels_says_so(data):
 @pytest.mark.parametrize(
     ("loss", "arguments", "message"),
     [
-        ("dice_los", {}, r"loss: numseg has no operator 'dice_los' \(is it dice_loss\?\)"),
+        ("dice_los", {}, r"loss: numseg has no operator 'dice_los' \(is it dice_loss"),
         ("relu", {}, "loss: relu takes x, a loss scores and labels"),
         ("nobodys:loss", {}, "cannot import nobodys"),
         ("math:sqrt", {}, "loss must be an operator or the name of one, got 'math:sqrt'"),

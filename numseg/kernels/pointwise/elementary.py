@@ -126,8 +126,8 @@ def _exp_for(real, integer, fraction_bits, ln2_high, ln2_low, terms, falling):
     raised, small = integer(bias + info.maxexp // 2), real(2.0 ** -(info.maxexp // 2))
 
     def exp_of_sum(x, low):
-        vanished = x < lowest
-        x = zero if vanished else x
+        x = lowest if x < lowest else x
+        vanished = x <= lowest
         if not falling:
             x = highest if x > highest else x
         k, high, subtracted = reduce(x)
@@ -136,11 +136,14 @@ def _exp_for(real, integer, fraction_bits, ln2_high, ln2_low, terms, falling):
         for coefficient in rest:
             series = series * r + coefficient
         if falling:
-            y = series * integer((k + raised) << shift).view(real) * small
+            y = series * integer((k + raised) << shift).view(real)
+            last = small
         else:
             half = integer(k >> one)
             scale = integer((half + bias) << shift).view(real)
-            y = series * scale * integer((k - half + bias) << shift).view(real)
+            y = series * scale
+            last = integer((k - half + bias) << shift).view(real)
+        y *= real(1) if vanished else last
         return zero if vanished else y
 
     return rule(exp_of_sum, {"contract"}, inline=True)

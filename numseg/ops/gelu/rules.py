@@ -21,9 +21,11 @@ def value(x, approximate):
     one, a = type(x)(1), abs(x)
     if approximate:
         e = _decay_of_twice_u(a)
-        return x * ((e if x < 0 else one) / (one + e))
-    e, ratio = density(a), tail_ratio(a)
-    return x * (ratio if x < 0 else one - e * ratio) * (e if x < 0 else one)
+        y = x * ((e if x < 0 else one) / (one + e))
+    else:
+        e, ratio = density(a), tail_ratio(a)
+        y = x * (ratio if x < 0 else one - e * ratio) * (e if x < 0 else one)
+    return x if x != x else y  # of NaNs of two signs, vectors and tails multiply in another order
 
 
 @rule

@@ -10,7 +10,8 @@ def value(x, beta, threshold):
     real = type(x)
     z = real(beta) * x
     least = x if z > 0 else real(0)
-    return x if z > real(threshold) else least + log1p(decay(-abs(z))) / real(beta)
+    y = x if z > real(threshold) else least + log1p(decay(-abs(z))) / real(beta)
+    return x if z != z else y  # the sign of -abs(NaN) is one in vectors, another in tails
 
 
 @rule
