@@ -16,6 +16,7 @@ import contextlib
 import functools
 import math
 import platform
+import re
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -190,7 +191,7 @@ The largest error of every operator against its definition, in units in the last
 
 Measured: {count} generated cases of each operator, none empty, with numbers from -1 to 1, but for
 what a case makes itself, such as boxes.
-{environment}.
+{environments}
 
 - The **error** is the distance to the definition (`reference.py`) on the same numbers, computed in
   float64 for float32 and in 80-bit floats for float64. So half an ulp is what rounding the exact
@@ -229,8 +230,10 @@ def rows(page: str) -> dict[tuple[str, str], Row]:
 
 
 def write(page: Path, names: list[str]) -> None:
-    """Measure the named operators, or all, and write the page."""
-    found = rows(page.read_text()) if names and page.exists() else {}
+    """Measure the named operators, or all, and write the page. Where others were measured stays."""
+    before = page.read_text() if names and page.exists() else ""
+    found, where = rows(before), re.findall(r"^(Processor: .*)$", before, re.MULTILINE)
+    where = list(dict.fromkeys([*where, f"{environment()}."]))
     for name in names or OPERATORS:
         for dtype in WIDER:
             found[name, np.dtype(dtype).name] = measure(OPERATORS[name], dtype)
@@ -240,7 +243,7 @@ def write(page: Path, names: list[str]) -> None:
         for name, dtype in sorted(found)
         if name in OPERATORS
     ]
-    head = PAGE.format(count=COUNT, environment=environment())
+    head = PAGE.format(count=COUNT, environments="\n".join(where))
     page.write_text(head + "".join(lines))
 
 

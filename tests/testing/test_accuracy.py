@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +84,12 @@ def test_only_named_rows_are_measured_again(tmp_path: Path) -> None:
     page.write_text(TEXT.replace(line, "| relu | float32 | 9 | 9 | 9 | 9 |\n"))
     accuracy.write(page, ["relu"])
     assert accuracy.rows(page.read_text()) == ROWS
+
+
+def test_a_page_says_where_all_of_its_rows_were_measured(tmp_path: Path) -> None:
+    page, other = tmp_path / "accuracy.md", "Processor: another, plain; NumPy 2.\n"
+    page.write_text(re.sub("Processor: .*\n(Processor: .*\n)*", other, TEXT))
+    for _ in range(2):
+        accuracy.write(page, ["relu"])
+        found = [line for line in page.read_text().splitlines() if line.startswith("Processor")]
+        assert found == [other.strip(), f"{accuracy.environment()}."]
