@@ -24,10 +24,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_collection_finish() -> None:
-    """What was imported and collected stays. Numba makes millions of objects for each kernel, and
-    to look through all others again and again took a tenth of the time of tests that compile."""
-    gc.collect()
-    gc.freeze()
+    """Garbage is looked for less often. Numba makes millions of objects for each kernel, and to
+    look through all others each time took a tenth of the time of tests that compile. (What was
+    imported is not frozen: Hypothesis 6.100 asks the collector who has its random numbers.)"""
     gc.set_threshold(50_000, 20, 20)
 
 
