@@ -155,6 +155,36 @@ def test_many_threads_launch_at_once() -> None:
     assert wrong == []
 
 
+@kernel()
+def _scale(start, stop, out, factors, more):
+    for unit in range(start, stop):
+        out[unit] = factors[unit % len(factors)] * more[0]
+
+
+def test_threads_that_learn_an_address_at_once_learn_their_own() -> None:
+    """All begin with the same kernel, each with other types of arguments, which nobody knew."""
+    dtypes = [np.dtype(kind) for kind in ("f4", "f8", "i4", "i8", "i2", "u1")]
+    begin, wrong = threading.Barrier(len(dtypes)), []
+
+    def caller(dtype: Any) -> None:
+        begin.wait()
+        for more in (np.ones(1, dtype), np.ones((1, 1), dtype)[0], np.float64([1]), np.int64([1])):
+            out, factors = np.zeros(50, dtype), np.arange(1, 6, dtype=dtype)
+            for _ in range(20):
+                launch(_scale, 50, 10**9, out, factors, more)
+            if not (out == np.tile(factors, 10)).all():
+                wrong.append(dtype)
+
+    ns.set_num_threads(3)
+    threads = [threading.Thread(target=caller, args=(dtype,)) for dtype in dtypes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not any(thread.is_alive() for thread in threads)
+    assert wrong == []
+
+
 def test_a_helper_that_comes_late_does_nothing() -> None:
     """A job that is done is withdrawn from boxes whose helpers have not begun."""
     pool = parallel._Pool()
@@ -166,10 +196,10 @@ def test_a_helper_that_comes_late_does_nothing() -> None:
     visits = np.zeros(10)
     args = (visits, parts(), True, None, (0, 0), 2.0)
     job[team.CHUNKS // 8], job[team.UNITS // 8] = 4, 10
-    assert team.share(job.ctypes.data, table, at, 1, *args) == team.UNKNOWN
+    assert team.share(job.ctypes.data, table.ctypes.data, at, 1, *args) == team.UNKNOWN
     assert not visits.any()
-    assert team._learn(_visit, table, args, args)
-    assert team.share(job.ctypes.data, table, at, 1, *args) == 0
+    team._learn(_visit, table, int(job[team.KERNEL // 8]), args)
+    assert team.share(job.ctypes.data, table.ctypes.data, at, 1, *args) == 0
     assert (visits == 9).all()
     assert box[0] == team.WAKING
     assert box[team.JOB // 8] == 0

@@ -18,6 +18,7 @@ from __future__ import annotations
 import inspect
 import os
 import platform
+import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,9 @@ from numba.core import cgutils, types
 from numba.core.typing.templates import signature as typed
 from numba.extending import intrinsic
 
+from numseg import forks
 from numseg.kernels.machine.jit import kernel, rule
+from numseg.kernels.machine.threads import address as address_of
 from numseg.typing import Array
 
 NEXT, DONE, FAILED, CHUNKS, UNITS, KERNEL, ARGUMENTS = range(0, 56, 8)
@@ -204,16 +207,17 @@ def take_chunk(thunk, job):
 def share(job, table, boxes, count, *arguments):
     """Work at a job with the helpers of so many boxes, if they come before it is done; all of its
     chunks are done then. How many helped; or that nothing was done, UNKNOWN if the table does not
-    know the thunk, which is put behind the pairs, REFUSED if it has no address for it."""
-    thunk, pair = pack(job, arguments), 0
-    while table[pair] != thunk:
-        if table[pair] == 0:
-            table[-1] = thunk
+    know the thunk, which the job then has for a kernel, REFUSED if it has no address for it."""
+    thunk, pair = pack(job, arguments), table
+    while load(pair) != thunk:
+        if load(pair) == 0:
+            store(job + KERNEL, thunk)
             return UNKNOWN
-        pair += 2
-    if table[pair + 1] == 0:
+        pair += 16
+    address = load(pair + 8)
+    if address == 0:
         return REFUSED
-    store(job + KERNEL, table[pair + 1])
+    store(job + KERNEL, address)
     joined = work(thunk, job, boxes, count)
     looks = 0
     while load_after_pause(job + DONE) < joined:  # arrays must not go while helpers write to them
@@ -246,6 +250,19 @@ def work(thunk, job, boxes, count):
 
 
 @kernel()
+def put(pair, thunk, address):
+    """The address first: who finds the thunk finds its address."""
+    store(pair + 8, address)
+    store(pair, thunk)
+
+
+@kernel()
+def wake(box):
+    """Whether its helper is to be woken: it was asleep, and nobody else wakes it."""
+    return change(box, ASLEEP, WAKING)
+
+
+@kernel()
 def serve(box, asked, before, rounds):
     """Work at the jobs that are put into a box, until there was none for so many looks, or the
     number at ``asked`` is not ``before``."""
@@ -273,7 +290,8 @@ class Known(NamedTuple):
     """What is known of a kernel."""
 
     table: Array
-    """Pairs of a thunk and an address, and zeros behind them; 0 is no address."""
+    """Pairs of a thunk and an address, and zeros behind them. Without an address, the kernel is not
+    called by one."""
     single: int
     """Arguments that are given one by one; the rest is a tuple. -1: there is no rest."""
 
@@ -285,38 +303,51 @@ def shared(
     kernel_: Any, units: int, chunks: int, boxes: int, count: int, args: tuple[Any, ...]
 ) -> int:
     """Do all chunks of a compiled kernel, and say how many helpers did some; -1: nothing was done,
-    as it returns something, or its argument types are too many or others than it was compiled for.
-    """
+    as it returns something, or is called with too many types of arguments."""
     known = _known.get(kernel_)
     if known is None:
         code = kernel_.py_func.__code__
         rest = code.co_flags & inspect.CO_VARARGS
-        table = np.zeros(2 * MOST_SIGNATURES + 2, np.int64)
-        known = _known[kernel_] = Known(table, code.co_argcount - 2 if rest else -1)
+        pairs = np.zeros(2 * MOST_SIGNATURES + 2, np.int64)
+        known = _known[kernel_] = Known(pairs, code.co_argcount - 2 if rest else -1)
     given = args
     if known.single >= 0:
         given = (*args[: known.single], args[known.single :])
     job = np.zeros(JOB_NUMBERS, np.int64)
     job[CHUNKS // 8], job[UNITS // 8] = chunks, units
-    at = job.__array_interface__["data"][0]  # ``job.ctypes`` would import something each time
-    helped: int = share(at, known.table, boxes, count, *given)
-    if helped == UNKNOWN and _learn(kernel_, known.table, args, given):
-        helped = share(at, known.table, boxes, count, *given)
+    at, table = address_of(job), address_of(known.table)
+    helped: int = share(at, table, boxes, count, *given)
+    if helped == UNKNOWN:
+        _learn(kernel_, known.table, int(job[KERNEL // 8]), given)
+        helped = share(at, table, boxes, count, *given)
     if job[FAILED // 8]:
         kernel_(0, units, *args)  # which fails as it did, and says how
     return max(helped, -1)
 
 
-def _learn(kernel_: Any, table: Array, args: tuple[Any, ...], given: tuple[Any, ...]) -> bool:
-    """The address of a kernel for arguments like these."""
-    free = np.flatnonzero(table[:-2:2] == 0)
-    kernel_(0, 0, *args)  # compiled, and nothing done
-    compiled = kernel_.overloads.get(tuple(map(kernel_.typeof_pyval, (0, 0, *given))))
-    if len(free) < 2:
-        return False
-    at = 2 * free[0]
-    if compiled is not None and compiled.signature.return_type == types.none:
+def _learn(kernel_: Any, table: Array, thunk: int, given: tuple[Any, ...]) -> None:
+    """Have the table know the address of a kernel for arguments like these, or that there is none.
+    One thread at a time: a thunk beside the address of another one's kernel would call it with
+    arguments that it does not take."""
+    kinds = tuple(map(kernel_.typeof_pyval, (0, 0, *given)))
+    kernel_.compile(kinds)
+    compiled, address = kernel_.overloads[kinds], 0
+    if compiled.signature.return_type == types.none:
         name = compiled.fndesc.llvm_func_name
-        table[at + 1] = compiled.library.get_pointer_to_function(name)
-    table[at] = table[-1]
-    return bool(table[at + 1])
+        address = compiled.library.get_pointer_to_function(name)
+    with _lock:
+        free = np.flatnonzero(table[::2] == 0)
+        if thunk not in table[::2] and len(free) > 1:  # zeros are the end
+            put(address_of(table) + 16 * int(free[0]), thunk, address)
+
+
+_lock = threading.Lock()
+
+
+def _new_lock() -> None:
+    """In a forked child, whose parent's threads may have held it."""
+    global _lock
+    _lock = threading.Lock()
+
+
+forks.in_child(_new_lock)

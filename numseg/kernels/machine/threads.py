@@ -197,8 +197,9 @@ class _Pool:
     def _wake(self, count: int) -> None:
         for number, queue in enumerate(self._queues[:count]):
             state = self._first + number * self._team.BOX_BYTES // 8
-            if self._numbers[state] == self._team.ASLEEP:
-                self._numbers[state] = self._team.WAKING
+            if self._numbers[state] == self._team.ASLEEP and self._team.wake(
+                self._boxes + number * self._team.BOX_BYTES
+            ):
                 queue.put(None)
 
     def _grow(self, size: int) -> None:
@@ -207,8 +208,9 @@ class _Pool:
 
         with self._lock:
             self._team = team
-            asked = address(self._asked)
-            team.serve(self._boxes, asked, -1, 0)  # compiled here, and not by who should help
+            box = np.zeros(8, np.int64)  # of nobody: compiled here, and not by who should help
+            team.serve(address(box), address(self._asked), -1, 0)
+            team.wake(address(box))
             for number in range(self.size, size):
                 queue: SimpleQueue[_Job | None] = SimpleQueue()
                 thread = threading.Thread(
