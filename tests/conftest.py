@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
@@ -21,13 +20,6 @@ settings.register_profile("default", max_examples=25, **_common)
 settings.register_profile("few", max_examples=4, **_common)
 settings.register_profile("thorough", max_examples=500, **_common)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
-
-
-def pytest_collection_finish() -> None:
-    """Garbage is looked for less often. Numba makes millions of objects for each kernel, and to
-    look through all others each time took a tenth of the time of tests that compile. (What was
-    imported is not frozen: Hypothesis 6.100 asks the collector who has its random numbers.)"""
-    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session")

@@ -84,7 +84,6 @@ of :mod:`numseg.ops`. Kernels of a single operator lie in its ``cpu.py``.
 
     jit                         ``@kernel``, ``@rule``, and the cache of compiled kernels
     threads                     ``launch``: a kernel's units among threads
-    team                        a compiled kernel among threads, without the interpreter's lock
     spin_wait                   waiting for another thread, awake for a moment
     work_units                  into how many units work is cut
     target                      the CPU's vectors and registers

@@ -65,7 +65,7 @@ def test_small_launches_stay_on_the_calling_thread(monkeypatch: pytest.MonkeyPat
 
 def test_quick_launches_stay_there_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """However much work they say they are; and slow ones are shared, however little."""
-    monkeypatch.setattr(parallel, "SERIAL_WORK", 65_536)
+    monkeypatch.setattr(parallel, "SERIAL_WORK", 131_072)
     calls: list[tuple[int, int]] = []
 
     def quick(start: int, stop: int) -> None:
@@ -196,7 +196,7 @@ def test_threads_that_cannot_be_started_are_done_without(
     monkeypatch.setattr(parallel, "_pool", parallel._Pool())
     monkeypatch.setattr(threading.Thread, "start", refuse)
     test_every_unit_is_covered_once(4, 29)
-    assert parallel._pool.size == started
+    assert parallel._pool._size == started
 
 
 def test_a_finished_job_is_not_kept_alive() -> None:

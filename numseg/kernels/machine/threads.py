@@ -9,9 +9,6 @@ The thread that launches works too, and never waits for a helper that has not be
 nothing left to take it closes the job, and a helper that comes later touches nothing. So a launch
 within a launch, a pool whose threads could not be started, and the end of the interpreter need no
 special care.
-
-Compiled kernels are shared in compiled code (:mod:`numseg.kernels.machine.team`); functions of
-Python, as a job that each thread calls with the interpreter's lock.
 """
 
 from __future__ import annotations
@@ -33,18 +30,19 @@ import numpy as np
 from numseg import checks, forks
 from numseg.errors import ArgumentTypeError
 
-SERIAL_WORK = 65_536
-"""Up to so many elementary steps a launch stays on the calling thread: to share it costs some 20
-microseconds, and that its numbers come from another core's cache."""
+SERIAL_WORK = 131_072
+"""Up to so many elementary steps a launch stays on the calling thread: they take about as long as
+sharing them would."""
 
 STEP_NS = 0.75
-"""Nanoseconds of such a step, so that what takes less than 50 microseconds is not shared. Kernels
+"""Nanoseconds of such a step, so that what takes less than 100 microseconds is not shared. Kernels
 count steps of their own kinds, which take from a tenth of that to ten times as much: once a launch
-was timed, its time counts."""
+was timed, its time counts. (A quarter of what a call of 0.4 milliseconds takes on one thread is
+what another thread saves at all; of less, it saves nothing.)"""
 
 CHUNKS_PER_THREAD = 4
-"""More chunks than threads, so that a thread that was interrupted does not hold up the rest. (As
-many as threads for a small launch: for each, kernels clear and fill memory of their own.)"""
+"""More chunks than threads, so that a thread that was interrupted does not hold up the rest. (Half
+as many for a small launch: it takes some microseconds to begin one.)"""
 
 ROUNDS = 5_000
 """How often a thread that waits looks again before it sleeps: some 100 microseconds. To wake it
@@ -95,12 +93,6 @@ def num_threads(threads: int) -> Iterator[None]:
         yield
     finally:
         _threads_here.reset(token)
-
-
-def address(array: np.ndarray[Any, Any]) -> int:
-    """Of its data. ``array.ctypes`` imports something each time, which at exit is an error."""
-    found: int = array.__array_interface__["data"][0]
-    return found
 
 
 class _Job:
@@ -162,79 +154,45 @@ class _Pool:
     """Threads that wait for jobs. There are as many as were ever needed at once."""
 
     def __init__(self) -> None:
-        self._queues: list[SimpleQueue[_Job | None]] = []
-        self._numbers = np.zeros((MOST_THREADS + 1) * 8, np.int64)
-        at = address(self._numbers)
-        self._boxes = at + -at % 64
-        self._first = -at % 64 // 8  # of the numbers, that of the first box
-        self._asked = np.zeros(1, np.int64)  # a number that grows with every job of the queues
+        self._jobs: SimpleQueue[_Job] = SimpleQueue()
+        self._asked = np.zeros(1, np.int64)  # a number that grows with every job
         self._lock = threading.Lock()
-        self._team: Any = None
-
-    @property
-    def size(self) -> int:
-        return len(self._queues)
+        self._size = 0
 
     def ask(self, job: _Job, helpers: int) -> None:
-        """Have the job called by so many helpers, when they come to it."""
-        if self.size < helpers:
+        if self._size < helpers:
             self._grow(helpers)
-        for queue in self._queues[:helpers]:
-            queue.put(job)
+        for _ in range(min(helpers, self._size)):
+            self._jobs.put(job)
         self._asked[0] += 1
 
-    def share(self, kernel: Callable[..., None], units: int, chunks: int, helpers: int,
-              args: tuple[Any, ...]) -> int:  # fmt: skip
-        """Do all chunks of a compiled kernel, and say how many helpers did some; -1: nothing was
-        done, as it is not to be called by address."""
-        if self.size < helpers:
-            self._grow(helpers)
-        count = min(helpers, self.size)
-        self._wake(count)
-        found: int = self._team.shared(kernel, units, chunks, self._boxes, count, args)
-        return found
-
-    def _wake(self, count: int) -> None:
-        for number, queue in enumerate(self._queues[:count]):
-            state = self._first + number * self._team.BOX_BYTES // 8
-            if self._numbers[state] == self._team.ASLEEP and self._team.wake(
-                self._boxes + number * self._team.BOX_BYTES
-            ):
-                queue.put(None)
-
     def _grow(self, size: int) -> None:
-        # brings in Numba, which importing numseg does not need, and is not to be had at exit
-        from numseg.kernels.machine import team
+        # brings in Numba, which importing numseg does not need
+        from numseg.kernels.machine.spin_wait import spin_wait
 
         with self._lock:
-            self._team = team
-            box = np.zeros(8, np.int64)  # of nobody: compiled here, and not by who should help
-            team.serve(address(box), address(self._asked), -1, 0)
-            team.wake(address(box))
-            for number in range(self.size, size):
-                queue: SimpleQueue[_Job | None] = SimpleQueue()
-                thread = threading.Thread(
-                    target=self._serve, args=(number, queue), name=f"numseg-{number + 1}",
-                    daemon=True,
-                )  # fmt: skip
+            spin_wait(self._asked, -1, 1)  # compiled here, and not by threads that should help
+            for number in range(self._size, size):
+                name = f"numseg-{number + 1}"
                 try:
-                    thread.start()
+                    threading.Thread(target=self._serve, name=name, daemon=True).start()
                 except RuntimeError:  # no more threads, or the interpreter is shutting down
                     return
-                self._queues.append(queue)
+                self._size += 1
 
-    def _serve(self, number: int, queue: SimpleQueue[_Job | None]) -> None:
-        box, asked = self._boxes + number * self._team.BOX_BYTES, address(self._asked)
+    def _serve(self) -> None:
         while True:
-            before = int(self._asked[0])
-            try:
-                job = queue.get_nowait()
-            except Empty:
-                self._team.serve(box, asked, before, ROUNDS)  # often the next one comes at once
-                job = None if self._asked[0] != before else queue.get()
-            if job is not None:
-                job.help()
-            job = None  # which holds arrays
+            self._next().help()  # and keep no name for it: a job holds arrays
+
+    def _next(self) -> _Job:
+        """Often it comes at once: then it is met awake."""
+        from numseg.kernels.machine.spin_wait import spin_wait
+
+        asked = int(self._asked[0])
+        with contextlib.suppress(Empty):
+            return self._jobs.get_nowait()
+        spin_wait(self._asked, asked, ROUNDS)
+        return self._jobs.get()
 
 
 _pool = _Pool()
@@ -276,19 +234,11 @@ class _Timed:
 
     def keep(self) -> None:
         """When all chunks are done."""
-        self.took(sum(self._spans))
-
-    def took(self, nanoseconds: int) -> None:
-        """Of all threads."""
-        found, best = nanoseconds / self._work, self._best
+        found, best = sum(self._spans) / self._work, self._best
         if found < best.get(self._key, math.inf):
             if len(best) >= self._MOST:
                 best.clear()
             best[self._key] = found
-
-
-def _compiled(kernel: Callable[..., None]) -> bool:
-    return hasattr(kernel, "overloads")
 
 
 def launch(kernel: Callable[..., None], units: int, work: int, *args: Any) -> None:
@@ -309,11 +259,7 @@ def launch(kernel: Callable[..., None], units: int, work: int, *args: Any) -> No
         timed.keep()
         return
     small = work <= threads * CHUNKS_PER_THREAD * SERIAL_WORK
-    chunks = min(units, threads * (1 if small else CHUNKS_PER_THREAD))
-    begin = time.perf_counter_ns()
-    if _compiled(kernel) and (helped := _pool.share(kernel, units, chunks, threads - 1, args)) >= 0:
-        timed.took((time.perf_counter_ns() - begin) * (1 + helped))
-        return
+    chunks = min(units, threads * CHUNKS_PER_THREAD // (2 if small else 1))
 
     def run(chunk: int) -> None:
         timed.run(units * chunk // chunks, units * (chunk + 1) // chunks, args)
