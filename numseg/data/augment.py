@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numseg import checks
-from numseg.data.chance import Dice
+from numseg.chance import Dice
 from numseg.data.images import as_input
 from numseg.errors import ArgumentError
 from numseg.typing import Array

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from numseg import checks
+from numseg.chance import Dice
 from numseg.data.augment import (
     Axis,
     Colours,
@@ -18,7 +19,6 @@ from numseg.data.augment import (
     recoloured,
     scale_between,
 )
-from numseg.data.chance import Dice
 from numseg.data.detection import DetectionSample
 from numseg.data.instances import Instances
 from numseg.data.masks import masks_to_boxes

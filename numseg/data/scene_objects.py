@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from numseg import checks
-from numseg.data.chance import hashed
+from numseg.chance import hashed
 from numseg.data.detection import DetectionDataset, DetectionSample
 from numseg.data.instances import Instances
 from numseg.data.masks import masks_to_boxes

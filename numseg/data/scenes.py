@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numseg import checks
-from numseg.data.chance import Dice, hashed
+from numseg.chance import Dice, hashed
 from numseg.data.dataset import Dataset, Sample
 from numseg.typing import Array, Pair
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numseg import checks
+from numseg.chance import Dice, permutation
 from numseg.data.augment import (
     Colours,
     check_colours,
@@ -21,7 +22,6 @@ from numseg.data.augment import (
     recoloured,
     scale_between,
 )
-from numseg.data.chance import Dice, permutation
 from numseg.data.dataset import Dataset
 from numseg.errors import ArgumentError
 from numseg.typing import Array

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from numseg import ArgumentError
+from numseg.chance import Dice
 from numseg.data import Dataset, Sample, scenes
 from numseg.data.augment import Axis, Colours, piece, recoloured, scaled_size
-from numseg.data.chance import Dice
 from numseg.training import Sampling, batches
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from numseg import ArgumentError
+from numseg.chance import Dice, below, hashed, permutation
 from numseg.data import SCENE_CLASSES, scenes
-from numseg.data.chance import Dice, below, hashed, permutation
 
 
 def test_the_hash_is_splitmix64():

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from numseg.chance import Dice
 from numseg.data.augment import THOUSAND, Axis, Colours, piece, recoloured, scaled_size
-from numseg.data.chance import Dice
 from numseg.training import SGD, Recipe
 from numseg.training.groups import Grouped, split
 from numseg.training.stepping import averaged, clipped

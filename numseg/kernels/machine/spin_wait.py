@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from typing import Any
 
 from llvmlite import ir
@@ -10,9 +9,10 @@ from numba.core import types
 from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
+from numseg.kernels.machine.emitter import MACHINE
 from numseg.kernels.machine.jit import kernel
 
-_ON_X86 = platform.machine() in ("x86_64", "AMD64")
+_ON_X86 = MACHINE in ("x86_64", "amd64")
 
 
 def _pause_and_load(typing: Any, numbers: Any) -> Any:
