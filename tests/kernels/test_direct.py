@@ -13,6 +13,7 @@ from numseg.kernels.conv import (
     packing,
     phase_by_phase,
     pixel_panels,
+    weight_gradient,
     weight_gradient_small_images,
 )
 from numseg.kernels.conv.problem import Axis
@@ -212,6 +213,30 @@ def test_a_piece_of_an_image_gets_the_numbers_of_the_whole(
         kept = slice(first + pad if first else 0, last - pad if last < columns else columns)
         here = piece[..., kept.start - first : kept.stop - first]
         np.testing.assert_array_equal(here, whole[..., kept])
+
+
+@pytest.mark.parametrize("params", [{"padding": 1}, {"stride": 2, "dilation": 2, "groups": 2}])
+def test_weight_gradients_do_not_depend_on_blocks_chunks_and_bands(params, monkeypatch):
+    """The last block and the last chunk are shorter than the others."""
+    groups = params.get("groups", 1)
+    x, w = integers((1, 5 * groups, 11, 16), 0, float), integers((140 * groups, 5, 3, 3), 1, float)
+    y, saved = ns.conv2d.forward(x, w, **params)
+    gy = integers(y.shape, 3, float)
+    expected = ns.conv2d.reference.backward(ns.conv2d.reference.forward(x, w, **params)[1], gy)[1]
+    planned = weight_gradient._cut
+    for cut in (
+        planned,
+        lambda p, vector, longest, share: (2, vector, 3),
+        lambda p, vector, longest, share: (5, 2 * vector, 1),
+    ):
+        monkeypatch.setattr(weight_gradient, "_cut", cut)
+        forget()
+        np.testing.assert_array_equal(ns.conv2d.backward(saved, gy)[1], expected)
+        p = cpu._problem(ns.conv2d.plan(x, w, **params).geometry, 8)
+        work = weight_gradient._plan(p)[0]
+        assert work.slices == 1
+        assert cut is planned or (work.chunks > 1 and work.blocks * work.bands > 1)
+    forget()
 
 
 def test_bands_of_columns_are_exact(monkeypatch):

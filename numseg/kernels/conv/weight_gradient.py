@@ -6,13 +6,16 @@ It is the sum of :mod:`numseg.kernels.conv.direct` with steps and vectors exchan
 the steps, so a tile's rows are taps (i, c, j) whose pixels the micro-kernel broadcasts one by one
 from the scratch, and its vectors are filters, for which the band of gy is transposed.
 
-A unit owns the gradients of a block of channels, over a slice of the bands. The slices, if there
-are several, are added up in order in the end. Slices are cut by sizes alone, so that the bits are
+A unit owns the gradients of a block of channels and a chunk of filters, over a slice of the bands:
+as many as leave room in the cache for bands that are worth it, since each band takes the sums up
+and lays them down. The slices, if there are several, have all filters, and are added up in order in
+the end. Slices are cut by sizes alone, so that the bits are
 the same for any number of threads.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -52,6 +55,15 @@ RUN_BYTES = SCRATCH_BYTES // 4
 """The micro-kernel takes as many pixels at once as leave their vectors of gy well within the
 second-level cache: all taps of the block meet them there."""
 
+TAKING_UP = 8
+"""Pixels that a tile adds while it takes up its sums and lays them down."""
+
+TRANSPOSING = 30
+"""Multiply-adds of a vector of gy that take as long as to transpose it."""
+
+PACKING = 6
+"""Filters whose multiply-adds with a pixel of x take as long as to copy it."""
+
 WORTH_TRANSPOSING = 288
 """Taps of a unit at least, if there are so many: each unit transposes its bands of gy."""
 
@@ -66,6 +78,8 @@ class WeightGradientWork(NamedTuple):
     groups: int
     channels: int  # of x, in a group
     filters: int  # channels of gy, in a group
+    chunk: int  # filters of a unit
+    chunks: int
     taps: int  # of a channel
     row_taps: int  # of a column
     rows: int
@@ -79,7 +93,7 @@ class WeightGradientWork(NamedTuple):
     tile_taps: int
     tile_vectors: int
     lanes: int
-    padded: int  # filters, made up to whole tiles
+    padded: int  # filters of a unit, made up to whole tiles
     run: int
 
 
@@ -94,8 +108,10 @@ def _partial_sums(start, stop, x, gy, sums, gw, taps, out_rows, steps, vectors, 
         sums = np.empty(s.block * s.taps * s.padded, x.dtype)
     for unit in range(start, stop):
         rest, block = divmod(unit, s.blocks)
+        rest, chunk = divmod(rest, s.chunks)
         cut, group = divmod(rest, s.groups)
         channels = min(s.block, s.channels - block * s.block)
+        filters = min(s.chunk, s.filters - chunk * s.chunk)
         at = len(taps) // 2 if channels < s.block else 0
         first = (rest * s.channels + block * s.block) * s.taps
         begin = first * s.padded if s.slices > 1 else 0
@@ -111,15 +127,15 @@ def _partial_sums(start, stop, x, gy, sums, gw, taps, out_rows, steps, vectors, 
                 continue
             x_plane = (image * s.groups + group) * s.channels + block * s.block
             pack(scratch, x[x_plane * layout.h * layout.w :], channels, residue, t0, layout)
-            gy_plane = (image * s.groups + group) * s.filters
+            gy_plane = (image * s.groups + group) * s.filters + chunk * s.chunk
             size = height * s.columns
-            transpose_band(gy, gy_plane, residue, t0, size, transposed, layout, s)
+            transpose_band(gy, gy_plane, filters, residue, t0, size, transposed, layout, s)
             row = residue + (t0 + height) * layout.residues
             gy_next = gy[(gy_plane * s.rows + row) * s.columns :]
             x_next = x[(x_plane * layout.h + (t0 + height) * layout.row_stride) * layout.w :]
             tiles = (channels * s.taps + s.tile_taps - 1) // s.tile_taps
             tiles *= (size + s.run - 1) // s.run * len(vectors) // s.tile_vectors
-            share, fetched = (s.filters + channels) // tiles + 1, 0
+            share, fetched = (filters + channels) // tiles + 1, 0
             for p in range(0, size, s.run):
                 end = min(p + s.run, size)
                 top, bottom = t0 + p // s.columns, t0 + (end - 1) // s.columns
@@ -129,35 +145,35 @@ def _partial_sums(start, stop, x, gy, sums, gw, taps, out_rows, steps, vectors, 
                     for i in range(at + i0 * row, at + i1 * row, s.tile_taps):
                         run_tile(s.tile, scratch, taps, i, transposed, vectors, v, steps, p, end,
                                  out, out_rows)  # fmt: skip
-                        for line in range(fetched, min(fetched + share, s.filters + channels)):
-                            prefetch_line(line, gy_next, x_next, height, layout, s)
+                        for line in range(fetched, min(fetched + share, filters + channels)):
+                            prefetch_line(line, filters, gy_next, x_next, height, layout, s)
                         fetched += share
         if s.slices == 1:
             size = s.channels * s.taps
-            target = gw[group * (s.filters - 1) * size + first :]
+            target = gw[(group * (s.filters - 1) + chunk * s.chunk) * size + first :]
             total = read_only(out)
-            transpose(total, s.padded, channels * s.taps, s.filters, target, size, s.lanes)
+            transpose(total, s.padded, channels * s.taps, filters, target, size, s.lanes)
 
 
 @rule
-def transpose_band(gy, plane, residue, t0, size, transposed, layout, s):
+def transpose_band(gy, plane, filters, residue, t0, size, transposed, layout, s):
     """A band of gy, with filters side by side."""
     together = size if layout.residues == 1 else s.columns
     for p in range(0, size, together):
         row = residue + (t0 + p // s.columns) * layout.residues
         source, target = gy[(plane * s.rows + row) * s.columns :], transposed[p * s.padded :]
-        transpose(source, s.rows * s.columns, s.filters, together, target, s.padded, s.lanes)
+        transpose(source, s.rows * s.columns, filters, together, target, s.padded, s.lanes)
 
 
 @rule
-def prefetch_line(line, gy, x, height, layout, s):
+def prefetch_line(line, filters, gy, x, height, layout, s):
     """What the next band reads of a filter, or else of a channel: while the tiles of one band are
     computed, the next comes into the cache, line by line."""
-    if line < s.filters:
+    if line < filters:
         first = line * s.rows * s.columns
         prefetch(gy, first, first + height * s.columns)
     else:
-        first = (line - s.filters) * layout.h * layout.w
+        first = (line - filters) * layout.h * layout.w
         prefetch(x, first, first + height * layout.row_stride * layout.w)
 
 
@@ -198,7 +214,7 @@ def weight_gradient(p: Problem) -> WeightGradient:
     s, scratch, tables = _plan(p)
     taps = s.channels * s.taps
     work = p.groups * s.filters * taps * s.images * s.rows * s.columns // s.lanes
-    units = s.slices * p.groups * s.blocks
+    units = s.slices * p.groups * s.chunks * s.blocks
     size = s.slices * p.groups * taps * s.padded if s.slices > 1 else 0
 
     numbers = as_array(scratch), as_array(s)
@@ -231,10 +247,10 @@ def _plan(p: Problem) -> tuple[WeightGradientWork, Layout, tuple[Array, ...]]:
         images * groups * filters * rows.outputs * columns.outputs,
     )
     pixels = min(rows.size * columns.size, rows.outputs * columns.outputs)
-    room = memory_share((x_size + y_size) * itemsize, 0, pixels)
+    share = memory_share((x_size + y_size) * itemsize, 0, pixels)
     if pixels >= SMALL_IMAGE:
-        room -= room // 4  # for the sums
-    room = min(room, SCRATCH_BYTES) - (one_row.rows - 1) * x_row
+        share -= share // 4  # for the sums
+    room = min(share, SCRATCH_BYTES) - (one_row.rows - 1) * x_row
     most = room // max(x_row + gy_row, 1)
     bands = ceil_div(longest, max(min(most, longest), 1))
     band = ceil_div(longest, max(bands, 1))
@@ -244,10 +260,16 @@ def _plan(p: Problem) -> tuple[WeightGradientWork, Layout, tuple[Array, ...]]:
     slices = _power_of_two(
         min((x_size + y_size) // 16 // (groups * channels * taps * padded), cells, ENOUGH_UNITS)
     )
-    wanted = ceil_div(ENOUGH_UNITS, slices * groups)
-    least = min(ceil_div(FEW_UNITS, slices * groups), channels * taps * 4 // WORTH_TRANSPOSING)
-    worth = max(channels * taps // WORTH_TRANSPOSING, least)
-    block = ceil_div(channels, _power_of_two(min(wanted, worth)))
+    chunk = filters
+    if slices > 1:
+        wanted = ceil_div(ENOUGH_UNITS, slices * groups)
+        least = min(ceil_div(FEW_UNITS, slices * groups), channels * taps * 4 // WORTH_TRANSPOSING)
+        worth = max(channels * taps // WORTH_TRANSPOSING, least)
+        block = ceil_div(channels, _power_of_two(min(wanted, worth)))
+    else:
+        block, chunk, band = _cut(p, tile_vectors * lanes, longest, share)
+        bands = ceil_div(longest, band)
+        padded = ceil_div(chunk, tile_vectors * lanes) * tile_vectors * lanes
     run = RUN_BYTES // (tile_vectors * TARGET.vector_bytes)
     if _on_image(rows) < 0.85:
         run = max(columns.outputs, lanes)  # then a run has but few rows of taps in the padding
@@ -255,11 +277,35 @@ def _plan(p: Problem) -> tuple[WeightGradientWork, Layout, tuple[Array, ...]]:
     scratch = layout(rows, columns, block, band, itemsize)
     offsets = tap_offsets(scratch, rows, columns, block)
     s = WeightGradientWork(
-        images, groups, channels, filters, taps, rows.taps, rows.outputs, columns.outputs,
+        images, groups, channels, filters, chunk, ceil_div(filters, chunk), taps, rows.taps,
+        rows.outputs, columns.outputs,
         band, bands, slices, block, ceil_div(channels, block), tile, tile_taps, tile_vectors, lanes,
         padded, run,
     )  # fmt: skip
     return s, scratch, (*_tap_lists(offsets, s), *_pixel_lists(scratch.width, s))
+
+
+def _cut(p: Problem, vector: int, longest: int, share: int) -> tuple[int, int, int]:
+    """Channels and filters of a unit, and rows of a band, which takes ``share`` bytes at most: what
+    costs least, beside the multiply-adds. ``vector``: the filters of a tile."""
+
+    def cost(block: int, chunk: int, band: int) -> tuple[int, float]:
+        sums, pixels = block * p.taps * chunk, band * p.columns.outputs
+        scratch = pixels * chunk + layout(p.rows, p.columns, block, band, p.itemsize).size
+        room = scratch * p.itemsize <= share or band == 1
+        fits = (sums + scratch) * p.itemsize <= SCRATCH_BYTES + SCRATCH_BYTES // 2
+        units = p.groups * ceil_div(p.channels, block) * ceil_div(p.filters, chunk)
+        passing = TAKING_UP / pixels + TRANSPOSING / (block * p.taps) + PACKING / (p.taps * chunk)
+        idle = ceil_div(units, FEW_UNITS) * FEW_UNITS / units
+        return 0 if room else scratch, (1 + passing) * idle * (1 if fits else 2)
+
+    chunks = {
+        ceil_div(ceil_div(p.filters, n), vector) * vector
+        for n in range(1, ceil_div(p.filters, 4 * vector) + 1)
+    }
+    blocks = {ceil_div(p.channels, 1 << n) for n in range(p.channels.bit_length())}
+    bands = {ceil_div(longest, 1 << n) for n in range(longest.bit_length())}
+    return min(itertools.product(blocks, chunks, bands), key=lambda c: (cost(*c), c))
 
 
 def _last_again(count: int, length: int) -> Array:
