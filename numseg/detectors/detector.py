@@ -8,7 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from numseg.data.instances import Detections, Instances
-from numseg.typing import Array
+from numseg.graph import Param
+from numseg.typing import Array, ArrayLike
 
 
 class Losses(Protocol):
@@ -44,8 +45,8 @@ class Detector(Protocol):
         ...
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Of all parameters."""
+    def params(self) -> tuple[Param, ...]:
+        """All parameters: names, shapes, start values."""
         ...
 
     @property
@@ -57,7 +58,7 @@ class Detector(Protocol):
         """Start values; each depends on the seed and its own name only."""
         ...
 
-    def check(self, params: Mapping[str, Array]) -> None:
+    def check(self, params: Mapping[str, ArrayLike]) -> None:
         """Raise one error that lists all names and shapes that are not this detector's."""
         ...
 
