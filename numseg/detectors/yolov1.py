@@ -309,7 +309,7 @@ class YoloV1:
         clipped = box_ops.clip(corners.reshape(-1, 4), tuple(size))
         kinds = cells[..., None, 5 * self.boxes :]
         scores = (each[..., 4:] * kinds).reshape(len(clipped), -1)
-        solid: Array = (clipped[:, 2:] > clipped[:, :2]).all(axis=1, keepdims=True)
+        solid = np.asarray((clipped[:, 2:] > clipped[:, :2]).all(axis=1))[:, None]
         which, kind = np.nonzero((scores > self.score_threshold) & solid)
         found = Detections(clipped[which], kind + 1, scores[which, kind])
         kept = box_ops.batched_nms(

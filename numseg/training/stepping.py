@@ -76,24 +76,23 @@ class Stepper:
         count = min(recipe.accumulate, self.task.batches - first)
         step = epoch * self.steps + number
         lr = recipe.lr_at(step, recipe.epochs * self.steps)
-        params, given, grads = at.params, [], None
+        params, losses, parts, grads = at.params, [], [], None
         for j in range(count):
             seed = epoch * self.task.batches + first + j
-            one = self.task.gradients(params, next(found), seed, 1 / count)
-            if not math.isfinite(one.loss):
+            loss, mine, updates, terms = self.task.gradients(params, next(found), seed, 1 / count)
+            if not math.isfinite(loss):
                 raise ArgumentError(DIVERGED.format(what="loss", epoch=epoch + 1, lr=lr))
-            mine = one.grads
             grads = mine if grads is None else {n: add(g, mine[n]) for n, g in grads.items()}
-            params = params | dict(one.updates)
-            given.append(one)
+            params = params | dict(updates)
+            losses.append(loss)
+            parts.append(terms)
         grads, norm = clipped(grads or {}, recipe.clip_value, recipe.clip_norm)
         if norm is not None and not math.isfinite(norm):
             raise ArgumentError(DIVERGED.format(what="gradient", epoch=epoch + 1, lr=lr))
         params, state = self.optimiser.step(params, grads, at.state, lr, donate=True)
         average = averaged(at.average, params, recipe.average)
-        loss = sum(one.loss for one in given) / count
-        terms = mean_terms([one.terms for one in given])
-        return Trainee(params, state, average), Step(loss, lr, norm, terms)
+        given = Step(sum(losses) / count, lr, norm, mean_terms(parts))
+        return Trainee(params, state, average), given
 
 
 def mean_terms(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
