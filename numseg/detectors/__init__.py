@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from numseg.detectors.detector import Detector
+from numseg.detectors.faster_rcnn_fpn import fasterrcnn_resnet50_fpn
+from numseg.detectors.mask_rcnn_fpn import maskrcnn_resnet50_fpn
 
-__all__ = ["Detector"]
+__all__ = ["Detector", "fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn"]
