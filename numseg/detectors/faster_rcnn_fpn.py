@@ -191,7 +191,7 @@ def box_head(
 ) -> Graph:
     """Two linear layers, and what they say of a region."""
     net = Graph.build()
-    _, x = levels.pooled(net, "roi_heads.box_roi_pool", output_size, sampling_ratio)
+    x = levels.pooled(net, "roi_heads.box_roi_pool", output_size, sampling_ratio)
     h = net.add(flatten, x, name="roi_heads.box_head.flatten")
     inputs = channels * output_size**2
     for number in (6, 7):

@@ -60,8 +60,8 @@ class Levels:
     eps)``, of those that there are; level k has a stride of 2^k.
 
     Source: Lin et al., "Feature Pyramid Networks", 2016, equation 1; torchvision 0.28,
-    ``ops.poolers``, which infers the strides from sizes, and is wrong where padding is more than
-    half of the image.
+    ``ops.poolers``, which infers the strides from sizes without padding, and is wrong where padding
+    makes an image more than 1.41 times as high.
     """
 
     strides: Sequence[int] = (4, 8, 16, 32)
@@ -92,9 +92,8 @@ class Levels:
 
     def pooled(
         self, net: Builder, name: str, output_size: int, sampling_ratio: int = 2
-    ) -> tuple[list[Value], Value]:
-        """RoI Align of every level and what it gives, (K, C, output_size, output_size); the graph
-        takes the maps ``features.0`` and so on, and then ``rois.0`` and so on."""
+    ) -> Value:
+        """RoI Align of every level, (K, C, output_size, output_size) together; the graph takes the maps ``features.0`` and so on, and then ``rois.0`` and so on."""
         maps = [net.input(f"features.{number}") for number in range(len(self.strides))]
         rois = [net.input(f"rois.{number}") for number in range(len(self.strides))]
         parts = [
@@ -107,8 +106,8 @@ class Levels:
             )
         ]  # fmt: skip
         if len(parts) == 1:
-            return maps, parts[0]
-        return maps, net.add(concat, tuple(parts), 0, name=name)
+            return parts[0]
+        return net.add(concat, tuple(parts), 0, name=name)
 
 
 # -- boxes ------------------------------------------------------------------------------------

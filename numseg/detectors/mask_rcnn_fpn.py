@@ -82,7 +82,7 @@ def mask_head(
 ) -> Graph:
     """The logits of a mask of each class."""
     net = Graph.build()
-    _, h = levels.pooled(net, "roi_heads.mask_roi_pool", output_size, sampling_ratio)
+    h = levels.pooled(net, "roi_heads.mask_roi_pool", output_size, sampling_ratio)
     for number, filters in enumerate(layers):
         h = blocks.conv(
             net, f"roi_heads.mask_head.{number}.0", h, channels, filters, 3, 1,
