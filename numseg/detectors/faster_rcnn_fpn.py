@@ -159,7 +159,9 @@ def fasterrcnn_resnet50_fpn(
         features,
         proposals,
         levels,
-        box_head(levels, fpn_channels, representation_size, classes, box_output_size, sampling_ratio),
+        box_head(
+            levels, fpn_channels, representation_size, classes, box_output_size, sampling_ratio
+        ),
         boxes,
         frozen=frozen,
     )
@@ -227,8 +229,13 @@ def _colours(
     """What images are normalised by."""
     channels = checks.integer("in_channels", channels, 1)
     imagenet = NORMALISATIONS["imagenet"]
-    usual = (imagenet.mean, imagenet.std) if channels == 3 else ((0.0,) * channels, (1.0,) * channels)
-    found = tuple(mean if mean is not None else usual[0]), tuple(std if std is not None else usual[1])
+    usual = (
+        (imagenet.mean, imagenet.std) if channels == 3 else ((0.0,) * channels, (1.0,) * channels)
+    )
+    found = (
+        tuple(mean if mean is not None else usual[0]),
+        tuple(std if std is not None else usual[1]),
+    )
     for name, numbers in zip(("image_mean", "image_std"), found, strict=True):
         checks.integer(f"{name}, how many", len(numbers), channels, channels)
     return found

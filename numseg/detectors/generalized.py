@@ -175,8 +175,7 @@ class GeneralizedRCNN:
         masks = rois.unsorted(mask_probabilities(logits, rois.sorted(labels)))
         ends = np.cumsum([len(one.labels) for one in found])[:-1]
         return [
-            one._replace(masks=part)
-            for one, part in zip(found, np.split(masks, ends), strict=True)
+            one._replace(masks=part) for one, part in zip(found, np.split(masks, ends), strict=True)
         ]
 
     def _split(self, outputs: Sequence[Array]) -> tuple[Sequence[Array], Heads]:
@@ -210,9 +209,7 @@ class GeneralizedRCNN:
         batch = self.transform.batch(images, dtype_of(params), words)
         targets = self.transform.targets(instances, batch, self.classes, self.mask is not None)
         mode = {"training": training, "seed": seed, "step": step}
-        outputs, tape = self.features.forward(
-            self.parts.of(self.features, params), batch.x, **mode
-        )
+        outputs, tape = self.features.forward(self.parts.of(self.features, params), batch.x, **mode)
         maps, heads = self._split(outputs)
         anchors = self.proposals.anchors(heads.maps, batch.x)
         matches = [self.proposals.match(anchors, target) for target in targets]
@@ -221,9 +218,7 @@ class GeneralizedRCNN:
         terms, grads = self.proposals.losses(heads, anchors, targets, matches, chosen.anchors)
         regions = [
             self.boxes.chosen(boxes, target, self.boxes.match(boxes, target), sample)
-            for boxes, target, sample in zip(
-                chosen.proposals, targets, chosen.regions, strict=True
-            )
+            for boxes, target, sample in zip(chosen.proposals, targets, chosen.regions, strict=True)
         ]
         parts = [self._box_losses(params, maps, regions, mode)]
         if self.mask is not None:

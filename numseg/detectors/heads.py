@@ -90,10 +90,9 @@ class Levels:
         some = [np.flatnonzero(level == number) for number in range(len(self.strides))]
         return Rois([rois[index] for index in some], np.concatenate(some))
 
-    def pooled(
-        self, net: Builder, name: str, output_size: int, sampling_ratio: int = 2
-    ) -> Value:
-        """RoI Align of every level, (K, C, output_size, output_size) together; the graph takes the maps ``features.0`` and so on, and then ``rois.0`` and so on."""
+    def pooled(self, net: Builder, name: str, output_size: int, sampling_ratio: int = 2) -> Value:
+        """RoI Align of every level, (K, C, output_size, output_size) together. The graph takes
+        the maps, ``features.0`` and so on, and then the regions, ``rois.0`` and so on."""
         maps = [net.input(f"features.{number}") for number in range(len(self.strides))]
         rois = [net.input(f"rois.{number}") for number in range(len(self.strides))]
         parts = [
@@ -162,9 +161,7 @@ class BoxHead:
 
     def sample(self, matches: Array, words: Sequence[int]) -> Sample:
         """The regions that a step learns from."""
-        return boxes_.sample(
-            matches, self.batch_size_per_image, self.positive_fraction, seed=words
-        )
+        return boxes_.sample(matches, self.batch_size_per_image, self.positive_fraction, seed=words)
 
     @staticmethod
     def chosen(boxes: Array, target: Target, matches: Array, sample: Sample) -> Regions:
@@ -241,9 +238,7 @@ def mask_targets(target: Target, regions: Regions, size: int) -> Array:
     return roi_align(target.masks[:, None], rois, size)[:, 0]
 
 
-def mask_loss(
-    logits: Array, labels: Array, targets: Array
-) -> tuple[dict[str, float], Array]:
+def mask_loss(logits: Array, labels: Array, targets: Array) -> tuple[dict[str, float], Array]:
     """``loss_mask``, the mean cross-entropy of the pixels of each region's class, and the gradient
     of the logits (P, classes, M, M).
 

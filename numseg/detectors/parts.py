@@ -43,9 +43,7 @@ class Parts:
                     )
         self.params = tuple(found.values())
         learned = {name for graph in graphs for name in graph.trainable}
-        self.trainable = tuple(
-            name for name in found if name in learned and name not in frozen
-        )
+        self.trainable = tuple(name for name in found if name in learned and name not in frozen)
 
     @cached_property
     def names(self) -> tuple[str, ...]:

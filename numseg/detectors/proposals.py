@@ -153,9 +153,7 @@ class RegionProposals:
             ]
         )  # fmt: skip
 
-    def propose(
-        self, heads: Heads, anchors: Array, batch: Batch, *, training: bool
-    ) -> list[Array]:
+    def propose(self, heads: Heads, anchors: Array, batch: Batch, *, training: bool) -> list[Array]:
         """Boxes (P, 4) of each image, the best first."""
         finite("objectness", heads.objectness)
         finite("codes", heads.codes)
@@ -188,9 +186,7 @@ class RegionProposals:
 
     def sample(self, matches: Array, words: Sequence[int]) -> Sample:
         """The anchors that a step learns from."""
-        return boxes_.sample(
-            matches, self.batch_size_per_image, self.positive_fraction, seed=words
-        )
+        return boxes_.sample(matches, self.batch_size_per_image, self.positive_fraction, seed=words)
 
     def losses(
         self,

@@ -213,7 +213,9 @@ def test_losses_of_proposals_by_hand():
     anchors = np.array([[0.0, 0, 10, 10], [10, 0, 20, 10]])
     truth = Target(np.array([[2.0, 0, 12, 10 * math.e]]), np.array([1]), None)
     nothing = Target(np.zeros((0, 4)), np.zeros(0, np.int64), None)
-    heads = Heads(np.array([[math.log(3), 0.0], [5.0, -math.log(3)]]), np.zeros((2, 2, 4)), ((2, 1, 1, 2),))
+    heads = Heads(
+        np.array([[math.log(3), 0.0], [5.0, -math.log(3)]]), np.zeros((2, 2, 4)), ((2, 1, 1, 2),)
+    )
     heads.codes[0, 0] = [0.2, 0.05, 0.5, 1]
     samples = [Sample(np.array([0]), np.array([1])), Sample(np.array([], int), np.array([1]))]
     matches = [np.array([0, -1]), np.array([-1, -1])]

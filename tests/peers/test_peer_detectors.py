@@ -118,9 +118,7 @@ def assert_same(found, expected, size, tolerance):
     assert_near(found.boxes, expected["boxes"], tolerance, "boxes")
     assert_near(found.scores, expected["scores"], tolerance, "scores")
     if found.masks is not None:
-        pasted = boxes_.paste_masks(
-            found.masks, found.boxes, size, threshold=None, method="resize"
-        )
+        pasted = boxes_.paste_masks(found.masks, found.boxes, size, threshold=None, method="resize")
         assert_near(pasted, expected["masks"][:, 0], tolerance, "masks")
 
 
@@ -261,7 +259,9 @@ def test_parameters(kind):
     theirs = {n: tuple(t.shape) for n, t in model.state_dict().items() if t.ndim}
     assert ours == theirs
     assert set(detector.trainable) == {name for name, _ in model.named_parameters()}
-    entries = getattr(detection, f"{kind.capitalize() if kind == 'mask' else 'Faster'}RCNN_ResNet50_FPN_Weights")
+    entries = getattr(
+        detection, f"{kind.capitalize() if kind == 'mask' else 'Faster'}RCNN_ResNet50_FPN_Weights"
+    )
     norms = {name for name in ours if name.rpartition(".")[0] + ".running_var" in ours}
     total = sum(int(np.prod(shape)) for name, shape in ours.items() if name not in norms)
     assert total == entries.COCO_V1.meta["num_params"]
@@ -294,4 +294,6 @@ def test_state_dicts(kind, tmp_path):
     fresh = getattr(detection, name)(weights=None, weights_backbone=None, num_classes=3)
     fresh.load_state_dict(old)  # as torchvision reads them
     for key, tensor in fresh.state_dict().items():
-        torch.testing.assert_close(tensor, model.state_dict()[key], rtol=0, atol=0, check_dtype=True)
+        torch.testing.assert_close(
+            tensor, model.state_dict()[key], rtol=0, atol=0, check_dtype=True
+        )
