@@ -60,7 +60,8 @@ def main() -> None:
     detector = getattr(detectors, given.net)(**arguments)
     params = torchvision.match(detector, {n: t.numpy() for n, t in peer.state_dict().items()})
     rng = np.random.default_rng(0)
-    image, tiny = (rng.uniform(size=(3, *size)).astype(np.float32) for size in ((480, 640), (64, 64)))  # fmt: skip
+    image = rng.uniform(size=(3, 480, 640)).astype(np.float32)
+    tiny = rng.uniform(size=(3, 64, 64)).astype(np.float32)
 
     def ours(x: Any = image) -> Any:
         return detector.detect(params, [x])
@@ -82,7 +83,8 @@ def main() -> None:
     print(f"{len(found)} and {len(expected['boxes'])} detections, boxes differ by {far:.2g}")
     times = in_turns({"numseg": ours, "torchvision": theirs}, given.seconds, least=3)
     for name, one in times.items():
-        print(f"{name:12} {one['median']:8.0f} ms ({one['low']:.0f} to {one['high']:.0f}, {one['turns']:.0f} turns)")  # fmt: skip
+        spread = f"{one['low']:.0f} to {one['high']:.0f}, {one['turns']:.0f} turns"
+        print(f"{name:12} {one['median']:8.0f} ms ({spread})")
     ratio = times["torchvision"]["median"] / times["numseg"]["median"]
     print(f"torchvision's time over numseg's on {given.threads} threads: {ratio:.2f}")
 

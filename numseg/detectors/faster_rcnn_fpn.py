@@ -7,7 +7,7 @@ Detection", 2016.
 
     images > normalised, resized, padded to multiples of 32
     ResNet-50 > C2 C3 C4 C5 > pyramid > P2 P3 P4 P5 P6, of 256 channels    strides 4 8 16 32 64
-    P2 ... P6 > 3 x 3, relu > 1 x 1: 3 logits; 1 x 1: 12 codes             anchors of 32 ... 512 pixels
+    P2 ... P6 > 3 x 3, relu > 1 x 1: 3 logits; 1 x 1: 12 codes              anchors of 32 to 512
     proposals > RoI Align 7 x 7 of P2 ... P5 > fc6, relu > fc7, relu > classes; 4 codes of each
 """
 
@@ -153,15 +153,16 @@ def fasterrcnn_resnet50_fpn(
         )
     else:
         features = features.using(batch_norm, (1, in_channels, 64, 64), eps=norm_eps)
+    head = box_head(
+        levels, fpn_channels, representation_size, classes, box_output_size, sampling_ratio
+    )
     return GeneralizedRCNN(
         classes,
         ImageTransform(min_size, max_size, mean, std, size_divisible),
         features,
         proposals,
         levels,
-        box_head(
-            levels, fpn_channels, representation_size, classes, box_output_size, sampling_ratio
-        ),
+        head,
         boxes,
         frozen=frozen,
     )

@@ -35,7 +35,7 @@ from numseg.detectors.parts import Parts, total
 from numseg.detectors.proposals import Heads, RegionProposals
 from numseg.errors import ArgumentError
 from numseg.graph import Graph, Param, Tape
-from numseg.typing import Array
+from numseg.typing import Array, ArrayLike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +123,7 @@ class GeneralizedRCNN:
         """Start values; each depends on the seed and its own name only."""
         return self.parts.init(seed, dtype)
 
-    def check(self, params: Mapping[str, Array]) -> None:
+    def check(self, params: Mapping[str, ArrayLike]) -> None:
         """Raise MismatchError unless the names and shapes are this detector's."""
         self.parts.check(params)
 
@@ -208,7 +208,7 @@ class GeneralizedRCNN:
         words = (seed, step) if training else ()
         batch = self.transform.batch(images, dtype_of(params), words)
         targets = self.transform.targets(instances, batch, self.classes, self.mask is not None)
-        mode = {"training": training, "seed": seed, "step": step}
+        mode: dict[str, Any] = {"training": training, "seed": seed, "step": step}
         outputs, tape = self.features.forward(self.parts.of(self.features, params), batch.x, **mode)
         maps, heads = self._split(outputs)
         anchors = self.proposals.anchors(heads.maps, batch.x)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -186,7 +186,7 @@ class BoxHead:
         boxes = np.concatenate([part.boxes for part in regions])[row]
         truth = np.concatenate([part.truth for part in regions])
         target = encode_boxes(truth, boxes, tuple(self.bbox_reg_weights))
-        of_class = codes.reshape(len(codes), -1, 4)
+        of_class = codes.reshape(len(codes), codes.shape[1] // 4, 4)
         box, saved = smooth_l1_loss.forward(
             of_class[row, labels[row]], target, beta=self.beta, reduction="sum"
         )
@@ -204,7 +204,7 @@ class BoxHead:
         finite("class logits", logits)
         finite("box codes", codes)
         probabilities = softmax(logits, 1)
-        of_class = codes.reshape(len(codes), -1, 4)
+        of_class = codes.reshape(len(codes), codes.shape[1] // 4, 4)
         found, begin = [], 0
         for proposals, size in zip(boxes, sizes, strict=True):
             some = slice(begin, begin := begin + len(proposals))

@@ -38,8 +38,8 @@ def rpn_head(
 ) -> tuple[list[Value], list[Value]]:
     """Logits (N, A, H, W) and codes (N, 4 A, H, W) of each map, all by the same weights.
 
-    Parameters are named as in torchvision 0.28, ``name.conv.0.0.weight``, ``name.cls_logits.weight``,
-    ``name.bbox_pred.weight``.
+    Parameters are named as in torchvision 0.28: ``name.conv.0.0.weight``,
+    ``name.cls_logits.weight``, ``name.bbox_pred.weight``.
     """
     channels = maps[0].channels
     init = initialiser(("normal", {"std": 0.01}))
@@ -146,12 +146,11 @@ class RegionProposals:
     def anchors(self, maps: Sequence[tuple[int, ...]], batch: Array) -> Array:
         """(K, 4), the anchors of all levels, given the shapes of the logits and the batch."""
         rows, columns = batch.shape[-2:]
-        return np.concatenate(
-            [
-                boxes_.anchors((h, w), (rows // h, columns // w), _base(sizes, self.aspect_ratios, batch.dtype))
-                for (_, _, h, w), sizes in zip(maps, self.anchor_sizes, strict=True)
-            ]
-        )  # fmt: skip
+        found = []
+        for (_, _, h, w), sizes in zip(maps, self.anchor_sizes, strict=True):
+            base = _base(tuple(sizes), tuple(self.aspect_ratios), batch.dtype)
+            found.append(boxes_.anchors((h, w), (rows // h, columns // w), base))
+        return np.concatenate(found)
 
     def propose(self, heads: Heads, anchors: Array, batch: Batch, *, training: bool) -> list[Array]:
         """Boxes (P, 4) of each image, the best first."""

@@ -31,8 +31,9 @@ def feature_pyramid(
     ----------
     net : Builder
     name : str
-        Of the pyramid. Nodes and parameters are ``name.inner_blocks.0.0``, ``name.layer_blocks.0.0``
-        and so on, as torchvision 0.28 names those of ``ops.FeaturePyramidNetwork``.
+        Of the pyramid. Nodes and parameters are ``name.inner_blocks.0.0``,
+        ``name.layer_blocks.0.0`` and so on, as torchvision 0.28 names those of
+        ``ops.FeaturePyramidNetwork``.
     stages : sequence of Stage
         Of a backbone, the largest map first.
     channels : int

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.peers
 MAKERS = {"faster": fasterrcnn_resnet50_fpn, "mask": maskrcnn_resnet50_fpn}
 CLASSES = 7
 FEW = {
-    "min_size": 160, "max_size": 240, "rpn_pre_nms_top_n_train": 100, "rpn_post_nms_top_n_train": 60,
+    "min_size": 160, "max_size": 240,
+    "rpn_pre_nms_top_n_train": 100, "rpn_post_nms_top_n_train": 60,
     "rpn_pre_nms_top_n_test": 100, "rpn_post_nms_top_n_test": 60, "box_batch_size_per_image": 48,
     "rpn_batch_size_per_image": 32, "box_detections_per_img": 20,
 }  # fmt: skip
@@ -59,7 +60,7 @@ def normed(classes, kind, **arguments):
     return model.eval()
 
 
-PUSHED = {"bbox_pred": 0.1, "cls_score": 1.5, "fpn": 0.5, "mask_fcn_logits": 0.3}
+PUSHED = {"bbox_pred": 0.2, "cls_score": 1.2, "fpn": 0.06, "mask_fcn_logits": 0.7}
 """What random weights are multiplied by: boxes stay in the image, scores differ."""
 
 
@@ -134,7 +135,7 @@ def test_detections(kind, norm, eps, dtype):
             (expected,) = model(tensors([image]))
         (found,) = detector.find(params, [image])
         assert_same(found, expected, image.shape[1:], 1e-4)
-        assert np.abs(np.diff(found.scores)).max() > 0.01  # they are not all alike
+        assert np.ptp(found.scores) > 0.05  # they are not all alike
 
 
 def test_detections_of_a_batch():
@@ -163,7 +164,8 @@ def objects(images, empty=None):
             [
                 ((x - (a + c) / 2) / (c - a)) ** 2 + ((y - (b + d) / 2) / (d - b)) ** 2 < 0.25
                 for a, b, c, d in boxes
-            ]
+            ],
+            bool,
         ).reshape(count, rows, columns)
         found.append(Instances(boxes, rng.integers(1, CLASSES, count), masks))
     return found
@@ -212,7 +214,7 @@ def test_a_step(kind, norm, dtype, tolerance):
     instances = objects(images, empty=1)
     losses = detector.forward(params, images, instances, seed=3)
     chosen = losses.chosen
-    assert sum(len(sample.positive) for sample in chosen.regions) > 8
+    assert sum(len(sample.positive) for sample in chosen.regions) >= 8
     model.train()
     model.rpn.fg_bg_sampler = sampler(chosen.anchors)
     model.roi_heads.fg_bg_sampler = sampler(chosen.regions)
@@ -250,7 +252,7 @@ def test_a_step(kind, norm, dtype, tolerance):
 
 @pytest.mark.parametrize("kind", ["faster", "mask"])
 def test_parameters(kind):
-    """As many as torchvision says of its published weights, and its names in its order of training."""
+    """As many as torchvision says of its published weights, by its names."""
     make = getattr(detection, f"{kind}rcnn_resnet50_fpn")
     with torch.device("meta"):
         model = make(weights=None, weights_backbone=None)
