@@ -6,6 +6,8 @@ A function here makes one; :class:`Detector` is what they all are.
 from __future__ import annotations
 
 from numseg.detectors.detector import Detector
+from numseg.detectors.faster_rcnn_fpn import fasterrcnn_resnet50_fpn
+from numseg.detectors.mask_rcnn_fpn import maskrcnn_resnet50_fpn
 from numseg.detectors.yolov1 import yolov1
 
-__all__ = ["Detector", "yolov1"]
+__all__ = ["Detector", "fasterrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn", "yolov1"]
