@@ -419,6 +419,30 @@ def sliding() -> Figure:
     return page
 
 
+@figure
+def systems() -> Figure:
+    """What R-CNN and its successors compute once for a picture, and for all of its regions."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    import systems as example  # the page's own
+
+    every = example.counts()[::-1]
+    page = Figure(figsize=(8.4, 2.6), layout="constrained")
+    axes = page.subplots()
+    places = np.arange(len(every))
+    parts = (
+        (-0.2, "once", [c.once for c in every], "#4477aa"),
+        (0.2, "all regions", [c.total - c.once for c in every], "#ee6677"),
+    )
+    for shift, label, values, colour in parts:
+        giga = np.maximum(np.array(values) / 1e9, 1e-3)  # 0 is left of the axis
+        shown = axes.barh(places - shift, giga, 0.38, label=label, color=colour)
+        axes.bar_label(shown, [f"{g:,.0f}" if g > 1 else "" for g in giga], padding=3, fontsize=8)
+    axes.set(xscale="log", xlim=(1, 2e5), xlabel="thousands of millions of multiply-adds")
+    axes.set_yticks(places, [f"{c.system}, {c.regions or 'no'} regions" for c in every], fontsize=9)
+    axes.legend(fontsize=8, loc="lower right", frameon=False)
+    return page
+
+
 ROUGH = (
     (0, 0), (7, 12), (6, 13), (6, 13), (6, 13), (6, 13), (7, 13), (6, 12), (4, 11), (3, 12),
     (3, 13), (2, 15), (2, 15), (1, 15),

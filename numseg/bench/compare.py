@@ -16,7 +16,7 @@ from numseg.device import Host
 from numseg.errors import ArgumentError
 from numseg.graph import Graph
 from numseg.training import Recipe, make_network, predict, train
-from numseg.training.batches import batches
+from numseg.training.batches import Sampling, batches
 from numseg.training.loop import Run
 from numseg.training.predict import padded_size
 from numseg.training.stepping import Step, Trainee
@@ -42,9 +42,15 @@ class Contestant(NamedTuple):
     def graph(self) -> Graph:
         return make_network(self.net)
 
+    @property
+    def sampling(self) -> Sampling:
+        """How pieces are cut out of pictures; detectors are not compared."""
+        assert isinstance(self.recipe.sampling, Sampling)
+        return self.recipe.sampling
+
     def fitted(self) -> Contestant:
         """With pieces of the smallest size that the network takes, from the recipe's on."""
-        graph, sampling = self.graph, self.recipe.sampling
+        graph, sampling = self.graph, self.sampling
         sizes = graph.legal_inputs()
         rows, columns = (
             axis.from_on(size)
@@ -69,7 +75,7 @@ class Contestant(NamedTuple):
     def step(self) -> Callable[[], Step]:
         """A function that makes one step of training more, always with the same pieces."""
         run = self.prepared()
-        every = batches(self.dataset, self.recipe.sampling, run.channels, 0)
+        every = batches(self.dataset, self.sampling, run.channels, 0)
         found = list(itertools.islice(every, self.recipe.accumulate))
         first = run.start({}, None, ())
         now = Trainee(first.params, first.state, dict(first.average))
@@ -110,7 +116,7 @@ def costs(contestant: Contestant) -> dict[str, Any]:
         "parameters": summary.parameters,
         "multiply_adds": summary.multiply_adds,
         "steps_per_epoch": run.steps,
-        "crop": list(run.recipe.sampling.size),
+        "crop": list(contestant.sampling.size),
         "step_bytes": _peak(contestant.step),
         "picture_bytes": _peak(contestant.predict),
     }

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from numseg.cli._picture import drawing
-from numseg.data import Dataset, Sample, as_input, encode_image, overlay
+from numseg.data import Dataset, DetectionSample, Sample, as_input, encode_image, overlay
 from numseg.training.detection_pictures import png, printable
 from numseg.typing import Array, ArrayLike
 
@@ -30,7 +30,7 @@ def beside(image: Array, labels: Sequence[Array], colours: ArrayLike | None) -> 
     return encode_image(np.concatenate([plain, *shown], axis=2))
 
 
-def file_name(index: int, sample: Sample) -> str:
+def file_name(index: int, sample: Sample | DetectionSample) -> str:
     """A name for the picture of a sample, whatever the sample's is."""
     name = re.sub(r"[^\w.-]+", "-", sample.name, flags=re.ASCII)[-60:]
     return f"{index:04d}-{name}.png"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from numseg.cli._options import values
@@ -30,8 +31,12 @@ TRAINING = (
     *("clip_norm", "clip_value", "average", "score_average"),
 )
 COLOURS = ("brightness", "contrast", "saturation", "hue")
-PIECES = ("batch", "repeat", "crop", "drop_last", "flip", "turn", "light", "seed", *COLOURS)
-"""Options that are called as what they set, of a Recipe and of its Sampling."""
+VARIED = ("batch", "repeat", "crop", "drop_last", "flip", "seed", "scale", *COLOURS)
+PIECES = (*VARIED, "turn", "light")
+OBJECTS = (*VARIED, "min_visible")
+"""Options that are called as what they set, of a Recipe and of its sampling."""
+
+LIGHT = 0.1
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -78,14 +83,17 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     add("--average", metavar="DECAY", type=float, default=0.0, help="keep a moving average: 0.999")
     add("--score-average", action="store_true", help="score held-out pictures with the average")
     add = parser.add_argument_group("pieces of pictures").add_argument
-    add("--batch", metavar="N", type=int, default=8, help="pieces at a time (8)")
-    add("--crop", metavar="N | HxW", type=_size, default=96, help="rows and columns of one (96)")
+    add("--batch", metavar="N", type=int, help="pieces at a time (8; of a detector 2)")
+    add(
+        "--crop", metavar="N | HxW", type=_size,
+        help="rows and columns of one (96; a detector sees whole pictures)",
+    )  # fmt: skip
     add("--repeat", metavar="N", type=int, default=1, help="pieces of a picture per epoch (1)")
     add("--drop-last", action="store_true", help="leave out an epoch's last, smaller batch")
     add("--scale", metavar="LOW,HIGH", type=_range, help="scale pictures by a factor between these")
     add("--no-flip", dest="flip", action="store_false", help="mirror no pieces left to right")
     add("--turn", action="store_true", help="also turn pieces: for pictures without an upright")
-    add("--light", metavar="X", type=float, default=0.1, help="vary contrast and brightness (0.1)")
+    add("--light", metavar="X", type=float, help="vary contrast and brightness (0.1)")
     for name in COLOURS:
         add(f"--{name}", metavar="X", type=float, default=0.0, help="as ColorJitter's (0)")
     add("--seed", metavar="N", type=int, default=0, help="(0)")
@@ -93,11 +101,31 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
 
 def recipe(args: argparse.Namespace) -> Recipe:
     """What the options say."""
-    from numseg.training import Recipe, Sampling
+    from numseg.training import Sampling
 
-    sampling = {name: getattr(args, name) for name in PIECES}
-    if args.scale is not None:
-        sampling["scale"] = args.scale
+    sampling = Sampling(**{"light": LIGHT, **_given(args, PIECES)})
+    return _recipe(args, sampling, loss=losses(args.loss or ["cross_entropy"]))
+
+
+def detection_recipe(args: argparse.Namespace) -> Recipe:
+    """What the options say of a detector, which has a loss of its own."""
+    from numseg.training import DetectionSampling
+
+    for option in ("loss", "balance", "freeze_norms", "turn", "light"):
+        if getattr(args, option) not in (None, [], False):
+            name = option.replace("_", "-")
+            raise ArgumentError(f"--{name} is for segmentation, not for a detector")
+    return _recipe(args, DetectionSampling(**_given(args, OBJECTS)))
+
+
+def _given(args: argparse.Namespace, options: Sequence[str]) -> dict[str, Any]:
+    """Those that are not left to what is usual."""
+    return {name: value for name in options if (value := getattr(args, name)) is not None}
+
+
+def _recipe(args: argparse.Namespace, sampling: Any, **others: Any) -> Recipe:
+    from numseg.training import Recipe
+
     if args.warm_up_start is not None and not args.warm_up:
         raise ArgumentError("--warm-up-start is for --warm-up, which is 0")
     start = {} if args.warm_up_start is None else {"warm_up_start": args.warm_up_start}
@@ -106,11 +134,11 @@ def recipe(args: argparse.Namespace) -> Recipe:
         **start,
         optimiser_arguments=values("--optimiser-set", args.optimiser_set),
         schedule_arguments=values("--schedule-set", args.schedule_set),
-        loss=losses(args.loss or ["cross_entropy"]),
         groups=dict(map(_group, args.group)),
         frozen=args.freeze,
         frozen_norms=args.freeze_norms,
-        sampling=Sampling(**sampling),
+        sampling=sampling,
+        **others,
     )
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from numseg.detectors import Detector
     from numseg.graph import Graph
     from numseg.training import Checkpoint
     from numseg.typing import Array
@@ -25,7 +26,7 @@ def add_trained(add: Any) -> None:
     add(
         "--net", metavar="NAME",
         help="module:function that makes a checkpoint's network, if it is your own; or the network "
-        "that somebody's weights are for: of numseg.nets, or module:function",
+        "that somebody's weights are for: of numseg.nets or numseg.detectors, or module:function",
     )  # fmt: skip
     add("--set", metavar="NAME=VALUE", action="append", default=[], help="an argument of that one")
     add("--key", metavar="KEY", help="which dict of a PyTorch file that has several")
@@ -56,6 +57,40 @@ def trained(args: argparse.Namespace) -> tuple[Graph, Checkpoint]:
     if net in torchvision.NETWORKS:
         graph, params = torchvision.normalised(graph, params)
     return graph, Checkpoint(params, {}, 0, [], {})
+
+
+def is_detector(args: argparse.Namespace) -> bool:
+    """Whether it is a detector: a checkpoint says so, of other weights the network's name."""
+    from numseg.training import load_checkpoint
+    from numseg.training.detecting import detectors_by_name
+
+    if is_ours(args.weights):
+        return load_checkpoint(args.weights).about.get("task") == "detection"
+    return args.net in detectors_by_name()
+
+
+def trained_detector(args: argparse.Namespace) -> tuple[Detector, Checkpoint]:
+    """The detector of ``args.weights``, as :func:`trained` gives networks."""
+    from numseg import names
+    from numseg.errors import ArgumentError
+    from numseg.interop import torchvision, weights
+    from numseg.training import Checkpoint, load_detector, make_detector
+
+    path, net = args.weights, args.net
+    if is_ours(path):
+        apply_to(args, ["set", "key"], "weights that others wrote", f"{path}, a checkpoint")
+        return load_detector(path, net and names.load(net), args.average)
+    if args.average:
+        raise ArgumentError(
+            f"--average is for checkpoints, not for {path}, weights that others wrote"
+        )
+    if net is None:
+        raise ArgumentError(
+            f"{path} is no checkpoint that numseg wrote: --net says for which detector"
+        )
+    detector = make_detector({"name": net, **values("--set", args.set)})
+    params = torchvision.match(detector, weights.load(path, args.key))
+    return detector, Checkpoint(params, {}, 0, [], {})
 
 
 def fitted(

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numseg.cli._data import LAYOUT, add_data, held_out
-from numseg.cli._options import add_device, check_folder
-from numseg.cli._trained import HELP, add_trained, trained
+from numseg.cli._objects import LAYOUT as OBJECTS
+from numseg.cli._objects import add_objects
+from numseg.cli._options import add_device, apply_to, check_folder
+from numseg.cli._trained import HELP, add_trained, is_detector, trained
 
 if TYPE_CHECKING:
     from numseg.data import Dataset
@@ -23,12 +25,19 @@ EXAMPLES = f"""examples:
   numseg evaluate runs/scenes/checkpoint.safetensors scenes --count 400 --worst 10 --out report
   numseg evaluate runs/scenes/checkpoint.safetensors scenes --boundary --average
   numseg evaluate fcn_resnet50_coco.pth VOCdevkit/VOC2012 --net fcn_resnet50
+  numseg evaluate runs/yolo/checkpoint.safetensors scenes --coco --out report
+  numseg evaluate runs/coco/checkpoint.safetensors val.json --pictures val
 
 Prints the IoU and accuracy of every class, over all pixels together, and names the worst pictures.
 --out makes a folder with confusion.png (a picture of the confusion matrix), evaluation.json (all
 figures), and the worst pictures: photograph, truth, prediction side by side.
 
-{LAYOUT}"""
+Of a detector it prints the average precision of every class at an overlap of a half (VOC 2010's
+rule), with --coco COCO's scores too; --out has precision_recall.png, mistakes.png (of each kind of
+mistake the --worst ones) and evaluation.json.
+
+{LAYOUT}
+{OBJECTS}"""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -48,8 +57,10 @@ def add_parser(subparsers: Any) -> None:
         "--boundary", metavar="TOLERANCE", type=float, nargs="?", const=0.0075,
         help="boundary F1 too: what a boundary may be off, in shares of the diagonal (0.0075)",
     )  # fmt: skip
+    add("--coco", action="store_true", help="of a detector: COCO's scores too (extra: coco)")
     add_trained(add)
     add_device(add)
+    add_objects(parser, training=False)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -60,6 +71,13 @@ def run(args: argparse.Namespace) -> None:
     from numseg.files import check_writable
     from numseg.training import devices, evaluate_each
 
+    if is_detector(args):
+        from numseg.cli._detection import evaluate
+
+        return evaluate(args)
+    apply_to(args, ["pictures"], "detectors", "a network that segments")
+    if args.coco:
+        raise ArgumentError("--coco is for detectors, not for a network that segments")
     tqdm = progress()
     checks.integer("--worst", args.worst, minimum=0)
     if args.boundary is not None:

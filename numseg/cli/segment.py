@@ -11,6 +11,7 @@ from numseg.cli import _terminal
 from numseg.cli._crf import USUAL, Crf, add_crf, chosen, options, settings
 from numseg.cli._data import class_table
 from numseg.cli._options import add_device, apply_to, check_ending, check_folder
+from numseg.cli._pictures import check_outputs, pictures
 from numseg.cli._trained import HELP, add_trained, trained
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ def run(args: argparse.Namespace) -> int:
     crf = None if args.crf is None else chosen(args, settings(args.crf))
     many = len(args.images) > 1 or args.images[0].is_dir()
     jobs = _jobs_in_folder(args) if many else [_single(args)]
-    _check_outputs([args.weights, *(job.image for job in jobs)], jobs)
+    outputs = [path for job in jobs for path in (job.mask, job.overlay)]
+    check_outputs([args.weights, *(job.image for job in jobs)], outputs)
     for job in jobs:
         check_ending("--out", job.mask, KINDS, "a mask")
         check_ending("--overlay", job.overlay, (".png",), "an overlay")
@@ -250,32 +252,5 @@ def _jobs_in_folder(args: argparse.Namespace) -> list[_Job]:
     return [
         _Job(image, args.out / f"{image.stem}.png", overlays / f"{image.stem}{end}")
         for given in args.images
-        for image in _pictures(given, [args.out, overlays])
+        for image in pictures(given, [args.out, overlays], "masks")
     ]
-
-
-def _pictures(given: Path, outputs: list[Path]) -> list[Path]:
-    """A picture itself; those in a folder, in the order of their names."""
-    from numseg.data.lists import PICTURES
-    from numseg.errors import ArgumentError, FileError
-
-    if not given.is_dir():
-        return [given]
-    if given.resolve() in [path.resolve() for path in outputs]:
-        raise ArgumentError(f"masks would be written among the pictures in {given}")
-    found = sorted(p for p in given.iterdir() if p.suffix.lower() in PICTURES and p.is_file())
-    if not found:
-        raise FileError(f"{given}: has no pictures ({', '.join(PICTURES)})")
-    return found
-
-
-def _check_outputs(inputs: list[Path], jobs: list[_Job]) -> None:
-    """Nothing may be written over what is read, nor twice."""
-    from numseg.errors import ArgumentError
-
-    seen = {path.resolve(): path for path in inputs}
-    for job in jobs:
-        for path in (job.mask, job.overlay):
-            if path.resolve() in seen:
-                raise ArgumentError(f"{path} would be written over {seen[path.resolve()]}")
-            seen[path.resolve()] = path

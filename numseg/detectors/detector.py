@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from numseg.data.instances import Detections, Instances
-from numseg.typing import Array
+from numseg.graph import Param
+from numseg.typing import Array, ArrayLike
 
 
 class Losses(Protocol):
     """What :meth:`Detector.forward` gives."""
 
-    terms: Mapping[str, float]
-    """Each term of the loss by its name; what is minimised is their sum."""
-    updates: Mapping[str, Array]
-    """New values of parameters that are state, such as running means."""
+    @property
+    def terms(self) -> Mapping[str, float]:
+        """Each term of the loss by its name; what is minimised is their sum."""
+        ...
+
+    @property
+    def updates(self) -> Mapping[str, Array]:
+        """New values of parameters that are state, such as running means."""
+        ...
 
 
+@runtime_checkable
 class Detector(Protocol):
     """A detector holds graphs and no arrays; its parameters are one flat dict, as a graph's.
 
@@ -27,20 +34,31 @@ class Detector(Protocol):
     and masks are those of :class:`numseg.data.Instances`, in the pixels of the image as given.
     """
 
-    channels: int
-    """Of an image."""
-    classes: int
-    """The background included, which is class 0."""
-    names: tuple[str, ...]
-    """Of all parameters."""
-    trainable: tuple[str, ...]
-    """Those that a training step changes."""
+    @property
+    def channels(self) -> int:
+        """Of an image."""
+        ...
+
+    @property
+    def classes(self) -> int:
+        """The background included, which is class 0."""
+        ...
+
+    @property
+    def params(self) -> tuple[Param, ...]:
+        """All parameters: names, shapes, start values."""
+        ...
+
+    @property
+    def trainable(self) -> tuple[str, ...]:
+        """Those that a training step changes."""
+        ...
 
     def init(self, seed: int = 0, dtype: Any = np.float32) -> dict[str, Array]:
         """Start values; each depends on the seed and its own name only."""
         ...
 
-    def check(self, params: Mapping[str, Array]) -> None:
+    def check(self, params: Mapping[str, ArrayLike]) -> None:
         """Raise one error that lists all names and shapes that are not this detector's."""
         ...
 

@@ -81,13 +81,14 @@ def load(
 
 
 def match(
-    graph: Graph, arrays: Mapping[str, Array], drop: Iterable[str] = AUXILIARY
+    graph: weights.Parametric, arrays: Mapping[str, Array], drop: Iterable[str] = AUXILIARY
 ) -> dict[str, Array]:
     """:func:`numseg.interop.weights.match` for torchvision's arrays: what ``drop`` names goes
-    where the graph has it not, and stays where it has. Published files of DenseNet have the names
-    of an older torchvision, ``denselayer1.norm.1.weight``, which are read as today's."""
+    where the graph has it not, and stays where it has. Published files of DenseNet and of detectors
+    have the names of an older torchvision, ``denselayer1.norm.1.weight``, ``rpn.head.conv.weight``,
+    which are read as today's."""
     known, patterns = {param.name for param in graph.params}, tuple(drop)
-    renamed = {name: _DENSENET.sub(r"\1\2", name) for name in arrays}
+    renamed = {name: _today(name) for name in arrays}
     kept = {
         name: array
         for name, array in arrays.items()
@@ -96,10 +97,25 @@ def match(
     return weights.match(graph, kept, rename=renamed)
 
 
-_DENSENET = re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.([12]\.)")
+_OLDER: tuple[tuple[re.Pattern[str], Any], ...] = (
+    (re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.([12]\.)"), r"\1\2"),
+    (re.compile(r"^(rpn\.head\.conv)\.(weight|bias)$"), r"\1.0.0.\2"),
+    (re.compile(r"^(backbone\.fpn\.(?:inner|layer)_blocks\.\d+)\.(weight|bias)$"), r"\1.0.\2"),
+    (
+        re.compile(r"^(roi_heads\.mask_head)\.mask_fcn(\d+)\.(weight|bias)$"),
+        lambda found: f"{found[1]}.{int(found[2]) - 1}.0.{found[3]}",
+    ),
+)
+"""Names in files, and what torchvision calls the same today."""
 
 
-def state_dict(graph: Graph, params: Mapping[str, ArrayLike]) -> dict[str, Any]:
+def _today(name: str) -> str:
+    for pattern, instead in _OLDER:
+        name = pattern.sub(instead, name)
+    return name
+
+
+def state_dict(graph: weights.Parametric, params: Mapping[str, ArrayLike]) -> dict[str, Any]:
     """What ``load_state_dict(strict=True)`` of the same model takes, once arrays are tensors.
 
     These are the parameters and, beside each ``running_var``, the ``num_batches_tracked`` that

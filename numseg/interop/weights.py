@@ -10,20 +10,29 @@ import fnmatch
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from numseg import checks
 from numseg.errors import ArgumentError, ArgumentTypeError, FileError, MismatchError, shown
 from numseg.files import read_whole
-from numseg.graph import Graph
+from numseg.graph import Param
 from numseg.interop import caffemodel, npz, pth, safetensors
 from numseg.interop.archive import Archive
-from numseg.typing import Array
+from numseg.typing import Array, ArrayLike
 
 READS = "PyTorch's .pth, .safetensors, .npz, .caffemodel"
 WRITES = (".safetensors", ".npz", ".pth", ".pt")
+
+
+class Parametric(Protocol):
+    """What has parameters by names: a graph, or a detector, which is made of several."""
+
+    @property
+    def params(self) -> tuple[Param, ...]: ...
+
+    def check(self, params: Mapping[str, ArrayLike]) -> None: ...
 
 
 def load(path: str | os.PathLike[str], key: str | None = None) -> dict[str, Array]:
@@ -124,7 +133,7 @@ def save(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
 
 
 def match(
-    graph: Graph,
+    graph: Parametric,
     arrays: Mapping[str, Array],
     *,
     rename: Mapping[str, str] | Callable[[str], str] | None = None,
@@ -136,7 +145,7 @@ def match(
 
     Parameters
     ----------
-    graph : Graph
+    graph : Graph, or a detector
     arrays : mapping of str to array
         What :func:`load` gave.
     rename : mapping or function, optional

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from numseg.training.average_precision import AveragePrecision, Curve, average_precision
 from numseg.training.balance import Frequencies, class_weights
-from numseg.training.batches import Batch, Sampling, batches
+from numseg.training.batches import (
+    Batch,
+    DetectionBatch,
+    DetectionSampling,
+    Sampling,
+    batches,
+    detection_batches,
+)
 from numseg.training.boundary import boundary_f1, mean_boundary_f1
 from numseg.training.checkpoints import (
     Checkpoint,
@@ -14,6 +21,13 @@ from numseg.training.checkpoints import (
     save_checkpoint,
 )
 from numseg.training.coco import CocoScores, coco_scores
+from numseg.training.detecting import (
+    DetectionScores,
+    detect_each,
+    detection_scores,
+    load_detector,
+    make_detector,
+)
 from numseg.training.detection_pictures import mistakes_picture, precision_recall_picture
 from numseg.training.detections import Outcome, Outcomes, outcomes
 from numseg.training.history import write_history
@@ -36,6 +50,9 @@ __all__ = [
     "Checkpoint",
     "CocoScores",
     "Curve",
+    "DetectionBatch",
+    "DetectionSampling",
+    "DetectionScores",
     "Epoch",
     "Frequencies",
     "Judged",
@@ -57,10 +74,15 @@ __all__ = [
     "class_weights",
     "coco_scores",
     "confusion_matrix",
+    "detect_each",
+    "detection_batches",
+    "detection_scores",
     "evaluate",
     "evaluate_each",
     "load_checkpoint",
+    "load_detector",
     "load_network",
+    "make_detector",
     "make_network",
     "mean_boundary_f1",
     "mistakes",

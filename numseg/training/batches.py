@@ -7,7 +7,7 @@ import collections
 import dataclasses
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -23,8 +23,13 @@ from numseg.data.augment import (
     scale_between,
 )
 from numseg.data.dataset import Dataset
+from numseg.data.detection import DetectionDataset
+from numseg.data.instances import Instances
+from numseg.data.moves import Augmentation, augmented
 from numseg.errors import ArgumentError
 from numseg.typing import Array
+
+T = TypeVar("T")
 
 
 class Batch(NamedTuple):
@@ -102,8 +107,45 @@ class Sampling:
 
     def steps(self, dataset: Dataset) -> int:
         """Batches per epoch; the last one may be smaller, unless it is dropped."""
-        pieces = len(dataset) * self.repeat
-        return pieces // self.batch if self.drop_last else -(-pieces // self.batch)
+        return _steps(self, dataset)
+
+
+class DetectionBatch(NamedTuple):
+    """What one training step of a detector sees; images may be of different sizes."""
+
+    images: list[Array]
+    """Each (C, rows, columns) float32 in [0, 1]."""
+    instances: list[Instances]
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectionSampling(Augmentation):
+    """How pictures with objects are varied (:class:`numseg.data.Augmentation`), and how many make a
+    batch."""
+
+    batch: int = 2
+    repeat: int = 1
+    """How often an epoch has each picture."""
+    drop_last: bool = False
+    """Leave out an epoch's last batch where it is smaller than the others."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        kept: dict[str, Any] = {
+            name: checks.integer(name, getattr(self, name), minimum=1)
+            for name in ("batch", "repeat")
+        }
+        for name, value in (kept | {"drop_last": checks.flag("drop_last", self.drop_last)}).items():
+            object.__setattr__(self, name, value)
+
+    def steps(self, dataset: DetectionDataset) -> int:
+        """Batches per epoch; the last one may be smaller, unless it is dropped."""
+        return _steps(self, dataset)
+
+
+def _steps(sampling: Sampling | DetectionSampling, dataset: Dataset | DetectionDataset) -> int:
+    pieces = len(dataset) * sampling.repeat
+    return pieces // sampling.batch if sampling.drop_last else -(-pieces // sampling.batch)
 
 
 def batches(
@@ -115,22 +157,53 @@ def batches(
     end with the generator.
     """
     sampling.check(channels)
-    order = permutation(len(dataset) * sampling.repeat, sampling.seed, epoch)
-    starts = range(0, sampling.steps(dataset) * sampling.batch, sampling.batch)
-    parts = [order[start : start + sampling.batch] for start in starts]
 
     def make(items: Array) -> Batch:
         return _batch(dataset, items, sampling, channels, epoch)
 
+    yield from _every(dataset, sampling, epoch, workers, make)
+
+
+def detection_batches(
+    dataset: DetectionDataset,
+    sampling: DetectionSampling,
+    channels: int,
+    epoch: int,
+    workers: int = 0,
+) -> Generator[DetectionBatch, None, None]:
+    """The batches of one epoch of pictures with objects; arguments as those of :func:`batches`."""
+
+    def make(items: Array) -> DetectionBatch:
+        each = (
+            augmented(dataset.checked(item % len(dataset)), sampling, channels, epoch, item)
+            for item in items.tolist()
+        )
+        images, instances = zip(*each, strict=True)
+        return DetectionBatch(list(images), list(instances))
+
+    yield from _every(dataset, sampling, epoch, workers, make)
+
+
+def _every(
+    dataset: Dataset | DetectionDataset,
+    sampling: Sampling | DetectionSampling,
+    epoch: int,
+    workers: int,
+    make: Callable[[Array], T],
+) -> Generator[T, None, None]:
+    """What is made of each batch's items."""
+    order = permutation(len(dataset) * sampling.repeat, sampling.seed, epoch)
+    starts = range(0, _steps(sampling, dataset) * sampling.batch, sampling.batch)
+    parts = [order[start : start + sampling.batch] for start in starts]
     yield from (map(make, parts) if workers == 0 else _ahead(make, parts, workers))
 
 
 def _ahead(
-    make: Callable[[Array], Batch], parts: Sequence[Array], workers: int
-) -> Generator[Batch, None, None]:
+    make: Callable[[Array], T], parts: Sequence[Array], workers: int
+) -> Generator[T, None, None]:
     """The batches in their order, made by threads, a few ahead of the one that is asked for."""
     pool = ThreadPoolExecutor(workers, "numseg-batches")
-    waiting: collections.deque[Future[Batch]] = collections.deque()
+    waiting: collections.deque[Future[T]] = collections.deque()
     try:
         for part in parts:
             waiting.append(pool.submit(make, part))

@@ -28,6 +28,9 @@ _AVERAGE = "moving_average."
 
 FORMAT = 1
 
+DETECTION = "detection"
+"""What the checkpoint of a detector says of its task; that of a segmentation says nothing."""
+
 
 class Checkpoint(NamedTuple):
     """A run after some epochs."""
@@ -130,11 +133,9 @@ def load_network(
         If the file is missing or damaged, its arrays are not those of the network, the graph is
         not the one that was trained, or there is none.
     """
-    checkpoint = load_checkpoint(path)
-    if average:
-        if not checkpoint.average:
-            raise FileError(f"{path}: has no moving averages: its recipe had no average")
-        checkpoint = checkpoint._replace(params=dict(checkpoint.average))
+    checkpoint = chosen(path, average)
+    if checkpoint.about.get("task") == DETECTION:
+        raise FileError(f"{path}: is of a detector, not of a network that segments")
     try:
         net, classes = checkpoint.about["net"], checkpoint.about["classes"]
         graph = _graph(net, graph)
@@ -144,6 +145,17 @@ def load_network(
     except (AttributeError, KeyError, TypeError, ArgumentError) as error:
         raise FileError(f"{path}: does not fit its network: {one_line(error)}") from None
     return graph, checkpoint
+
+
+def chosen(path: str | os.PathLike[str], average: bool) -> Checkpoint:
+    """The checkpoint, with its moving averages in the place of the parameters if they are asked
+    for."""
+    checkpoint = load_checkpoint(path)
+    if not average:
+        return checkpoint
+    if not checkpoint.average:
+        raise FileError(f"{path}: has no moving averages: its recipe had no average")
+    return checkpoint._replace(params=dict(checkpoint.average))
 
 
 def _graph(net: Mapping[str, Any], given: Graph | Callable[..., Graph] | None) -> Graph:
@@ -192,16 +204,21 @@ def _made(name: str, make: Any, arguments: Mapping[str, Any]) -> Graph:
     if not isinstance(make, Graph):
         if not callable(make):
             raise ArgumentError(f"net must be a graph, or the name of a function, got {make!r}")
-        try:
-            bound = inspect.signature(make).bind(**arguments)
-        except (TypeError, ValueError) as error:  # some of C's have no signature
-            raise ArgumentError(f"{name}: {error}") from None
-        make = make(*bound.args, **bound.kwargs)
+        make = called(name, make, arguments)
     elif arguments:
         raise ArgumentError(f"{name} is a graph, which takes no {', '.join(arguments)}")
     if not isinstance(make, Graph):
         raise ArgumentError(f"{name} makes {type(make).__name__}, not a graph")
     return make
+
+
+def called(name: str, make: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """What a function makes of arguments; an error with its name, if it takes others."""
+    try:
+        bound = inspect.signature(make).bind(**arguments)
+    except (TypeError, ValueError) as error:  # some of C's have no signature
+        raise ArgumentError(f"{name}: {error}") from None
+    return make(*bound.args, **bound.kwargs)
 
 
 def plain(value: Any) -> Any:

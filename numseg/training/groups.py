@@ -92,11 +92,12 @@ def _still(node: Node) -> Node:
     return dataclasses.replace(node, attributes=tuple(attributes.items()))
 
 
-def trained(graph: Graph, frozen: Sequence[str], norms: Iterable[str]) -> tuple[str, ...]:
-    """The parameters that are trained: those with a gradient that are not frozen."""
-    known = [param.name for param in graph.params]
+def trained(
+    known: Sequence[str], trainable: Sequence[str], frozen: Sequence[str], norms: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Of all parameters, those that are trained: the trainable ones that are not frozen."""
     still = matching("frozen", frozen, known, "parameters") | set(norms)
-    found = tuple(name for name in graph.trainable if name not in still)
+    found = tuple(name for name in trainable if name not in still)
     if not found:
         raise ArgumentError(f"all {len(known)} parameters are frozen: nothing is left to train")
     return found

@@ -13,16 +13,17 @@ from typing import Any
 
 from numseg.errors import ArgumentError
 from numseg.files import write_whole
-from numseg.training.metrics import Scores
 
 ENDINGS = (".csv", ".jsonl")
 
 
-def scored(found: Scores) -> dict[str, Any]:
-    """Scores as JSON has them: lists for arrays, None for NaN."""
+def scored(found: Any) -> dict[str, Any]:
+    """Scores (a named tuple) as JSON has them: lists for arrays, None for NaN; without those that
+    there are not."""
     return {
         name: [_plain(v) for v in value] if name.startswith("class_") else _plain(value)
         for name, value in found._asdict().items()
+        if value is not None
     }
 
 

@@ -18,7 +18,8 @@ class TensorBoard:
 
     By step ``train/loss``, ``train/lr`` and, where it is clipped to a length,
     ``train/gradient_norm``; by epoch ``held_out/mean_iou`` and the other scores, and
-    ``class_iou/NAME``. A run that goes on adds to what is there.
+    ``class_iou/NAME``; of detectors ``train/loss_PART`` and ``class_ap50/NAME``. A run that goes on
+    adds to what is there.
 
     Parameters
     ----------
@@ -51,11 +52,14 @@ class TensorBoard:
             self._add("train/loss", step.loss, number)
             self._add("train/lr", step.lr, number)
             self._add("train/gradient_norm", step.norm, number)
+            for name, value in step.terms.items():
+                self._add(f"train/{name}", value, number)
         for name, value in epoch.scores._asdict().items():
-            if not name.startswith("class_"):
+            if value is not None and not name.startswith("class_"):
                 self._add(f"held_out/{name}", value, epoch.epoch)
-        for name, iou in zip(self._classes, epoch.scores.class_iou, strict=True):
-            self._add(f"class_iou/{name}", float(iou), epoch.epoch)
+            elif value is not None and name != "class_accuracy":
+                for of, one in zip(self._classes, value, strict=True):
+                    self._add(f"{name}/{of}", float(one), epoch.epoch)
         self._writer.flush()
 
     def _add(self, name: str, value: float | None, number: int) -> None:

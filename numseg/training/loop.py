@@ -4,39 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from numseg import checks
-from numseg.data.dataset import Dataset, Sample
+from numseg.data.dataset import Dataset
+from numseg.data.detection import DetectionDataset
+from numseg.detectors.detector import Detector
 from numseg.device import Device
-from numseg.errors import ArgumentError
+from numseg.errors import ArgumentError, ArgumentTypeError
 from numseg.files import check_writable, remove_parts
-from numseg.graph import Graph, digest, image_channels
+from numseg.graph import Graph
 from numseg.kernels.machine.threads import MOST_THREADS
-from numseg.training import balance, devices, groups
-from numseg.training.batches import batches
-from numseg.training.checkpoints import (
-    Checkpoint,
-    check_saving,
-    make_network,
-    save_checkpoint,
-    written,
-)
+from numseg.training import devices
+from numseg.training.checkpoints import Checkpoint, check_saving, save_checkpoint
+from numseg.training.detecting import Detection, DetectionScores
 from numseg.training.history import check_ending, scored, write_history
-from numseg.training.losses import Criterion
-from numseg.training.metrics import Scores, scores
-from numseg.training.predict import check_takes, evaluate
+from numseg.training.metrics import Scores
 from numseg.training.progress import Bar, bar
 from numseg.training.recipe import Recipe
 from numseg.training.resuming import resumed
+from numseg.training.segmenting import Segmentation
 from numseg.training.starting import Weights, digest_of, with_weights
-from numseg.training.stepping import Step, Stepper, Trainee
-from numseg.training.survey import survey
-from numseg.training.uploads import uploaded
+from numseg.training.stepping import Step, Stepper, Trainee, mean_terms
+from numseg.training.task import Task
 from numseg.typing import Array
+
+Net = Graph | Detector | Mapping[str, Any]
+Data = Dataset | DetectionDataset
 
 
 class Epoch(NamedTuple):
@@ -46,10 +42,12 @@ class Epoch(NamedTuple):
     """Counted from 1."""
     loss: float
     """Mean of the steps' losses."""
-    scores: Scores
+    scores: Scores | DetectionScores
     """On the held-out pictures."""
     steps: tuple[Step, ...] = ()
     """Loss and learning rate of each step."""
+    terms: Mapping[str, float] = {}
+    """Means of the parts of the loss, where the network tells them apart."""
 
 
 class Trained(NamedTuple):
@@ -64,9 +62,9 @@ class Trained(NamedTuple):
 
 
 def train(
-    net: Graph | Mapping[str, Any],
-    dataset: Dataset,
-    held_out: Dataset,
+    net: Net,
+    dataset: Data,
+    held_out: Data,
     recipe: Recipe,
     *,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -83,13 +81,14 @@ def train(
 
     Parameters
     ----------
-    net : mapping or Graph
+    net : mapping, Graph or Detector
         The network's name in :mod:`numseg.nets` and its arguments: ``{"name": "unet",
         "in_channels": 3, "classes": 8, "width": 16, "depth": 3, "padding": "same", "norm": True}``;
         the name may be ``"module:function"`` of a function that makes a graph. Or any graph of one
         input, the pictures, whose first output scores the classes; :func:`load_network` then asks
-        for it.
-    dataset, held_out : Dataset
+        for it. With pictures of objects: the name of a function in :mod:`numseg.detectors` and its
+        arguments, or a detector (of which no checkpoint can be made).
+    dataset, held_out : Dataset, or both DetectionDataset
         With the same classes.
     recipe : Recipe
     checkpoint : path, optional
@@ -144,10 +143,10 @@ def train(
     if checkpoint is not None:
         remove_parts(checkpoint)
         if resume and Path(checkpoint).is_file():
-            at = resumed(checkpoint, at, run.graph, recipe)
+            at = resumed(checkpoint, at, run.task, recipe)
     shown = bar(None, 0, 0)
     try:
-        run.check_pictures(progress)
+        run.task.check_pictures(progress)
         if history is not None and at.history:  # a run that was killed may not have come to it
             write_history(history, at.history, dataset.classes)
         shown = bar(progress, at.epoch * run.steps, recipe.epochs * run.steps)
@@ -157,7 +156,7 @@ def train(
                 save_checkpoint(checkpoint, at)
             if history is not None:
                 write_history(history, at.history, dataset.classes)
-            shown.show(miou=result.scores.mean_iou)
+            shown.show(run.task.headline(result.scores))
             if report is not None:
                 report(result)
     except (KeyboardInterrupt, BrokenPipeError) as stop:  # from ``report``, which prints
@@ -173,43 +172,22 @@ class Run:
     """What stays the same from epoch to epoch."""
 
     def __init__(
-        self,
-        net: Graph | Mapping[str, Any],
-        dataset: Dataset,
-        held_out: Dataset,
-        recipe: Recipe,
-        where: Device,
-        workers: int,
+        self, net: Net, dataset: Data, held_out: Data, recipe: Recipe, where: Device, workers: int
     ) -> None:
-        graph = net if isinstance(net, Graph) else make_network(net)
-        self.channels = image_channels(graph)
         self.dataset, self.held_out, self.recipe, self.workers = dataset, held_out, recipe, workers
-        self.graph, norms = groups.with_frozen_norms(graph, recipe.frozen_norms)
-        trainable = groups.trained(self.graph, recipe.frozen, norms)
-        self.criterion = Criterion(recipe.losses, len(dataset.classes), dataset.ignored)
-        self.stepper = Stepper(
-            self.graph,
-            trainable,
-            self.criterion,
-            recipe.make_optimiser(trainable),
-            recipe,
-            where,
-            recipe.sampling.steps(dataset),
-        )
+        self.task = task(net, dataset, held_out, recipe, where)
+        self.channels = self.task.channels
+        optimiser = recipe.make_optimiser(self.task.trainable)
+        self.stepper = Stepper(self.task, optimiser, recipe, where)
         self.steps = self.stepper.steps
 
-    def describe(self, net: Graph | Mapping[str, Any]) -> dict[str, Any]:
+    def describe(self, net: Net) -> dict[str, Any]:
         """What makes another run the same, as a file holds it."""
-        graph = {"graph": digest(net)} if isinstance(net, Graph) else written("net", net)
-        about = {
-            "net": graph,
+        return {
             "classes": list(self.dataset.classes),
             "pictures": [len(self.dataset), len(self.held_out)],
-            "recipe": self.recipe.written(),
+            **self.task.describe(net),
         }
-        if self.dataset.colours is not None:
-            about["colours"] = written("colours", self.dataset.colours)
-        return about
 
     def check_run(self) -> None:
         """There is something to train on and to score, and a step is made."""
@@ -231,44 +209,16 @@ class Run:
             )
 
     def check_crop(self) -> None:
-        """The network takes pieces of this size, and gives the losses what they score."""
-        sampling = self.recipe.sampling
-        sampling.check(self.channels)
-        image = 1, self.channels, *sampling.size
-        try:
-            self.graph.shapes(image)
-        except ArgumentError as error:
-            raise ArgumentError(f"crop {sampling.crop}: {error}") from None
-        self.criterion.check(self.graph, image)
-
-    def check_pictures(self, progress: str | None) -> None:
-        """Every picture fits its labels and the network: what does not is found before the work."""
-        pictures = len(self.dataset) + len(self.held_out)
-        shown = bar(progress and f"{progress}: pictures", 0, pictures, "picture")
-        try:
-            seen = survey(self.dataset, "pictures to train on", self.channels, shown.count)
-            unseen = survey(
-                self.held_out, "held-out pictures", self.channels, shown.count, self._check_size
-            )
-        finally:
-            shown.close()
-        if self.recipe.balance is not None:
-            self.criterion.weigh(balance.weights(self.recipe.balance, seen.frequencies))
-        for line in seen.warnings + unseen.warnings:
-            warnings.warn(line, stacklevel=3)
-
-    def _check_size(self, sample: Sample) -> None:
-        check_takes(
-            self.graph, len(sample.image), sample.image.shape[1:], len(self.held_out.classes)
-        )
+        """The network takes pieces of this size."""
+        self.task.check_pieces()
 
     def start(
         self, about: dict[str, Any], weights: Weights | None, fresh: Sequence[str]
     ) -> Checkpoint:
         """Before the first step."""
-        params = self.graph.init(self.recipe.sampling.seed)
+        params = self.task.init(self.recipe.sampling.seed)
         if weights is not None:
-            params = with_weights(self.graph, params, weights, fresh)
+            params = with_weights(self.task, params, weights, fresh)
             about = about | {"start": digest_of(params)}
         elif len(fresh):
             raise ArgumentError(f"fresh is {fresh!r}, but no weights are given")
@@ -278,20 +228,29 @@ class Run:
     def epoch(self, at: Checkpoint, shown: Bar) -> tuple[Checkpoint, Epoch]:
         """One epoch's steps, and its scores."""
         now, steps = Trainee(at.params, at.state, dict(at.average)), []
-        made = batches(
-            self.dataset, self.recipe.sampling, self.channels, at.epoch, workers=self.workers
-        )
-        every = uploaded(made, self.stepper.where)
-        with contextlib.closing(every):
+        with contextlib.closing(self.task.epoch(at.epoch, self.workers)) as every:
             for number in range(self.steps):
                 now, step = self.stepper.step(now, every, at.epoch, number)
                 steps.append(step)
-                shown.advance(step.loss)
-        judged = now.average if self.recipe.score_average else now.params
-        found = scores(evaluate(self.graph, judged, self.held_out))
+                shown.advance(step.loss, step.terms)
+        found = self.task.scores(now.average if self.recipe.score_average else now.params)
         loss = sum(step.loss for step in steps) / len(steps)
-        result = Epoch(at.epoch + 1, loss, found, tuple(steps))
-        history = [*at.history, {"loss": loss, **scored(found)}]
+        terms = mean_terms([step.terms for step in steps])
+        result = Epoch(at.epoch + 1, loss, found, tuple(steps), terms)
+        history = [*at.history, {"loss": loss, **terms, **scored(found)}]
         return Checkpoint(
             now.params, now.state, at.epoch + 1, history, at.about, now.average
         ), result
+
+
+def task(net: Any, dataset: Any, held_out: Any, recipe: Recipe, where: Device) -> Task:
+    """What is trained, which the pictures decide: those with labels are segmented, in those with
+    objects these are detected."""
+    kinds = {isinstance(data, DetectionDataset) for data in (dataset, held_out)}
+    if len(kinds) > 1:
+        raise ArgumentTypeError(
+            f"the pictures to train on are a {type(dataset).__name__}, those held out a "
+            f"{type(held_out).__name__}"
+        )
+    make: Any = Detection if kinds == {True} else Segmentation
+    return make(net, dataset, held_out, recipe, where)

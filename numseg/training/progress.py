@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from numseg.files import optional
@@ -14,9 +15,11 @@ class Bar:
         self._bar = bar
         self._shown: dict[str, str] = {}
 
-    def advance(self, loss: float) -> None:
+    def advance(self, loss: float, terms: Mapping[str, float]) -> None:
+        """A step is made; its loss, and the parts of that where there are any."""
         if self._bar is not None:
-            self._shown["loss"] = f"{loss:.3f}"
+            figures = {"loss": loss, **{n.removeprefix("loss_"): v for n, v in terms.items()}}
+            self._shown |= {name: f"{value:.3f}" for name, value in figures.items()}
             self._bar.set_postfix(self._shown, refresh=False)
             self._bar.update()
 
@@ -24,9 +27,9 @@ class Bar:
         if self._bar is not None:
             self._bar.update()
 
-    def show(self, miou: float) -> None:
+    def show(self, figures: Mapping[str, float]) -> None:
         if self._bar is not None:
-            self._shown["mIoU"] = f"{miou:.3f}"
+            self._shown |= {name: f"{value:.3f}" for name, value in figures.items()}
             self._bar.set_postfix(self._shown)
 
     def close(self) -> None:

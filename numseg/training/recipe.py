@@ -12,7 +12,7 @@ from numseg import checks, names
 from numseg.errors import ArgumentError, ArgumentTypeError
 from numseg.operator import Operator
 from numseg.training import balance, groups, schedules
-from numseg.training.batches import Sampling
+from numseg.training.batches import DetectionSampling, Sampling
 from numseg.training.checkpoints import plain, written
 from numseg.training.losses import Loss, takes_weights, terms
 from numseg.training.optimisers import SGD, Adam, Optimiser
@@ -52,7 +52,8 @@ class Recipe:
     ``[("cross_entropy", 1.0), ("dice_loss", 0.5, {"batch": True})]``."""
     loss_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Of a single loss by name, such as ``{"gamma": 2.0}``."""
-    sampling: Sampling = dataclasses.field(default_factory=Sampling)
+    sampling: Sampling | DetectionSampling = dataclasses.field(default_factory=Sampling)
+    """How pieces are cut out of pictures; a :class:`DetectionSampling` for a detector."""
     optimiser_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Such as ``{"momentum": 0.5}``."""
     schedule_arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -92,8 +93,10 @@ class Recipe:
         self._keep("epochs", checks.integer("epochs", self.epochs, minimum=1))
         self._keep("lr", checks.real("lr", self.lr))
         self._keep("weight_decay", checks.real("weight_decay", self.weight_decay))
-        if not isinstance(self.sampling, Sampling):
-            raise ArgumentTypeError(f"sampling must be a Sampling, got {self.sampling!r}")
+        if not isinstance(self.sampling, (Sampling, DetectionSampling)):
+            raise ArgumentTypeError(
+                f"sampling must be a Sampling or a DetectionSampling, got {self.sampling!r}"
+            )
         for name in ("loss_arguments", "optimiser_arguments", "schedule_arguments"):
             if not isinstance(given := getattr(self, name), Mapping):
                 raise ArgumentTypeError(f"{name} must be a dict of arguments, got {given!r}")
@@ -190,14 +193,15 @@ class Recipe:
         return {name: written(f"recipe.{name}", value) for name, value in plain.items()}
 
 
-def completed(given: Mapping[str, Any]) -> dict[str, Any]:
-    """A recipe as a file holds it, with the defaults of all that it does not say."""
+def completed(given: Mapping[str, Any], kind: type = Sampling) -> dict[str, Any]:
+    """A recipe as a file holds it, with the defaults of all that it does not say; its sampling is
+    of this kind."""
 
     def defaults(of: Any) -> dict[str, Any]:
         return {field.name: plain(getattr(of, field.name)) for field in dataclasses.fields(of)}
 
     sampling = given.get("sampling")
-    sampling = defaults(Sampling()) | sampling if isinstance(sampling, dict) else sampling
+    sampling = defaults(kind()) | sampling if isinstance(sampling, dict) else sampling
     return {**defaults(Recipe()), **given, "sampling": sampling}
 
 

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from numseg.errors import ArgumentError, FileError
-from numseg.graph import Graph
 from numseg.training import devices
 from numseg.training.checkpoints import Checkpoint, load_checkpoint
 from numseg.training.recipe import Recipe, completed
+from numseg.training.task import Task
 from numseg.typing import Array
 
 
 def resumed(
-    path: str | os.PathLike[str], start: Checkpoint, graph: Graph, recipe: Recipe
+    path: str | os.PathLike[str], start: Checkpoint, task: Task, recipe: Recipe
 ) -> Checkpoint:
     """The checkpoint, if it is of this run, which began with ``start``.
 
@@ -27,16 +27,17 @@ def resumed(
         If the file cannot be read, or does not hold what such a run needs.
     """
     found = load_checkpoint(path)
-    for part in ("net", "classes", "pictures", "recipe", "start"):
+    for part in ("task", "net", "classes", "pictures", "recipe", "start"):
         value, earlier = start.about.get(part), found.about.get(part)
         if part == "recipe" and isinstance(earlier, dict) and isinstance(value, dict):
-            value, earlier = completed(value), completed(earlier | {"epochs": recipe.epochs})
+            kind, wanted = type(recipe.sampling), {"epochs": recipe.epochs}
+            value, earlier = completed(value, kind), completed(earlier | wanted, kind)
         if earlier != value:
             raise ArgumentError(f"{path} is of another run: {_difference(part, earlier, value)}")
     if found.epoch > recipe.epochs:
         raise ArgumentError(f"{path} has {found.epoch} epochs, but epochs is {recipe.epochs}")
     try:
-        graph.check(found.params)
+        task.check(found.params)
     except ArgumentError as error:
         raise FileError(f"{path}: does not fit its network: {error}") from None
     if found.state.keys() != start.state.keys():

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from numseg.errors import MismatchError
-from numseg.graph import Graph
 from numseg.interop import weights as files
 from numseg.nets.inputs import NODE
 from numseg.training.checkpoints import parameters
@@ -29,13 +28,14 @@ CONSTANTS = f"{NODE}.*"
 
 
 def with_weights(
-    graph: Graph, start: dict[str, Array], weights: Weights, fresh: Sequence[str] = ()
+    net: files.Parametric, start: dict[str, Array], weights: Weights, fresh: Sequence[str] = ()
 ) -> dict[str, Array]:
-    """The start values of a graph's parameters, those from a file in the place of its own.
+    """The start values of a network's parameters, those from a file in the place of its own.
 
     Parameters
     ----------
-    graph : Graph
+    net : Graph, detector or task
+        Which knows the names and shapes.
     start : mapping of str to array
         Its own, which those that ``fresh`` matches keep.
     weights : path or mapping of str to array
@@ -58,7 +58,7 @@ def with_weights(
     matching("fresh", patterns, [*start, *given], "parameters and weights")
     own = {name: array for name, array in start.items() if _any((*patterns, CONSTANTS), name)}
     try:
-        found = files.match(graph, given, drop=(*patterns, COUNTERS), fill=own, dtype=np.float32)
+        found = files.match(net, given, drop=(*patterns, COUNTERS), fill=own, dtype=np.float32)
     except MismatchError as error:
         raise MismatchError(f"{file or 'weights'}: {error}") from None
     return {name: np.array(array, order="C") for name, array in found.items()}

@@ -13,16 +13,14 @@ import numpy as np
 from numseg import device
 from numseg.device import Device
 from numseg.errors import ArgumentError
-from numseg.graph import Graph
 from numseg.ops.add import add
 from numseg.ops.clip import clip
 from numseg.ops.multiply import multiply
 from numseg.ops.subtract import subtract
 from numseg.training import devices
-from numseg.training.batches import Batch
-from numseg.training.losses import Criterion
 from numseg.training.optimisers import Optimiser
 from numseg.training.recipe import Recipe
+from numseg.training.task import Task
 from numseg.typing import Array
 
 DIVERGED = "the {what} is not finite (epoch {epoch}): lower the learning rate, now {lr:g}"
@@ -36,6 +34,8 @@ class Step(NamedTuple):
     lr: float
     norm: float | None
     """The gradient's, before it was clipped to one; None where no norm was asked for."""
+    terms: Mapping[str, float] = {}
+    """Means of the parts of the loss, by their names, where the network tells them apart."""
 
 
 class Trainee(NamedTuple):
@@ -52,64 +52,52 @@ class Trainee(NamedTuple):
 class Stepper:
     """What stays the same from step to step."""
 
-    graph: Graph
-    trainable: tuple[str, ...]
-    criterion: Criterion
+    task: Task
     optimiser: Optimiser
     recipe: Recipe
     where: Device
-    batches: int
-    """In an epoch."""
 
     @property
     def steps(self) -> int:
         """In an epoch; its last may have fewer batches than the others."""
-        return -(-self.batches // self.recipe.accumulate)
+        return -(-self.task.batches // self.recipe.accumulate)
 
     def start(self, params: dict[str, Array]) -> Trainee:
         """Before the first step."""
-        trainable = {name: params[name] for name in self.trainable}
+        trainable = {name: params[name] for name in self.task.trainable}
         average = (
             {} if not self.recipe.average else {n: devices.copied(p) for n, p in params.items()}
         )
         return Trainee(params, self.optimiser.start(trainable), average)
 
-    def step(self, at: Trainee, found: Iterator[Batch], epoch: int, number: int) -> Any:
+    def step(self, at: Trainee, found: Iterator[Any], epoch: int, number: int) -> Any:
         """Step ``number`` of an epoch: what comes of it, and the Step. What was is given up."""
         recipe, first = self.recipe, number * self.recipe.accumulate
-        count = min(recipe.accumulate, self.batches - first)
+        count = min(recipe.accumulate, self.task.batches - first)
         step = epoch * self.steps + number
         lr = recipe.lr_at(step, recipe.epochs * self.steps)
-        params, losses, grads = at.params, [], None
+        params, losses, parts, grads = at.params, [], [], None
         for j in range(count):
-            seed = epoch * self.batches + first + j
-            loss, mine, updates = self._gradients(params, next(found), seed, 1 / count)
+            seed = epoch * self.task.batches + first + j
+            loss, mine, updates, terms = self.task.gradients(params, next(found), seed, 1 / count)
             if not math.isfinite(loss):
                 raise ArgumentError(DIVERGED.format(what="loss", epoch=epoch + 1, lr=lr))
             grads = mine if grads is None else {n: add(g, mine[n]) for n, g in grads.items()}
-            params = params | updates
+            params = params | dict(updates)
             losses.append(loss)
+            parts.append(terms)
         grads, norm = clipped(grads or {}, recipe.clip_value, recipe.clip_norm)
         if norm is not None and not math.isfinite(norm):
             raise ArgumentError(DIVERGED.format(what="gradient", epoch=epoch + 1, lr=lr))
         params, state = self.optimiser.step(params, grads, at.state, lr, donate=True)
         average = averaged(at.average, params, recipe.average)
-        return Trainee(params, state, average), Step(sum(losses) / count, lr, norm)
+        given = Step(sum(losses) / count, lr, norm, mean_terms(parts))
+        return Trainee(params, state, average), given
 
-    def _gradients(
-        self, params: Mapping[str, Array], batch: Batch, step: int, share: float
-    ) -> tuple[float, dict[str, Array], dict[str, Array]]:
-        """The loss of one batch, the gradient of ``share`` times that, and new running statistics;
-        what is random depends on ``step``."""
-        x, seed = devices.moved(batch.x, self.where), self.recipe.sampling.seed
-        outputs, tape = self.graph.forward(params, x, training=True, seed=seed, step=step)
-        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-        loss, kept = self.criterion.forward(outputs, batch.labels)
-        if not math.isfinite(loss):
-            return loss, {}, {}
-        grads_y = self.criterion.backward(kept, len(outputs), share)
-        grads = self.graph.backward(tape, grads_y, needs=self.trainable)
-        return loss, grads, tape.updates
+
+def mean_terms(each: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each part of a loss."""
+    return {name: sum(terms[name] for terms in each) / len(each) for name in each[0]}
 
 
 def clipped(

@@ -285,7 +285,7 @@ def test_what_equals_a_plain_value_is_one(data, tmp_path, settings):
     [
         ({"lr": "fast"}, "lr must be a real number, got 'fast'"),
         ({"weight_decay": None}, "weight_decay must be a real number, got None"),
-        ({"sampling": {"crop": 16}}, "sampling must be a Sampling, got {'crop': 16}"),
+        ({"sampling": {"crop": 16}}, "sampling must be a Sampling or a DetectionSampling, got"),
         ({"loss_arguments": None}, "loss_arguments must be a dict of arguments, got None"),
         ({"optimiser_arguments": [1]}, r"optimiser_arguments must be a dict of arguments, got [1]"),
     ],
