@@ -185,7 +185,7 @@ def test_a_detector_itself_trains_but_is_in_no_checkpoint(data, tmp_path):
         (NET, {"frozen": ["*"]}, "parameters are frozen: nothing is left to train"),
         (NET | {"classes": 5}, {}, "the detector finds 5 classes, the data has 4"),
         (NET | {"in_channels": 1, "colour": 1}, {}, "yolov1: got an unexpected keyword"),
-        (NET | {"name": "yolo"}, {}, "net must be one of 'yolov1'"),
+        (NET | {"name": "yolo"}, {}, "net must be one of .*'yolov1', or module:name, got 'yolo'"),
         (NET, {"lr": 1e30, "optimiser": "sgd"}, "is not finite .epoch 1.: lower the learning rate"),
     ],
 )
