@@ -127,7 +127,7 @@ def others(n: int, c: int, size: int, tiny: bool) -> Iterator[Case]:
                _vision("deform_conv2d", padding=1))  # fmt: skip
     yield from of_boxes(16 if tiny else 2**20, size)
     rows = (3, 4) if tiny else (375, 500)
-    places = np.stack(np.indices(rows, np.float32))[None] / np.float32(3)
+    places = np.indices(rows, np.float32)[None] / np.float32(3)
     yield Case("gaussian_filter", ns.gaussian_filter, {"x": _normal(1, classes, *rows),
                "features": places}, {}, _none, ("x",))  # fmt: skip
 
