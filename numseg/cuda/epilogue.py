@@ -55,11 +55,12 @@ def prepared(dtype: Any, steps: Mapping[str, Any]) -> Epilogue:
     norm, add = rest.pop("batch_norm", None), rest.pop("add", None)
     name, step = next(iter(rest.items()), ("none", None))
     parameters = step.geometry.parameters[:2] if step else ()
-    return Epilogue(
-        normalising.constants(*norm.arrays, norm.geometry.eps) if norm else given(None, dtype),
-        add.arrays[0] if add else given(None, dtype),
-        _last(name, parameters),
-    )
+    norms = given(None, dtype)
+    if norm:
+        mean, var, weight, bias = norm.arrays
+        norms = normalising.constants(mean, var, weight, bias, norm.geometry.eps)
+    terms = add.arrays[0] if add else given(None, dtype)
+    return Epilogue(norms, terms, _last(name, parameters))
 
 
 @cuda.jit(device=True)
