@@ -135,8 +135,8 @@ def forward(
     epilogue: Mapping[str, Any] | None = None,
     into: Array | None = None,
 ) -> tuple[Any, ...]:
-    """The outputs of a call. A ``plain`` one has no ``backward`` after it. Kernels on the CPU put
-    the first output ``into`` an array, if there is one."""
+    """The outputs of a call. A ``plain`` one has no ``backward`` after it. Kernels put the first
+    output ``into`` an array, if there is one."""
     where, arrays, plan = call
     face, kernels = _running(op, where, op.inputs, arrays)
     check_values(op, where, kernels, arrays, plan)
@@ -146,7 +146,7 @@ def forward(
         outputs = kernels.forward(*arrays, *plan.outputs, plan.geometry)
         return outputs if isinstance(outputs, tuple) else (outputs,)
     skipped = op.facts.skippable if plain and face == "cpu" else ()
-    outputs = _allocated(op, where, plan, skipped, into if face == "cpu" else None)
+    outputs = _allocated(op, where, plan, skipped, into)
     if plan.fills_nothing:
         return outputs
     if epilogue:

@@ -460,15 +460,15 @@ class Operator(Generic[P, R]):
         -------
         array or None
             The bits of one operator after the other. None where one after the other is the way to
-            compute them: on other devices, by the definition, and where one of them would raise.
+            compute them: by the definition, and where one of them would raise.
         """
         try:
             call = self.bind((), arguments)
-            face, kernels = faces.running(self, call.device)
-            if face != "cpu":
+            _, kernels = faces.running(self, call.device)
+            if not hasattr(kernels, "takes"):
                 return None
             (spec,) = call.plan.outputs
-            result, epilogue = np.broadcast_to(np.zeros((), spec.dtype), spec.shape), {}
+            result, epilogue = call.device.empty(*spec), {}
             for operator, name, others in after:
                 step = operator.bind((), {**others, name: result})
                 if step.plan.results != 1 or step.plan.outputs[0] != spec:
@@ -480,7 +480,7 @@ class Operator(Generic[P, R]):
                 return None
         except (ArgumentError, DeviceError):
             return None
-        return call.plan.given(self._outputs(call, epilogue=epilogue))
+        return call.plan.given(self._outputs(call, epilogue=epilogue, into=result))
 
     def reopened(self, saved: Saved, grad_y: Any) -> tuple[device.Device, list[Any], Any]:
         """What ``forward`` saved and ``grad_y``, checked against the plan."""

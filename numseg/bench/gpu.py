@@ -41,9 +41,9 @@ class Case(NamedTuple):
     op: Any
     arrays: dict[str, Any]
     params: dict[str, Any]
-    peer: Callable[[Any], Callable[..., Any]] | None = None
+    peer: Callable[[Any], Callable[..., Any] | None] | None = None
     """Given PyTorch, a function of tensors by the names of the arrays; by default the one of the
-    operator's name, with the parameters."""
+    operator's name, with the parameters; none, if that is what is returned."""
     needs: tuple[str, ...] = ("x", "weight", "bias", "offset")
     """What is differentiated, as far as it is among the arrays."""
 
@@ -85,15 +85,6 @@ def others(n: int, c: int, size: int, tiny: bool) -> Iterator[Case]:
     def torchs(name: str, **how: Any) -> Any:
         return lambda torch: lambda **tensors: getattr(torch, name)(*tensors.values(), **how)
 
-    def vision(name: str, **how: Any) -> Any:
-        def make(torch: Any) -> Any:
-            import torchvision
-
-            call = getattr(torchvision.ops, name)
-            return lambda **tensors: call(*tensors.values(), **how)
-
-        return make
-
     yield Case("relu", ns.relu, {"x": x}, {})
     yield Case("sigmoid", ns.sigmoid, {"x": x}, {}, torchs("sigmoid"))
     yield Case("add", ns.add, {"x": x, "other": x[::-1].copy()}, {}, torchs("add"))
@@ -128,12 +119,48 @@ def others(n: int, c: int, size: int, tiny: bool) -> Iterator[Case]:
     pooling = {"output_size": 2 if tiny else 7, "spatial_scale": 1.0}
     aligned = pooling | {"sampling_ratio": 2}
     arrays = {"x": features, "boxes": regions}
-    yield Case("roi_align", ns.roi_align, arrays, aligned, vision("roi_align", **aligned), ("x",))
-    yield Case("roi_pool", ns.roi_pool, arrays, pooling, vision("roi_pool", **pooling), ("x",))
+    yield Case("roi_align", ns.roi_align, arrays, aligned, _vision("roi_align", **aligned), ("x",))
+    yield Case("roi_pool", ns.roi_pool, arrays, pooling, _vision("roi_pool", **pooling), ("x",))
     moved = {"x": features, "offset": _normal(len(features), 18, size, size),
              "weight": _normal(c, c, 3, 3)}  # fmt: skip
     yield Case("deform_conv2d 3x3", ns.deform_conv2d, moved, {"padding": 1},
-               vision("deform_conv2d", padding=1))  # fmt: skip
+               _vision("deform_conv2d", padding=1))  # fmt: skip
+    yield from of_boxes(16 if tiny else 2**20, size)
+    rows = (3, 4) if tiny else (375, 500)
+    places = np.indices(rows, np.float32)[None] / np.float32(3)
+    yield Case("gaussian_filter", ns.gaussian_filter, {"x": _normal(1, classes, *rows),
+               "features": places}, {}, _none, ("x",))  # fmt: skip
+
+
+def of_boxes(count: int, size: int) -> Iterator[Case]:
+    """Codes of so many boxes, and a loss of theirs."""
+    anchors = np.ascontiguousarray(_boxes(count, 1, size)[:, 1:])
+    moved = anchors + np.float32(size / 16)
+    weights = {"weights": (10.0, 10.0, 5.0, 5.0)}
+    yield Case("encode_boxes", ns.encode_boxes, {"boxes": moved, "anchors": anchors}, weights,
+               _none, ("boxes",))  # fmt: skip
+    codes = _normal(count, 4)
+    yield Case("decode_boxes", ns.decode_boxes, {"codes": codes, "anchors": anchors}, weights,
+               _none, ("codes",))  # fmt: skip
+    pair = {"boxes1": moved, "boxes2": anchors}
+    yield Case("generalized_box_iou_loss", ns.generalized_box_iou_loss, pair, {},
+               _vision("generalized_box_iou_loss"), ("boxes1",))  # fmt: skip
+
+
+def _vision(name: str, **how: Any) -> Any:
+    """torchvision's operator of this name."""
+
+    def make(torch: Any) -> Any:
+        import torchvision
+
+        call = getattr(torchvision.ops, name)
+        return lambda **tensors: call(*tensors.values(), **how)
+
+    return make
+
+
+def _none(torch: Any) -> None:
+    """Neither PyTorch nor torchvision has one that anybody is told of."""
 
 
 def _boxes(count: int, images: int, size: int) -> Any:
@@ -330,11 +357,13 @@ def _photograph(h: int, w: int) -> Any:
     return image.clip(0, 255).round().astype(np.float32)[None]
 
 
-def _torch_calls(torch: Any, case: Case, needs: list[str], gy: Any) -> tuple[Run, Run]:
+def _torch_calls(torch: Any, case: Case, needs: list[str], gy: Any) -> tuple[Run, Run] | None:
     tensors = {n: torch.from_numpy(a).cuda() for n, a in case.arrays.items()}
     leaves = [tensors[n].requires_grad_() for n in case.op.differentiable if n in needs]
     if case.peer is not None:
         call, arguments = case.peer(torch), tensors
+        if call is None:
+            return None
     else:
         call = getattr(torch.nn.functional, case.op.__name__)
         named = {"input" if n == "x" else n: tensor for n, tensor in tensors.items()}

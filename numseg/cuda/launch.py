@@ -82,8 +82,10 @@ class Tiled(NamedTuple):
     blocks: int
     """That a multiprocessor holds at a time, at least."""
     share: float
-    """Of the instructions in the hot loop, how many are multiply-adds, at least."""
+    """Of the instructions in the hot loop, how many are multiply-adds in float32, at least."""
     dtypes: tuple[str, ...] = ("float32", "float64")
+    share64: float | None = None
+    """Of float64 where that is less: a load of 128 bits brings half as many numbers."""
 
 
 class Kernel:

@@ -133,6 +133,19 @@ def _published(mean: Doubles, var: Doubles, stats: Reals, eps: Double) -> None:
 
 
 @kernel
+def _constants(
+    mean: Reals, var: Reals, weight: Reals, bias: Reals, norms: Reals, eps: Double
+) -> None:
+    c, _ = thread()
+    if c < mean.size:
+        real = norms.dtype.type
+        scale = real(1 / sqrt(np.float64(var[c]) + eps))
+        norms[c] = mean[c]
+        norms[mean.size + c] = weight[c] * scale if weight.size > 0 else scale
+        norms[2 * mean.size + c] = bias[c] if bias.size > 0 else real(0)
+
+
+@kernel
 def _normalise(x: Reals, stats: Reals, weight: Reals, bias: Reals, y: Reals, g: Layout) -> None:
     column, plane = thread()
     if column >= g.columns:
@@ -293,6 +306,15 @@ def published(mean: Any, var: Any, eps: float, dtype: Any) -> Any:
     stats = empty((3 * mean.size,), dtype)
     launch(_published, 1, mean.size, mean, var, stats, eps)
     return stats
+
+
+def constants(mean: Any, var: Any, weight: Any, bias: Any, eps: float) -> Any:
+    """Three numbers for each channel that is normalised by statistics which are known: what
+    :func:`normalise` subtracts, multiplies by, and adds."""
+    norms = empty((3 * mean.size,), mean.dtype)
+    arrays = mean, var, given(weight, mean.dtype), given(bias, mean.dtype), norms
+    launch(_constants, 1, mean.size, *arrays, Double(eps))
+    return norms
 
 
 def normalise(x: Any, stats: Any, weight: Any, bias: Any, y: Any, g: Layout) -> None:

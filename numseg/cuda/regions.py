@@ -271,7 +271,7 @@ def _average(x: Reals, y: Reals, ints: Ints, reals: Reals, outside: float, g: Re
 
 
 @cuda.jit(device=True)
-def row_readers(ints: Any, k: Any, row: Any, g: Any) -> Any:
+def _row_readers(ints: Any, k: Any, row: Any, g: Any) -> Any:
     """The entries of a row in region k."""
     there = int32(row - ints[g.row_low + k])
     if 0 <= there < ints[g.row_span + k]:
@@ -281,7 +281,7 @@ def row_readers(ints: Any, k: Any, row: Any, g: Any) -> Any:
 
 
 @cuda.jit(device=True)
-def column_readers(ints: Any, k: Any, column: Any, g: Any) -> Any:
+def _column_readers(ints: Any, k: Any, column: Any, g: Any) -> Any:
     """The entries of a column in region k."""
     there = int32(column - ints[g.column_low + k])
     if 0 <= there < ints[g.column_span + k]:
@@ -290,10 +290,56 @@ def column_readers(ints: Any, k: Any, column: Any, g: Any) -> Any:
     return int32(0), int32(0)
 
 
+def gathering(share: Any) -> Any:
+    """``gather(total, ints, pixel, plane, g, arrays)``: a total, and what a pixel of a plane gets
+    from the regions of its tile, one after the other.
+
+    ``share(total, k, base, entries, ints, g, arrays)`` adds what it gets from region k, whose bins
+    of this channel begin at ``base``. The entries are those of the pixel's row, from one up to
+    another, and of its column. ``arrays`` are the kernel's own.
+    """
+
+    @cuda.jit(device=True)
+    def gather(total: Any, ints: Any, pixel: Any, plane: Any, g: Any, arrays: Any) -> Any:
+        row = quotient(pixel, g.w)
+        column = int32(pixel - row * g.w)
+        image = quotient(plane, g.c)
+        tile = int32(quotient(row, TILE) * g.across + quotient(column, TILE))
+        place = g.tile_first + image * g.tiles + tile
+        i, end = ints[place], ints[place + 1]
+        while i < end:
+            k = ints[g.tile_regions + i]
+            e, e1 = _row_readers(ints, k, row, g)
+            f, f1 = _column_readers(ints, k, column, g)
+            if e < e1 and f < f1:
+                base = (k * g.c + plane - image * g.c) * g.oh * g.ow
+                total = share(total, k, base, (e, e1, f, f1), ints, g, arrays)
+            i = int32(i + 1)
+        return total
+
+    return gather
+
+
 @cuda.jit(device=True)
-def tile_of(row: Any, column: Any, g: Any) -> Any:
-    """The number of a pixel's tile in its image."""
-    return int32(quotient(row, TILE) * g.across + quotient(column, TILE))
+def _average_share(
+    total: Any, k: Any, base: Any, entries: Any, ints: Any, g: Any, arrays: Any
+) -> Any:
+    gy, reals = arrays
+    e0, e1, f, f1 = entries
+    part = gy.dtype.type(0)
+    while f < f1:
+        line = gy.dtype.type(0)
+        at = base + ints[g.column_bin + f]
+        e = e0
+        while e < e1:
+            line += reals[g.row_value + e] * gy[at + ints[g.row_bin + e]]
+            e = int32(e + 1)
+        part += reals[g.column_value + f] * line
+        f = int32(f + 1)
+    return total + part / reals[g.counts + k]
+
+
+_gather_averages = gathering(_average_share)
 
 
 @kernel
@@ -301,33 +347,11 @@ def _average_gradient(gy: Reals, gx: Reals, ints: Ints, reals: Reals, g: Readers
     pixel, plane = thread()
     if pixel >= g.h * g.w:
         return
-    row = quotient(pixel, g.w)
-    column = int32(pixel - row * g.w)
-    tile = tile_of(row, column, g)
     while plane < g.n * g.c:
-        image = quotient(plane, g.c)
-        place = g.tile_first + image * g.tiles + tile
-        i, end = ints[place], ints[place + 1]
-        total = gx.dtype.type(0)
-        while i < end:
-            k = ints[g.tile_regions + i]
-            e0, e1 = row_readers(ints, k, row, g)
-            f, f1 = column_readers(ints, k, column, g)
-            if e0 < e1 and f < f1:
-                part = gx.dtype.type(0)
-                base = (k * g.c + plane - image * g.c) * g.oh * g.ow
-                while f < f1:
-                    line = gx.dtype.type(0)
-                    at = base + ints[g.column_bin + f]
-                    e = e0
-                    while e < e1:
-                        line += reals[g.row_value + e] * gy[at + ints[g.row_bin + e]]
-                        e = int32(e + 1)
-                    part += reals[g.column_value + f] * line
-                    f = int32(f + 1)
-                total += part / reals[g.counts + k]
-            i = int32(i + 1)
-        gx[plane * g.h * g.w + pixel] = total
+        arrays = gy, reals
+        gx[plane * g.h * g.w + pixel] = _gather_averages(
+            gx.dtype.type(0), ints, pixel, plane, g, arrays
+        )
         plane = next_plane(plane)
 
 

@@ -110,12 +110,15 @@ class Row(NamedTuple):
             f"{self.float_atomics} atomics on real numbers": self.float_atomics,
         }
         if least := self.declared:
+            share = least.share
+            if self.dtype == "float64" and least.share64 is not None:
+                share = least.share64
             found |= {
                 f"{self.blocks} blocks on a multiprocessor, declared {least.blocks}": (
                     self.blocks < least.blocks
                 ),
-                f"{self.share:.1%} multiply-adds in the hot loop, declared {least.share:.0%}": (
-                    self.share < least.share
+                f"{self.share:.1%} multiply-adds in the hot loop, declared {share:.0%}": (
+                    self.share < share
                 ),
             }
         what = f"{self.kernel} ({self.dtype}, {self.architecture})"

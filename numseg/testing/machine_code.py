@@ -14,8 +14,9 @@ SIZE = 16
 """Bytes of an instruction."""
 
 OPERATION = 0x1FF
-MULTIPLY_ADDS = {0x023, 0x02B}
-"""FFMA and DFMA, without where their operands come from."""
+MULTIPLY_ADDS = {0x023: 1, 0x02B: 1, 0x03C: 32}
+"""How many a thread makes by FFMA, DFMA and HMMA (of 16 x 8 x 8), without where their operands come
+from."""
 
 BRANCH = 0x947
 
@@ -26,7 +27,7 @@ class Code(NamedTuple):
     instructions: int
     """Padding included."""
     share: float
-    """Of multiply-adds, in the hot loop; 0 without one."""
+    """Of instructions that multiply and add, in the hot loop; 0 without one."""
 
 
 def read(cubin: bytes, hopper: bool) -> Code:
@@ -37,14 +38,15 @@ def read(cubin: bytes, hopper: bool) -> Code:
         for text in _texts(cubin)
         for place in range(0, len(text), SIZE)
     ]
-    multiply_adds = [low & OPERATION in MULTIPLY_ADDS for low, _ in words]
-    best, length = 0, 1
+    multiply_adds = [MULTIPLY_ADDS.get(low & OPERATION, 0) for low, _ in words]
+    best, length, share = 0, 1, 0.0
     for end, (low, high) in enumerate(words):
         if low & 0xFFF == BRANCH and (start := end + 1 + _distance(low, high, hopper)) < end:
             found = sum(multiply_adds[start : end + 1])
             if found > best or (found == best and end + 1 - start < length):
                 best, length = found, end + 1 - start
-    return Code(len(words), best / length)
+                share = sum(map(bool, multiply_adds[start : end + 1])) / length
+    return Code(len(words), share)
 
 
 def _distance(low: int, high: int, hopper: bool) -> int:

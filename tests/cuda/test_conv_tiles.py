@@ -29,6 +29,7 @@ CALLS: dict[str, Any] = {
         *((2, 4, 7, 8), (6, 4, 1, 3)),
         {"stride": 2, "dilation": (1009, 2)},
     ),
+    "as many taps as there are bits": ((1, 2, 3, 17), (3, 2, 1, 15), {"padding": (0, 9)}),
     "1x1": ((3, 6, 2, 4), (18, 6, 1, 1), {}),
     "1x1 of odd planes": ((2, 5, 3, 3), (4, 5, 1, 1), {}),
 }  # fmt: skip
@@ -116,4 +117,7 @@ def test_sizes_choose() -> None:
     assert chosen(conv2d.INPUT_GRADIENT, x, w, stride=8) == "_plain_grad_x"
     assert chosen(conv2d.WEIGHT_GRADIENT, x, w) == "grad_w"
     assert chosen(conv2d.WEIGHT_GRADIENT, x, (1, 64, 3, 3)) == "_plain_grad_w"
+    assert chosen(conv2d.FORWARD, x, (64, 64, 1, 15)) == "forward"
+    for table in (conv2d.FORWARD, conv2d.INPUT_GRADIENT, conv2d.WEIGHT_GRADIENT):
+        assert chosen(table, x, (64, 64, 1, 16)).startswith("_plain")
     assert chosen(conv2d.FORWARD, (1, 2**15, 256, 256), (64, 2**15, 1, 1)) == "_plain_forward"

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import int32
 
+from numseg.cuda.epilogue import Epilogue, Last, finished, prepared
 from numseg.cuda.launch import (
     Ints,
     Reals,
@@ -30,8 +31,12 @@ from numseg.cuda.runtime import cuda, empty
 from numseg.errors import DeviceError
 from numseg.kernels.machine.jit import rule
 from numseg.ops.conv2d import cuda_tiles as tiles
+from numseg.ops.conv2d.cpu import takes
 from numseg.ops.conv2d.geometry import Geometry
 from numseg.ops.conv2d.rules import end_output, first_output
+from numseg.plan import Step
+
+__all__ = ["backward", "forward", "grad_b", "grad_w", "grad_x", "takes"]
 
 RUN = 4
 """Outputs of a thread of a depthwise convolution."""
@@ -51,7 +56,9 @@ class Steps(NamedTuple):
 
 
 @kernel
-def _forward(x: Reals, w: Reals, b: Reals, y: Reals, g: Geometry) -> None:
+def _forward(
+    x: Reals, w: Reals, b: Reals, y: Reals, norms: Reals, terms: Reals, last: Last, g: Geometry
+) -> None:
     pixel, plane = thread()
     if pixel >= g.oh * g.ow:
         return
@@ -74,12 +81,16 @@ def _forward(x: Reals, w: Reals, b: Reals, y: Reals, g: Geometry) -> None:
                     total += w[((f * cg + c) * g.kh + i) * g.kw + j] * value
                     j, column = int32(j + 1), int32(column + g.dx)
                 i, row = int32(i + 1), int32(row + g.dy)
-        y[plane * g.oh * g.ow + pixel] = total + b[f] if b.size > 0 else total
+        total = total + b[f] if b.size > 0 else total
+        at = plane * g.oh * g.ow + pixel
+        y[at] = finished(total, f, at, norms, terms, last)
         plane = next_plane(plane)
 
 
 @kernel
-def _depthwise(x: Reals, w: Reals, b: Reals, y: Reals, g: Geometry) -> None:
+def _depthwise(
+    x: Reals, w: Reals, b: Reals, y: Reals, norms: Reals, terms: Reals, last: Last, g: Geometry
+) -> None:
     """A thread owns outputs one below the other, so that neighbours read neighbours: what is known
     of a tap is known once for all of them."""
     place, plane = thread()
@@ -113,7 +124,8 @@ def _depthwise(x: Reals, w: Reals, b: Reals, y: Reals, g: Geometry) -> None:
         for k in range(RUN):
             if p0 + k < g.oh:
                 at = (plane * g.oh + p0 + k) * g.ow + q
-                y[at] = totals[k] + bias if b.size > 0 else totals[k]
+                total = totals[k] + bias if b.size > 0 else totals[k]
+                y[at] = finished(total, f, at, norms, terms, last)
         plane = next_plane(plane)
 
 
@@ -223,12 +235,12 @@ def _check_direct(g: Geometry) -> None:
         raise DeviceError(f"algorithm 'winograd{g.tile}' runs on the CPU, CUDA has 'direct' only")
 
 
-def _plain_forward(x: Any, w: Any, b: Any, y: Any, g: Geometry) -> None:
-    launch(_forward, g.n * g.f, g.oh * g.ow, x, w, b, y, g)
+def _plain_forward(x: Any, w: Any, b: Any, y: Any, after: Epilogue, g: Geometry) -> None:
+    launch(_forward, g.n * g.f, g.oh * g.ow, x, w, b, y, *after, g)
 
 
-def _depthwise_forward(x: Any, w: Any, b: Any, y: Any, g: Geometry) -> None:
-    launch(_depthwise, g.n * g.f, -(-g.oh // RUN) * g.ow, x, w, b, y, g)
+def _depthwise_forward(x: Any, w: Any, b: Any, y: Any, after: Epilogue, g: Geometry) -> None:
+    launch(_depthwise, g.n * g.f, -(-g.oh // RUN) * g.ow, x, w, b, y, *after, g)
 
 
 def _plain_grad_x(w: Any, gy: Any, b: Any, gx: Any, g: Geometry, spoiled: Any = None) -> None:
@@ -284,10 +296,10 @@ def _run(table: list[Any], g: Geometry, *arrays: Any) -> None:
     next(run for suits, run in table if suits(g))(*arrays, g)
 
 
-def forward(x: Any, w: Any, b: Any, y: Any, g: Geometry) -> None:
+def forward(x: Any, w: Any, b: Any, y: Any, g: Geometry, **steps: Step) -> None:
     _check_direct(g)
     b = empty((0,), y.dtype) if b is None else b
-    _run(FORWARD, g, x, w, b, y)
+    _run(FORWARD, g, x, w, b, y, prepared(y.dtype, steps))
 
 
 def grad_x(w: Any, gy: Any, gx: Any, g: Geometry, b: Any = None) -> None:

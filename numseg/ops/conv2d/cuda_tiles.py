@@ -5,14 +5,24 @@ All choices are made by sizes alone, and the tile's size changes no bit.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from numseg.cuda import implicit_gemm as gemm
-from numseg.cuda.implicit_gemm import LARGE, SMALL, Correlation, Taps, WeightSums
-from numseg.cuda.launch import LIMIT, Split, add_up, fill, launch, launch_blocks
+from numseg.cuda.epilogue import Epilogue, nothing
+from numseg.cuda.implicit_gemm import (
+    LARGE,
+    SIDE,
+    SMALL,
+    TENSOR,
+    Correlation,
+    Taps,
+    WeightSums,
+)
+from numseg.cuda.launch import LIMIT, Kernel, Split, add_up, fill, launch, launch_blocks
 from numseg.cuda.runtime import empty, simulated
 from numseg.cuda.tiles import QUAD, Tile, aligned
 from numseg.ops.conv2d.geometry import Geometry
@@ -30,6 +40,14 @@ LONG = 4 if simulated() else 512
 """Pixels of a part of a sum, at least."""
 
 
+TENSOR_CORES = {
+    "tf32": (gemm._correlate_tf32, gemm._add_weights_tf32),
+    "3xtf32": (gemm._correlate_3xtf32, gemm._add_weights_3xtf32),
+}
+"""Of precisions that have names (:mod:`numseg.cuda.tensor_cores`), of float32. No operator asks for
+them yet: no GPU has run them."""
+
+
 class Phase(NamedTuple):
     """Along one axis, pixels a stride apart, and the taps that they meet."""
 
@@ -39,6 +57,15 @@ class Phase(NamedTuple):
     taps: int
     output: int
     """What the first tap meets, from the first pixel."""
+
+
+class Sizes(NamedTuple):
+    """What the kernels of a correlation are told. It is made once for each geometry, so that
+    launches find it packed."""
+
+    tile: Tile
+    taps: Taps
+    product: Correlation
 
 
 def suits_forward(g: Geometry) -> bool:
@@ -63,11 +90,13 @@ def _fills(filters: int, steps: int, pixels: int) -> bool:
 
 
 def _fits(g: Geometry, filters: int, steps: int) -> bool:
-    """What is counted in 32 bits: an image, all pixels, the weights in whole tiles."""
+    """What is counted in 32 bits: an image, all pixels, the weights in whole tiles; and taps that
+    have bits enough."""
     weights = g.groups * (filters + LARGE.rows) * (steps + LARGE.columns)
     images = max(g.c * g.h * g.w, g.f * g.oh * g.ow)
     pixels = g.n * max(g.h * g.w, g.oh * g.ow)
-    return max(weights, images, pixels + LARGE.columns, 4 * steps) < LIMIT // 2
+    counted = max(weights, images, pixels + LARGE.columns, 4 * steps) < LIMIT // 2
+    return counted and max(g.kh, g.kw) <= SIDE
 
 
 def _up(number: int, whole: int) -> int:
@@ -81,9 +110,36 @@ def _tile(filters: int, columns: int, groups: int, dtype: Any) -> Tile:
     return LARGE if dtype == np.float32 and fills else SMALL
 
 
-def forward(x: Any, w: Any, b: Any, y: Any, g: Geometry) -> None:
+def _is_straight(g: Geometry) -> bool:
+    """Taps of 1 x 1 that meet an image of the result's size."""
+    return (g.kh, g.kw, g.sy, g.sx, g.pt, g.pl, g.h, g.w) == (1, 1, 1, 1, 0, 0, g.oh, g.ow)
+
+
+def forward(
+    x: Any, w: Any, b: Any, y: Any, after: Epilogue, g: Geometry, precision: str = ""
+) -> None:
+    tile = TENSOR if precision else _tile(g.f // g.groups, g.n * g.oh * g.ow, g.groups, y.dtype)
+    quads = _is_straight(g) and _in_quads(x, g)
+    sizes = _forward_sizes(g, tile)
+    _correlate(x, w, b, y, sizes, empty((0,), np.int32), after, _kernel(tile, quads, precision))
+
+
+def _in_quads(image: Any, g: Geometry) -> bool:
+    """Whether four neighbours of a plane can be loaded at a time."""
+    return g.oh * g.ow % QUAD == 0 and aligned(image)
+
+
+def _kernel(tile: Tile, straight: bool, precision: str) -> Kernel:
+    if precision:
+        return TENSOR_CORES[precision][0]
+    if tile == LARGE:
+        return gemm._correlate_straight_large if straight else gemm._correlate_large
+    return gemm._correlate_straight_small if straight else gemm._correlate_small
+
+
+@functools.lru_cache(maxsize=256)
+def _forward_sizes(g: Geometry, tile: Tile) -> Sizes:
     filters, channels, area = g.f // g.groups, g.c // g.groups, g.kh * g.kw
-    tile = _tile(filters, g.n * g.oh * g.ow, g.groups, y.dtype)
     taps = Taps(
         filters, _up(filters, tile.rows), g.groups, channels, g.kh, g.kw,
         _up(channels * area, tile.depth),
@@ -96,39 +152,46 @@ def forward(x: Any, w: Any, b: Any, y: Any, g: Geometry) -> None:
         g.c * g.h * g.w, channels * g.h * g.w, g.h, g.w, g.sy, g.sx,
         g.oh * g.ow, 0, g.ow, 1,
     )  # fmt: skip
-    straight = area == 1 and (g.sy, g.sx, g.pt, g.pl, g.h, g.w) == (1, 1, 0, 0, g.oh, g.ow)
-    _correlate(x, w, b, y, taps, product, tile, straight, empty((0,), np.int32))
+    return Sizes(tile, taps, product)
 
 
-def grad_x(w: Any, gy: Any, b: Any, gx: Any, g: Geometry) -> Any:
+def grad_x(w: Any, gy: Any, b: Any, gx: Any, g: Geometry, precision: str = "") -> Any:
     """Returns an array of one number, which is 0 if all weights are finite; None if the result is
     right in any case."""
-    filters, channels, area = g.f // g.groups, g.c // g.groups, g.kh * g.kw
-    straight = area == 1 and (g.sy, g.sx, g.pt, g.pl, g.h, g.w) == (1, 1, 0, 0, g.oh, g.ow)
+    straight = _is_straight(g)
     spoiled = empty((0 if straight else 1,), np.int32)
     fill(spoiled, 0)
     for rows in _phases(g.h, g.oh, g.kh, g.sy, g.dy, g.pt):
         for columns in _phases(g.w, g.ow, g.kw, g.sx, g.dx, g.pl):
             pixels = g.n * rows.pixels * columns.pixels
-            tile = _tile(channels, pixels, g.groups, gx.dtype)
-            (down, along), (right, across) = _steps(g.sy, g.dy), _steps(g.sx, g.dx)
-            met = filters * rows.taps * columns.taps
-            taps = Taps(  # of a phase that no tap meets: one tap, of no channel
-                channels, _up(channels, tile.rows), g.groups, filters if met else 0,
-                max(rows.taps, 1), max(columns.taps, 1),
-                _up(max(met, 1), tile.depth),
-                rows.tap * g.kw + columns.tap, filters * channels * area, area, channels * area,
-                down * g.kw, right,
-                rows.output, columns.output, -along, -across, g.oh * g.ow, g.ow,
-            )  # fmt: skip
-            product = Correlation(
-                channels, taps.padded, g.groups, met, taps.steps,
-                pixels, rows.pixels, columns.pixels,
-                g.f * g.oh * g.ow, filters * g.oh * g.ow, g.oh, g.ow, 1, 1,
-                g.h * g.w, rows.first * g.w + columns.first, g.sy * g.w, g.sx,
-            )  # fmt: skip
-            _correlate(gy, w, b, gx, taps, product, tile, straight, spoiled)
+            tile = TENSOR if precision else _tile(g.c // g.groups, pixels, g.groups, gx.dtype)
+            sizes = _phase_sizes(g, rows, columns, tile)
+            kernel = _kernel(tile, straight and _in_quads(gy, g), precision)
+            _correlate(gy, w, b, gx, sizes, spoiled, nothing(gx.dtype), kernel)
     return spoiled if spoiled.size else None
+
+
+@functools.lru_cache(maxsize=256)
+def _phase_sizes(g: Geometry, rows: Phase, columns: Phase, tile: Tile) -> Sizes:
+    filters, channels, area = g.f // g.groups, g.c // g.groups, g.kh * g.kw
+    pixels = g.n * rows.pixels * columns.pixels
+    (down, along), (right, across) = _steps(g.sy, g.dy), _steps(g.sx, g.dx)
+    met = filters * rows.taps * columns.taps
+    taps = Taps(  # of a phase that no tap meets: one tap, of no channel
+        channels, _up(channels, tile.rows), g.groups, filters if met else 0,
+        max(rows.taps, 1), max(columns.taps, 1),
+        _up(max(met, 1), tile.depth),
+        rows.tap * g.kw + columns.tap, filters * channels * area, area, channels * area,
+        down * g.kw, right,
+        rows.output, columns.output, -along, -across, g.oh * g.ow, g.ow,
+    )  # fmt: skip
+    product = Correlation(
+        channels, taps.padded, g.groups, met, taps.steps,
+        pixels, rows.pixels, columns.pixels,
+        g.f * g.oh * g.ow, filters * g.oh * g.ow, g.oh, g.ow, 1, 1,
+        g.h * g.w, rows.first * g.w + columns.first, g.sy * g.w, g.sx,
+    )  # fmt: skip
+    return Sizes(tile, taps, product)
 
 
 def _steps(s: int, d: int) -> tuple[int, int]:
@@ -137,6 +200,7 @@ def _steps(s: int, d: int) -> tuple[int, int]:
     return s // common, d // common
 
 
+@functools.lru_cache(maxsize=256)
 def _phases(size: int, outputs: int, k: int, s: int, d: int, pad: int) -> list[Phase]:
     """A pixel meets tap i if i * d leaves the same remainder of s as its place, padding counted."""
     found = []
@@ -156,46 +220,56 @@ def _correlate(
     w: Any,
     b: Any,
     y: Any,
-    taps: Taps,
-    product: Correlation,
-    tile: Tile,
-    straight: bool,
+    sizes: Sizes,
     spoiled: Any,
+    after: Epilogue,
+    kernel: Kernel,
 ) -> None:
-    table = empty((QUAD * taps.steps,), np.int32)
+    tile, taps, product = sizes
+    table = empty((2 * taps.steps,), np.int32)
     packed = empty((taps.groups * taps.steps * taps.padded,), y.dtype)
     launch(gemm._tabulate, 1, taps.steps, table, taps)
     launch(gemm._pack, taps.groups * taps.steps, taps.padded, w, packed, spoiled, taps)
-    straight = straight and product.plane % QUAD == 0 and aligned(image)
-    large = tile == LARGE
-    if straight:
-        kernel = gemm._correlate_straight_large if large else gemm._correlate_straight_small
+    blocks = product.padded // tile.rows * -(-product.pixels // tile.columns) * taps.groups
+    launch_blocks(kernel, blocks, packed, table, image, b, y, product, taps, *after)
+
+
+def grad_w(x: Any, gy: Any, gw: Any, g: Geometry, precision: str = "") -> None:
+    columns = g.c // g.groups * g.kh * g.kw
+    tile = TENSOR if precision else _tile(g.f // g.groups, columns, g.groups, gw.dtype)
+    if precision:
+        kernel = TENSOR_CORES[precision][1]
     else:
-        kernel = gemm._correlate_large if large else gemm._correlate_small
-    tiles = product.padded // tile.rows * -(-product.pixels // tile.columns)
-    launch_blocks(kernel, tiles * taps.groups, packed, table, image, b, y, product)
+        kernel = gemm._add_weights_large if tile == LARGE else gemm._add_weights_small
+    _add_weights(x, gy, gw, g, tile, kernel)
 
 
-def grad_w(x: Any, gy: Any, gw: Any, g: Geometry) -> None:
-    filters, channels, area = g.f // g.groups, g.c // g.groups, g.kh * g.kw
-    pixels, columns = g.n * g.oh * g.ow, channels * area
-    tile = _tile(filters, columns, g.groups, gw.dtype)
+def _add_weights(x: Any, gy: Any, gw: Any, g: Geometry, tile: Tile, kernel: Kernel) -> None:
+    filters, columns = g.f // g.groups, g.c // g.groups * g.kh * g.kw
+    count = g.n * g.oh * g.ow
     blocks = -(-filters // tile.rows) * -(-columns // tile.columns) * g.groups
-    parts = max(min(4 * ENOUGH // blocks, pixels // LONG), 1)
-    terms = _up(-(-pixels // parts), tile.depth)
-    parts = -(-pixels // terms)
+    parts = max(min(4 * ENOUGH // blocks, count // LONG), 1)
+    terms = _up(-(-count // parts), tile.depth)
+    parts = -(-count // terms)
     addends = gw if parts == 1 else empty((parts, gw.size), gw.dtype)
+    taps, product = _weight_sizes(g, tile, terms)
+    table = empty((2 * taps.steps,), np.int32)
+    pixels = empty((4 * _up(count, tile.depth),), np.int32)
+    launch(gemm._tabulate, 1, taps.steps, table, taps)
+    launch(gemm._tabulate_pixels, 1, pixels.size // 4, pixels, product, taps)
+    launch_blocks(kernel, blocks * parts, x, gy, table, pixels, addends, product)
+    add_up(addends, gw, Split(parts, terms))
+
+
+@functools.lru_cache(maxsize=256)
+def _weight_sizes(g: Geometry, tile: Tile, terms: int) -> tuple[Taps, WeightSums]:
+    filters, channels, area = g.f // g.groups, g.c // g.groups, g.kh * g.kw
     taps = Taps(
-        filters, 0, g.groups, channels, g.kh, g.kw, _up(columns, tile.columns),
+        filters, 0, g.groups, channels, g.kh, g.kw, _up(channels * area, tile.columns),
         0, 0, 0, 0, 0, 0, -g.pt, -g.pl, g.dy, g.dx, g.h * g.w, g.w,
     )  # fmt: skip
-    table = empty((QUAD * taps.steps,), np.int32)
-    launch(gemm._tabulate, 1, taps.steps, table, taps)
-    product = WeightSums(
-        filters, g.groups, columns, pixels, g.oh, g.ow,
+    return taps, WeightSums(
+        filters, g.groups, channels * area, g.n * g.oh * g.ow, g.oh, g.ow,
+        g.f * g.oh * g.ow, filters * g.oh * g.ow,
         g.c * g.h * g.w, channels * g.h * g.w, g.h, g.w, g.sy, g.sx, terms,
-        tile.depth // (g.oh * g.ow), tile.depth // g.ow % g.oh, tile.depth % g.ow,
     )  # fmt: skip
-    kernel = gemm._add_weights_large if tile == LARGE else gemm._add_weights_small
-    launch_blocks(kernel, blocks * parts, x, gy, table, addends, product)
-    add_up(addends, gw, Split(parts, terms))

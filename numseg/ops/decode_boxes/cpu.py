@@ -8,30 +8,31 @@ from numseg.kernels.machine.jit import kernel
 from numseg.kernels.machine.threads import launch
 from numseg.ops.decode_boxes.geometry import Geometry
 from numseg.ops.decode_boxes.rules import ends_of, gradients_of
+from numseg.ops.encode_boxes.rules import weights_along
 from numseg.typing import Array
 
 
 @kernel()
 def _forward(start, stop, codes, anchors, y, g):
-    shifts, scales = (g.weight_x, g.weight_y), (g.weight_w, g.weight_h)
     for i in range(start, stop):
         anchor = anchors[i]
         for c in range(g.each):
             code, box = codes[i, c], y[i, c]
             for k in range(2):
+                per_shift, per_scale = weights_along(k, g)
                 box[k], box[2 + k] = ends_of(
                     np.float64(code[k]), np.float64(code[2 + k]),
                     np.float64(anchor[k]), np.float64(anchor[2 + k]),
-                    shifts[k], scales[k], g,
+                    per_shift, per_scale, g,
                 )  # fmt: skip
 
 
 @kernel()
 def _backward(start, stop, codes, anchors, gy, gc, ga, g):
-    shifts, scales = (g.weight_x, g.weight_y), (g.weight_w, g.weight_h)
     for i in range(start, stop):
         anchor = anchors[i]
         for k in range(2):
+            per_shift, per_scale = weights_along(k, g)
             begin = end = 0.0
             for c in range(g.each):
                 code, grad = codes[i, c], gy[i, c]
@@ -39,7 +40,7 @@ def _backward(start, stop, codes, anchors, gy, gc, ga, g):
                     np.float64(code[k]), np.float64(code[2 + k]),
                     np.float64(anchor[k]), np.float64(anchor[2 + k]),
                     np.float64(grad[k]), np.float64(grad[2 + k]),
-                    shifts[k], scales[k], g,
+                    per_shift, per_scale, g,
                 )  # fmt: skip
                 if len(gc):
                     gc[i, c, k], gc[i, c, 2 + k] = shift, scale

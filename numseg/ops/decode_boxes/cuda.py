@@ -11,6 +11,7 @@ from numseg.cuda.losses import Elements, over_elements
 from numseg.cuda.pairs import added, rounded
 from numseg.ops.decode_boxes.geometry import Geometry
 from numseg.ops.decode_boxes.rules import ends_of, gradients_of
+from numseg.ops.encode_boxes.rules import weights_along
 
 
 @kernel
@@ -21,8 +22,7 @@ def _forward(codes: Reals, anchors: Reals, y: Reals, g: Geometry, e: Elements) -
     while i < e.size:
         x, a = 4 * i, 4 * quotient(i, g.each)
         for k in range(2):
-            per_shift = g.weight_x if k == 0 else g.weight_y
-            per_scale = g.weight_w if k == 0 else g.weight_h
+            per_shift, per_scale = weights_along(k, g)
             y[x], y[x + 2] = ends_of(
                 codes[x], codes[x + 2], anchors[a], anchors[a + 2], per_shift, per_scale, g
             )
@@ -41,8 +41,7 @@ def _backward_codes(
     while i < e.size:
         x, a = 4 * i, 4 * quotient(i, g.each)
         for k in range(2):
-            per_shift = g.weight_x if k == 0 else g.weight_y
-            per_scale = g.weight_w if k == 0 else g.weight_h
+            per_shift, per_scale = weights_along(k, g)
             found = gradients_of(
                 codes[x], codes[x + 2], anchors[a], anchors[a + 2],
                 gy[x], gy[x + 2], per_shift, per_scale, g,
@@ -63,8 +62,7 @@ def _backward_anchors(
     while i < e.size:
         a = 4 * i
         for k in range(2):
-            per_shift = g.weight_x if k == 0 else g.weight_y
-            per_scale = g.weight_w if k == 0 else g.weight_h
+            per_shift, per_scale = weights_along(k, g)
             begin = begin_rest = end = end_rest = anchors.dtype.type(0)
             x = 4 * i * g.each + k
             for _ in range(g.each):

@@ -7,33 +7,33 @@ import numpy as np
 from numseg.kernels.machine.jit import kernel
 from numseg.kernels.machine.threads import launch
 from numseg.ops.encode_boxes.geometry import Geometry
-from numseg.ops.encode_boxes.rules import code_of, gradients_of
+from numseg.ops.encode_boxes.rules import code_of, gradients_of, weights_along
 from numseg.typing import Array
 
 
 @kernel()
 def _forward(start, stop, boxes, anchors, y, g):
-    shifts, scales = (g.weight_x, g.weight_y), (g.weight_w, g.weight_h)
     for i in range(start, stop):
         box, anchor, code = boxes[i], anchors[i], y[i]
         for k in range(2):
+            per_shift, per_scale = weights_along(k, g)
             code[k], code[2 + k] = code_of(
                 np.float64(box[k]), np.float64(box[2 + k]),
                 np.float64(anchor[k]), np.float64(anchor[2 + k]),
-                shifts[k], scales[k], g.offset,
+                per_shift, per_scale, g.offset,
             )  # fmt: skip
 
 
 @kernel()
 def _backward(start, stop, boxes, anchors, gy, gb, ga, g):
-    shifts, scales = (g.weight_x, g.weight_y), (g.weight_w, g.weight_h)
     for i in range(start, stop):
         box, anchor, grad = boxes[i], anchors[i], gy[i]
         for k in range(2):
+            per_shift, per_scale = weights_along(k, g)
             low, high, low_a, high_a = gradients_of(
                 np.float64(box[k]), np.float64(box[2 + k]),
                 np.float64(anchor[k]), np.float64(anchor[2 + k]),
-                shifts[k] * grad[k], scales[k] * grad[2 + k], g.offset,
+                per_shift * grad[k], per_scale * grad[2 + k], g.offset,
             )  # fmt: skip
             if len(gb):
                 gb[i, k], gb[i, 2 + k] = low, high

@@ -9,7 +9,7 @@ from numba import int32
 from numseg.cuda.launch import Reals, given, kernel, thread
 from numseg.cuda.losses import Elements, over_elements
 from numseg.ops.encode_boxes.geometry import Geometry
-from numseg.ops.encode_boxes.rules import code_of, gradients_of
+from numseg.ops.encode_boxes.rules import code_of, gradients_of, weights_along
 
 
 @kernel
@@ -20,8 +20,7 @@ def _forward(boxes: Reals, anchors: Reals, y: Reals, g: Geometry, e: Elements) -
     while i < e.size:
         x = 4 * i
         for k in range(2):
-            per_shift = g.weight_x if k == 0 else g.weight_y
-            per_scale = g.weight_w if k == 0 else g.weight_h
+            per_shift, per_scale = weights_along(k, g)
             y[x], y[x + 2] = code_of(
                 boxes[x], boxes[x + 2], anchors[x], anchors[x + 2], per_shift, per_scale, g.offset
             )
@@ -39,8 +38,7 @@ def _backward(
     while i < e.size:
         x = 4 * i
         for k in range(2):
-            per_shift = g.weight_x if k == 0 else g.weight_y
-            per_scale = g.weight_w if k == 0 else g.weight_h
+            per_shift, per_scale = weights_along(k, g)
             low, high, low_a, high_a = gradients_of(
                 boxes[x], boxes[x + 2], anchors[x], anchors[x + 2],
                 per_shift * gy[x], per_scale * gy[x + 2], g.offset,

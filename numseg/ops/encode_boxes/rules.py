@@ -26,3 +26,9 @@ def gradients_of(low, high, low_a, high_a, of_shift, of_scale, offset):
     center, by_side = half * (of_shift / side_a), of_scale / side
     by_side_a = -(of_shift * apart / side_a + of_scale) / side_a
     return center - by_side, center + by_side, -center - by_side_a, by_side_a - center
+
+
+@rule
+def weights_along(axis, g):
+    """What the shift along an axis is multiplied by, and the scale: 0 is x, 1 is y."""
+    return (g.weight_x, g.weight_w) if axis == 0 else (g.weight_y, g.weight_h)

@@ -34,12 +34,10 @@ from numseg.cuda.regions import (
     average_gradient,
     box_gradient,
     box_sums,
-    column_readers,
     entries,
+    gathering,
     readers,
     reads,
-    row_readers,
-    tile_of,
 )
 from numseg.cuda.runtime import cuda, empty
 from numseg.kernels.pooling.maxima import wins
@@ -126,6 +124,31 @@ def _look(
         plane = next_plane(plane)
 
 
+@cuda.jit(device=True)
+def _share_of(total: Any, k: Any, base: Any, entries: Any, ints: Any, g: Any, arrays: Any) -> Any:
+    """The pixel's shares of the bins whose winner reads it."""
+    gy, winner_rows, winner_columns, samples, weights, looks = arrays
+    e, e1, f0, f1 = entries
+    while e < e1:
+        a = ints[g.row_value + e]
+        f = f0
+        while f < f1:
+            b = ints[g.column_value + f]
+            at = base + ints[g.row_bin + e] + ints[g.column_bin + f]
+            number = int32(2 * (a & 1) + (b & 1))
+            won = winner_rows[at]
+            mine = won >> 2 == a >> 1 and winner_columns[at] == b >> 1
+            if mine and (not looks.corners or won & 3 == number):
+                _, weight = _corner(number, a >> 1, b >> 1, samples, weights, looks)
+                total += weight * weights.dtype.type(gy[at])
+            f = int32(f + 1)
+        e = int32(e + 1)
+    return total
+
+
+_gather_shares = gathering(_share_of)
+
+
 @kernel
 def _share(
     gy: Reals,
@@ -138,38 +161,12 @@ def _share(
     readers: Ints,
     g: Readers,
 ) -> None:
-    """A pixel gets its shares of the bins whose winner reads it."""
     pixel, plane = thread()
     if pixel >= g.h * g.w:
         return
-    row = quotient(pixel, g.w)
-    column = int32(pixel - row * g.w)
-    tile = tile_of(row, column, g)
     while plane < g.n * g.c:
-        image = quotient(plane, g.c)
-        place = g.tile_first + image * g.tiles + tile
-        i, end = readers[place], readers[place + 1]
-        total = weights.dtype.type(0)
-        while i < end:
-            k = readers[g.tile_regions + i]
-            e, e1 = row_readers(readers, k, row, g)
-            f0, f1 = column_readers(readers, k, column, g)
-            base = (k * g.c + plane - image * g.c) * g.oh * g.ow
-            while e < e1:
-                a = readers[g.row_value + e]
-                f = f0
-                while f < f1:
-                    b = readers[g.column_value + f]
-                    at = base + readers[g.row_bin + e] + readers[g.column_bin + f]
-                    number = int32(2 * (a & 1) + (b & 1))
-                    won = winner_rows[at]
-                    mine = won >> 2 == a >> 1 and winner_columns[at] == b >> 1
-                    if mine and (not looks.corners or won & 3 == number):
-                        _, weight = _corner(number, a >> 1, b >> 1, ints, weights, looks)
-                        total += weight * weights.dtype.type(gy[at])
-                    f = int32(f + 1)
-                e = int32(e + 1)
-            i = int32(i + 1)
+        arrays = gy, winner_rows, winner_columns, ints, weights, looks
+        total = _gather_shares(weights.dtype.type(0), readers, pixel, plane, g, arrays)
         gx[plane * g.h * g.w + pixel] = total
         plane = next_plane(plane)
 

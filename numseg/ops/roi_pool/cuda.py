@@ -14,12 +14,11 @@ from numseg.cuda.regions import (
     Entries,
     Packed,
     Readers,
-    column_readers,
+    gathering,
     readers,
-    row_readers,
     runs,
-    tile_of,
 )
+from numseg.cuda.runtime import cuda
 from numseg.kernels.sampling.roi_average import RoiShape
 from numseg.ops.roi_align import geometry
 from numseg.ops.roi_pool.cpu import LOWEST, bins_along
@@ -71,34 +70,33 @@ def _forward(x: Reals, bins: Ints, y: Reals, switches: Longs, g: Sizes) -> None:
         plane = next_plane(plane)
 
 
+@cuda.jit(device=True)
+def _share(total: Any, k: Any, base: Any, entries: Any, ints: Any, g: Any, arrays: Any) -> Any:
+    """The gradients of the bins that the pixel won."""
+    switches, gy, pixel = arrays
+    e, e1, f0, f1 = entries
+    while e < e1:
+        f = f0
+        while f < f1:
+            at = base + ints[g.row_bin + e] + ints[g.column_bin + f]
+            if switches[at] == pixel:
+                total += gy[at]
+            f = int32(f + 1)
+        e = int32(e + 1)
+    return total
+
+
+_gather = gathering(_share)
+
+
 @kernel
 def _backward(switches: Longs, gy: Reals, gx: Reals, ints: Ints, g: Readers) -> None:
     pixel, plane = thread()
     if pixel >= g.h * g.w:
         return
-    row = quotient(pixel, g.w)
-    column = int32(pixel - row * g.w)
-    tile = tile_of(row, column, g)
     while plane < g.n * g.c:
-        image = quotient(plane, g.c)
-        place = g.tile_first + image * g.tiles + tile
-        i, end = ints[place], ints[place + 1]
-        total = gx.dtype.type(0)
-        while i < end:
-            k = ints[g.tile_regions + i]
-            e, e1 = row_readers(ints, k, row, g)
-            f0, f1 = column_readers(ints, k, column, g)
-            base = (k * g.c + plane - image * g.c) * g.oh * g.ow
-            while e < e1:
-                f = f0
-                while f < f1:
-                    at = base + ints[g.row_bin + e] + ints[g.column_bin + f]
-                    if switches[at] == pixel:
-                        total += gy[at]
-                    f = int32(f + 1)
-                e = int32(e + 1)
-            i = int32(i + 1)
-        gx[plane * g.h * g.w + pixel] = total
+        arrays = switches, gy, pixel
+        gx[plane * g.h * g.w + pixel] = _gather(gx.dtype.type(0), ints, pixel, plane, g, arrays)
         plane = next_plane(plane)
 
 
