@@ -139,6 +139,14 @@ def summed_to(shape: Shape, terms: Array) -> Array:
     return terms.reshape(shape)
 
 
+def per_channel(other: Array) -> Array | None:
+    """What broadcasts to images as a number for each channel, or one for all: these, float64."""
+    channels = (1,) * (4 - other.ndim) + other.shape
+    if len(channels) > 4 or channels != (1, other.size, 1, 1):
+        return None
+    return other.reshape(-1).astype(np.float64)
+
+
 def matrix_of_x(slopes: Any, g: Geometry) -> Any:
     """The matrix of an operator that is linear in x: the slope of each number of the result, in
     the column of the number of x that it reads."""

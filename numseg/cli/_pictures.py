@@ -6,13 +6,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
+def is_folder(path: Path) -> bool:
+    """Of pictures: a Zarr array is a folder too, and is one picture."""
+    return path.is_dir() and path.suffix.lower() != ".zarr"
+
+
 def pictures(given: Path, outputs: Sequence[Path], what: str) -> list[Path]:
     """A picture itself; those in a folder, in the order of their names. ``what`` is written to the
     outputs, which must not be that folder."""
     from numseg.data.lists import PICTURES
     from numseg.errors import ArgumentError, FileError
 
-    if not given.is_dir():
+    if not is_folder(given):
         return [given]
     if given.resolve() in [path.resolve() for path in outputs]:
         raise ArgumentError(f"{what} would be written among the pictures in {given}")

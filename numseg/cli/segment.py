@@ -11,7 +11,7 @@ from numseg.cli import _terminal
 from numseg.cli._crf import USUAL, Crf, add_crf, chosen, options, settings
 from numseg.cli._data import class_table
 from numseg.cli._options import add_device, apply_to, check_ending, check_folder
-from numseg.cli._pictures import check_outputs, pictures
+from numseg.cli._pictures import check_outputs, is_folder, pictures
 from numseg.cli._trained import HELP, add_trained, trained
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     if args.crf is None:
         apply_to(args, options(args), "--crf", "a network alone")
     crf = None if args.crf is None else chosen(args, settings(args.crf))
-    many = len(args.images) > 1 or args.images[0].is_dir()
+    many = len(args.images) > 1 or is_folder(args.images[0])
     jobs = _jobs_in_folder(args) if many else [_single(args)]
     outputs = [path for job in jobs for path in (job.mask, job.overlay)]
     check_outputs([args.weights, *(job.image for job in jobs)], outputs)

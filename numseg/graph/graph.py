@@ -123,13 +123,15 @@ class Graph(Network):
 
     def folded(self, params: Mapping[str, ArrayLike]) -> tuple[Graph, dict[str, Any]]:
         """A graph for inference and its parameters, in which batch normalisation is part of the
-        weights before it.
+        weights before it, and so are products and sums with a constant for each channel.
 
         Where a convolution's result goes through a batch_norm and nowhere else, one convolution
-        stands for both. It has the norm's name, ``norm1``, and new parameters ``norm1.w`` and
-        ``norm1.b``, which are computed in float64 and rounded once. The result is that of
-        :meth:`run` but for roundings, which the weights now have instead of what lay between: each
-        term of a sum is off by half an ulp of its own more. Training needs the graph as it was.
+        stands for both. It has the norm's name, ``norm1``, and new parameters
+        ``norm1.folded_weight`` and ``norm1.folded_bias``, which are computed in float64 and rounded
+        once. ``x * clip(x + 3, 0, 6) / 6``, as exporters write it, is a hard_swish. The result is
+        that of :meth:`run` but for roundings, which the weights now have instead of what lay
+        between: each term of a sum is off by half an ulp of its own more. Training needs the graph
+        as it was.
         """
         self.check(params)
         graph, arrays = fold.folded(self, params)

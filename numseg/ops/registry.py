@@ -44,6 +44,7 @@ from numseg.ops.divide import divide
 from numseg.ops.dropout import dropout
 from numseg.ops.elu import elu
 from numseg.ops.encode_boxes import encode_boxes
+from numseg.ops.eq import eq
 from numseg.ops.exp import exp
 from numseg.ops.flatten import flatten
 from numseg.ops.floor import floor
@@ -54,6 +55,7 @@ from numseg.ops.global_avg_pool2d import global_avg_pool2d
 from numseg.ops.global_max_pool2d import global_max_pool2d
 from numseg.ops.grid_sample import grid_sample
 from numseg.ops.group_norm import group_norm
+from numseg.ops.gt import gt
 from numseg.ops.hard_sigmoid import hard_sigmoid
 from numseg.ops.hard_swish import hard_swish
 from numseg.ops.im2col import im2col
@@ -68,6 +70,7 @@ from numseg.ops.local_response_norm import local_response_norm
 from numseg.ops.log import log
 from numseg.ops.log_softmax import log_softmax
 from numseg.ops.lp_pool2d import lp_pool2d
+from numseg.ops.lt import lt
 from numseg.ops.matmul import matmul
 from numseg.ops.max_pool2d import max_pool2d
 from numseg.ops.max_unpool2d import max_unpool2d
@@ -109,6 +112,7 @@ from numseg.ops.transpose import transpose
 from numseg.ops.upsample_bicubic2d import upsample_bicubic2d
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
 from numseg.ops.upsample_nearest2d import upsample_nearest2d
+from numseg.ops.where import where
 
 __all__ = [
     "abs",
@@ -147,6 +151,7 @@ __all__ = [
     "dropout",
     "elu",
     "encode_boxes",
+    "eq",
     "exp",
     "flatten",
     "floor",
@@ -157,6 +162,7 @@ __all__ = [
     "global_max_pool2d",
     "grid_sample",
     "group_norm",
+    "gt",
     "hard_sigmoid",
     "hard_swish",
     "im2col",
@@ -171,6 +177,7 @@ __all__ = [
     "log",
     "log_softmax",
     "lp_pool2d",
+    "lt",
     "matmul",
     "max_pool2d",
     "max_unpool2d",
@@ -212,6 +219,7 @@ __all__ = [
     "upsample_bicubic2d",
     "upsample_bilinear2d",
     "upsample_nearest2d",
+    "where",
 ]
 
 OPERATORS: dict[str, Operator[..., Any]] = {
@@ -251,6 +259,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "dropout": dropout,
     "elu": elu,
     "encode_boxes": encode_boxes,
+    "eq": eq,
     "exp": exp,
     "flatten": flatten,
     "floor": floor,
@@ -261,6 +270,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "global_max_pool2d": global_max_pool2d,
     "grid_sample": grid_sample,
     "group_norm": group_norm,
+    "gt": gt,
     "hard_sigmoid": hard_sigmoid,
     "hard_swish": hard_swish,
     "im2col": im2col,
@@ -275,6 +285,7 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "log": log,
     "log_softmax": log_softmax,
     "lp_pool2d": lp_pool2d,
+    "lt": lt,
     "matmul": matmul,
     "max_pool2d": max_pool2d,
     "max_unpool2d": max_unpool2d,
@@ -316,4 +327,5 @@ OPERATORS: dict[str, Operator[..., Any]] = {
     "upsample_bicubic2d": upsample_bicubic2d,
     "upsample_bilinear2d": upsample_bilinear2d,
     "upsample_nearest2d": upsample_nearest2d,
+    "where": where,
 }

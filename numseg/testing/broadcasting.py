@@ -23,10 +23,10 @@ def pairs(draw: st.DrawFn) -> tuple[Shape, Shape]:
     x, other = (
         tuple(1 if has not in ("both", name) else n for n, has in both) for name in ("x", "other")
     )
-    return _shortened(draw, x), _shortened(draw, other)
+    return shortened(draw, x), shortened(draw, other)
 
 
-def _shortened(draw: st.DrawFn, shape: Shape) -> Shape:
+def shortened(draw: st.DrawFn, shape: Shape) -> Shape:
     """Without some of the axes of 1 that come first."""
     ones = next((i for i, n in enumerate(shape) if n != 1), len(shape))
     return shape[draw(st.integers(0, ones)) :]

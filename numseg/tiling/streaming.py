@@ -287,6 +287,7 @@ def _overview(source: Source, labels: Array, classes: int) -> Overview:
     for first in range(0, rows, height):
         band = slice(first, min(first + height, rows))
         counts += np.bincount(labels[band].reshape(-1), minlength=classes)
-        pixels.append(np.asarray(source.read(band, slice(0, columns)))[:, ::step, ::step])
+        read = np.asarray(source.read(band, slice(0, columns)))
+        pixels.append(read[:, ::step, ::step].copy())  # a view would keep the whole band
         seen.append(labels[band][::step, ::step])
     return Overview(counts, np.concatenate(pixels, axis=1), np.concatenate(seen))

@@ -217,3 +217,84 @@ def test_a_taken_name_and_wrong_parameters_are_refused():
         graph.folded(graph.init())
     with pytest.raises(ns.ArgumentError, match=r"missing parameter norm\.folded_weight"):
         graph.folded({})
+
+
+@pytest.mark.parametrize("op", [ns.conv2d, ns.conv_transpose2d])
+@pytest.mark.parametrize("shape", [(), (1,), (4, 1, 1), (1, 4, 1, 1)])
+def test_arithmetic_of_channels_folds(op, shape):
+    """Of one number, or of one for each channel; numbers for columns stay."""
+    for arithmetic in (ns.multiply, ns.add, ns.divide, ns.subtract):
+        net = Graph.build()
+        x, channels = net.input("x"), (4, 2) if op is ns.conv2d else (2, 4)
+        w = net.param("w", (*channels, 3, 3), he_normal)
+        c, row = net.param("c", shape, zeros), net.param("row", (5,), zeros)
+        y = net.add(arithmetic, net.add(op, x, w, padding=1, name="y"), c, name="end")
+        graph = net.output(net.add(arithmetic, y, row, name="rest"))
+        params, picture = drawn(graph, np.float64), rng.normal(size=(1, 2, 5, 5))
+        params["c"] = rng.uniform(1, 2, shape)
+        params["row"] = rng.uniform(1, 2, 5)
+        folded, weights = graph.folded(params)
+        assert [node.name for node in folded.nodes] == ["end", "rest"]
+        expected = graph.run(params, picture)
+        np.testing.assert_allclose(folded.run(weights, picture), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", ["late", "early", "swapped", "read twice", "another bound"])
+def test_arithmetic_that_is_a_hard_swish(form):
+    net = Graph.build()
+    x = net.input("x")
+    three, six = net.param("three", (), zeros), net.param("six", (), zeros)
+    most = 5.0 if form == "another bound" else 6.0
+    bounded = net.add(ns.clip, net.add(ns.add, x, three), min=0.0, max=most)
+    if form == "early":
+        y = net.add(ns.multiply, x, net.add(ns.divide, bounded, six), name="y")
+    else:
+        pair = (bounded, x) if form == "swapped" else (x, bounded)
+        y = net.add(ns.divide, net.add(ns.multiply, *pair), six, name="y")
+    graph = net.output(y, bounded) if form == "read twice" else net.output(y)
+    params = {"three": np.float32(3), "six": np.float32(6)}
+    params = {name: np.asarray(array) for name, array in params.items()}
+    folded, weights = graph.folded(params)
+    one = [node.operator for node in folded.nodes] == [ns.hard_swish]
+    assert one == (form in ("late", "early", "swapped"))
+    picture = np.linspace(-5, 5, 60, dtype=np.float32).reshape(1, 1, 6, 10)
+    found, expected = folded.run(weights, picture), graph.run(params, picture)
+    for a, b in zip(*(y if isinstance(y, tuple) else (y,) for y in (found, expected)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=3e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("shape", "groups", "padding", "left"),
+    [
+        ((), 1, 0, ["y"]),
+        ((4, 1, 1), 1, 0, ["y"]),
+        ((4, 1, 1), 2, (0, 0), ["y"]),
+        ((1, 4, 1, 1), 2, 1, ["times", "plus", "y"]),  # padding would be another number than 0
+        ((3,), 1, 0, ["times", "plus", "y"]),  # numbers of columns
+    ],
+)
+def test_arithmetic_before_a_convolution_folds(shape, groups, padding, left):
+    net = Graph.build()
+    x, w = net.input("x"), net.param("w", (6, 4 // groups, 2, 1), he_normal)
+    a, b = net.param("a", shape, zeros), net.param("b", shape, zeros)
+    y = net.add(ns.add, net.add(ns.multiply, x, a, name="times"), b, name="plus")
+    graph = net.output(net.add(ns.conv2d, y, w, padding=padding, groups=groups, name="y"))
+    params, picture = drawn(graph, np.float64), rng.normal(size=(1, 4, 5, 3))
+    params |= {name: rng.uniform(1, 2, shape) for name in ("a", "b")}
+    folded, weights = graph.folded(params)
+    assert [node.name for node in folded.nodes] == left
+    expected = graph.run(params, picture)
+    np.testing.assert_allclose(folded.run(weights, picture), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_scale_alone_passes_padding_and_what_others_read_stays():
+    net = Graph.build()
+    x, w, a = net.input("x"), net.param("w", (3, 2, 3, 3), he_normal), net.param("a", (), zeros)
+    once, twice = (net.add(ns.multiply, x, a, name=name) for name in ("once", "twice"))
+    y, z = (net.add(ns.conv2d, h, w, padding=1) for h in (once, twice))
+    graph = net.output(y, z, twice)
+    params, picture = drawn(graph, np.float64), rng.normal(size=(1, 2, 4, 4))
+    folded, weights = graph.folded(params)
+    assert [node.name for node in folded.nodes if node.operator is ns.multiply] == ["twice"]
+    for a, b in zip(folded.run(weights, picture), graph.run(params, picture), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)

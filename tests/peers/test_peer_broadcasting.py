@@ -109,3 +109,23 @@ def test_prelu(dtype, shape, slopes):
     for ours, leaf in zip(ns.prelu.backward(saved, grad), leaves, strict=True):
         assert ours.shape == leaf.shape
         np.testing.assert_array_equal(ours, leaf.grad.numpy())
+
+
+@dtypes
+@pairs
+def test_comparisons_and_choices(dtype, shapes):
+    rng = np.random.default_rng(9)
+    numbers = np.array([1, 2, 0, -0.0, np.nan, np.inf, -np.inf], dtype)
+    x, other = (rng.choice(numbers, shape).reshape(shape) for shape in shapes)
+    leaves = [torch.tensor(a, requires_grad=True) for a in (x, other)]
+    for name in ("eq", "lt", "gt"):
+        found = getattr(ns, name)(x, other)
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found, getattr(torch, name)(*leaves).numpy())
+        theirs = torch.where(getattr(torch, name)(*leaves), *leaves)
+        ours, saved = ns.where.forward(found, x, other)
+        np.testing.assert_array_equal(ours, theirs.detach().numpy())
+        grad = rng.integers(-4, 5, ours.shape).astype(dtype)
+        expected = torch.autograd.grad(theirs, leaves, torch.tensor(grad))
+        for a, b in zip(ns.where.backward(saved, grad), expected, strict=True):
+            np.testing.assert_array_equal(a, b.numpy())

@@ -54,6 +54,24 @@ def test_every_network_in_onnx_runtime(which: str):
         assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(ours).max()
 
 
+@pytest.mark.parametrize("op", [ns.eq, ns.lt, ns.gt])
+def test_comparisons_and_choices_in_onnx_runtime(op: Any):
+    """Chosen by what is compared, by a product of two comparisons, and by a constant."""
+    net = ns.graph.Graph.build()
+    x, c = net.input("x"), net.param("c", (4,), ns.graph.zeros)
+    mask = net.param("mask", (3, 1), ns.graph.zeros)
+    y = net.add(op, x, c, name="y")
+    both = net.add(ns.multiply, y, net.add(ns.lt, c, x))
+    chosen = net.add(ns.where, both, x, net.add(ns.where, mask, c, y), name="chosen")
+    graph = net.output(y, chosen)
+    params = {"c": np.float32([0, 1, 2, np.nan]), "mask": np.float32([[0], [1], [2]])}
+    x = np.float32([[0, 2, 1, 3], [np.nan, 1, 3, 0], [np.inf, 0, 2, 2]])
+    found = ort(exported(graph, params, [x]), x)
+    for ours, theirs in zip(graph.run(params, x), found, strict=True):
+        assert theirs.dtype == np.float32
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def small() -> Any:
     graph = nets.unet(3, 4, width=2, depth=1, padding="same")
     return exported(graph, graph.init(0), [(1, 3, 8, 12)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 import numseg as ns
 from numseg import ArgumentError, nets, tiling
 from numseg.graph import Graph, image_channels
+from numseg.interop import weights
 from numseg.nets import blocks
 from numseg.tiling.cut import Cut
 
@@ -33,15 +36,24 @@ def _params(graph: Graph, seed: int = 0) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("name", NETS)
+def _trained(graph: Graph) -> dict[str, Any]:
+    """P-Net's own weights."""
+    path = Path(os.environ.get("NUMSEG_MODELS", "")) / "pnet.pt"
+    if not path.is_file():
+        pytest.skip("needs $NUMSEG_MODELS/pnet.pt")
+    return weights.match(graph, weights.load(path))
+
+
+@pytest.mark.parametrize("name", [*NETS, "pnet, trained"])
 def test_tiles_equal_the_whole_image(name: str) -> None:
     """Of random sizes, batches and tiles; one of each network whose halo is large."""
-    graph, rng = NETS[name](), np.random.default_rng(len(name))
-    params, sizes = _params(graph), graph.legal_inputs()
+    graph, rng = NETS[name.split(", t")[0]](), np.random.default_rng(len(name))
+    params = _trained(graph) if name.endswith("trained") else _params(graph)
+    sizes = graph.legal_inputs()
     around = tiling.halo(graph)
     least = [halo.before + halo.after + 2 * halo.step for halo in around]
     small = max(least) < 64
-    for _ in range(20 if name == "pnet" else 5 if small else 1):
+    for _ in range(20 if name.startswith("pnet") else 5 if small else 1):
         h, w = (
             axis.from_on(
                 n + (40 if small else 0) + int(rng.integers(halo.step, 3 * halo.step + 24))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -158,12 +159,36 @@ def test_a_truncated_file_and_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyP
         tiling.open_image(tmp_path / "bomb.png")
 
 
-def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_overview_holds_a_band_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a picture of 48 MiB the 12 of every second pixel, and those again, put together."""
+
+    class Endless:
+        shape, dtype = (3, 4096, 4096), np.dtype(np.uint8)
+
+        def __getitem__(self, place: Any) -> Any:
+            sizes = [len(range(*p.indices(n))) for p, n in zip(place, self.shape, strict=True)]
+            return np.zeros(sizes, np.uint8)
+
+    monkeypatch.setattr(streaming, "_CHUNK", 256)
+    labels = np.zeros((4096, 4096), np.uint8)
+    tracemalloc.start()
+    try:
+        seen = streaming._overview(tiling.Source.of(Endless(), "chw"), labels, 2)
+        assert tracemalloc.get_traced_memory()[1] < 44 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert seen.image.shape == (3, 2048, 2048)
+    assert seen.counts.tolist() == [2**24, 0]
+
+
+@pytest.mark.parametrize("given", ["p.npy", "p.zarr"])
+def test_the_command_line(given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a file, and of a folder that is one picture."""
     weights = tmp_path / "w.safetensors"
     save_checkpoint(
         weights, Checkpoint(PARAMS, {}, 1, [], {"net": NET, "classes": list(SCENE_CLASSES)})
     )
-    picture, out = _write(tmp_path / "p.npy"), tmp_path / "new" / "m.npy"
+    picture, out = _write(tmp_path / given), tmp_path / "new" / "m.npy"
     argv = ["segment", str(picture), "--weights", str(weights), "--out", str(out), "--tile", "16"]
     assert main([*argv, "--batch", "4"]) == 0
     np.testing.assert_array_equal(np.load(out), WHOLE)
@@ -189,7 +214,9 @@ def test_workers_one_of_which_dies(tmp_path: Path) -> None:
     zarr = pytest.importorskip("zarr")
     picture = array.from_array(PICTURE, chunks=(16, 16, 3))
     with (
-        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
         distributed.Client(cluster) as client,
     ):
         labels = tiling.segmented(GRAPH, PARAMS, picture, tile=16)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from numseg.boxes import nms
 from numseg.conventions import Unsupported
 from numseg.errors import ArgumentError
 from numseg.typing import Array, Shape
@@ -177,6 +178,25 @@ def split_sizes(size: int, attributes: Attributes, split: Any, outputs: int) -> 
     return [max(min(each, size - j * each), 0) for j in range(outputs)]
 
 
+def _suppressed(
+    a: Attributes, boxes: Array, scores: Array, most: Any = None, iou: Any = None, least: Any = None
+) -> Array:
+    """(image, class, box) of the boxes that stay, class by class of each image."""
+    most, iou = (0 if given is None else given.item() for given in (most, iou))
+    how: dict[str, Any] = {
+        "max_output": int(most),
+        "score_threshold": None if least is None else least.item(),
+        "fmt": "cxcywh" if a.get("center_point_box", 0) else "yxyx",
+    }
+    found = [
+        (image, kind, box)
+        for image, of_image in enumerate(scores)
+        for kind, of_class in enumerate(of_image)
+        for box in nms(boxes[image], of_class, float(iou), zero_area="zero", corners="any", **how)
+    ]
+    return np.array(found, np.int64).reshape(-1, 3)
+
+
 def _folded(function: Callable[[Any, Any], Any]) -> Callable[..., Array]:
     def every(a: Attributes, *xs: Array) -> Array:
         result = xs[0]
@@ -210,6 +230,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "Mod": _mod,
     "Mul": lambda a, x, y: x * y,
     "Neg": lambda a, x: -x,
+    "NonMaxSuppression": _suppressed,
     "Not": lambda a, x: np.logical_not(x),
     "Or": lambda a, x, y: np.logical_or(x, y),
     "Pow": lambda a, x, y: np.power(x, y).astype(x.dtype),

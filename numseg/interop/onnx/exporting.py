@@ -180,7 +180,8 @@ class _Export:
         for param in self.graph.params:
             array = np.asarray(params[param.name])
             self._know(Value(param.name), array.view())
-            writer.constants[param.name] = array
+            condition = self._is_condition(Value(param.name))
+            writer.constants[param.name] = array != 0 if condition else array
         for node in self.graph.nodes:
             outputs = self.plans[node.name].outputs
             for value in node.values:
@@ -194,6 +195,16 @@ class _Export:
         if self.problems:
             count = f"{len(self.problems)} nodes have" if len(self.problems) > 1 else "1 node has"
             raise FileError(f"{count} no counterpart in ONNX: {'; '.join(self.problems)}")
+
+    def _is_condition(self, value: Value) -> bool:
+        """Nobody asks more of its numbers than whether they are 0."""
+        readers = [n for n in self.graph.nodes if value in n.reads()]
+        return bool(readers) and all(
+            n.operator.__name__ == "where"
+            and [name for name, entry in n.entries(n.operator.inputs).items() if entry == value]
+            == ["condition"]
+            for n in readers
+        )
 
     def _know(self, value: Value, array: Array) -> None:
         self.arrays[value] = array
@@ -211,7 +222,9 @@ class _Export:
         name = node.operator.__name__
         arguments = self._as_written(node, arguments)
         if name in COMPOSED:
-            COMPOSED[name](self.writer, arguments, outputs[0])
+            renamed = COMPOSED[name](self.writer, arguments, outputs[0])
+            if renamed is not None:
+                self.writer.of[id(self.arrays[node.values[0]])] = renamed
             return
         self._by_convention(node, arguments, outputs)
 
@@ -289,7 +302,7 @@ class _Export:
         if key in self.written:
             return
         self.written.add(key)
-        names = [name_of(value) for value in derived.values]
+        names = [self.writer.of[id(self.arrays[value])] for value in derived.values]
         steps: list[str] = []
         for j, step in enumerate(made.program.steps):
             attributes = thawed(step.attributes)
@@ -341,7 +354,7 @@ class _Export:
         for value in self.graph.outputs:
             array = self.arrays[value]
             shape = [None] * array.ndim if self.dynamic else array.shape
-            outputs.append(declared(name_of(value), array.dtype, shape))
+            outputs.append(declared(writer.of[id(array)], array.dtype, shape))
         read = {name for node in writer.nodes for name in node.input} | {o.name for o in outputs}
         constants = [
             onnx.numpy_helper.from_array(np.asarray(array, order="C"), name)
@@ -400,6 +413,28 @@ def _same(w: Writer, a: Arguments, y: str) -> None:
 
 def _silu(w: Writer, a: Arguments, y: str) -> None:
     w.add("Mul", a["x"], w.add("Sigmoid", a["x"]), to=y)
+
+
+def _truth(type: str) -> Callable[[Writer, Arguments, str], str]:
+    """A node of truth values, which has the operator's name, and the numbers that they are."""
+
+    def write(w: Writer, a: Arguments, y: str) -> str:
+        w.add(type, a["x"], a["other"], to=y)
+        cast, kind = w.fresh("cast"), w.onnx.helper.np_dtype_to_tensor_dtype
+        w.put("Cast", [y], [cast], {"to": int(kind(a["x"].dtype))})
+        return cast
+
+    return write
+
+
+def _where(w: Writer, a: Arguments, y: str) -> None:
+    condition = w.input(a["condition"], "condition")
+    known = w.constants.get(condition)
+    if known is None or known.dtype != np.bool_:
+        cast = w.fresh("cast")
+        w.put("Cast", [condition], [cast], {"to": w.onnx.TensorProto.BOOL})
+        condition = cast
+    w.add("Where", condition, a["x"], a["other"], to=y)
 
 
 def _plan(name: str, arguments: Arguments) -> Any:
@@ -489,14 +524,18 @@ def _max_unpool(w: Writer, a: Arguments, y: str) -> None:
     w.add("Reshape", put, np.array(shape), to=y)
 
 
-COMPOSED: dict[str, Callable[[Writer, Arguments, str], None]] = {
+COMPOSED: dict[str, Callable[[Writer, Arguments, str], str | None]] = {
     "adaptive_avg_pool2d": _adaptive_avg,
     "adaptive_max_pool2d": _adaptive_max,
     "center_crop": _crop("center_crop"),
     "crop": _crop("crop"),
     "dropout": _same,
+    "eq": _truth("Equal"),
+    "gt": _truth("Greater"),
     "linear": _linear,
+    "lt": _truth("Less"),
     "max_unpool2d": _max_unpool,
     "silu": _silu,
+    "where": _where,
 }
-"""By operator; y is the name of the result."""
+"""By operator; y is the name of the result, unless another one is returned."""

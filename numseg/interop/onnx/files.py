@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from numseg.typing import Array
 
 OLDEST = 7
 """The first opset that is read."""
+
+DEEPEST = 16
+"""How deep graphs may lie in each other."""
 
 _OWN = ("", "ai.onnx")
 
@@ -40,9 +43,31 @@ class Given:
     domain: str = ""
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        """Its inputs, and what its branches read of the values around them."""
+        bodies = (body for body in self.attributes.values() if isinstance(body, Body))
+        return (*filter(None, self.inputs), *(name for body in bodies for name in body.reads))
+
+    @property
     def label(self) -> str:
         """What an error calls it."""
         return self.name or next(filter(None, self.outputs), "without outputs")
+
+
+@dataclasses.dataclass(frozen=True)
+class Body:
+    """A graph within a graph, without inputs: a branch of an If."""
+
+    outputs: tuple[str, ...]
+    nodes: tuple[Given, ...]
+    constants: dict[str, Array]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What it reads that it does not make."""
+        own = {*self.constants, *(name for node in self.nodes for name in node.outputs)}
+        read = [*(name for node in self.nodes for name in node.reads), *self.outputs]
+        return tuple(name for name in dict.fromkeys(read) if name not in own)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +120,7 @@ def read(source: str | os.PathLike[str] | Any) -> Model:
 
 class _Reader:
     def __init__(self, onnx: Any, folder: Path | None) -> None:
-        self.onnx, self.folder = onnx, folder
+        self.onnx, self.folder, self.depth = onnx, folder, 0
 
     def model(self, proto: Any) -> Model:
         if not proto.HasField("graph") or not proto.opset_import:
@@ -104,18 +129,22 @@ class _Reader:
         if proto.functions:
             proto = self._inlined(proto)
         graph = proto.graph
-        constants = {}
-        for tensor in graph.initializer:
-            if tensor.name in constants:
-                raise FileError(f"two constants have the name {shown(tensor.name)}")
-            constants[tensor.name] = self._array(tensor)
-        if graph.sparse_initializer:
-            raise FileError("has sparse constants, which are not supported")
+        constants = self._constants(graph)
         inputs = tuple(self._declared(i) for i in graph.input if i.name not in constants)
         nodes = tuple(self._node(node) for node in graph.node)
         outputs = tuple(output.name for output in graph.output)
         found = Model(opset, inputs, outputs, nodes, constants)
         _check_names(found)
+        return found
+
+    def _constants(self, graph: Any) -> dict[str, Array]:
+        found: dict[str, Array] = {}
+        for tensor in graph.initializer:
+            if tensor.name in found:
+                raise FileError(f"two constants have the name {shown(tensor.name)}")
+            found[tensor.name] = self._array(tensor)
+        if graph.sparse_initializer:
+            raise FileError("has sparse constants, which are not supported")
         return found
 
     def _opset(self, proto: Any) -> int:
@@ -161,6 +190,8 @@ class _Reader:
         kinds = self.onnx.AttributeProto
         if attribute.type == kinds.TENSOR:
             return self._array(attribute.t)
+        if attribute.type == kinds.GRAPH and not attribute.g.input:
+            return self._body(attribute.g)
         if attribute.type in (kinds.INT, kinds.FLOAT, kinds.STRING, kinds.INTS, kinds.FLOATS,
                               kinds.STRINGS):  # fmt: skip
             value = self.onnx.helper.get_attribute_value(attribute)
@@ -170,6 +201,14 @@ class _Reader:
                 return value.decode("utf-8", "replace")
             return list(value) if attribute.type in (kinds.INTS, kinds.FLOATS) else value
         return Unread(kinds.AttributeType.Name(attribute.type).lower())
+
+    def _body(self, graph: Any) -> Body:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise FileError(f"its graphs lie in each other, {self.depth} deep, at most {DEEPEST}")
+        nodes = tuple(self._node(node) for node in graph.node)
+        self.depth -= 1
+        return Body(tuple(output.name for output in graph.output), nodes, self._constants(graph))
 
     def _array(self, tensor: Any) -> Array:
         """The numbers of a tensor, of which there are as many as it says."""
@@ -244,24 +283,46 @@ def _check_names(model: Model) -> None:
     known = {entry.name for entry in model.inputs} | model.constants.keys()
     if len(model.inputs) + len(model.constants) != len(known):
         raise FileError("two inputs have one name")
-    makers = {name: node for node in model.nodes for name in node.outputs if name}
-    for node in model.nodes:
+    _check_order(model.nodes, known)
+    for name in model.outputs:
+        if name not in known:
+            raise FileError(f"the output {shown(name)} is made by no node")
+    if not model.outputs:
+        raise FileError("has no outputs")
+
+
+def _check_order(nodes: Sequence[Given], known: set[str]) -> None:
+    """Adds to ``known`` what the nodes make."""
+    makers = {name: node for node in nodes for name in node.outputs if name}
+    for node in nodes:
         for name in filter(None, node.inputs):
             if name not in known:
                 raise FileError(
                     f"node {shown(node.label)} reads {shown(name)}, {_why(makers, name)}"
                 )
+        for body in node.attributes.values():
+            if isinstance(body, Body):
+                _check_body(node, body, known)
         for name in filter(None, node.outputs):
             if name in known:
                 raise FileError(
                     f"node {shown(node.label)} makes {shown(name)}, which exists already"
                 )
             known.add(name)
-    for name in model.outputs:
-        if name not in known:
-            raise FileError(f"the output {shown(name)} is made by no node")
-    if not model.outputs:
-        raise FileError("has no outputs")
+
+
+def _check_body(node: Given, body: Body, known: set[str]) -> None:
+    """Of its own values nobody else knows; names from around it are not given anew."""
+    for name in body.constants:
+        if name in known:
+            raise FileError(f"a branch of node {shown(node.label)} has a constant {shown(name)}, "
+                            "which exists already")  # fmt: skip
+    inner = known | body.constants.keys()
+    _check_order(body.nodes, inner)
+    for name in body.outputs:
+        if name not in inner:
+            raise FileError(f"a branch of node {shown(node.label)} gives {shown(name)}, "
+                            "which nothing makes")  # fmt: skip
 
 
 def _why(makers: dict[str, Given], name: str) -> str:
@@ -278,5 +339,13 @@ def names(model: Model) -> Iterator[str]:
     """Of all values of a model."""
     yield from (entry.name for entry in model.inputs)
     yield from model.constants
-    for node in model.nodes:
+    yield from _made(model.nodes)
+
+
+def _made(nodes: Sequence[Given]) -> Iterator[str]:
+    for node in nodes:
         yield from filter(None, node.outputs)
+        for body in node.attributes.values():
+            if isinstance(body, Body):
+                yield from body.constants
+                yield from _made(body.nodes)

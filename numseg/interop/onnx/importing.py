@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -49,6 +49,8 @@ class Computed:
     value: Value
     spec: Spec
     """At the shapes that are tried."""
+    truth: str = ""
+    """Of truth values, how they are held (:class:`numseg.interop.onnx.rules.Live`)."""
 
 
 Tensor: TypeAlias = "Array | Later | Computed"
@@ -69,6 +71,20 @@ class Imported:
 
 class Refusal(Unsupported, FileError):
     """What no operator does, all of it."""
+
+
+class _Missing(Exception):
+    """What a branch gives could not be made; why has been said."""
+
+
+def _read(nodes: Sequence[Given]) -> Iterator[str]:
+    """All that nodes read, those of branches too."""
+    for node in nodes:
+        yield from node.reads
+        for body in node.attributes.values():
+            if isinstance(body, files.Body):
+                yield from body.outputs
+                yield from _read(body.nodes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,8 +125,11 @@ def imported(
     given = _declared(model, shapes or {})
     error: Exception | None = None
     for size in SPECIMENS:
+        walk = _Walk(model, given, size)
         try:
-            return _Walk(model, given, size).imported()
+            found = walk.imported()
+            _check_doubtful(walk)
+            return found
         except Refusal as refusal:
             error = error or refusal
             if refusal.args[1:] == ("final",) or all(_known(entry) for entry in given):
@@ -118,6 +137,24 @@ def imported(
     assert error is not None
     prefix = f"{source}: " if isinstance(source, (str, os.PathLike)) else ""
     raise Refusal(f"{prefix}{error.args[0]}") from None
+
+
+def _check_doubtful(walk: _Walk) -> None:
+    """Numbers that follow from sizes are parameters, if they are the same at others: the number of
+    channels is, that of pixels is not."""
+    for size in SPECIMENS if walk.doubtful else ():
+        if size != walk.size:
+            other = _Walk(walk.model, walk.declared, size)
+            try:
+                other.imported()
+            except Refusal:
+                continue
+            for name, node in walk.doubtful.items():
+                if not np.array_equal(walk.params[name], other.params.get(name, np.nan)):
+                    walk.refuse(node, "computes with numbers that follow from sizes: give shapes")
+            if walk.problems:
+                raise walk.refusal()
+            return
 
 
 def _known(entry: Declared) -> bool:
@@ -164,11 +201,16 @@ class _Walk:
         self.builder = Graph.build()
         self.tensors: dict[str, Tensor] = {}
         self.name_of: dict[int, str] = {}
+        self.made: list[Array] = []
+        """Kept, as ``name_of`` goes by identity."""
         self.params: dict[str, Array] = {}
         self.param_of: dict[int, tuple[Array, Value]] = {}
         self.taken = set(files.names(model))
+        self.used: set[str] = set()
         self.problems: list[tuple[Given, str]] = []
         self.missing: set[str] = set()
+        self.doubtful: dict[str, Given] = {}
+        """Parameters that may follow from sizes, and the nodes that read them."""
         self.by_size = False
         needed = self._needed()
         for name, array in model.constants.items():
@@ -181,6 +223,7 @@ class _Walk:
                 )
                 self.tensors[entry.name] = Computed(value, Spec(shape, entry.dtype))
         self.nodes = [node for node in model.nodes if needed.intersection(node.outputs)]
+        self.read = {*model.outputs, *_read(self.nodes)}
 
     def _know(self, name: str, tensor: Tensor) -> None:
         self.tensors[name] = tensor
@@ -191,39 +234,46 @@ class _Walk:
         needed = set(self.model.outputs)
         for node in reversed(self.model.nodes):
             if needed.intersection(node.outputs):
-                needed.update(filter(None, node.inputs))
+                needed.update(node.reads)
         return needed
 
     def imported(self) -> Imported:
-        for node in self.nodes:
-            if self.missing.intersection(node.inputs):
-                self.missing.update(node.outputs)
-                continue
-            try:
-                found = self._results(node)
-            except Unsupported as refusal:
-                self._refuse(node, str(refusal))
-            except ArgumentError as error:
-                self.by_size = True
-                self._refuse(node, str(error))
-            else:
-                for name, tensor in zip(node.outputs, found, strict=False):
-                    if name:
-                        self._know(name, tensor)
+        self._walk(self.nodes)
         if self.problems:
-            raise self._refusal()
+            raise self.refusal()
         outputs = {name: self.tensors[name] for name in self.model.outputs}
         live = [t.value for t in outputs.values() if isinstance(t, Computed)]
         graph = self.builder.output(*live, prune=True) if live else None
         params = {} if graph is None else {p.name: self.params[p.name] for p in graph.params}
         return Imported(self.model, graph, params, outputs, self.tensors)
 
-    def _refuse(self, node: Given, reason: str) -> None:
+    def _walk(self, nodes: Sequence[Given]) -> None:
+        for node in nodes:
+            if self.missing.intersection(node.inputs):
+                self.missing.update(node.outputs)
+                continue
+            try:
+                found = self._results(node)
+            except _Missing:
+                self.missing.update(node.outputs)
+            except Unsupported as refusal:
+                self.refuse(node, str(refusal))
+            except ArgumentError as error:
+                self.by_size = True
+                self.refuse(node, str(error))
+            else:
+                for name, tensor in zip(node.outputs, found, strict=False):
+                    if name in self.model.outputs and getattr(tensor, "truth", "") == "nonzero":
+                        self.refuse(node, f"{name} is an output, and holds numbers")
+                    if name:
+                        self._know(name, tensor)
+
+    def refuse(self, node: Given, reason: str) -> None:
         reason = reason.removeprefix(f"{node.type}, opset {self.model.opset}: ")
         self.problems.append((node, reason))
         self.missing.update(filter(None, node.outputs))
 
-    def _refusal(self) -> Refusal:
+    def refusal(self) -> Refusal:
         lines = [f"{n.label} ({n.type}): {reason}" for n, reason in self.problems]
         count = f"{len(lines)} nodes are" if len(lines) > 1 else "1 node is"
         final = () if self.by_size else ("final",)
@@ -242,6 +292,8 @@ class _Walk:
         if node.type == "Constant":
             return [_constant(node)]
         inputs = [self.tensors[name] if name else None for name in node.inputs]
+        if node.type == "If":
+            return self._branch(node, inputs[0])
         if node.type in ("Shape", "Size") and isinstance(inputs[0], Computed):
             return self._shape(node, inputs[0])
         if node.type == "Shape" and inputs[0] is not None:
@@ -255,6 +307,21 @@ class _Walk:
         if node.type in arithmetic.FUNCTIONS and not any(isinstance(t, Computed) for t in inputs):
             return self._arithmetic(node, inputs)
         return self._calls(node, inputs)
+
+    def _branch(self, node: Given, condition: Tensor | None) -> list[Tensor]:
+        """What a branch gives; the other one is not looked at."""
+        if not isinstance(condition, np.ndarray):
+            why = "depends on sizes: give shapes" if isinstance(condition, Later) else "is computed"
+            raise Unsupported(f"its condition {why}")
+        body = node.attributes.get("then_branch" if condition.any() else "else_branch")
+        if not isinstance(body, files.Body):
+            raise Unsupported("has no such branch")
+        for name, array in body.constants.items():
+            self._know(name, array)
+        self._walk(body.nodes)
+        if self.missing.intersection(body.outputs):
+            raise _Missing
+        return [self.tensors[name] for name in body.outputs]
 
     def _shape(self, node: Given, x: Computed) -> list[Tensor]:
         shape = np.array(x.spec.shape, np.int64)
@@ -286,16 +353,21 @@ class _Walk:
         node = Node(given.type, self.model.opset, dict(given.attributes), [], outputs)
         for place, tensor in enumerate(inputs):
             if isinstance(tensor, Computed):
-                node.inputs.append(node.live(tensor.spec, (-1, place)))
+                node.inputs.append(node.live(tensor.spec, (-1, place), tensor.truth))
             else:
                 node.inputs.append(None if tensor is None else _numbers(tensor))
         found = rules.calls(node)
         self._check_dtypes(node)
+        for array, own in node.made:
+            self.made.append(array)
+            if id(own) in self.name_of:
+                self.name_of[id(array)] = self.name_of[id(own)]
         late = not self.fixed and (node.asked or any(isinstance(t, Later) for t in inputs))
         results = tuple(r.at if isinstance(r, Live) else (-1, -1) for r in found)
         translate = functools.partial(self._translation, node, given, inputs, results)
         places, translation = translate() if late else ((), None)
         values: list[Any] = []
+        known = len(self.params)
         for number, call in enumerate(node.calls):
             name = self._name(found, number, given)
             arrays = {
@@ -312,12 +384,12 @@ class _Walk:
                 call.operator, name=name, results=call.results, **arrays, **attributes
             )
             values.append(made if call.results > 1 else (made,))
+        if any(isinstance(t, Later) for t in inputs):
+            self.doubtful |= dict.fromkeys([*self.params][known:], given)
         return [self._tensor(result, values, inputs) for result in found]
 
     def _is_read(self, name: str) -> bool:
-        return bool(name) and (
-            name in self.model.outputs or any(name in node.inputs for node in self.nodes)
-        )
+        return name in self.read
 
     def _check_dtypes(self, node: Node) -> None:
         for call in node.calls:
@@ -376,6 +448,9 @@ class _Walk:
         """Of the node that a call becomes: the output that it is, or one made of it."""
         for output, result in zip(given.outputs, found, strict=False):
             if output and isinstance(result, Live) and result.at == (call, 0):
+                if output in self.used:  # branches of several nodes may have names in common
+                    return self._new(output)
+                self.used.add(output)
                 return output
         return self._new(f"{next(filter(None, given.outputs))}/{call + 1}")
 
@@ -407,7 +482,7 @@ class _Walk:
         if id(array) in self.param_of:
             return self.param_of[id(array)][1]
         own = self.name_of.get(id(array))
-        name = own if own is not None else self._new(name)
+        name = own if own is not None and own not in self.params else self._new(name)
         value = self.builder.param(name, array.shape, zeros, array.ndim > 0)
         self.params[name] = array
         self.param_of[id(array)] = array, value
@@ -417,9 +492,12 @@ class _Walk:
         if not isinstance(result, Live):
             return result
         call, which = result.at
-        if call < 0:
-            return inputs[which]
-        return Computed(values[call][which], result.spec)
+        if call >= 0:
+            return Computed(values[call][which], result.spec, result.truth)
+        given = inputs[which]
+        return (
+            dataclasses.replace(given, truth=result.truth) if isinstance(given, Computed) else given
+        )
 
 
 def _numbers(tensor: Tensor) -> Array:

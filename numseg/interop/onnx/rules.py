@@ -23,7 +23,7 @@ import numpy as np
 from numseg.conventions import Unsupported, onnx_nodes, to_call
 from numseg.interop.onnx import arithmetic
 from numseg.interop.onnx.arithmetic import DTYPES, axes_of
-from numseg.interop.onnx.files import Unread
+from numseg.interop.onnx.files import Body, Unread
 from numseg.operator import Operator
 from numseg.ops.registry import OPERATORS
 from numseg.ops.selu import ALPHA, SCALE
@@ -61,6 +61,8 @@ class Live:
     at: tuple[int, int]
     """Result of which call; or (-1, place) among the node's inputs."""
     tell: Callable[[], None]
+    truth: str = ""
+    """Of truth values, how they are held: "exact", 1 and 0; "nonzero", as all but 0."""
 
     @property
     def shape(self) -> Shape:
@@ -101,11 +103,13 @@ class Node:
     inputs: list[Input]
     outputs: int
     calls: list[Call] = dataclasses.field(default_factory=list)
+    made: list[tuple[Array, Array]] = dataclasses.field(default_factory=list)
+    """Constants of truth values as numbers, and the model's own that they are made of."""
     asked: bool = False
     """Whether the rule has looked at the sizes of what the graph computes."""
 
-    def live(self, spec: Spec, at: tuple[int, int]) -> Live:
-        return Live(spec, at, self._tell)
+    def live(self, spec: Spec, at: tuple[int, int], truth: str = "") -> Live:
+        return Live(spec, at, self._tell, truth)
 
     def _tell(self) -> None:
         self.asked = True
@@ -173,11 +177,18 @@ def calls(node: Node) -> list[Any]:
         If an operator refuses the shapes.
     """
     for name, value in node.attributes.items():
-        if isinstance(value, Unread):
-            raise Unsupported(f"its attribute {name} is a {value.kind}")
+        if isinstance(value, (Body, Unread)):
+            kind = value.kind if isinstance(value, Unread) else "graph"
+            raise Unsupported(f"its attribute {name} is a {kind}")
+    truths = [x.truth for x in node.inputs if isinstance(x, Live) and x.truth]
+    if truths and node.type not in LOGIC and node.type not in PLACES:
+        raise Unsupported("computes with truth values")
     rule = RULES.get(node.type, by_convention)
     found = rule(node)
     found = list(found) if isinstance(found, (list, tuple)) else [found]
+    if truths and node.type in PLACES:
+        held = "nonzero" if "nonzero" in truths else "exact"
+        found = [dataclasses.replace(y, truth=held) for y in found]
     if len(found) < node.outputs:
         raise Unsupported(f"output {len(found) + 1} is not computed")
     return found
@@ -208,7 +219,7 @@ def by_convention(node: Node) -> Any:
     raise Unsupported("; ".join(dict.fromkeys(reasons)))
 
 
-# -- shapes ---------------------------------------------------------------------------------------
+# -- what stays as it is --------------------------------------------------------------------------
 
 
 def _same(node: Node) -> Any:
@@ -223,20 +234,128 @@ def _dropout(node: Node) -> Any:
 
 
 def _cast(node: Node) -> Any:
-    x = node.first
     wanted = DTYPES.get(node.attributes["to"])
-    if wanted is None or np.dtype(wanted) != x.dtype:
-        name = np.dtype(wanted).name if wanted else node.attributes["to"]
-        raise Unsupported(f"casts {x.dtype} to {name}")
-    return x
+    return _as(node, np.dtype(wanted).name if wanted else str(node.attributes["to"]))
 
 
 def _cast_like(node: Node) -> Any:
-    x, like = node.first, node.inputs[1]
+    like = node.inputs[1]
     assert like is not None
-    if x.dtype != like.dtype:
-        raise Unsupported(f"casts {x.dtype} to {like.dtype}")
-    return x
+    truths = isinstance(like, Live) and like.truth
+    return _as(node, "bool" if truths else like.dtype.name)
+
+
+def _as(node: Node, dtype: str) -> Any:
+    """Truth values are numbers already, and numbers truth values, where somebody asks whether they
+    are 0; otherwise arrays keep their dtype."""
+    x = node.first
+    if dtype == "bool":
+        return x if x.truth else dataclasses.replace(x, truth="nonzero")
+    if dtype != x.dtype.name:
+        raise Unsupported(f"casts {'bool' if x.truth else x.dtype} to {dtype}")
+    return _exact(node, x)
+
+
+# -- truth values ---------------------------------------------------------------------------------
+
+
+def _exact(node: Node, x: Any) -> Any:
+    """Truth values as 1 and 0 in the dtype that the node computes in; other numbers as they are."""
+    if isinstance(x, np.ndarray) and x.dtype == np.bool_:
+        node.made.append((x.astype(_number(node, 0).dtype), x))
+        return node.made[-1][0]
+    if not isinstance(x, Live) or not x.truth:
+        return x
+    if x.truth == "nonzero":
+        return _not(node, _not(node, x))
+    return dataclasses.replace(x, truth="")
+
+
+def _not(node: Node, x: Any) -> Any:
+    return node.call("eq", x, _number(node, 0))
+
+
+def _logic(do: Callable[[Node, Any, Any], Any]) -> Rule:
+    """``do(node, x, other)`` of numbers gives truth values."""
+
+    def rule(node: Node) -> Any:
+        x, other = (_exact(node, given) for given in node.inputs)
+        return dataclasses.replace(do(node, x, other), truth="exact")
+
+    return rule
+
+
+def _equal(node: Node, x: Any, other: Any) -> Any:
+    """The array first, as in :func:`_commutative`."""
+    if not isinstance(x, Live) or (isinstance(other, Live) and x.rank < other.rank):
+        x, other = other, x
+    return node.call("eq", x, other)
+
+
+def _or_equal(operator: str) -> Rule:
+    """NaN is neither."""
+    return _logic(
+        lambda node, x, other: node.call(
+            "maximum", node.call(operator, x, other), node.call("eq", x, other)
+        )
+    )
+
+
+def _truth(do: Callable[[Node, Live], Any]) -> Rule:
+    """Of one array."""
+
+    def rule(node: Node) -> Any:
+        return dataclasses.replace(do(node, node.first), truth="exact")
+
+    return rule
+
+
+def _infinite(node: Node, x: Live) -> Any:
+    positive, negative = (bool(node.take(f"detect_{n}", 1)) for n in ("positive", "negative"))
+    if positive and negative:
+        x = node.call("abs", x)
+    elif not positive and not negative:
+        raise Unsupported("detects no infinity")
+    return node.call("eq", x, _number(node, np.inf if positive else -np.inf))
+
+
+def _where(node: Node) -> Any:
+    """Of truth values it gives truth values."""
+    condition, x, other = node.inputs
+    truths = any(isinstance(a, Live) and a.truth for a in (x, other))
+    if not isinstance(condition, Live):
+        condition = _exact(node, condition)
+    if truths:
+        x, other = _exact(node, x), _exact(node, other)
+    y = node.call("where", condition, x, other)
+    return dataclasses.replace(y, truth="exact") if truths else y
+
+
+def _suppressing(node: Node) -> Any:
+    raise Unsupported(
+        "how many boxes it gives depends on numbers, which a graph does not know before: load the "
+        "model with outputs= of what it reads, and call numseg.boxes.nms"
+    )
+
+
+def _beyond(node: Node) -> Any:
+    """ThresholdedRelu: the numbers above alpha, 0 in the place of others."""
+    x = node.first
+    above = node.call("gt", x, _number(node, node.take("alpha", 1.0)))
+    return node.call("where", above, x, _number(node, 0))
+
+
+LOGIC = {"And", "Cast", "CastLike", "Equal", "Not", "Or", "Where", "Xor"}
+"""Types that read truth values."""
+
+PLACES = {
+    "Concat", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze",
+    "Tile", "Transpose", "Unsqueeze",
+}  # fmt: skip
+"""Types that move what they read, whatever it is."""
+
+
+# -- shapes ---------------------------------------------------------------------------------------
 
 
 def _reshape(node: Node) -> Any:
@@ -675,11 +794,27 @@ def _reduction(do: Callable[[Node, Any, Any], Any]) -> Rule:
         dim = tuple(axis % x.rank for axis in axes) if axes else None
 
         def over(operator: str, array: Any, keepdim: bool = keep) -> Any:
+            if operator == "multiply":
+                return _multiplied(node, array, dim or tuple(range(array.rank)), keepdim)
             return node.call(operator, array, dim=dim, keepdim=keepdim)
 
         return do(node, x, over)
 
     return rule
+
+
+def _multiplied(node: Node, x: Any, dims: Sequence[int], keep: bool) -> Any:
+    """The product of the numbers along each axis, one after the other."""
+    for dim in dims:
+        count = x.shape[dim]
+        if not 0 < count <= _FACTORS:
+            raise Unsupported(f"multiplies {count} numbers of an axis, expected 1 to {_FACTORS}")
+        parts = [_part(node, x, dim, i, 1) for i in range(count)]
+        x = functools.reduce(functools.partial(node.call, "multiply"), parts)
+    return x if keep else node.reshape(x, [n for d, n in enumerate(x.shape) if d not in dims])
+
+
+_FACTORS = 64
 
 
 def _log_sum_exp(node: Node, x: Live, over: Callable[..., Any]) -> Any:
@@ -731,6 +866,7 @@ def _roi_align(node: Node) -> Any:
 
 RULES: dict[str, Rule] = {
     "Add": _commutative,
+    "And": _logic(lambda node, x, other: node.call("minimum", x, other)),
     "AveragePool": _image,
     "Cast": _cast,
     "CastLike": _cast_like,
@@ -738,14 +874,21 @@ RULES: dict[str, Rule] = {
     "Conv": _image,
     "ConvTranspose": _image,
     "Dropout": _dropout,
+    "Equal": _logic(_equal),
     "Expand": _expand,
     "Flatten": _flatten,
     "Gather": _gather,
     "Gemm": _gemm,
     "GlobalAveragePool": _global_pool("mean"),
     "GlobalMaxPool": _global_pool("amax"),
+    "Greater": _logic(lambda node, x, other: node.call("gt", x, other)),
+    "GreaterOrEqual": _or_equal("gt"),
     "Identity": _same,
+    "IsInf": _truth(_infinite),
+    "IsNaN": _truth(lambda node, x: _not(node, node.call("eq", x, x))),
     "LayerNormalization": _layer_norm,
+    "Less": _logic(lambda node, x, other: node.call("lt", x, other)),
+    "LessOrEqual": _or_equal("lt"),
     "LogSoftmax": _softmax,
     "LpPool": _image,
     "MatMul": _matmul,
@@ -755,6 +898,9 @@ RULES: dict[str, Rule] = {
     "Min": _chain("minimum"),
     "Mul": _commutative,
     "Neg": _negated,
+    "NonMaxSuppression": _suppressing,
+    "Not": _truth(_not),
+    "Or": _logic(lambda node, x, other: node.call("maximum", x, other)),
     "Pad": _pad,
     "Pow": _pow,
     "PRelu": _prelu,
@@ -769,6 +915,7 @@ RULES: dict[str, Rule] = {
     "ReduceMax": _reduction(lambda node, x, over: over("amax", x)),
     "ReduceMean": _reduction(lambda node, x, over: over("mean", x)),
     "ReduceMin": _reduction(lambda node, x, over: over("amin", x)),
+    "ReduceProd": _reduction(lambda node, x, over: over("multiply", x)),
     "ReduceSum": _reduction(lambda node, x, over: over("sum", x)),
     "ReduceSumSquare": _reduction(lambda node, x, over: over("sum", node.call("multiply", x, x))),
     "Reshape": _reshape,
@@ -782,9 +929,12 @@ RULES: dict[str, Rule] = {
     "Squeeze": _squeeze,
     "Sum": _chain("add"),
     "Swish": _swish,
+    "ThresholdedRelu": _beyond,
     "Tile": _tile,
     "Unsqueeze": _unsqueeze,
     "Upsample": _resize,
+    "Where": _where,
+    "Xor": _logic(lambda node, x, other: _not(node, _equal(node, x, other))),
 }
 """By type; those that are not here are one call, as an operator says."""
 
@@ -792,5 +942,5 @@ RULES: dict[str, Rule] = {
 def supported() -> list[str]:
     """The types of nodes that are read, as far as their attributes allow."""
     known = {type for op in OPERATORS.values() for type in onnx_nodes(op)}
-    shapes = {"Constant", "Shape", *arithmetic.FUNCTIONS} - {"ShapePart"}
-    return sorted(known | RULES.keys() | shapes)
+    shapes = {"Constant", "If", "Shape", *arithmetic.FUNCTIONS} - {"ShapePart"}
+    return sorted((known | RULES.keys() | shapes) - {"NonMaxSuppression"})

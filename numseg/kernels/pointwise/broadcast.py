@@ -136,7 +136,7 @@ def _table(axes: Sequence[_Axis]) -> Array:
 
 
 @rule
-def _places(index, axes):
+def places(index, axes):
     """Where the given place along some axes lies, the last one fastest, in own, partner and gy."""
     own = partner = y = 0
     for axis in range(axes.shape[1] - 1, 0, -1):
@@ -163,7 +163,7 @@ class _Filling:
             number, first = divmod(start, row[0, 0])
             while start < stop:
                 count = min(row[0, 0] - first, stop - start)
-                at, there, _ = _places(number, outer)
+                at, there, _ = places(number, outer)
                 owns = run(own, at + first * row[1, 0], count)
                 partners = run(partner, there + first * row[2, 0], count)
                 gys, line = run(gy, start, count), run(out, start, count)
@@ -255,12 +255,12 @@ class _Sums:
             runs = _count(added) * blocks
             for unit in range(start, stop):
                 part, number = divmod(unit, sums.shape[1])
-                at, there, y = _places(number, kept)
+                at, there, y = places(number, kept)
                 total = 0.0
                 first, end = _part(part, len(sums), runs)
                 for turn in range(first, end):
                     line, block = divmod(turn, blocks)
-                    here, beside, over = _places(line, added)
+                    here, beside, over = places(line, added)
                     begin = block * RUN
                     count = min(RUN, row[0, 0] - begin)
                     partners = run(partner, there + beside + begin, count)
@@ -281,14 +281,14 @@ class _Sums:
                 number, block = divmod(rest, blocks)
                 begin = block * BLOCK
                 count = min(BLOCK, row[0, 0] - begin)
-                at, there, y = _places(number, kept)
+                at, there, y = places(number, kept)
                 total = run(sums[part], number * row[0, 0] + begin, count)
                 for i in range(len(total)):
                     total[i] = 0.0
                 first, end = _part(part, len(sums), runs)
                 alone = end if row[2, 0] == 0 else first + (end - first) % 4
                 for turn in range(first, alone):
-                    here, beside, over = _places(turn, added)
+                    here, beside, over = places(turn, added)
                     owns = run(own, at + here + begin, count)
                     partners = run(partner, there + beside + begin * row[2, 0], count)
                     gys = run(gy, y + over + begin, count)
@@ -301,10 +301,10 @@ class _Sums:
                             total[i] += formula(wide(owns[i]), wide(partners[i]), wide(gys[i]))
                 owns = run(own, at + begin, count)
                 for turn in range(alone, end, 4):
-                    _, beside0, over0 = _places(turn, added)
-                    _, beside1, over1 = _places(turn + 1, added)
-                    _, beside2, over2 = _places(turn + 2, added)
-                    _, beside3, over3 = _places(turn + 3, added)
+                    _, beside0, over0 = places(turn, added)
+                    _, beside1, over1 = places(turn + 1, added)
+                    _, beside2, over2 = places(turn + 2, added)
+                    _, beside3, over3 = places(turn + 3, added)
                     partners0 = run(partner, there + beside0 + begin, count)
                     partners1 = run(partner, there + beside1 + begin, count)
                     partners2 = run(partner, there + beside2 + begin, count)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import struct
 import tracemalloc
 from pathlib import Path
 from typing import Any
+from zlib import compress, crc32
 
 import numpy as np
 import pytest
 from models import model, node, onnx
 
+from numseg.cli import main
 from numseg.errors import ArgumentError, FileError
 from numseg.interop.onnx import load
 
@@ -208,9 +211,98 @@ def test_all_that_is_not_supported_is_one_error():
     assert told.endswith("Hardmax_1 (Hardmax): there is no operator for it")
 
 
-def test_a_graph_within_a_graph_is_not_run():
-    inner = onnx.helper.make_graph([node("Relu", "x", "z")], "i", [], [
-        onnx.helper.make_empty_tensor_value_info("z")])  # fmt: skip
-    made = model([node("If", "c", "y", then_branch=inner, else_branch=inner)], {"x": [2]},
-                 c=np.array(True))  # fmt: skip
-    assert "If_1 (If): its attribute " in refused(made)
+def branch(nodes: list[Any], gives: str) -> Any:
+    return onnx.helper.make_graph(
+        nodes, "b", [], [onnx.helper.make_empty_tensor_value_info(gives)],
+        [onnx.numpy_helper.from_array(WEIGHT, f"{gives}_w")],
+    )  # fmt: skip
+
+
+def test_graphs_within_graphs():
+    """Nothing is looked at in a branch that is not taken but its names."""
+    taken = branch([node("Relu", "x", "a")], "a")
+    other = branch([onnx.helper.make_node("Fused", ["x"], ["b"], domain="com.acme")], "b")
+    made = node("If", "c", "y", then_branch=taken, else_branch=other)
+    load(model([made], {"x": [2]}, c=np.array(True)))
+    told = refused(model([made], {"x": [2]}, c=np.array(False)))
+    assert told.endswith("b (Fused): is of the domain com.acme")
+    test = [node("Less", "x x", "c"), made]
+    assert "If_1 (If): its condition is computed" in refused(model(test, {"x": [1]}))
+    loop = onnx.helper.make_graph(
+        [node("Relu", "x", "z")], "i",
+        [onnx.helper.make_empty_tensor_value_info(n) for n in ("k", "go")],
+        [onnx.helper.make_empty_tensor_value_info(n) for n in ("go", "z")],
+    )  # fmt: skip
+    made = node("Loop", "many _", "y", body=loop)
+    told = refused(model([made], {"x": [2]}, many=np.array(2**40)))
+    assert "Loop_1 (Loop): its attribute body is a graph" in told
+
+
+@pytest.mark.parametrize(
+    ("nodes", "gives", "told"),
+    [
+        ([node("Add", "x q", "a")], "a", "reads 'q', which nothing makes"),
+        ([node("Add", "x a", "a")], "a", "itself or later: a cycle"),
+        ([node("Relu", "x", "x")], "x", "makes 'x', which exists already"),
+        ([node("Relu", "x", "a")], "z", "gives 'z', which nothing makes"),
+        ([node("Relu", "x", "c")], "c", "makes 'c', which exists already"),
+        ([node("Relu", "y", "a")], "a", "reads 'y', which nothing makes"),
+    ],
+)
+def test_names_in_branches(nodes: list[Any], gives: str, told: str):
+    made = node("If", "c", "y", then_branch=branch(nodes, gives), else_branch=branch([], "x"))
+    assert told in refused(model([made], {"x": [2]}, c=np.array(True)))
+
+
+def test_branches_in_branches():
+    inner = branch([node("Relu", "x", "a0")], "a0")
+    for depth in range(1, 20):
+        other = branch([], "x")
+        made = node("If", "c", f"a{depth}", then_branch=inner, else_branch=other)
+        inner = branch([made], f"a{depth}")
+        found = model([node("If", "c", "y", then_branch=inner, else_branch=other)], {"x": [2]},
+                      c=np.array(True))  # fmt: skip
+        if depth == 3:
+            graph, params = load(found)
+            assert graph.run(params, np.float32([-1, 1])).tolist() == [0, 1]
+    assert "graphs lie in each other, 17 deep" in refused(found)
+
+
+def png(rows: int, columns: int, content: bytes) -> bytes:
+    """A grey picture that says so of its size, whatever it holds."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)
+    parts = (b"IHDR", head), (b"IDAT", compress(content)), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (png(40000, 40000, bytes(1000)), "decompression bomb"),
+        (png(40, 40, bytes(range(256)) * 7)[:100], "m.png"),
+        (b"\x89PNG\r\n\x1a\n", "m.png"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "diff"])
+def test_pictures_that_are_none_or_too_large(
+    command: str, content: bytes, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    pytest.importorskip("onnxruntime") if command == "diff" else None
+    made = model([node("Relu", "x", "y")], {"x": [1, 1, "h", "w"]})
+    (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
+    (tmp_path / "m.png").write_bytes(content)
+    argv = [command, str(tmp_path / "m.onnx"), "--input", str(tmp_path / "m.png")]
+    tracemalloc.start()
+    try:
+        assert main(argv + ["--out", str(tmp_path / "y.npy")] * (command == "run")) == 2
+        assert tracemalloc.get_traced_memory()[1] < 2**26
+    finally:
+        tracemalloc.stop()
+    shown = capsys.readouterr().err.strip()
+    assert told in shown
+    assert "\n" not in shown
+    assert not (tmp_path / "y.npy").exists()

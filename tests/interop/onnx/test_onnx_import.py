@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from models import model, node
+from models import model, node, onnx
 from onnx.defs import onnx_opset_version
 
 import numseg as ns
@@ -35,12 +35,12 @@ def run(nodes: Any, x: Any, opset: int = 22, **constants: Any) -> Any:
         graph, params = load(model(nodes, {"x": shape}, opset=opset, **constants))
         with ns.use("reference"):
             found.append(graph.run(params, x))
-    assert (found[0] == found[1]).all()
+    np.testing.assert_array_equal(found[0], found[1])
     again, arrays = load(exported(graph, params, [x]))  # some of it may need a newer opset
     third, _ = load(exported(again, arrays, [x]))
     assert digest(third) == digest(again)
     with ns.use("reference"):
-        assert (again.run(arrays, x) == found[0]).all()
+        np.testing.assert_array_equal(again.run(arrays, x), found[0])
     return found[0]
 
 
@@ -79,6 +79,7 @@ def run(nodes: Any, x: Any, opset: int = 22, **constants: Any) -> Any:
          V.T @ np.arange(6).reshape(2, 3).T + [[1], [2], [3], [4]]),
         (node("MatMul", "x a", "y"), {"a": np.eye(4, dtype=np.float32)[::-1].copy()}, V[:, ::-1]),
         (node("Transpose", "x", "y"), {}, V.T),
+        (node("ReduceProd", "x a", "y", keepdims=0), {"a": [-1]}, V.prod(1)),
         (node("ArgMax", "x", "y", axis=1), {}, [[3]] * 3),
         (node("ArgMin", "x", "y", keepdims=0), {}, [0] * 4),
         (node("ReduceLogSumExp", "x a", "y"), {"a": [1]},
@@ -101,6 +102,87 @@ def test_nodes_of_matrices(made: Any, constants: dict[str, Any], expected: Any):
         np.testing.assert_array_equal(y, expected)
     else:
         np.testing.assert_allclose(y, np.asarray(expected, np.float32), rtol=2e-7)
+
+
+W = np.float32([[1, np.nan, np.inf], [-np.inf, 0, 3]])
+MASK = np.array([[True, False, True]])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        ([node("Greater", "x a", "c"), node("Cast", "c", "y", to=1)], W > 1),
+        ([node("Less", "a x", "y")], W > 1),
+        ([node("GreaterOrEqual", "x a", "c"), node("Not", "c", "y")], ~(W >= 1)),
+        ([node("LessOrEqual", "x a", "c"), node("Where", "c x a", "y")], np.where(W <= 1, W, 1)),
+        ([node("IsNaN", "x", "c"), node("Where", "c a x", "y")], np.where(np.isnan(W), 1, W)),
+        ([node("IsInf", "x", "c", detect_negative=0), node("Where", "c a x", "y")],
+         np.where(np.isposinf(W), 1, W)),
+        ([node("IsInf", "x", "y")], np.isinf(W)),
+        ([node("Where", "m x a", "y")], np.where(MASK, W, 1)),
+        ([node("Where", "m x a", "p"), node("Where", "m a p", "y")], np.ones((2, 3))),
+        ([node("Equal", "x a", "c"), node("Less", "x b", "d"), node("Or", "c d", "e"),
+          node("And", "e m", "f"), node("Xor", "f c", "y")],
+         (((W == 1) | (W < 0)) & MASK) ^ (W == 1)),
+        ([node("Equal", "x a", "c"), node("Equal", "c m", "y")], (W == 1) == MASK),
+        ([node("Cast", "x", "c", to=9), node("Where", "c a b", "y")], np.where(W != 0, 1, 0)),
+        ([node("Cast", "x", "c", to=9), node("Cast", "c", "y", to=1)], W != 0),
+        ([node("Cast", "x", "c", to=9), node("And", "c m", "y")], (W != 0) & MASK),
+        ([node("Less", "x a", "c"), node("Transpose", "c", "t"), node("Unsqueeze", "t z", "u"),
+          node("Cast", "u", "y", to=1)], (W < 1).T[None]),
+        ([node("Less", "x a", "c"), node("Where", "c m c", "y")], np.where(W < 1, MASK, W < 1)),
+        ([node("ThresholdedRelu", "x", "y", alpha=0.5)], np.where(W > 0.5, W, 0)),
+    ],
+)  # fmt: skip
+def test_truth_values(nodes: Any, expected: Any):
+    names = {name for made in nodes for name in made.input}
+    how = {"a": np.float32(1), "b": np.float32([[0]]), "m": MASK, "z": [0]}
+    y = run(nodes, W, **{name: value for name, value in how.items() if name in names})
+    assert y.dtype == np.float32
+    np.testing.assert_array_equal(y, np.asarray(expected, np.float32))
+
+
+def test_what_a_threshold_is_read_as():
+    nodes = [node("Greater", "x a", "c"), node("Cast", "c", "d", to=1), node("Mul", "x d", "y")]
+    graph, params = load(model(nodes, {"x": ["n", 1, "h", "w"]}, a=np.float32(0.5)))
+    assert [n.operator.__name__ for n in graph.nodes] == ["gt", "multiply"]
+    assert graph.receptive_field("y", (1, 1, 8, 8)).size == (1, 1)
+    again, _ = load(exported(graph, params, [(1, 1, None, None)]))
+    assert digest(again) == digest(graph)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_branch_whose_condition_is_known(size: int):
+    """As PyTorch writes a squeeze of an axis that may be longer."""
+
+    def branch(*nodes: Any) -> Any:
+        gives = [onnx.helper.make_empty_tensor_value_info(nodes[-1].output[0])]
+        axes = onnx.numpy_helper.from_array(np.array([0]), f"{nodes[-1].output[0]}_axes")
+        return onnx.helper.make_graph(list(nodes), "b", [], gives, [axes])
+
+    nodes = [
+        node("Shape", "x", "s", end=1), node("Equal", "s one", "c"), node("Abs", "x", "p"),
+        node("If", "c", "r", then_branch=branch(node("Squeeze", "p a_axes", "a")),
+             else_branch=branch(node("Neg", "p", "n"), node("Identity", "n", "b"))),
+        node("Neg", "r", "y"),
+    ]  # fmt: skip
+    x = V[:size]
+    made = model(nodes, {"x": [size, 4]}, one=[1])
+    graph, params = load(made)
+    expected = -np.abs(x[0]) if size == 1 else np.abs(x)
+    np.testing.assert_array_equal(graph.run(params, x), expected)
+    with pytest.raises(FileError, match="its condition depends on sizes: give shapes"):
+        load(model(nodes, {"x": ["n", 4]}, one=[1]))
+
+
+def test_suppression_of_constants():
+    """Boxes 0 and 1 overlap by two thirds; the better one stays, where its score is above 0.3."""
+    boxes = np.float32([[[0, 0, 1, 1], [0, 0.2, 1, 1.2], [0, 3, 1, 4]]])
+    nodes = [node("NonMaxSuppression", "b s m i t", "k"), node("Cast", "k", "f", to=1),
+             node("Add", "x f", "y")]  # fmt: skip
+    how = {"b": boxes, "s": np.float32([[[0.5, 0.9, 0.4], [0.2, 0.1, 0.3]]]), "m": [3]}
+    y = run(nodes, np.zeros((2, 3), np.float32), **how, i=np.float32([0.5]), t=np.float32([0.3]))
+    assert y.tolist() == [[0, 0, 1], [0, 0, 2]]
 
 
 def test_slices_of_images():
@@ -317,8 +399,8 @@ def test_swish_of_another_factor():
         (node("CastLike", "x a", "y"), {"x": [2]}, {"a": [1]}, "casts float32 to int64"),
         (node("Gather", "x a", "y"), {"x": [2]}, {"a": [[0] * 257]}, "has 257 indices, expected 1"),
         (node("NonMaxSuppression", "x s", "y"), {"x": [1, 2, 4], "s": [1, 1, 2]}, {},
-         "there is no operator for it"),
-        (node("ReduceProd", "x", "y"), {"x": [2]}, {}, "there is no operator for it"),
+         "how many boxes it gives depends on numbers"),
+        (node("ReduceProd", "x", "y"), {"x": [65]}, {}, "multiplies 65 numbers of an axis"),
         (node("RMSNormalization", "x a", "y", stash_type=11), {"x": [2]}, {"a": np.float32([1, 1])},
          "stash_type = 11, expected 1"),
         (node("RoiAlign", "x r i", "y"), {"x": [1, 1, 4, 4], "r": [1, 4], "i": [1]}, {},
@@ -329,10 +411,29 @@ def test_swish_of_another_factor():
          "target holds int64, which the graph does not compute with"),
         (node("SoftmaxCrossEntropyLoss", "x t", "y", reduction="avg"), {"x": [2, 3], "t": [2]}, {},
          "reduction = 'avg'"),
-        (node("Where", "c x x", "y"), {"x": [2]}, {"c": [True, False]}, "there is no operator"),
+        (node("Where", "c x a", "y"), {"x": [2]}, {"c": [True, False], "a": [1, 2]},
+         "other has dtype int64"),
     ],
 )  # fmt: skip
 def test_what_is_not_read_says_why(made, inputs, constants, told):
     with pytest.raises(FileError, match=told) as caught:
         load(model([made], inputs, opset=min(NEWEST, 23), **constants))
     assert f"({made.op_type}): " in str(caught.value)
+
+
+def test_numbers_that_follow_from_sizes_among_the_weights():
+    """That of channels is the same at every size; that of columns would be silently wrong."""
+    nodes = [
+        node("Shape", "x", "s"), node("Gather", "s k", "n"), node("Cast", "n", "f", to=1),
+        node("Div", "x f", "y"),
+    ]  # fmt: skip
+    graph, params = load(model(nodes, {"x": ["n", 3, "h", "w"]}, k=1))
+    for width in (4, 7):
+        x = np.full((1, 3, 2, width), 6, np.float32)
+        assert (graph.run(params, x) == 2).all()
+    with pytest.raises(
+        FileError, match=r"Div_1 \(Div\): computes with numbers that follow from sizes"
+    ):
+        load(model(nodes, {"x": ["n", 3, "h", "w"]}, k=3))
+    graph, params = load(model(nodes, {"x": [1, 3, 2, 4]}, k=3))
+    assert (graph.run(params, np.full((1, 3, 2, 4), 8, np.float32)) == 2).all()
