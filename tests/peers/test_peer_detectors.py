@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -199,16 +201,30 @@ def sampler(samples):
     return choose
 
 
+def deviations(grads, expected):
+    """Of each parameter, as a share of its largest number; what is nearly zero counts by that of
+    all."""
+    largest = max(np.abs(grad).max() for grad in expected.values())
+    return [
+        np.abs(grads[name] - grad).max() / max(np.abs(grad).max(), 1e-6 * largest)
+        for name, grad in expected.items()
+    ]
+
+
 @pytest.mark.parametrize(
     ("kind", "norm", "dtype", "tolerance"),
     [
         ("faster", "frozen", np.float32, 1e-4),
         ("mask", "frozen", np.float32, 1e-4),
+        ("faster", "frozen", np.float64, 1e-6),
         ("mask", "batch_norm", np.float64, 1e-6),
     ],
 )
 def test_a_step(kind, norm, dtype, tolerance):
-    """Losses, the gradient of every parameter, running statistics; with an image of nothing."""
+    """Losses, the gradient of every parameter, running statistics; with an image of nothing.
+
+    In float32 both gradients are off by up to a hundredth, as a relu of a deep network with random
+    weights falls on the other side by a rounding: there ours are no farther from float64's."""
     detector, params, model = both(kind, norm, dtype=dtype)
     images = pictures(dtype, SIZES[:3])
     instances = objects(images, empty=1)
@@ -239,11 +255,20 @@ def test_a_step(kind, norm, dtype, tolerance):
     assert set(detector.trainable) == set(learned)
     grads = detector.backward(losses)
     assert list(grads) == list(detector.trainable)
-    largest = max(np.abs(grad).max() for grad in grads.values())
-    for name, grad in learned.items():
-        scale = max(grad.abs().max().item(), 1e-6 * largest)
-        error = np.abs(grads[name] - grad.numpy()).max()
-        assert error <= tolerance * scale, f"{name}: {error:.3g} of {scale:.3g}"
+    theirs = {name: grad.numpy() for name, grad in learned.items()}
+    if dtype is np.float64:
+        assert max(deviations(grads, theirs)) <= tolerance
+    else:
+        proposals = [boxes.astype(np.float64) for boxes in chosen.proposals]
+        exact = detector.forward(
+            {name: array.astype(np.float64) for name, array in params.items()},
+            [image.astype(np.float64) for image in images], instances, seed=3,
+            chosen=dataclasses.replace(chosen, proposals=proposals),
+        )  # fmt: skip
+        truth = detector.backward(exact)
+        errors, peers = deviations(grads, truth), deviations(theirs, truth)
+        assert np.median(errors) <= max(np.median(peers), 1e-4)
+        assert max(errors) <= max(1.5 * max(peers), 1e-4)
     buffers = dict(model.named_buffers())
     assert (norm == "frozen") == (not losses.updates)
     for name, array in losses.updates.items():
