@@ -20,6 +20,7 @@ from numseg.kernels.machine.jit import kernel, rule
 from numseg.kernels.machine.micro_kernel import micro_kernel
 from numseg.kernels.machine.target import TARGET
 from numseg.kernels.machine.threads import launch
+from numseg.kernels.machine.transpose import transpose
 from numseg.kernels.machine.work_units import ENOUGH_UNITS
 from numseg.typing import Array
 
@@ -29,7 +30,7 @@ more rows than a cache has ways: rows of a may be a multiple of 4096 bytes apart
 
 _wide, _narrow = (micro_kernel(*tile) for tile in TILES)
 
-DEPTHS = (128, 1024)
+DEPTHS = (160, 1024)
 """Rows of a panel. A wide tile's share of it leaves room in the first-level cache; for a narrow
 one, rows of a are read once, and a long way at a time."""
 
@@ -117,15 +118,8 @@ def pack_panel(panel, b, k0, depth, n0, columns, s):
             target, source = panel[k * s.columns :], b[(k0 + k) * s.b_step + n0 :]
             for i in range(columns):
                 target[i] = source[i]
-    else:
-        for i0 in range(0, columns, 8):  # columns of b, which lie like rows: read 8 side by side
-            for first in range(0, depth, 16):
-                count = min(16, depth - first)
-                target = panel[first * s.columns :]
-                for i in range(i0, min(i0 + 8, columns)):
-                    source = b[(n0 + i) * s.b_column + k0 + first :]
-                    for k in range(count):
-                        target[k * s.columns + i] = source[k]
+    else:  # columns of b lie like rows
+        transpose(b[n0 * s.b_column + k0 :], s.b_column, columns, depth, panel, s.columns, s.lanes)
 
 
 def matmul(a: Array, b: Array, out: Array) -> None:
