@@ -27,6 +27,7 @@ from numseg.detectors import regions as r
 from numseg.detectors import vgg_parts
 from numseg.detectors.fast_rcnn import head as fast_rcnn_head
 from numseg.detectors.given_regions import GivenRegions, Settings
+from numseg.detectors.images import dtype_of
 from numseg.detectors.parts import Parts, total
 from numseg.detectors.selective_search import remembered
 from numseg.errors import ArgumentError
@@ -160,7 +161,7 @@ class ProposalNetwork(Parts):
         self, params: Mapping[str, Array], image: Array, training: bool = False
     ) -> tuple[Array, Array]:
         """Boxes of one image, in its own pixels, the surest first, and how sure."""
-        x, (size,), (factor,) = r.batch([image], self.settings.scaling)
+        x, (size,), (factor,) = r.batch([image], self.settings.scaling, dtype_of(params))
         _, scores, codes = self.maps(params, x)
         found, sure = self.propose(scores[0], codes[0], size, factor, training)
         edges = r.outer(found, factor, self.settings.offset)
@@ -221,7 +222,7 @@ class _Run:
         how = detector.settings
         self.detector, self.params, self.seed = detector, params, (seed, step)
         self.mode: dict[str, Any] = {"training": training, "seed": seed, "step": step}
-        self.x, self.sizes, self.factors = r.batch(images, how.scaling)
+        self.x, self.sizes, self.factors = r.batch(images, how.scaling, dtype_of(params))
         self.there = [
             r.truth(objects, factor, how.offset, how.classes)
             for objects, factor in zip(instances, self.factors, strict=True)
@@ -305,7 +306,7 @@ class FasterRCNN(ProposalNetwork):
 
     def _detect(self, params: Mapping[str, Array], image: Array) -> Detections:
         how = self.settings
-        x, (size,), (factor,) = r.batch([image], how.scaling)
+        x, (size,), (factor,) = r.batch([image], how.scaling, dtype_of(params))
         features, scores, codes = self.maps(params, x)
         regions, _ = self.propose(scores[0], codes[0], size, factor, training=False)
         best = self.boxes_of(params, features, regions, size)

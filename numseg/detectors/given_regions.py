@@ -9,6 +9,7 @@ import numpy as np
 
 from numseg.data.instances import Detections, Instances
 from numseg.detectors import regions as r
+from numseg.detectors.images import dtype_of
 from numseg.detectors.parts import Parts
 from numseg.graph import Graph
 from numseg.typing import Array
@@ -73,7 +74,7 @@ class GivenRegions(Parts):
 
     def _detect(self, params: Mapping[str, Array], image: Array) -> Detections:
         how = self.settings
-        x, sizes, (factor,) = r.batch([image], how.scaling)
+        x, sizes, (factor,) = r.batch([image], how.scaling, dtype_of(params))
         regions = r.proposed(self.propose(image), image, factor, how.offset)
         if not len(regions):
             return r.nothing()
@@ -112,9 +113,9 @@ class GivenRegions(Parts):
         ``regions``: those of each image, instead of those that are proposed.
         """
         self.check(params)
-        r.paired(images, instances)
+        r.paired(images, instances, regions)
         how = self.settings
-        x, _, factors = r.batch(images, how.scaling)
+        x, _, factors = r.batch(images, how.scaling, dtype_of(params))
         given = map(self.propose, images) if regions is None else regions
         picked = [
             r.chosen(

@@ -77,7 +77,8 @@ class ImageTransform:
 
     def batch(self, images: Sequence[Array], dtype: Any, words: Sequence[int] = ()) -> Batch:
         """The images as one array. ``words``, such as seed and step, in training."""
-        given = [self._checked(j, image, dtype) for j, image in enumerate(images)]
+        channels = len(self.image_mean)
+        given = [checked(j, image, channels, dtype) for j, image in enumerate(images)]
         scaled = [self._scaled(j, image, dtype, words) for j, image in enumerate(given)]
         every = self.size_divisible
         rows, columns = (
@@ -89,28 +90,11 @@ class ImageTransform:
             place[:, : image.shape[1], : image.shape[2]] = image
         return Batch(x, [_size(image) for image in scaled], [_size(image) for image in given])
 
-    def _checked(self, number: int, image: Any, dtype: Any) -> Array:
-        array = np.asarray(image)
-        name = f"images[{number}]"
-        if array.dtype not in checks.FLOATS or not np.can_cast(array.dtype, dtype):
-            raise ArgumentTypeError(
-                f"{name} has dtype {array.dtype}, expected float32"
-                + (" or float64" if np.dtype(dtype) == np.float64 else ", as the parameters have")
-            )
-        channels, rows, columns = checks.axes(name, array, "c h w")
-        if channels != len(self.image_mean):
-            raise ArgumentError(
-                f"{name} has {channels} channels, the detector takes {len(self.image_mean)}"
-            )
-        if rows == 0 or columns == 0:
-            raise ArgumentError(f"{name} has shape {array.shape}: an image without pixels")
-        return array
-
     def _scaled(self, number: int, image: Array, dtype: Any, words: Sequence[int]) -> Array:
         mean, std = (
             np.array(numbers, dtype)[:, None, None] for numbers in (self.image_mean, self.image_std)
         )
-        x = (image.astype(dtype) - mean) / std
+        x = (image - mean) / std
         sizes: Sequence[int] = self.min_size  # type: ignore[assignment]
         size = sizes[below(len(sizes), *words, number) if words else -1]
         short, long = min(_size(image)), max(_size(image))
@@ -151,13 +135,7 @@ class ImageTransform:
         masks: bool,
     ) -> Target:
         one = one.take(~one.crowd)
-        shown = boxes_.clip(one.boxes, given)
-        for number, (x1, y1, x2, y2) in enumerate(shown):
-            if x2 <= x1 or y2 <= y1:
-                raise ArgumentError(
-                    f"{name}.boxes[{number}] is {[float(side) for side in one.boxes[number]]},"
-                    f" which has no area in an image of {given[0]} x {given[1]} pixels"
-                )
+        check_areas(name, one.boxes, given)
         if len(one) and one.labels.max() >= classes:
             raise ArgumentError(
                 f"{name}.labels reach {one.labels.max()}, the detector has {classes} classes"
@@ -181,6 +159,33 @@ def resized_boxes(boxes: Array, old: tuple[int, int], new: tuple[int, int]) -> A
     """Boxes of an image of ``old`` rows and columns, where it has ``new``."""
     down, right = np.array(new, boxes.dtype) / np.array(old, boxes.dtype)
     return boxes * np.array([right, down, right, down], boxes.dtype)
+
+
+def checked(number: int, image: Any, channels: int, dtype: Any) -> Array:
+    """The image, of so many channels, in the parameters' dtype: float32 goes into float64."""
+    array = np.asarray(image)
+    name = f"images[{number}]"
+    if array.dtype not in checks.FLOATS or not np.can_cast(array.dtype, dtype):
+        raise ArgumentTypeError(
+            f"{name} has dtype {array.dtype}, expected float32"
+            + (" or float64" if np.dtype(dtype) == np.float64 else ", as the parameters have")
+        )
+    found, rows, columns = checks.axes(name, array, "c h w")
+    if found != channels:
+        raise ArgumentError(f"{name} has {found} channels, the detector takes {channels}")
+    if rows == 0 or columns == 0:
+        raise ArgumentError(f"{name} has shape {array.shape}: an image without pixels")
+    return array.astype(dtype, copy=False)
+
+
+def check_areas(name: str, boxes: Array, size: tuple[int, int]) -> None:
+    """Each box shows something of an image of so many rows and columns."""
+    for number, (x1, y1, x2, y2) in enumerate(boxes_.clip(boxes, size)):
+        if x2 <= x1 or y2 <= y1:
+            raise ArgumentError(
+                f"{name}.boxes[{number}] is {[float(side) for side in boxes[number]]},"
+                f" which has no area in an image of {size[0]} x {size[1]} pixels"
+            )
 
 
 def dtype_of(params: Mapping[str, Any]) -> Any:

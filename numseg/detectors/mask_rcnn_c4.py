@@ -27,6 +27,7 @@ from numseg.detectors import region_proposals as rpn
 from numseg.detectors import regions as r
 from numseg.detectors.faster_rcnn_vgg import Back, FasterRCNN, Proposing, _Run
 from numseg.detectors.given_regions import Settings
+from numseg.detectors.images import dtype_of
 from numseg.detectors.vgg_parts import siblings
 from numseg.errors import ArgumentError
 from numseg.graph import Graph
@@ -225,7 +226,7 @@ class MaskRCNN(FasterRCNN):
 
     def _detect(self, params: Mapping[str, Array], image: Array) -> Detections:
         how = self.settings
-        x, (size,), (factor,) = r.batch([image], how.scaling)
+        x, (size,), (factor,) = r.batch([image], how.scaling, dtype_of(params))
         features, scores, codes = self.maps(params, x)
         regions, _ = self.propose(scores[0], codes[0], size, factor, training=False)
         edges, labels, sure = self.boxes_of(params, features, regions, size)

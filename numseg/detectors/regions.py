@@ -20,6 +20,7 @@ import numpy as np
 
 from numseg import boxes, checks
 from numseg.data.instances import Detections, Instances
+from numseg.detectors.images import check_areas, checked
 from numseg.errors import ArgumentError, shown
 from numseg.graph import Graph
 from numseg.ops.cross_entropy import cross_entropy
@@ -91,20 +92,14 @@ class Batch(NamedTuple):
     """Pixels of x, for each of the image."""
 
 
-def batch(images: Sequence[Array], how: Scaling) -> Batch:
+def batch(images: Sequence[Array], how: Scaling, dtype: Any) -> Batch:
     """Images less their mean, scaled, padded to the size of the largest."""
     if not len(images):
         raise ArgumentError("images must hold at least one image, got none")
     scaled, factors = [], []
-    for j, image in enumerate(images):
-        checks.floats(**{f"images[{j}]": image})
-        c, rows, columns = checks.axes(f"images[{j}]", image, "c h w")
-        if c != how.in_channels:
-            raise ArgumentError(
-                f"images[{j}] has {c} channels, but this detector takes {how.in_channels}"
-            )
-        if not rows or not columns:
-            raise ArgumentError(f"images[{j}] has shape {image.shape}, expected at least one pixel")
+    for j, given in enumerate(images):
+        image = checked(j, given, how.in_channels, dtype)
+        _, rows, columns = image.shape
         mean, std = (np.asarray(v, image.dtype).reshape(-1, 1, 1) for v in (how.mean, how.std))
         x, factor = (image - mean) / std, how.factor(rows, columns)
         if factor != 1:
@@ -380,6 +375,7 @@ def found(
     sure = scores[row, label].astype(np.float64)
     sized = boxes.remove_small(edges, 0, offset=offset, comparison=">")
     edges, label, sure = edges[sized], label[sized], sure[sized]
+    edges[:, 2:] = np.maximum(edges[:, 2:], edges[:, :2])  # with an offset, a pixel at least
     best = boxes.batched_nms(
         edges, sure, label, how.nms_threshold, offset=offset, post_nms_top_n=how.max_detections
     )
@@ -453,7 +449,16 @@ def gradients(
     return graph.backward(tape, grads_y, needs=[*wanted, *inputs])
 
 
-def paired(images: Sequence[Array], instances: Sequence[Instances]) -> None:
-    """As many of the one as of the other."""
+def paired(
+    images: Sequence[Array],
+    instances: Sequence[Instances],
+    regions: Sequence[Array] | None = None,
+) -> None:
+    """As many of the one as of the others, and every object shows something of its image."""
     if len(images) != len(instances):
         raise ArgumentError(f"{len(images)} images, but the instances of {len(instances)}")
+    if regions is not None and len(images) != len(regions):
+        raise ArgumentError(f"{len(images)} images, but the regions of {len(regions)}")
+    for j, (image, one) in enumerate(zip(images, instances, strict=True)):
+        _, rows, columns = checks.axes(f"images[{j}]", image, "c h w")
+        check_areas(f"instances[{j}]", one.boxes[~one.crowd], (rows, columns))

@@ -26,6 +26,7 @@ from numseg import boxes as box_ops
 from numseg import checks
 from numseg.data.detection import check_objects
 from numseg.data.instances import Detections, Instances
+from numseg.detectors.images import check_areas, checked, dtype_of
 from numseg.errors import ArgumentError, ArgumentTypeError, shown
 from numseg.graph import Builder, Graph, Param, Tape, Value
 from numseg.nets import blocks
@@ -291,7 +292,7 @@ class YoloV1:
         return [self._detect(params, i, image) for i, image in enumerate(images)]
 
     def _detect(self, params: Mapping[str, Array], number: int, image: Array) -> Detections:
-        cells = self.graph.run(params, self.resized([image]))[0]
+        cells = self.graph.run(params, self.resized([image], dtype_of(params)))[0]
         if not np.isfinite(cells).all():
             raise ArgumentError(f"yolov1: what is predicted of image {number} is not finite")
         return self.decode(cells, image.shape[1:])
@@ -339,7 +340,8 @@ class YoloV1:
             raise ArgumentError(f"yolov1: {len(images)} images, and objects of {len(instances)}")
         for i, (image, there) in enumerate(zip(images, instances, strict=True)):
             check_objects(f"yolov1: instances[{i}]", there, image, self.classes)
-        x = self.resized(images)
+            check_areas(f"instances[{i}]", there.boxes[~there.crowd], image.shape[1:])
+        x = self.resized(images, dtype_of(params))
         cells, tape = self.graph.forward(params, x, training=training, seed=seed, step=step)
         sizes = [image.shape[1:] for image in images]
         return self.losses(cells, tape, self.targets(cells, instances, sizes))
@@ -428,17 +430,13 @@ class YoloV1:
         w, h = w * w / 2, h * h / 2
         return np.stack([x - w, y - h, x + w, y + h], axis=-1)
 
-    def resized(self, images: Sequence[Array]) -> Array:
+    def resized(self, images: Sequence[Array], dtype: Any) -> Array:
         """A batch of images, as large as the network takes them."""
-        return np.concatenate([self._resized(i, image) for i, image in enumerate(images)])
+        return np.concatenate([self._resized(i, image, dtype) for i, image in enumerate(images)])
 
-    def _resized(self, number: int, image: Array) -> Array:
-        channels, rows, columns = checks.axes(f"images[{number}]", image, "c h w")
-        if channels != self.channels or not rows * columns:
-            raise ArgumentError(
-                f"yolov1: images[{number}] has shape {image.shape}, expected {self.channels} "
-                "channels and at least one pixel"
-            )
+    def _resized(self, number: int, given: Array, dtype: Any) -> Array:
+        image = checked(number, given, self.channels, dtype)
+        _, rows, columns = image.shape
         if (rows, columns) == (self.size, self.size):
             return image[None]
         return upsample_bilinear2d(image[None], self.size)

@@ -94,7 +94,7 @@ def check_same_bits(detector, images, instances, **others):
 
 
 def check_odd_input(detector, masks=False, **others):
-    """Images of one pixel, images without objects, objects without area: losses and answers."""
+    """Images of one pixel, images without objects: losses and answers."""
     params = parameters(detector, dtype=np.float32)
     small = np.ones((3, 1, 1), np.float32)
     image = picture(dtype=np.float32)
@@ -107,12 +107,10 @@ def check_odd_input(detector, masks=False, **others):
         )
 
     none = shown(np.zeros((0, 4)), (48, 56))
-    flat = shown(np.array([[3.0, 3, 3, 9]]), (48, 56))
-    for instances in (none, flat):
-        losses = detector.forward(params, [image], [instances], **others)
-        assert all(np.isfinite(value) for value in losses.terms.values())
-        assert losses.terms["boxes"] == 0
-        grads = detector.backward(losses)
-        assert all(np.isfinite(grad).all() for grad in grads.values())
+    losses = detector.forward(params, [image], [none], **others)
+    assert all(np.isfinite(value) for value in losses.terms.values())
+    assert losses.terms["boxes"] == 0
+    grads = detector.backward(losses)
+    assert all(np.isfinite(grad).all() for grad in grads.values())
     losses = detector.forward(params, [small], [shown(np.zeros((0, 4)), (1, 1))])
     assert all(np.isfinite(value) for value in losses.terms.values())

@@ -112,12 +112,12 @@ def test_scores_of_nan_find_nothing():
 def test_batches_are_scaled_and_padded():
     images = [detecting.picture((10, 20)), detecting.picture((16, 8))]
     how = r.scaling(3, 0.5, 0.25, 20, 30)
-    x, sizes, factors = r.batch(images, how)
+    x, sizes, factors = r.batch(images, how, np.float64)
     assert factors == [1.5, 30 / 16]  # the longer side must not be larger than 30
     assert sizes == [(15, 30), (30, 15)]
     assert x.shape == (2, 3, 30, 30)
     assert not x[0, :, 15:].any()
-    x, _, _ = r.batch(images[:1], r.scaling(3, [0.5, 0, 0], [0.25, 1, 1], None, None))
+    x, _, _ = r.batch(images[:1], r.scaling(3, [0.5, 0, 0], [0.25, 1, 1], None, None), np.float64)
     np.testing.assert_array_equal(x[0, 0], (images[0][0] - 0.5) / 0.25)
     np.testing.assert_array_equal(x[0, 1], images[0][1])
 
@@ -126,14 +126,14 @@ def test_batches_are_scaled_and_padded():
     ("images", "message"),
     [
         ([], "images must hold at least one image, got none"),
-        ([np.zeros((1, 4, 4))], "images[0] has 1 channels, but this detector takes 3"),
-        ([np.zeros((3, 0, 4))], "images[0] has shape (3, 0, 4), expected at least one pixel"),
+        ([np.zeros((1, 4, 4))], "images[0] has 1 channels, the detector takes 3"),
+        ([np.zeros((3, 0, 4))], "images[0] has shape (3, 0, 4): an image without pixels"),
         ([np.zeros((3, 4))], "images[0] has shape (3, 4), expected 3 axes (c, h, w)"),
     ],
 )
 def test_images_that_are_none(images, message):
     with pytest.raises(ArgumentError) as error:
-        r.batch(images, r.scaling(3, 0.5, 0.25, None, None))
+        r.batch(images, r.scaling(3, 0.5, 0.25, None, None), np.float64)
     assert str(error.value) == message
 
 

@@ -210,9 +210,10 @@ def test_bad_images():
     params = net.init(0)
     assert net.detect(params, []) == []
     net.detect(params, [np.zeros((1, 1, 1), np.float32)])
-    for image in (np.zeros((3, 4, 4), np.float32), np.zeros((1, 0, 4), np.float32)):
-        with pytest.raises(ArgumentError, match="expected 1 channels and at least one pixel"):
-            net.detect(params, [image])
+    with pytest.raises(ArgumentError, match="has 3 channels, the detector takes 1"):
+        net.detect(params, [np.zeros((3, 4, 4), np.float32)])
+    with pytest.raises(ArgumentError, match="an image without pixels"):
+        net.detect(params, [np.zeros((1, 0, 4), np.float32)])
     with pytest.raises(ArgumentError, match="what is predicted of image 0 is not finite"):
         net.detect(params, [np.full((1, 4, 4), np.nan, np.float32)])
     with pytest.raises(ArgumentError, match="1 images, and objects of 0"):
@@ -251,7 +252,7 @@ def test_the_gradient_of_the_whole_network(norm):
     }
     images, there = batch()
     losses = net.forward(params, images, there, seed=4, step=1)
-    x, sizes = net.resized(images), [image.shape[1:] for image in images]
+    x, sizes = net.resized(images, np.float64), [image.shape[1:] for image in images]
     cells, _ = net.graph.forward(params, x, seed=4, step=1)
     targets = net.targets(cells, there, sizes)
     assert all(value > 0 for value in losses.terms.values())
