@@ -118,7 +118,7 @@ def runs() -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
     ):
         one = made(name, **small, **({} if name == "rcnn" else {"min_size": None}))
         params = one.init(seed=0)
-        x = r.batch([image], one.settings.scaling).x
+        x = r.batch([image], one.settings.scaling, image.dtype).x
         rows = r.rows_of([r.inner(boxes, 1.0, one.settings.offset)], x.dtype)
         found[title] = once(one, params, x), of_regions(one, params, x, rows)
     return found
