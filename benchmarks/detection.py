@@ -10,16 +10,14 @@ scored epoch by epoch, and the processor time that it took.
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from numseg.bench.run import _machine, _versions
+from benchmarks.saving import save
 from numseg.cli import main as numseg
-from numseg.files import write_whole
 from numseg.training import load_detector
 
 KINDS = ("ap50", "mask_ap50", "cpu", "seconds")
@@ -71,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
                 rows[name] = row
                 print(f"{name:28}", *(f"{kind} {row[kind]}" for kind in KINDS if kind in row))
     if args.save:
-        save(rows)
+        save(FILE, rows)
     return int(not all(enough(name, row) for name, row in rows.items()))
 
 
@@ -116,13 +114,6 @@ def about(options: str, checkpoint: Path, cpu: float, clock: float) -> dict[str,
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
-
-
-def save(rows: dict[str, Any]) -> None:
-    """Write these rows; others stay as they are."""
-    known = json.loads(FILE.read_text())["rows"] if FILE.exists() else {}
-    result = {"machine": _machine(), "versions": _versions(), "rows": known | rows}
-    write_whole(FILE, (json.dumps(result, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

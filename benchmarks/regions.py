@@ -11,7 +11,6 @@ writes ``results/regions.json``.
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import time
 from pathlib import Path
@@ -20,12 +19,11 @@ from typing import Any
 import numpy as np
 
 import numseg as ns
+from benchmarks.saving import save
 from numseg import detectors
-from numseg.bench.run import _machine, _versions
 from numseg.chance import permutation
 from numseg.data import Detections, scene_instances
 from numseg.detectors.selective_search import remembered, selective_search_of
-from numseg.files import write_whole
 from numseg.training import average_precision, proposal_recall
 from numseg.training.optimisers import Adam
 from numseg.training.schedules import cosine
@@ -79,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
                 shown = {key: value for key, value in rows[name].items() if key != "losses"}
                 print(f"{name:20} {shown}", flush=True)
                 if args.save:
-                    save(rows)
+                    save(FILE, rows)
     return 0
 
 
@@ -148,13 +146,6 @@ def recall(detector: Any, params: Any, held: list[Any]) -> float:
     ]
     truth = [instances for _, instances in held]
     return float(proposal_recall(truth, found, (1000,), iou_thresholds=(0.5,)).recall[0, 0])
-
-
-def save(rows: dict[str, Any]) -> None:
-    """Write these rows; others stay as they are."""
-    known = json.loads(FILE.read_text())["rows"] if FILE.exists() else {}
-    result = {"machine": _machine(), "versions": _versions(), "rows": known | rows}
-    write_whole(FILE, (json.dumps(result, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -10,16 +10,14 @@ what it scored epoch by epoch, and the processor time that it took.
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from numseg.bench.run import _machine, _versions
+from benchmarks.saving import save
 from numseg.cli import main as numseg
-from numseg.files import write_whole
 from numseg.training import load_network
 
 FILE = Path(__file__).parent / "results" / "training.json"
@@ -49,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
                 rows[name] = trained(options, (args.out or Path(other)) / name)
                 print(f"{name:28} {rows[name]['mean_iou']:.4f}  {rows[name]['cpu']:.0f} CPU s")
     if args.save:
-        save(rows)
+        save(FILE, rows)
     return int(any(row["mean_iou"] < ENOUGH for row in rows.values()))
 
 
@@ -77,13 +75,6 @@ def row(options: str, checkpoint: Path, cpu: float) -> dict[str, Any]:
         },
         "history": [{name: round(entry[name], 4) for name in every} for entry in kept.history],
     }
-
-
-def save(rows: dict[str, Any]) -> None:
-    """Write these rows; others stay as they are."""
-    known = json.loads(FILE.read_text())["rows"] if FILE.exists() else {}
-    result = {"machine": _machine(), "versions": _versions(), "rows": known | rows}
-    write_whole(FILE, (json.dumps(result, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from numseg.cli import _terminal
 from numseg.cli._data import class_table
 from numseg.cli._options import apply_to, check_ending, check_folder
-from numseg.cli._pictures import check_outputs, pictures
+from numseg.cli._pictures import check_outputs, is_folder, pictures
 from numseg.cli._trained import HELP, add_trained, trained_detector
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         checks.integer("--most", args.most, minimum=0)
     if args.out is None and args.json is None and args.csv is None:
         raise ArgumentError("nothing to write to: give --out, --json or --csv")
-    many = len(args.images) > 1 or args.images[0].is_dir()
+    many = len(args.images) > 1 or is_folder(args.images[0])
     jobs = _jobs(args, many)
     tables = {args.json: (".json", as_json), args.csv: (".csv", as_csv)}
     tables.pop(None, None)

@@ -73,17 +73,18 @@ class DetectionDataset:
         if not isinstance(instances, Instances):
             kind = type(instances).__name__
             raise ArgumentTypeError(f"{where}: instances is a {kind}, expected Instances")
-        check_objects(where, instances, image, len(self.classes))
+        check_objects(where, instances, image.shape[1:], len(self.classes))
         return DetectionSample(image, instances, name)
 
 
-def check_objects(where: str, instances: Instances, image: Array, classes: int) -> None:
-    """Labels are classes, and masks have the picture's size; ``where`` begins the error."""
+def check_objects(where: str, instances: Instances, size: Sequence[int], classes: int) -> None:
+    """Labels are classes, and masks have the picture's rows and columns; ``where`` begins the
+    error."""
     if len(instances) and instances.labels.max() >= classes:
         raise ArgumentError(
             f"{where}: has an object of class {instances.labels.max()}, but there are {classes} "
             f"classes (1 to {classes - 1}, and the background)"
         )
-    if instances.masks is not None and instances.masks.shape[1:] != image.shape[1:]:
-        (rows, columns), (h, w) = instances.masks.shape[1:], image.shape[1:]
+    if instances.masks is not None and instances.masks.shape[1:] != tuple(size):
+        (rows, columns), (h, w) = instances.masks.shape[1:], size
         raise ArgumentError(f"{where}: masks are {rows} x {columns}, but the picture is {h} x {w}")

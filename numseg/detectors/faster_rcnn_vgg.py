@@ -184,7 +184,7 @@ class ProposalNetwork(Parts):
         step: int = 0,
     ) -> r.Losses:
         """The terms "objectness" and "anchors", over the anchors of all images."""
-        run = _Run(self, params, images, instances, training, seed, step)
+        run = Run(self, params, images, instances, training, seed, step)
         terms, back = run.proposing()
 
         def backward(share: float, needs: Collection[str]) -> dict[str, Array]:
@@ -204,7 +204,7 @@ Back = Callable[[float, Collection[str]], dict[str, Array]]
 """Gradients of one part's parameters and of "features", for a share of the loss."""
 
 
-class _Run:
+class Run:
     """One forward pass of the convolutions, and of the proposal network on their map."""
 
     def __init__(
@@ -218,13 +218,13 @@ class _Run:
         step: int,
     ) -> None:
         detector.check(params)
-        r.paired(images, instances)
         how = detector.settings
+        r.paired(images, instances, how.classes)
         self.detector, self.params, self.seed = detector, params, (seed, step)
         self.mode: dict[str, Any] = {"training": training, "seed": seed, "step": step}
         self.x, self.sizes, self.factors = r.batch(images, how.scaling, dtype_of(params))
         self.there = [
-            r.truth(objects, factor, how.offset, how.classes)
+            r.truth(objects, factor, how.offset)
             for objects, factor in zip(instances, self.factors, strict=True)
         ]
         self.updates: dict[str, Array] = {}
@@ -342,7 +342,7 @@ class FasterRCNN(ProposalNetwork):
 
         ``regions``: those of each image, in its pixels, instead of proposals.
         """
-        run = _Run(self, params, images, instances, training, seed, step)
+        run = Run(self, params, images, instances, training, seed, step)
         terms, first = run.proposing()
         others, second = self.of_regions(run, run.regions(regions, images), instances)
 
@@ -352,7 +352,7 @@ class FasterRCNN(ProposalNetwork):
         return r.Losses(terms | others, run.updates, back)
 
     def of_regions(
-        self, run: _Run, picked: Sequence[r.Chosen], instances: Sequence[Instances]
+        self, run: Run, picked: Sequence[r.Chosen], instances: Sequence[Instances]
     ) -> tuple[dict[str, float], Back]:
         """The terms of the regions, and their gradients."""
         how = self.settings

@@ -26,13 +26,13 @@ from numseg.detectors.heads import (
     Levels,
     Regions,
     Rois,
-    mask_loss,
     mask_probabilities,
     mask_targets,
 )
 from numseg.detectors.images import Batch, ImageTransform, Target, dtype_of, resized_boxes
 from numseg.detectors.parts import Parts, total
 from numseg.detectors.proposals import Heads, RegionProposals
+from numseg.detectors.terms import masks_loss
 from numseg.errors import ArgumentError
 from numseg.graph import Graph, Param, Tape
 from numseg.typing import Array, ArrayLike
@@ -280,8 +280,8 @@ class GeneralizedRCNN:
                 for target, one in zip(targets, regions, strict=True)
             ]
         )
-        terms, grad = mask_loss(logits, rois.sorted(labels), rois.sorted(truth))
-        return terms, (tape, (grad,))
+        term, grad = masks_loss(logits, rois.sorted(labels), rois.sorted(truth))
+        return {"loss_mask": term}, (tape, (grad,))
 
     def _head(
         self,

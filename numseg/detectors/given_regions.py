@@ -113,14 +113,14 @@ class GivenRegions(Parts):
         ``regions``: those of each image, instead of those that are proposed.
         """
         self.check(params)
-        r.paired(images, instances, regions)
+        r.paired(images, instances, self.classes, regions)
         how = self.settings
         x, _, factors = r.batch(images, how.scaling, dtype_of(params))
         given = map(self.propose, images) if regions is None else regions
         picked = [
             r.chosen(
                 r.proposed(own, image, factor, how.offset),
-                r.truth(objects, factor, how.offset, self.classes),
+                r.truth(objects, factor, how.offset),
                 how.sampling,
                 how.offset,
                 (seed, step, j),

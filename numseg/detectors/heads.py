@@ -18,15 +18,13 @@ from numseg import boxes as boxes_
 from numseg.boxes.matching import Sample
 from numseg.detectors.images import Target
 from numseg.detectors.proposals import finite
+from numseg.detectors.terms import codes_loss, softmax_loss
 from numseg.graph import Builder, Value
-from numseg.ops.binary_cross_entropy_with_logits import binary_cross_entropy_with_logits
 from numseg.ops.concat import concat
-from numseg.ops.cross_entropy import cross_entropy
 from numseg.ops.decode_boxes import decode_boxes
 from numseg.ops.encode_boxes import encode_boxes
 from numseg.ops.roi_align import roi_align
 from numseg.ops.sigmoid import sigmoid
-from numseg.ops.smooth_l1_loss import smooth_l1_loss
 from numseg.ops.softmax import softmax
 from numseg.typing import Array
 
@@ -178,22 +176,17 @@ class BoxHead:
         """``loss_classifier``, the mean cross-entropy of the regions of all images, and
         ``loss_box_reg``, smooth L1 of the codes that those with an object have for its class,
         divided by the number of all regions; and the gradients of logits and codes."""
-        dtype, one = logits.dtype, np.ones((), logits.dtype)
         labels = np.concatenate([part.labels for part in regions])
-        classifier, saved = cross_entropy.forward(logits, labels)
-        (grad_logits,) = cross_entropy.backward(saved, one, needs=["x"])[:1]
+        classifier, grad_logits = softmax_loss(logits, labels)
         row = np.flatnonzero(labels > 0)
         boxes = np.concatenate([part.boxes for part in regions])[row]
         truth = np.concatenate([part.truth for part in regions])
         target = encode_boxes(truth, boxes, tuple(self.bbox_reg_weights))
         of_class = codes.reshape(len(codes), codes.shape[1] // 4, 4)
-        box, saved = smooth_l1_loss.forward(
-            of_class[row, labels[row]], target, beta=self.beta, reduction="sum"
+        box, grad_codes = codes_loss(
+            of_class, (row, labels[row]), target, beta=self.beta, share=1 / max(len(labels), 1)
         )
-        share = np.asarray(dtype.type(1 / max(len(labels), 1)))
-        grad_codes = np.zeros_like(of_class)
-        grad_codes[row, labels[row]] = smooth_l1_loss.backward(saved, share, needs=["x"])[0]
-        terms = {"loss_classifier": float(classifier), "loss_box_reg": float(box * share)}
+        terms = {"loss_classifier": classifier, "loss_box_reg": box}
         return terms, (grad_logits, grad_codes.reshape(codes.shape))
 
     def detections(
@@ -236,19 +229,6 @@ def mask_targets(target: Target, regions: Regions, size: int) -> Array:
         [regions.objects[positive, None].astype(regions.boxes.dtype), regions.boxes[positive]], 1
     )
     return roi_align(target.masks[:, None], rois, size)[:, 0]
-
-
-def mask_loss(logits: Array, labels: Array, targets: Array) -> tuple[dict[str, float], Array]:
-    """``loss_mask``, the mean cross-entropy of the pixels of each region's class, and the gradient
-    of the logits (P, classes, M, M).
-
-    Source: He et al., "Mask R-CNN", 2017; torchvision 0.28, ``roi_heads.maskrcnn_loss``.
-    """
-    loss, saved = binary_cross_entropy_with_logits.forward(logits, targets, labels=labels)
-    (grad,) = binary_cross_entropy_with_logits.backward(
-        saved, np.ones((), logits.dtype), needs=["x"]
-    )[:1]
-    return {"loss_mask": float(loss)}, grad
 
 
 def mask_probabilities(logits: Array, labels: Array) -> Array:

@@ -12,6 +12,7 @@ import numpy as np
 from numseg import boxes as boxes_
 from numseg import checks
 from numseg.chance import below
+from numseg.data.detection import check_objects
 from numseg.data.instances import Instances
 from numseg.errors import ArgumentError, ArgumentTypeError
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
@@ -80,14 +81,7 @@ class ImageTransform:
         channels = len(self.image_mean)
         given = [checked(j, image, channels, dtype) for j, image in enumerate(images)]
         scaled = [self._scaled(j, image, dtype, words) for j, image in enumerate(given)]
-        every = self.size_divisible
-        rows, columns = (
-            math.ceil(max(image.shape[axis] for image in scaled) / every) * every
-            for axis in (1, 2)
-        )  # fmt: skip
-        x = np.zeros((len(scaled), len(self.image_mean), rows, columns), dtype)
-        for place, image in zip(x, scaled, strict=True):
-            place[:, : image.shape[1], : image.shape[2]] = image
+        x = together(scaled, self.size_divisible)
         return Batch(x, [_size(image) for image in scaled], [_size(image) for image in given])
 
     def _scaled(self, number: int, image: Array, dtype: Any, words: Sequence[int]) -> Array:
@@ -134,13 +128,8 @@ class ImageTransform:
         classes: int,
         masks: bool,
     ) -> Target:
+        check_truth(name, one, given, classes)
         one = one.take(~one.crowd)
-        check_areas(name, one.boxes, given)
-        if len(one) and one.labels.max() >= classes:
-            raise ArgumentError(
-                f"{name}.labels reach {one.labels.max()}, the detector has {classes} classes"
-                " with the background"
-            )
         boxes = resized_boxes(one.boxes.astype(dtype), given, size)
         if not masks:
             return Target(boxes, one.labels, None)
@@ -148,11 +137,22 @@ class ImageTransform:
             raise ArgumentError(f"{name} has no masks, which this detector learns")
         if one.masks is None:
             return Target(boxes, one.labels, np.zeros((0, *size), dtype))
-        checks.shape(f"{name}.masks", one.masks, (len(one), *given), "the pixels of the image")
         scaled = one.masks.astype(dtype)
         if size != given and len(one):
             scaled = upsample_nearest2d(scaled[None], size)[0]
         return Target(boxes, one.labels, scaled.reshape(len(one), *size))
+
+
+def together(images: Sequence[Array], every: int = 1) -> Array:
+    """Images of one dtype as one array, each at the top left of its place, with zeros beyond it.
+    Rows and columns are multiples of ``every``."""
+    rows, columns = (
+        math.ceil(max(image.shape[axis] for image in images) / every) * every for axis in (1, 2)
+    )
+    x = np.zeros((len(images), len(images[0]), rows, columns), images[0].dtype)
+    for place, image in zip(x, images, strict=True):
+        place[:, : image.shape[1], : image.shape[2]] = image
+    return x
 
 
 def resized_boxes(boxes: Array, old: tuple[int, int], new: tuple[int, int]) -> Array:
@@ -178,12 +178,15 @@ def checked(number: int, image: Any, channels: int, dtype: Any) -> Array:
     return array.astype(dtype, copy=False)
 
 
-def check_areas(name: str, boxes: Array, size: tuple[int, int]) -> None:
-    """Each box shows something of an image of so many rows and columns."""
-    for number, (x1, y1, x2, y2) in enumerate(boxes_.clip(boxes, size)):
+def check_truth(name: str, instances: Instances, size: tuple[int, int], classes: int) -> None:
+    """Labels and masks fit, and each object shows something of an image of so many rows and
+    columns."""
+    check_objects(name, instances, size, classes)
+    given = instances.boxes[~instances.crowd]
+    for number, (x1, y1, x2, y2) in enumerate(boxes_.clip(given, size)):
         if x2 <= x1 or y2 <= y1:
             raise ArgumentError(
-                f"{name}.boxes[{number}] is {[float(side) for side in boxes[number]]},"
+                f"{name}.boxes[{number}] is {[float(side) for side in given[number]]},"
                 f" which has no area in an image of {size[0]} x {size[1]} pixels"
             )
 

@@ -25,18 +25,18 @@ from numseg import boxes, checks
 from numseg.data.instances import Detections, Instances
 from numseg.detectors import region_proposals as rpn
 from numseg.detectors import regions as r
-from numseg.detectors.faster_rcnn_vgg import Back, FasterRCNN, Proposing, _Run
+from numseg.detectors.faster_rcnn_vgg import Back, FasterRCNN, Proposing, Run
 from numseg.detectors.given_regions import Settings
+from numseg.detectors.heads import mask_probabilities
 from numseg.detectors.images import dtype_of
+from numseg.detectors.terms import masks_loss
 from numseg.detectors.vgg_parts import siblings
 from numseg.errors import ArgumentError
 from numseg.graph import Graph
 from numseg.nets import blocks
 from numseg.nets.backbones import resnet
 from numseg.nets.blocks import Stage, Step
-from numseg.ops.binary_cross_entropy_with_logits import binary_cross_entropy_with_logits
 from numseg.ops.roi_align import roi_align
-from numseg.ops.sigmoid import sigmoid
 from numseg.typing import Array
 
 STRIDE = 16
@@ -237,12 +237,12 @@ class MaskRCNN(FasterRCNN):
         rows = r.rows_of([edges], x.dtype)
         maps = self.looking.run(self.of(self.looking, params), features, rows)
         logits = self.mask.run(self.of(self.mask, params), maps)
-        own = sigmoid(np.ascontiguousarray(logits[np.arange(len(labels)), labels - 1]))
+        own = mask_probabilities(logits, labels - 1)
         pasted = boxes.paste_masks(own, found.boxes.astype(own.dtype), image.shape[1:])
         return Detections(found.boxes, found.labels, found.scores, pasted)
 
     def of_regions(
-        self, run: _Run, picked: Sequence[r.Chosen], instances: Sequence[Instances]
+        self, run: Run, picked: Sequence[r.Chosen], instances: Sequence[Instances]
     ) -> tuple[dict[str, float], Back]:
         """The terms of the regions, those of their masks too, and their gradients."""
         how = self.settings
@@ -265,7 +265,7 @@ class MaskRCNN(FasterRCNN):
 
     def _masks(
         self,
-        run: _Run,
+        run: Run,
         maps: Array,
         picked: Sequence[r.Chosen],
         instances: Sequence[Instances],
@@ -279,14 +279,12 @@ class MaskRCNN(FasterRCNN):
             mask_targets(one, own, factor, logits.shape[2:], self.settings.offset)
             for one, own, factor in zip(picked, instances, run.factors, strict=True)
         ]).astype(logits.dtype)  # fmt: skip
-        loss, saved = binary_cross_entropy_with_logits.forward(logits, wanted, labels=labels - 1)
+        loss, grad = masks_loss(logits, labels - 1, wanted)
 
         def back(share: float, needs: Collection[str]) -> dict[str, Array]:
-            grad_y = np.asarray(share, logits.dtype)
-            grad = binary_cross_entropy_with_logits.backward(saved, grad_y, needs=["x"])[0]
-            return r.gradients(self.mask, tape, grad, needs, "maps")
+            return r.gradients(self.mask, tape, grad * grad.dtype.type(share), needs, "maps")
 
-        return float(loss), back
+        return loss, back
 
 
 def positive(picked: Sequence[r.Chosen]) -> Array:

@@ -20,6 +20,7 @@ from numseg import boxes as boxes_
 from numseg import checks
 from numseg.boxes.matching import Sample
 from numseg.detectors.images import Batch, Target
+from numseg.detectors.terms import codes_loss
 from numseg.errors import ArgumentError
 from numseg.graph import Builder, Value, initialiser, zeros
 from numseg.nets.blocks import Stage
@@ -29,7 +30,6 @@ from numseg.ops.decode_boxes import decode_boxes
 from numseg.ops.encode_boxes import encode_boxes
 from numseg.ops.relu import relu
 from numseg.ops.sigmoid import sigmoid
-from numseg.ops.smooth_l1_loss import smooth_l1_loss
 from numseg.typing import Array
 
 
@@ -198,8 +198,7 @@ class RegionProposals:
         """``loss_objectness``, the mean cross-entropy of the samples of all images, and
         ``loss_rpn_box_reg``, smooth L1 of the codes of those that match, divided by the number of
         all samples; and their gradients."""
-        grads = Heads(np.zeros_like(heads.objectness), np.zeros_like(heads.codes), heads.maps)
-        dtype = heads.codes.dtype
+        dtype, grad_objectness = heads.codes.dtype, np.zeros_like(heads.objectness)
         positive, negative = (
             (_images(part), np.concatenate(part) if part else np.zeros(0, np.int64))
             for part in zip(*samples, strict=True)
@@ -207,7 +206,7 @@ class RegionProposals:
         every = tuple(np.concatenate(both) for both in zip(positive, negative, strict=True))
         said = np.repeat(np.array([1, 0], dtype), [len(positive[0]), len(negative[0])])
         objectness, saved = binary_cross_entropy_with_logits.forward(heads.objectness[every], said)
-        grads.objectness[every] = binary_cross_entropy_with_logits.backward(
+        grad_objectness[every] = binary_cross_entropy_with_logits.backward(
             saved, np.ones((), dtype), needs=["x"]
         )[0]
         truth = [
@@ -215,13 +214,10 @@ class RegionProposals:
             for target, match, sample in zip(targets, matches, samples, strict=True)
         ]
         codes = encode_boxes(np.concatenate(truth), anchors[positive[1]])
-        box, saved = smooth_l1_loss.forward(
-            heads.codes[positive], codes, beta=self.beta, reduction="sum"
-        )
-        share = dtype.type(1 / max(len(said), 1))
-        grads.codes[positive] = smooth_l1_loss.backward(saved, np.asarray(share), needs=["x"])[0]
-        terms = {"loss_objectness": float(objectness), "loss_rpn_box_reg": float(box * share)}
-        return terms, grads
+        share = 1 / max(len(said), 1)
+        box, grad = codes_loss(heads.codes, positive, codes, beta=self.beta, share=share)
+        terms = {"loss_objectness": float(objectness), "loss_rpn_box_reg": box}
+        return terms, Heads(grad_objectness, grad, heads.maps)
 
 
 def highest(scores: Array, count: int) -> Array:

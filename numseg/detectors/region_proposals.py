@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numseg import boxes, checks
-from numseg.detectors.regions import IN_CROWD, Truth, settings, softmax_loss
+from numseg.detectors.regions import IN_CROWD, Truth, settings
+from numseg.detectors.terms import codes_loss, softmax_loss
 from numseg.graph import Graph
 from numseg.nets import blocks
-from numseg.ops.smooth_l1_loss import smooth_l1_loss
 from numseg.typing import Array
 
 
@@ -162,12 +162,10 @@ def loss(
         every[taken] = grad[at : at + len(taken)]
         grad_scores[j], at = unpaired(every, scores[j]), at + len(taken)
         own, positive = by_anchor(codes[j], 4), taken[: len(objects)]
-        lost, saved = smooth_l1_loss.forward(
-            own[positive], targets.astype(codes.dtype), beta=1 if paper else 1 / 9, reduction="sum"
+        lost, grad_own = codes_loss(
+            own, positive, targets, beta=1 if paper else 1 / 9, share=1 / of
         )
-        every = np.zeros_like(own)
-        every[positive] = smooth_l1_loss.backward(saved, np.asarray(1 / of, codes.dtype))[0]
-        grad_codes[j], term = by_place(every, codes[j]), term + float(lost) / of
+        grad_codes[j], term = by_place(grad_own, codes[j]), term + lost
     return Terms(objectness, term, grad_scores, grad_codes)
 
 

@@ -13,6 +13,9 @@ included, as in the papers' programs; else edges, as those of :class:`numseg.dat
 
 from __future__ import annotations
 
+import functools
+import types
+import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -20,11 +23,10 @@ import numpy as np
 
 from numseg import boxes, checks
 from numseg.data.instances import Detections, Instances
-from numseg.detectors.images import check_areas, checked
+from numseg.detectors.images import check_truth, checked, together
+from numseg.detectors.terms import codes_loss, softmax_loss
 from numseg.errors import ArgumentError, shown
 from numseg.graph import Graph
-from numseg.ops.cross_entropy import cross_entropy
-from numseg.ops.smooth_l1_loss import smooth_l1_loss
 from numseg.ops.softmax import softmax
 from numseg.ops.upsample_bilinear2d import upsample_bilinear2d
 from numseg.typing import Array
@@ -107,11 +109,7 @@ def batch(images: Sequence[Array], how: Scaling, dtype: Any) -> Batch:
             x = upsample_bilinear2d(x[None], size)[0]
         scaled.append(x)
         factors.append(factor)
-    rows, columns = (max(x.shape[axis] for x in scaled) for axis in (1, 2))
-    together = np.zeros((len(scaled), how.in_channels, rows, columns), scaled[0].dtype)
-    for one, x in zip(together, scaled, strict=True):
-        one[:, : x.shape[1], : x.shape[2]] = x
-    return Batch(together, [x.shape[1:] for x in scaled], factors)
+    return Batch(together(scaled), [x.shape[1:] for x in scaled], factors)
 
 
 def inner(edges: Array, factor: float, offset: int) -> Array:
@@ -172,9 +170,8 @@ class Truth(NamedTuple):
     """The indices of the objects among the instances."""
 
 
-def truth(instances: Instances, factor: float, offset: int, classes: int) -> Truth:
+def truth(instances: Instances, factor: float, offset: int) -> Truth:
     """Objects that have an area, in the scaled image."""
-    checks_labels(instances, classes)
     edges = instances.boxes
     sized = (edges[:, 2] > edges[:, 0]) & (edges[:, 3] > edges[:, 1])
     out = instances.crowd | instances.difficult
@@ -185,16 +182,6 @@ def truth(instances: Instances, factor: float, offset: int, classes: int) -> Tru
         inner(edges[sized & out], factor, offset),
         which,
     )
-
-
-def checks_labels(instances: Instances, classes: int) -> None:
-    """Every label is a class of the detector."""
-    if len(instances) and instances.labels.max() >= classes:
-        place = int(instances.labels.argmax())
-        raise ArgumentError(
-            f"labels[{place}] is {instances.labels[place]}, but this detector has {classes} "
-            "classes, the background included"
-        )
 
 
 class Chosen(NamedTuple):
@@ -288,19 +275,9 @@ def joint_loss(
     at = rows, labels[rows] - without
     each = codes.reshape(len(codes), columns, 4)
     targets = boxes.encode(objects, regions, weights=how.weights, offset=offset)
-    of = max(len(codes), 1) / how.factor
-    term, saved = smooth_l1_loss.forward(
-        each[at], targets.astype(codes.dtype), beta=how.beta, reduction="sum"
-    )
-    grad_codes = np.zeros_like(each)
-    grad_codes[at] = smooth_l1_loss.backward(saved, np.asarray(1 / of, codes.dtype))[0]
-    return Loss(classes, float(term) / of, grad_scores, grad_codes.reshape(codes.shape))
-
-
-def softmax_loss(scores: Array, labels: Array) -> tuple[float, Array]:
-    """The mean of ``-log p[label]``, and its gradient."""
-    loss, saved = cross_entropy.forward(scores, labels)
-    return float(loss), cross_entropy.backward(saved, np.ones((), scores.dtype), needs=["x"])[0]
+    share = how.factor / max(len(codes), 1)
+    term, grad_codes = codes_loss(each, at, targets, beta=how.beta, share=share)
+    return Loss(classes, term, grad_scores, grad_codes.reshape(codes.shape))
 
 
 def hinge_loss(scores: Array, labels: Array) -> tuple[float, Array]:
@@ -410,16 +387,38 @@ def detections(
 
 def settings(kind: Any, name: str, given: Mapping[str, Any] | None, **defaults: Any) -> Any:
     """A tuple of settings from a dict, such as a file holds."""
-    values = dict(given or {})
-    for key in values:
+    values, hints = {}, typing.get_type_hints(kind)
+    for key, value in (given or {}).items():
         checks.choice(name, key, kind._fields)
-    made = kind(**(defaults | values))
-    for key, value in made._asdict().items():
-        if isinstance(value, list):
-            made = made._replace(**{key: tuple(value)})
-        elif not isinstance(value, (int, float, str, tuple, type(None))):
-            raise ArgumentError(f"{name}[{key!r}] is {shown(value)}, expected a number or a word")
-    return made
+        values[key] = _setting(f"{name}[{key!r}]", value, hints[key])
+    return kind(**(defaults | values))
+
+
+def _setting(name: str, value: Any, hint: Any) -> Any:
+    """Of the type that the field has."""
+    if isinstance(hint, types.UnionType):
+        return None if value is None else _setting(name, value, typing.get_args(hint)[0])
+    if typing.get_origin(hint) is tuple:
+        if not checks.is_sequence(value) or not len(value):
+            raise ArgumentError(f"{name} is {shown(value)}, expected several numbers")
+        each = typing.get_args(hint)[0]
+        return tuple(_setting(f"{name}[{j}]", number, each) for j, number in enumerate(value))
+    return _CHECKS[hint](name, value)
+
+
+def _word(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise ArgumentError(f"{name} is {shown(value)}, expected a word")
+    return value
+
+
+_CHECKS: Mapping[Any, Callable[[str, Any], Any]] = {
+    bool: checks.flag,
+    float: checks.real,
+    int: functools.partial(checks.integer, minimum=0),
+    str: _word,
+}
+"""By the types that settings have."""
 
 
 def kind_of(kind: Any) -> str:
@@ -452,13 +451,15 @@ def gradients(
 def paired(
     images: Sequence[Array],
     instances: Sequence[Instances],
+    classes: int,
     regions: Sequence[Array] | None = None,
 ) -> None:
-    """As many of the one as of the others, and every object shows something of its image."""
+    """As many of the one as of the others, and objects that a detector of so many classes can find
+    in their images."""
     if len(images) != len(instances):
         raise ArgumentError(f"{len(images)} images, but the instances of {len(instances)}")
     if regions is not None and len(images) != len(regions):
         raise ArgumentError(f"{len(images)} images, but the regions of {len(regions)}")
     for j, (image, one) in enumerate(zip(images, instances, strict=True)):
         _, rows, columns = checks.axes(f"images[{j}]", image, "c h w")
-        check_areas(f"instances[{j}]", one.boxes[~one.crowd], (rows, columns))
+        check_truth(f"instances[{j}]", one, (rows, columns), classes)

@@ -24,9 +24,8 @@ import numpy as np
 
 from numseg import boxes as box_ops
 from numseg import checks
-from numseg.data.detection import check_objects
 from numseg.data.instances import Detections, Instances
-from numseg.detectors.images import check_areas, checked, dtype_of
+from numseg.detectors.images import check_truth, checked, dtype_of
 from numseg.errors import ArgumentError, ArgumentTypeError, shown
 from numseg.graph import Builder, Graph, Param, Tape, Value
 from numseg.nets import blocks
@@ -339,8 +338,7 @@ class YoloV1:
         if len(images) != len(instances) or not len(images):
             raise ArgumentError(f"yolov1: {len(images)} images, and objects of {len(instances)}")
         for i, (image, there) in enumerate(zip(images, instances, strict=True)):
-            check_objects(f"yolov1: instances[{i}]", there, image, self.classes)
-            check_areas(f"instances[{i}]", there.boxes[~there.crowd], image.shape[1:])
+            check_truth(f"yolov1: instances[{i}]", there, image.shape[1:], self.classes)
         x = self.resized(images, dtype_of(params))
         cells, tape = self.graph.forward(params, x, training=training, seed=seed, step=step)
         sizes = [image.shape[1:] for image in images]

@@ -53,7 +53,7 @@ ANCHORS = np.array([[0.0, 0, 10, 10], [20, 20, 30, 30]])
 def lost(**how):
     scores = np.array([0, 0, math.log(3), 0]).reshape(1, 4, 1, 1)
     codes = np.array([0.5, 0, 0, 2, 9, 9, 9, 9]).reshape(1, 8, 1, 1)
-    truth = r.truth(Instances([[0, 0, 10, 10]], [1]), 1.0, 0, 2)
+    truth = r.truth(Instances([[0, 0, 10, 10]], [1]), 1.0, 0)
     return rpn.loss(
         scores, codes, ANCHORS, [truth], [(40, 40)], rpn.Anchors(**how), (1, 2), offset=0
     )
@@ -76,7 +76,7 @@ def test_caffes_weights_of_the_loss_by_hand():
 
 
 def test_anchors_that_leave_the_image_learn_nothing():
-    truth = r.truth(Instances([[0, 0, 10, 10]], [1]), 1.0, 0, 2)
+    truth = r.truth(Instances([[0, 0, 10, 10]], [1]), 1.0, 0)
     anchors = np.array([[-1.0, 0, 10, 10], [0, 0, 10, 9], [25, 25, 36, 36], [30, 30, 40, 40]])
     how = rpn.Anchors()
     taken, objects, _ = rpn.sampled(anchors, truth, (35, 36), how, (1,), 0)
@@ -89,7 +89,7 @@ def test_anchors_that_leave_the_image_learn_nothing():
 
 
 def test_an_object_that_no_anchor_overlaps_asks_for_none():
-    truth = r.truth(Instances([[50, 50, 60, 60]], [1]), 1.0, 0, 2)
+    truth = r.truth(Instances([[50, 50, 60, 60]], [1]), 1.0, 0)
     _, objects, _ = rpn.sampled(ANCHORS, truth, (90, 90), rpn.Anchors(), (1,), 0)
     assert len(objects) == 0
 

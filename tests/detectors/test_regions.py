@@ -10,7 +10,7 @@ import pytest
 
 from numseg.data import Instances
 from numseg.detectors import regions as r
-from numseg.errors import ArgumentError
+from numseg.errors import ArgumentError, ArgumentTypeError
 
 PICKED = r.Chosen(
     np.array([[0.0, 0, 10, 10], [20, 20, 30, 30]]),
@@ -54,7 +54,7 @@ def test_the_hinge_by_hand_and_its_kink():
 
 
 def test_regions_are_given_classes_by_their_overlap():
-    truth = r.truth(Instances([[0, 0, 10, 10]], [2]), 1.0, 0, 3)
+    truth = r.truth(Instances([[0, 0, 10, 10]], [2]), 1.0, 0)
     regions = np.array([[0.0, 0, 10, 6], [0, 0, 10, 4], [0, 0, 10, 0.5], [50, 50, 60, 60]])
     how = r.Sampling(batch_size_per_image=8, positive_fraction=0.5)
     found = r.chosen(regions, truth, how, 0, (1,))
@@ -71,7 +71,7 @@ def test_what_lies_in_crowds_is_not_background():
         [[0, 0, 10, 10], [20, 20, 40, 40], [50, 0, 60, 10]], [1, 1, 1],
         crowd=[False, True, False], difficult=[False, False, True],
     )  # fmt: skip
-    truth = r.truth(objects, 1.0, 0, 2)
+    truth = r.truth(objects, 1.0, 0)
     np.testing.assert_array_equal(truth.which, [0])
     regions = np.array([[22.0, 22, 30, 30], [51, 1, 59, 9], [70, 70, 80, 80]])
     found = r.chosen(regions, truth, r.Sampling(least=0.0), 0, (1,))
@@ -144,5 +144,22 @@ def test_settings_that_are_none():
         r.scaling(3, 0.5, 0, None, None)
     with pytest.raises(ArgumentError, match=r"^mean has 2 numbers, but there are 3 channels"):
         r.scaling(3, [0.5, 0.5], 0.25, None, None)
-    with pytest.raises(ArgumentError, match=r"labels\[0\] is 4, but this detector has 3 classes"):
-        r.truth(Instances([[0, 0, 1, 1]], [4]), 1.0, 0, 3)
+    with pytest.raises(ArgumentError, match=r"instances\[0\]: has an object of class 4, but there"):
+        r.paired([np.zeros((3, 4, 4))], [Instances([[0, 0, 1, 1]], [4])], 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "message"),
+    [
+        (r.Sampling, {"batch_size_per_image": -1}, "batch_size_per_image'] must be at least 0"),
+        (r.Sampling, {"batch_size_per_image": None}, "batch_size_per_image'] must be an int"),
+        (r.Finding, {"nms_threshold": "x"}, "nms_threshold'] must be a real number"),
+        (r.Codes, {"weights": 3}, "weights'] is 3, expected several numbers"),
+        (r.Codes, {"weights": [10, None, 5, 5]}, "weights'][1] must be a real number"),
+        (r.Sampling, {"rounding": 2}, "rounding'] is 2, expected a word"),
+    ],
+)
+def test_settings_of_another_kind(kind, given, message):
+    with pytest.raises((ArgumentError, ArgumentTypeError)) as error:
+        r.settings(kind, "of", given)
+    assert message in str(error.value)

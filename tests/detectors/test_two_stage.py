@@ -20,13 +20,13 @@ from numseg.detectors.heads import (
     BoxHead,
     Levels,
     Regions,
-    mask_loss,
     mask_probabilities,
     mask_targets,
 )
 from numseg.detectors.images import ImageTransform, Target
 from numseg.detectors.parts import Parts
 from numseg.detectors.proposals import Heads, RegionProposals, highest
+from numseg.detectors.terms import masks_loss
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "nets"))
 import whole
@@ -280,8 +280,8 @@ def test_masks_by_hand():
     np.testing.assert_allclose(cut, [[[1, 1, 0.0, 0]] * 4], atol=0.26)  # not aligned: half a pixel
     logits = np.zeros((1, 2, 1, 2))
     logits[0, 1] = [[math.log(3), 0]]
-    terms, grad = mask_loss(logits, np.array([1]), np.array([[[1.0, 0.5]]]))
-    assert terms["loss_mask"] == pytest.approx((math.log(4 / 3) + math.log(2)) / 2)
+    term, grad = masks_loss(logits, np.array([1]), np.array([[[1.0, 0.5]]]))
+    assert term == pytest.approx((math.log(4 / 3) + math.log(2)) / 2)
     np.testing.assert_allclose(grad, [[[[0, 0]], [[-0.125, 0]]]], atol=1e-15)
     np.testing.assert_allclose(mask_probabilities(logits, np.array([1])), [[[0.75, 0.5]]])
 
@@ -501,11 +501,13 @@ def test_wrong_objects():
             instances=[one, Instances(boxes, two.labels, two.masks)],
         )
     high = Instances(one.boxes, one.labels + 2, one.masks)
-    wrong(r"instances\[0\]\.labels reach 5, the detector has 5", instances=[high, two])
+    wrong(
+        r"instances\[0\]: has an object of class 5, but there are 5 classes", instances=[high, two]
+    )
     bare = Instances(two.boxes, two.labels)
     wrong(r"instances\[1\] has no masks", instances=[one, bare])
     cut = Instances(two.boxes, two.labels, two.masks[:, 1:])
-    wrong(r"instances\[1\]\.masks has shape", instances=[one, cut])
+    wrong(r"instances\[1\]: masks are \d+ x \d+, but the picture is", instances=[one, cut])
     wrong("instances has 1 entries, images 2", instances=[one])
 
 
